@@ -1,0 +1,30 @@
+from . import plotting as plotting
+from . import ranking as ranking
+from . import reconstruction as reconstruction
+from . import scores as scores
+from . import topologies as topologies
+from ._files import read as read
+from ._files import read_layers as read_layers
+from ._files import write as write
+from ._graph import from_layers as from_layers
+from ._graph import from_masks as from_masks
+from ._graph import to_layers as to_layers
+from ._graph import to_masks as to_masks
+from ._layered import layered as layered
+from ._layers import Layers as Layers
+from ._layers import make_layers as make_layers
+from .ranking import rank as rank
+from .reconstruction import reconstruct as reconstruct
+from .scores import controllability as controllability
+from .scores import degrees_of_freedom as degrees_of_freedom
+from .scores import leverage as leverage
+from .scores import satisfiable_constraints as satisfiable_constraints
+from .scores import score as score
+from .scores import structure as structure
+from .topologies import cascade as cascade
+from .topologies import parallel as parallel
+from .topologies import trim as trim
+from .topologies import with_diagonal as with_diagonal
+from .topologies import with_skip as with_skip
+
+__version__: str

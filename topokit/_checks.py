@@ -1,0 +1,27 @@
+"""One voice for arguments that cannot be right: what was given, what was expected."""
+
+from numbers import Integral, Real
+
+
+def check_count(name: str, value: int, *, least: int = 1) -> int:
+    """Return an integer of at least `least`, or raise a ValueError that names the argument."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}; given {value!r}")
+    return int(value)
+
+
+def check_real(name: str, value: float, *, least: float, most: float) -> float:
+    """Return a finite number in `[least, most]`, or raise a ValueError that names the argument."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
+        raise ValueError(f"{name} must be a number in [{least}, {most}]; given {value!r}")
+    return float(value)
+
+
+def check_power_of_two(name: str, value: int) -> int:
+    """Return log2 of a power of two, at least 2, or raise a ValueError that names the argument."""
+    bits = check_count(name, value, least=2).bit_length() - 1
+    if value != 2**bits:
+        raise ValueError(
+            f"{name} must be a power of two; given {value} (near it: {2**bits}, {2 ** (bits + 1)})"
+        )
+    return bits

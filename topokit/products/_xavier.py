@@ -1,0 +1,25 @@
+"""Sparse Xavier initialization: the variance of signals and gradients survives sparse layers."""
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from topokit._layers import Layers, in_degrees, out_degrees
+
+
+def xavier_radii(layers: Layers) -> list[Float[np.ndarray, " _edges"]]:
+    """For each edge u -> v, `r = sqrt(6 / (fan_in(v) + fan_out(u)))`.
+
+    NeuroFabric (2) with the true fans of the edge in place of `(n_in + n_out) * density`, to which
+    they are equal in a layer where all neurons have the same degree.
+    """
+    rows = zip(
+        layers.senders, layers.receivers, in_degrees(layers), out_degrees(layers), strict=True
+    )
+    return [np.sqrt(6.0 / (fan_in[r] + fan_out[s])) for s, r, fan_in, fan_out in rows]
+
+
+def sparse_xavier(key: Array, radii: Float[Array, "*shape"], batch: int) -> Float[Array, "..."]:
+    """Draw `(*shape, batch)` weights from `U(-radii, radii)`."""
+    draws = jax.random.uniform(key, (*radii.shape, batch), radii.dtype, -1.0, 1.0)
+    return radii[..., None] * draws
