@@ -1,0 +1,27 @@
+"""Families of topologies, and the changes that can be made to one.
+
+A builder such as `butterfly(32)` returns a graph; `butterfly.layers(32)` returns the same topology
+as arrays, for networks of millions of edges.
+"""
+
+from topokit.topologies._butterfly import butterfly as butterfly
+from topokit.topologies._butterfly import parallel_butterfly as parallel_butterfly
+from topokit.topologies._clos import clos as clos
+from topokit.topologies._compose import cascade as cascade
+from topokit.topologies._compose import parallel as parallel
+from topokit.topologies._compose import with_diagonal as with_diagonal
+from topokit.topologies._dense import dense as dense
+from topokit.topologies._dense import low_rank as low_rank
+from topokit.topologies._expansion import ramanujan_bounds as ramanujan_bounds
+from topokit.topologies._expansion import second_singular_values as second_singular_values
+from topokit.topologies._families import families as families
+from topokit.topologies._family import Family as Family
+from topokit.topologies._family import family as family
+from topokit.topologies._lattice import hypercube as hypercube
+from topokit.topologies._lattice import torus as torus
+from topokit.topologies._radix import radix_net as radix_net
+from topokit.topologies._random import erdos_renyi as erdos_renyi
+from topokit.topologies._random import random_regular as random_regular
+from topokit.topologies._random import small_world as small_world
+from topokit.topologies._skip import with_skip as with_skip
+from topokit.topologies._trim import trim as trim

@@ -1,0 +1,27 @@
+"""Every family by its name: what a command line or a sweep chooses from."""
+
+from topokit.topologies._butterfly import butterfly, parallel_butterfly
+from topokit.topologies._clos import clos
+from topokit.topologies._dense import dense, low_rank
+from topokit.topologies._family import Family
+from topokit.topologies._lattice import hypercube, torus
+from topokit.topologies._radix import radix_net
+from topokit.topologies._random import erdos_renyi, random_regular, small_world
+
+
+def families() -> dict[str, Family]:
+    """The builders of this package by name, in the order of the documentation."""
+    builders = (
+        dense,
+        low_rank,
+        butterfly,
+        parallel_butterfly,
+        clos,
+        hypercube,
+        torus,
+        radix_net,
+        erdos_renyi,
+        random_regular,
+        small_world,
+    )
+    return {builder.__name__: builder for builder in builders}

@@ -1,0 +1,125 @@
+"""Drop neurons, and what lies on no path without them."""
+
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+
+import networkx as nx
+import numpy as np
+from jaxtyping import Bool
+
+from topokit._graph import edge_arrays, node_indices
+from topokit._layers import Layers, each_layer, make_layers, sort_layers
+from topokit.topologies._compose import Topology, name_of
+
+
+def trim(
+    topology: Topology,
+    *,
+    drop_inputs: Collection[int] = (),
+    drop_outputs: Collection[int] = (),
+) -> Topology:
+    """Drop inputs and outputs, then all neurons that lie on no input-output path.
+
+    Inputs that are not named stay, even where nothing is left for them to feed: the data still has
+    them. Outputs that no input reaches go. The neurons left are numbered anew in their order, so
+    trimming also closes the gaps that `networkx.DiGraph.remove_node` leaves. It is the cure for
+    graphs that `topokit.to_layers` rejects for such gaps or for unreachable outputs.
+
+    Args:
+        topology: A graph, or a recipe.
+        drop_inputs: Indices of inputs to drop.
+        drop_outputs: Indices of outputs to drop.
+
+    Returns:
+        The smaller topology. Attributes of the graph, of its neurons and of its edges stay.
+
+    Raises:
+        ValueError: If an index is not that of an input or output, or nothing is left.
+    """
+    if isinstance(topology, Layers):
+        indices = [range(width) for width in topology.widths]
+        layers = topology
+    else:
+        indices = node_indices(topology)
+        layers = sort_layers(**edge_arrays(_renumbered(topology, indices)))
+    keep_in = _kept("drop_inputs", indices[0], drop_inputs)
+    keep_out = _kept("drop_outputs", indices[-1], drop_outputs)
+    alive = _alive(layers, keep_in, keep_out)
+    if not (keep_in.any() and alive[-1].any()):
+        raise ValueError("trim leaves no path from an input to an output; drop fewer neurons")
+    if isinstance(topology, Layers):
+        return _compress(layers, alive)
+    rest = [np.array(i)[a].tolist() for i, a in zip(indices, alive, strict=True)]
+    graph = _renumbered(topology, rest)
+    graph.graph["name"] = f"{name_of(topology)} trimmed"
+    return graph
+
+
+def _kept(
+    name: str, indices: Collection[int], dropped: Collection[int]
+) -> Bool[np.ndarray, " width"]:
+    lost = sorted(set(dropped) - set(indices))
+    if lost:
+        raise ValueError(
+            f"{name} holds {lost[0]}, but the indices go from {min(indices)} to {max(indices)}"
+        )
+    return ~np.isin(np.array(indices), list(dropped))
+
+
+def _alive(
+    layers: Layers, keep_in: Bool[np.ndarray, " n_in"], keep_out: Bool[np.ndarray, " n_out"]
+) -> list[Bool[np.ndarray, " _width"]]:
+    """For each layer, the neurons to keep: between a kept input and a kept output."""
+    edges = list(zip(layers.senders, layers.receivers, strict=True))
+    forward = [keep_in]
+    for width, (senders, receivers) in zip(layers.widths[1:], edges, strict=True):
+        forward.append(_step(forward[-1], senders, receivers, width))
+    backward = [keep_out & forward[-1]]
+    for width, (senders, receivers) in zip(layers.widths[-2::-1], edges[::-1], strict=True):
+        backward.append(_step(backward[-1], receivers, senders, width))
+    hidden = zip(forward[1:], backward[-2::-1], strict=True)
+    return [keep_in, *(before & after for before, after in hidden)]
+
+
+def _step(
+    reached: Bool[np.ndarray, " before"], ends: np.ndarray, others: np.ndarray, width: int
+) -> Bool[np.ndarray, " after"]:
+    result = np.zeros(width, bool)
+    result[others[reached[ends]]] = True
+    return result
+
+
+def _compress(layers: Layers, alive: list[Bool[np.ndarray, " _width"]]) -> Layers:
+    """The recipe of the neurons alive, numbered anew."""
+    number = [np.cumsum(a) - 1 for a in alive]
+    keep = [
+        before[senders] & after[receivers]
+        for (before, after), (senders, receivers, _, _) in zip(
+            pairwise(alive), each_layer(layers), strict=True
+        )
+    ]
+    columns = [[a[k] for a, k in zip(column, keep, strict=True)] for column in layers[1:]]
+    return make_layers(
+        [int(a.sum()) for a in alive],
+        [n[s] for n, s in zip(number, columns[0], strict=False)],
+        [n[r] for n, r in zip(number[1:], columns[1], strict=True)],
+        trainable=columns[2],
+        constant=columns[3],
+    )
+
+
+def _renumbered(graph: nx.DiGraph, indices: Sequence[Sequence[int]]) -> nx.DiGraph:
+    """The part of a graph on some of its neurons, numbered without gaps; all attributes stay."""
+    place = {
+        (layer, index): (layer, number)
+        for layer, row in enumerate(indices)
+        for number, index in enumerate(row)
+    }
+    result = nx.DiGraph(**graph.graph)
+    result.add_nodes_from((new, graph.nodes[old]) for old, new in place.items())
+    result.add_edges_from(
+        (place[sender], place[receiver], data)
+        for sender, receiver, data in graph.edges(data=True)
+        if sender in place and receiver in place
+    )
+    return result
