@@ -27,7 +27,10 @@ CASES = [
     ("depth must be an integer of at least 1; given -7", lambda: t.torus((8, 4), -7)),
     ("radices must be lists of radices", lambda: t.radix_net([])),
     (r"radices must be lists of radices.*\[\[2\], \[\]\]", lambda: t.radix_net([[2], []])),
-    (r"radices\[0\] must be an integer of at least 2; given 1", lambda: t.radix_net([[1, 4]])),
+    (
+        r"radices\[0\]\[\d\] must be an integer of at least 2; given 1",
+        lambda: t.radix_net([[1, 4]]),
+    ),
     (r"radices\[1\] multiplies to 3, radices\[0\] to 4", lambda: t.radix_net([[2, 2], [3], [4]])),
     (r"radices\[1\] multiplies to 2", lambda: t.radix_net([[2, 2], [2], [4]])),
     (r"radices\[1\] multiplies to 8", lambda: t.radix_net([[2, 2], [8]])),

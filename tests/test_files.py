@@ -108,7 +108,8 @@ def arrays(**changes):
 
 
 def saved(path, **changes):
-    np.savez(path, **{k: v for k, v in arrays(**changes).items() if v is not None})
+    kept = {name: array for name, array in arrays(**changes).items() if array is not None}
+    np.savez(path, allow_pickle=True, **kept)
 
 
 def link(**changes):

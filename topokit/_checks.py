@@ -1,5 +1,6 @@
 """One voice for arguments that cannot be right: what was given, what was expected."""
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 
 
@@ -8,6 +9,13 @@ def check_count(name: str, value: int, *, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}; given {value!r}")
     return int(value)
+
+
+def check_counts(name: str, values: Iterable[int], *, least: int = 1) -> list[int]:
+    """Return a list of integers of at least `least`, or raise a ValueError that names one."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ValueError(f"{name} must be a list of integers; given {values!r}")
+    return [check_count(f"{name}[{place}]", v, least=least) for place, v in enumerate(values)]
 
 
 def check_real(name: str, value: float, *, least: float, most: float) -> float:

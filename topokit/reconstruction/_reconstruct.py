@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float
 
 from topokit._checks import check_count
 from topokit._graph import to_layers
+from topokit._keys import generator
 from topokit._layers import Layers
 from topokit.products import (
     Network,
@@ -66,7 +67,7 @@ class _Problem(NamedTuple):
     targets: Float[Array, "n_out n_in batch"]
     trainable: list[Bool[Array, "_layers _n_out _fan_in"]]
     constant: list[Float[Array, "_layers _n_out _fan_in"]]
-    radii: list[Float[Array, "_layers _n_out _fan_in"]]
+    start: list[Float[Array, "_layers _n_out _fan_in batch"]]
 
 
 def reconstruct(
@@ -99,14 +100,14 @@ def reconstruct(
     layers = to_layers(topology)
     stack = _checked_targets(layers, np.asarray(targets))
     restarts = check_count("restarts", restarts)
-    key = jax.random.key(0) if key is None else key
+    rng = generator(key)
     repeated = np.repeat(stack, restarts, axis=0)
     size = max(1, min(len(repeated), CHUNK // (max(layers.widths) * layers.n_in)))
     parts = []
     for start in range(0, len(repeated), size):
         chunk = repeated[start : start + size]
         full = np.concatenate([chunk, repeated[: size - len(chunk)]])
-        part = _solve_chunk(layers, full, solver, loss, jax.random.fold_in(key, start))
+        part = _solve_chunk(layers, full, solver, loss, rng)
         parts.append(jax.tree.map(itemgetter(slice(len(chunk))), part))
     whole = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     return _best_restart(whole, restarts)
@@ -123,21 +124,26 @@ def end_to_end(
 
 
 def _solve_chunk(
-    layers: Layers, targets: np.ndarray, solver: Solver, loss: LossFunction, key: Array
+    layers: Layers,
+    targets: np.ndarray,
+    solver: Solver,
+    loss: LossFunction,
+    rng: np.random.Generator,
 ) -> Reconstruction:
     network = compile_network(layers)
     free = next((n for n, t in enumerate(layers.trainable) if t.all()), None)
     scale = _scale(targets) if free is not None else np.ones(len(targets))
     small = SMALL if layers.n_trainable < layers.n_edges else 1.0
     dtype = jnp.result_type(float)
+    radii = to_slots(layers, network, [small * r for r in xavier_radii(layers)])
     problem = _Problem(
         network,
         jnp.asarray(targets.transpose(2, 1, 0) / scale, dtype),
         _slots(layers, network, layers.trainable),
         _slots(layers, network, [c.astype(dtype) for c in layers.constant]),
-        _slots(layers, network, [(small * r).astype(dtype) for r in xavier_radii(layers)]),
+        [jnp.asarray(sparse_xavier(r, len(targets), rng), dtype) for r in radii],
     )
-    solution = _solve(problem, key, solver=solver, loss=loss)
+    solution = _solve(problem, solver=solver, loss=loss)
     weights = [w.T for w in from_slots(layers, [np.asarray(p) for p in solution.parameters])]
     if free is not None:
         weights[free] = weights[free] * scale[:, None].astype(dtype)
@@ -145,11 +151,7 @@ def _solve_chunk(
 
 
 @partial(jax.jit, static_argnames=("solver", "loss"))
-def _solve(problem: _Problem, key: Array, *, solver: Solver, loss: LossFunction) -> Solution:
-    keys = jax.random.split(key, len(problem.radii))
-    batch = problem.targets.shape[-1]
-    start = [sparse_xavier(k, r, batch) for k, r in zip(keys, problem.radii, strict=True)]
-
+def _solve(problem: _Problem, *, solver: Solver, loss: LossFunction) -> Solution:
     def full(parameters: Parameters) -> Parameters:
         rows = zip(parameters, problem.trainable, problem.constant, strict=True)
         return [jnp.where(t[..., None], p, c[..., None]) for p, t, c in rows]
@@ -157,7 +159,7 @@ def _solve(problem: _Problem, key: Array, *, solver: Solver, loss: LossFunction)
     def objective(parameters: Parameters) -> Array:
         return loss(multiply(problem.network, full(parameters)), problem.targets)
 
-    solution = solver.solve(objective, start)
+    solution = solver.solve(objective, problem.start)
     return solution._replace(parameters=full(solution.parameters))
 
 

@@ -81,6 +81,6 @@ class Adam(NamedTuple):
             following = optax.apply_updates(parameters, updates)
             return (following, moments, best, jnp.where(better, loss, lowest)), loss
 
-        worst = jnp.full_like(objective(start), jnp.inf)
+        worst = jnp.full(jax.eval_shape(objective, start).shape, jnp.inf)
         state, losses = lax.scan(step, (start, adam.init(start), start, worst), length=self.steps)
         return Solution(state[2], state[3], losses)

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 from jaxtyping import Int
 
-from topokit._checks import check_count, check_power_of_two
+from topokit._checks import check_count, check_counts, check_power_of_two
 from topokit._layers import Layers
 from topokit.topologies._edges import out_lists, stack
 from topokit.topologies._family import family
@@ -76,9 +76,9 @@ def torus(shape: Sequence[int], depth: int) -> Layers:
             axis fastest.
         depth: Number of layers.
     """
-    if not shape:
+    sides = check_counts("shape", shape)
+    if not sides:
         raise ValueError("shape is empty: give the sides of the grid, such as (8, 4)")
-    sides = [check_count(f"shape[{axis}]", side) for axis, side in enumerate(shape)]
     neurons = np.arange(prod(sides)).reshape(sides)
     rolls = [
         np.roll(neurons, step, axis)

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from topokit._checks import check_count
+from topokit._checks import check_counts
 from topokit._layers import Layers
 from topokit.topologies._edges import Edges, complete, kron, out_lists, stack
 from topokit.topologies._family import family
@@ -55,14 +55,12 @@ def radix_net(radices: Sequence[Sequence[int]], widths: Sequence[int] | None = N
         for row in radices
         for place, radix in enumerate(row)
     ]
-    if widths is None:
-        widths = [1] * (len(layers) + 1)
+    widths = check_counts("widths", [1] * (len(layers) + 1) if widths is None else widths)
     if len(widths) != len(layers) + 1:
         raise ValueError(
             f"widths must have one number more than there are radices: {len(layers) + 1}; "
             f"given {len(widths)}"
         )
-    widths = [check_count(f"widths[{place}]", width) for place, width in enumerate(widths)]
     wide = [_widen(edges, pair, size) for edges, pair in zip(layers, pairwise(widths), strict=True)]
     return stack([size * width for width in widths], wide)
 
@@ -73,11 +71,10 @@ def _widen(edges: Edges, widths: tuple[int, int], size: int) -> Edges:
 
 def _check_radices(radices: Sequence[Sequence[int]]) -> int:
     """The common product of the lists."""
-    if not radices or not all(radices):
+    rows = radices if isinstance(radices, Sequence) else [radices]
+    lists = [check_counts(f"radices[{place}]", row, least=2) for place, row in enumerate(rows)]
+    if not lists or not all(lists):
         raise ValueError(f"radices must be lists of radices, such as [[2, 2, 2]]; given {radices}")
-    for place, row in enumerate(radices):
-        for radix in row:
-            check_count(f"radices[{place}]", radix, least=2)
     size, *others = map(prod, radices)
     for place, product in enumerate(others, start=1):
         if product != size and (place < len(others) or size % product):

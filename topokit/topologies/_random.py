@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from topokit._checks import check_count, check_real
+from topokit._checks import check_count, check_counts, check_real
 from topokit._layers import Layers
 from topokit.topologies._draws import coins, regular_layer, rewired_ring
 from topokit.topologies._edges import stack
@@ -140,11 +140,12 @@ def small_world(n: int, depth: int, neighbours: int, rewiring: float, *, seed: i
 
 
 def _check_widths(widths: Sequence[int]) -> list[int]:
-    if len(widths) < 2:
+    counts = check_counts("widths", widths)
+    if len(counts) < 2:
         raise ValueError(
-            f"widths must name at least two layers, inputs and outputs; given {widths}"
+            f"widths must name at least two layers, inputs and outputs; given {counts}"
         )
-    return [check_count(f"widths[{layer}]", width) for layer, width in enumerate(widths)]
+    return counts
 
 
 def _generator(seed: int) -> np.random.Generator:

@@ -1,8 +1,7 @@
 """Sparse Xavier initialization: the variance of signals and gradients survives sparse layers."""
 
-import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from topokit._layers import Layers, in_degrees, out_degrees
 
@@ -19,7 +18,8 @@ def xavier_radii(layers: Layers) -> list[Float[np.ndarray, " _edges"]]:
     return [np.sqrt(6.0 / (fan_in[r] + fan_out[s])) for s, r, fan_in, fan_out in rows]
 
 
-def sparse_xavier(key: Array, radii: Float[Array, "*shape"], batch: int) -> Float[Array, "..."]:
+def sparse_xavier(
+    radii: Float[np.ndarray, "*shape"], batch: int, rng: np.random.Generator
+) -> Float[np.ndarray, "..."]:
     """Draw `(*shape, batch)` weights from `U(-radii, radii)`."""
-    draws = jax.random.uniform(key, (*radii.shape, batch), radii.dtype, -1.0, 1.0)
-    return radii[..., None] * draws
+    return radii[..., None] * rng.uniform(-1.0, 1.0, (*radii.shape, batch))

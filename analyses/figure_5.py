@@ -1,0 +1,95 @@
+"""Controllability K of four topologies with 32 inputs and outputs, found twice.
+
+Top: plain descent on the loss (20), as in figure 5 of NeuroFabric (arXiv:2002.08339). Bottom: the
+same with a little weight on the variance of K. Rows are inputs, columns outputs, brightness the
+ratios of an input that an output controls, on one scale for all.
+
+Claim: Clos and butterfly come out smooth, hypercube and torus uneven, as in the paper; yet the
+unevenness is the descent's, not the wiring's. The loss sees only the sum of each column, so K is
+not unique: the bottom row has the same totals and the same loss, which is the least there is, and
+no variance.
+
+Writes `figure_5.png` and, with its numbers, `figure_5.json` beside this script or into `--folder`.
+`--quick` takes 8 inputs and few steps, and without a folder keeps nothing.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import networkx as nx
+
+import topokit as tk
+from topokit.scores import Controllability
+
+FAIRNESS = 0.01
+STEPS = 500
+QUICK_STEPS = 50
+
+
+def topologies(*, quick: bool) -> dict[str, nx.DiGraph]:
+    """The four of the paper, or four of their families with 8 inputs."""
+    t = tk.topologies
+    if quick:
+        return {
+            "hypercube, 2 layers": t.hypercube(8, 2),
+            "Clos (4, 3, 4)": t.clos(8, 8, 4, 3, 4),
+            "butterfly, 6 layers": t.butterfly(8, 6),
+            "torus 4 × 2, 2 layers": t.torus((4, 2), 2),
+        }
+    return {
+        "hypercube, 6 layers": t.hypercube(32, 6),
+        "Clos (8, 9, 8)": t.clos(32, 32, 8, 9, 8),
+        "butterfly, 18 layers": t.butterfly(32, 18),
+        "torus 8 × 4, 7 layers": t.torus((8, 4), 7),
+    }
+
+
+def numbers(control: Controllability) -> dict[str, float]:
+    """What the picture shows of one K, and how good it is."""
+    K = control.K
+    found = {
+        "total": control.total,
+        "mean": K.mean(),
+        "deviation": K.std(),
+        "least": K.min(),
+        "greatest": K.max(),
+        "loss": control.loss,
+        "bound": control.bound,
+    }
+    return {name: round(float(value), 3) for name, value in found.items()}
+
+
+def save(folder: Path, rows: dict[str, dict[str, Controllability]], edges: dict[str, int]) -> None:
+    """Write the picture and its numbers."""
+    heatmaps = {f"{name}: {row}": c.K for row, found in rows.items() for name, c in found.items()}
+    tk.plotting.save_figure(tk.plotting.plot_controls(heatmaps), folder / "figure_5.png")
+    table = {
+        name: {"edges": n} | {row: numbers(found[name]) for row, found in rows.items()}
+        for name, n in edges.items()
+    }
+    text = json.dumps({"fairness": FAIRNESS, "topologies": table}, indent=2, ensure_ascii=False)
+    (folder / "figure_5.json").write_text(text + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Descend, draw, save."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="8 inputs and few steps")
+    parser.add_argument("--folder", type=Path, help="where to write the picture and the numbers")
+    arguments = parser.parse_args()
+    graphs = topologies(quick=arguments.quick)
+    steps = QUICK_STEPS if arguments.quick else STEPS
+    rows = {
+        row: {n: tk.controllability(g, fairness=f, steps=steps) for n, g in graphs.items()}
+        for row, f in (("plain", 0.0), ("fair", FAIRNESS))
+    }
+    edges = {name: graph.number_of_edges() for name, graph in graphs.items()}
+    with tempfile.TemporaryDirectory() as nowhere:
+        given = Path(nowhere) if arguments.quick else Path(__file__).parent
+        save(arguments.folder or given, rows, edges)
+
+
+if __name__ == "__main__":
+    main()

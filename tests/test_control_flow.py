@@ -1,0 +1,191 @@
+"""How control flows through arrays, against the tensors of the paper written out in full."""
+
+from itertools import pairwise as consecutive
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from strategies import layered_networks
+
+import topokit as tk
+from topokit.scores._controllability import _flow, _wiring
+from topokit.scores._controllability._flow import draw_logits, propagate
+from topokit.scores._controllability._marginal import marginal
+from topokit.scores._controllability._neurons import carrying
+from topokit.scores._controllability._pairwise import pairwise
+from topokit.scores._controllability._wiring import make_wiring
+
+laws = settings(derandomize=True, deadline=None, max_examples=100)
+few = settings(laws, max_examples=6)
+FORMS = {"marginal": marginal, "pairwise": pairwise}
+flow = jax.jit(propagate, static_argnums=0)
+
+
+def softmax(logits):
+    """Shares of a list of numbers; of none, none."""
+    weights = np.exp(np.array(logits) - max(logits, default=0))
+    return weights / weights.sum()
+
+
+def products(masks):
+    """Whether a path joins each sender of the first mask and each receiver of the last."""
+    return np.linalg.multi_dot([*masks, np.eye(masks[-1].shape[1])]) > 0
+
+
+def useful_masks(layers):
+    """The masks, all of them and the trainable ones, of edges from some input to some output."""
+    masks, free = tk.to_masks(layers), tk.to_masks(layers, trainable=True)
+    eye = np.eye(layers.n_in, dtype=bool)
+    for depth, mask in enumerate(masks):
+        fed = products([eye, *masks[:depth]]).any(axis=0)
+        heard = products([*masks[depth + 1 :], np.eye(layers.n_out)]).any(axis=1)
+        carries = fed[:, None] & heard[None, :]
+        masks[depth], free[depth] = mask & carries, free[depth] & carries
+    return masks, free
+
+
+def splits_of(layers, wiring, logits):
+    """For each layer of edges behind the first, the logits of each edge in every channel."""
+    tables = []
+    for stage, split in zip(wiring.stages, logits.splits, strict=True):
+        for leave, rows in zip(stage.leave, split, strict=True):
+            found = {}
+            for sender, slot in np.argwhere(leave < stage.arrive[0].size):
+                receiver = int(leave[sender, slot]) // stage.arrive.shape[2]
+                found[int(sender), receiver] = np.asarray(rows[sender, slot], float)
+            tables.append(found)
+    assert len(tables) == layers.depth - 1
+    return tables
+
+
+def injections_of(logits):
+    """For each layer of neurons behind the inputs, the logits of what each adds."""
+    rows = [logits.first, *(row for stack in logits.injections for row in stack)]
+    return [np.asarray(row, float) for row in rows]
+
+
+def literal(layers, wiring, logits, channels_of, hold):
+    """Equations (10) to (19), one neuron, edge and channel at a time."""
+    masks, free = useful_masks(layers)
+    splits, injections = splits_of(layers, wiring, logits), injections_of(logits)
+    reach = np.eye(layers.n_in, dtype=bool)
+    control = np.zeros((layers.n_in, injections[0].shape[1]))
+    for depth, mask in enumerate(masks):
+        reach = reach @ mask
+        arriving = np.zeros((mask.shape[1], injections[0].shape[1]))
+        for u, c in np.argwhere(control > 0):
+            out = np.flatnonzero(mask[u])
+            shares = softmax([splits[depth - 1][u, v][c] for v in out])
+            for v, share in zip(out, shares, strict=True):
+                arriving[v, c] += share * control[u, c]
+        control = np.zeros_like(arriving)
+        for v in range(mask.shape[1]):
+            allowed = channels_of(np.flatnonzero(reach[:, v]), layers.n_in)
+            gain = min(free[depth][:, v].sum(), mask[:, v].sum() - 1)
+            added = np.zeros(arriving.shape[1])
+            if allowed and gain > 0:
+                added[allowed] = gain * softmax([injections[depth][v, c] for c in allowed])
+            control[v] = hold(arriving[v] + added, max(reach[:, v].sum() - 1, 0))
+    return control
+
+
+def one_channel_an_input(inputs, _n_in):
+    return list(inputs)
+
+
+def one_channel_a_pair(inputs, n_in):
+    return [i * n_in + j for i in inputs for j in inputs if i != j]
+
+
+def hold_total(control, room):
+    return control * min(1, room / control.sum()) if control.sum() > 0 else control
+
+
+def hold_pairs(control, room):
+    n_in = round(control.size**0.5)
+    tensor = control.reshape(n_in, n_in).copy()
+    for i in range(n_in):
+        for j in range(i):
+            excess = max(1, tensor[i, j] + tensor[j, i])
+            tensor[i, j], tensor[j, i] = tensor[i, j] / excess, tensor[j, i] / excess
+    return hold_total(tensor.ravel(), room)
+
+
+LITERAL = {
+    "marginal": (one_channel_an_input, hold_total),
+    "pairwise": (one_channel_a_pair, hold_pairs),
+}
+
+
+@pytest.mark.parametrize("method", FORMS)
+@few
+@given(layered_networks(max_width=5))
+def test_control_is_that_of_the_equations_written_out(method, layers):
+    form, wiring = FORMS[method], make_wiring(layers)
+    logits = draw_logits(np.random.default_rng(0), form, wiring, deviation=1.0)
+    control = flow(form, wiring, logits)[: layers.n_out]
+    expected = literal(layers, wiring, logits, *LITERAL[method])
+    np.testing.assert_allclose(control, expected, atol=1e-5)
+
+
+@laws
+@given(layered_networks(max_depth=5))
+def test_each_slot_of_a_wiring_is_one_edge(layers):
+    """Both gathers hold the edges behind the first layer, each once and in one order."""
+    masks, _ = useful_masks(layers)
+    found = []
+    for stage in make_wiring(layers).stages:
+        for arrive, leave in zip(stage.arrive, stage.leave, strict=True):
+            receivers, slots = np.nonzero(arrive < leave.size)
+            out_slots = arrive[receivers, slots]
+            assert np.array_equal(leave.ravel()[out_slots], receivers * arrive.shape[1] + slots)
+            assert (leave < arrive.size).sum() == receivers.size
+            found.append(set(zip(out_slots // leave.shape[1], receivers, strict=True)))
+    assert found == [set(zip(*np.nonzero(mask), strict=True)) for mask in masks[1:]]
+
+
+@laws
+@given(layered_networks())
+def test_only_edges_between_an_input_and_an_output_carry(layers):
+    masks, free = useful_masks(layers)
+    kept = carrying(layers)
+    assert all(map(np.array_equal, tk.to_masks(kept), masks))
+    assert all(map(np.array_equal, tk.to_masks(kept, trainable=True), free))
+
+
+def test_how_layers_are_stacked_changes_nothing(monkeypatch):
+    layers = tk.topologies.erdos_renyi.layers([5, 6, 5, 3, 9], 0.7, seed=0)
+    results, n_stages = [], []
+    for padding in (0, 1.5, 1000):
+        monkeypatch.setattr(_wiring, "PADDING", padding)
+        wiring = make_wiring(layers)
+        even = draw_logits(np.random.default_rng(0), marginal, wiring, deviation=0.0)
+        results.append(flow(marginal, wiring, even)[: layers.n_out])
+        n_stages.append(len(wiring.stages))
+    assert n_stages == [3, 2, 1]
+    for one, other in consecutive(results):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_equal_layers_share_one_stage():
+    wiring = make_wiring(tk.topologies.butterfly.layers(16, 30))
+    assert [stage.arrive.shape for stage in wiring.stages] == [(29, 16, 2)]
+
+
+def test_a_bottleneck_is_not_padded_to_the_width_of_its_neighbors():
+    wiring = make_wiring(tk.topologies.low_rank.layers(64, 64, 2))
+    assert [stage.leave.shape for stage in wiring.stages] == [(1, 2, 64)]
+
+
+def test_the_way_back_of_a_gather_is_the_one_of_autodiff():
+    stage = make_wiring(tk.topologies.erdos_renyi.layers([4, 6, 5], 0.5, seed=1)).stages[0]
+    arrive, leave = jnp.asarray(stage.arrive[0].ravel()), jnp.asarray(stage.leave[0].ravel())
+    one, two = jax.random.split(jax.random.key(0))
+    sent = jax.random.normal(one, (leave.size, 3))
+    back = jax.random.normal(two, (arrive.size, 3))
+    back = jnp.where((arrive < leave.size)[:, None], back, 7.0)  # an empty slot passes nothing on
+    plain = jax.vjp(lambda x: x.at[arrive].get(mode="fill", fill_value=0), sent)[1](back)
+    ours = jax.vjp(lambda x: _flow._carry(x, arrive, leave), sent)[1](back)
+    np.testing.assert_allclose(ours[0], plain[0], rtol=1e-6)

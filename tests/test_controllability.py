@@ -1,0 +1,320 @@
+"""Controllability: the paper's examples, laws that hold of every network, and whose K it is."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from scipy import sparse
+from strategies import layered_networks
+
+import topokit as tk
+from topokit.scores import controllability
+from topokit.scores._controllability import _solve, control_bound, control_capacity
+from topokit.scores._controllability._bound import _make_flow, solve_program
+from topokit.scores._controllability._flow import draw_logits
+from topokit.scores._controllability._marginal import marginal
+from topokit.scores._controllability._neurons import carrying, count_neurons
+from topokit.scores._controllability._pairwise import pairwise
+from topokit.scores._controllability._wiring import make_wiring
+
+t = tk.topologies
+METHODS = ("marginal", "pairwise")
+
+
+class Example(NamedTuple):
+    """A topology with 32 inputs and outputs, and what is known of its K."""
+
+    layers: tk.Layers
+    total: int
+    loss: float
+    deviation: tuple[float, float]  # of plain descent: from, to
+    fair_deviation: float = 0
+
+
+hypercube, butterfly, torus = t.hypercube.layers, t.butterfly.layers, t.torus.layers
+smooth, uneven = (0, 0.01), (0.08, 0.10)
+EXAMPLES = {
+    "hypercube 6": Example(hypercube(32, 6), 960, 32, uneven),
+    "hypercube 6, skip": Example(tk.with_skip(hypercube(32, 6)), 960, 32, uneven),
+    "clos": Example(t.clos.layers(32, 32, 8, 9, 8), 976, 8, smooth),
+    "butterfly 18": Example(butterfly(32, 18), 576, 5408, smooth),
+    "butterfly 18, skip": Example(tk.with_skip(butterfly(32, 18)), 576, 5408, smooth),
+    "torus 7": Example(torus((8, 4), 7), 896, 288, (0.20, 0.22)),
+    "butterfly 5": Example(butterfly(32, 5), 160, 32 * 26**2, smooth),
+    "butterfly 10": Example(butterfly(32, 10), 320, 32 * 21**2, smooth),
+    "low rank 8": Example(t.low_rank.layers(32, 32, 8), 472, 32 * (31 - 472 / 32) ** 2, smooth),
+    "low rank 18": Example(t.low_rank.layers(32, 32, 18), 992, 0, smooth),
+    "hypercube 7, skip": Example(tk.with_skip(hypercube(32, 7)), 992, 0, (0.04, 0.06)),
+    "butterfly 30, skip": Example(tk.with_skip(butterfly(32, 30)), 960, 32, (0, 0.02)),
+    "butterfly 36, skip": Example(tk.with_skip(butterfly(32, 36)), 992, 0, smooth),
+    "torus 4": Example(torus((8, 4), 4), 512, 32 * 15**2, (0.30, 0.33), 0.2152),
+    "hypercube 3": Example(hypercube(32, 3), 480, 32 * 16**2, (0.26, 0.28), 0.2252),
+}
+
+
+def everything(n_in, *widths):
+    """All-true masks."""
+    return [np.ones(shape, bool) for shape in zip((n_in, *widths), widths, strict=False)]
+
+
+def dead_ends():
+    """Hidden neurons 2 and 3 lead nowhere, 4 is fed by nothing, and each seems useful."""
+    first, second = np.ones((4, 5), bool), np.ones((5, 3), bool)
+    first[:, 4], second[2:4] = False, False
+    return tk.from_masks([first, second])
+
+
+def mostly_constant():
+    masks = everything(4, 4, 4)
+    free = [np.eye(4, dtype=bool), np.eye(4, dtype=bool)[::-1]]
+    return tk.from_masks(masks, free)
+
+
+def crowded_pair():
+    """Two neurons see inputs 0 and 1 alone, and only one output sees these two."""
+    first = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 1]], bool)
+    return tk.from_masks([first, np.array([[1, 0], [1, 0], [1, 1]], bool)])
+
+
+NETWORKS = {
+    "one layer": t.dense(4, 3),
+    "outputs with one input each": tk.from_masks(
+        [np.kron(np.eye(3), np.ones(shape)) > 0 for shape in ((1, 2), (2, 1))]
+    ),
+    "dead ends": dead_ends(),
+    "mostly constant": mostly_constant(),
+    "bottleneck": t.low_rank(5, 6, 2),
+    "wide, then narrow": t.erdos_renyi([5, 9, 4, 2], 0.3, seed=2),
+    "sparse": t.erdos_renyi([6, 6, 6, 6], 0.3, seed=2),
+    "skip": tk.with_skip(t.small_world(8, 4, 2, 0.3, seed=2)),
+}
+
+
+def gains(layers):
+    """The sum over neurons of `min(t, k - 1)`, every edge counted."""
+    total = 0
+    for receivers, trainable in zip(layers.receivers, layers.trainable, strict=True):
+        k, free = np.bincount(receivers), np.bincount(receivers, trainable)
+        total += np.minimum(free, np.maximum(k - 1, 0)).sum()
+    return total
+
+
+# Fixtures of the module, so that the tests of one descent stand together and share it.
+
+
+@pytest.fixture(scope="module", params=EXAMPLES)
+def example(request):
+    known = EXAMPLES[request.param]
+    return known, controllability(known.layers), controllability(known.layers, fairness=0.01)
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def descents(request):
+    """A network, and what descent in each form makes of it."""
+    layers = tk.to_layers(NETWORKS[request.param])
+    return layers, [controllability(layers, method=m, learning_rate=0.1) for m in METHODS]
+
+
+# ---- The examples of the paper
+
+
+def test_descent_reaches_the_best_total_and_loss(example):
+    known, plain, _ = example
+    assert control_capacity(known.layers) == known.total
+    assert plain.total == pytest.approx(known.total, rel=1e-6)
+    assert control_bound(known.layers) == pytest.approx(known.loss, rel=1e-6, abs=1e-3)
+    assert plain.loss == pytest.approx(known.loss, rel=1e-5, abs=1e-3)
+
+
+def test_plain_descent_shows_the_unevenness_of_figure_5(example):
+    known, plain, _ = example
+    least, most = known.deviation
+    assert least <= plain.K.std() <= most
+
+
+def test_a_little_fairness_leaves_only_the_unevenness_of_the_wiring(example):
+    known, plain, fair = example
+    assert fair.loss == pytest.approx(plain.loss, rel=1e-5, abs=1e-3)
+    assert fair.K.std() == pytest.approx(known.fair_deviation, abs=5e-4)
+
+
+# ---- Laws
+
+
+def test_no_control_exceeds_its_bounds(descents):
+    layers, results = descents
+    ancestors = np.linalg.multi_dot([np.eye(layers.n_in), *tk.to_masks(layers)]) > 0
+    for result in results:
+        assert result.K.shape == (layers.n_in, layers.n_out)
+        assert (result.K >= 0).all()  # nor is any NaN
+        assert (result.K[~ancestors] == 0).all()
+        assert (result.K.sum(axis=0) <= (ancestors.sum(axis=0) - 1) * (1 + 1e-5)).all()
+        assert result.total <= min(gains(layers), control_capacity(layers)) * (1 + 1e-5)
+
+
+def test_descent_meets_its_bound_and_never_passes_it(descents):
+    layers, results = descents
+    bound = control_bound(layers)
+    for result in results:
+        assert result.bound <= result.loss
+        assert result.bound == pytest.approx(bound, rel=1e-5, abs=1e-6)
+        assert bound * (1 - 1e-5) <= result.loss <= bound * (1 + 1e-3) + 1e-3
+
+
+def test_total_and_loss_are_those_of_the_best_K(descents):
+    layers, results = descents
+    for result in results:
+        assert result.total == pytest.approx(result.K.sum())
+        assert result.loss == pytest.approx(np.sum((layers.n_in - 1 - result.K.sum(axis=0)) ** 2))
+        assert result.loss == pytest.approx(result.losses.min(), rel=1e-4, abs=1e-5)
+        assert result.losses.shape == (500,)
+
+
+def test_both_forms_have_one_total(descents):
+    _, (one, other) = descents
+    assert one.total == pytest.approx(other.total, rel=1e-3)
+
+
+@settings(derandomize=True, deadline=None, max_examples=3)
+@given(layered_networks(max_width=5, max_depth=3))
+def test_both_forms_have_one_total_on_random_networks(layers):
+    totals = [controllability(layers, method=m, learning_rate=0.1).total for m in METHODS]
+    assert totals[0] == pytest.approx(totals[1], rel=1e-3, abs=1e-6)
+
+
+def test_the_pairwise_total_is_less_where_a_pair_is_full():
+    """Both neurons control the ratio of inputs 0 and 1, of which their output has but one (9)."""
+    totals = [controllability(crowded_pair(), method=method).total for method in METHODS]
+    assert totals == pytest.approx([6, 5], rel=1e-3)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_input_has_no_ratio(method):
+    alone = tk.from_masks(everything(1, 3, 2))
+    result = controllability(alone, method=method, steps=3)
+    assert (result.K == 0).all()
+    assert result.loss == result.bound == 0
+
+
+# ---- Whose K
+
+
+def fairest(layers, fairness):
+    """The one K of least loss and penalty: a quadratic program with a flow for each input.
+
+    For each input its variables are what edges carry, what neurons add, and its row of K.
+    """
+    layers = carrying(layers)
+    n, m, flow = layers.n_in, layers.n_out, _make_flow(layers)
+    neurons, edges = flow.gain.size, flow.senders.size
+    reach = np.concatenate([row.reach for row in count_neurons(layers)])
+    outputs = np.arange(neurons - m, neurons)
+    carried, added, K = np.split(np.eye(edges + neurons + m), [edges, edges + neurons])
+    held, arrived = np.zeros((2, neurons, edges + neurons + m))
+    np.add.at(held, np.concatenate([flow.senders, outputs]), np.concatenate([carried, K]))
+    np.add.at(arrived, flow.receivers, carried)
+    each, all_ = np.eye(n), np.ones((1, n))
+    rows = [
+        (np.kron(each, held - arrived - added), np.zeros(n * neurons)),
+        (np.kron(each, added), (reach * flow.gain[:, None]).T.ravel()),
+        (np.kron(all_, added), flow.gain),
+        (np.kron(all_, held), flow.room),
+        (-np.eye(n * held.shape[1]), np.zeros(n * held.shape[1])),
+    ]
+    left, right = (np.concatenate(column) for column in zip(*rows, strict=True))
+    entries = np.kron(each, K)
+    loss = np.kron(np.ones((n, n)), np.eye(m))
+    penalty = np.eye(n * m) - 1 / (n * m)
+    x, _ = solve_program(
+        sparse.csc_array(2 * entries.T @ (loss + fairness * penalty) @ entries),
+        -2 * (n - 1) * entries.sum(axis=0),
+        sparse.csc_array(left),
+        right,
+    )
+    return (entries @ x).reshape(n, m)
+
+
+FAIR = {
+    "torus": t.torus.layers((3, 3), 2),
+    "random": t.erdos_renyi.layers([6, 7, 5, 6], 0.4, seed=2),
+    "constants": tk.with_skip(t.small_world.layers(8, 3, 2, 0.3, seed=2)),
+}
+
+
+@pytest.mark.parametrize("name", FAIR)
+def test_fair_K_is_the_one_of_the_quadratic_program_whatever_the_key(name):
+    expected = fairest(FAIR[name], 0.1)
+    for seed in (0, 1):
+        found = controllability(
+            FAIR[name], fairness=0.1, steps=2000, learning_rate=0.1, key=jax.random.key(seed)
+        )
+        np.testing.assert_allclose(found.K, expected, atol=0.01)
+
+
+def test_the_pairwise_form_finds_the_same_fair_K():
+    found = controllability(FAIR["torus"], method="pairwise", fairness=0.1, learning_rate=0.1)
+    np.testing.assert_allclose(found.K, fairest(FAIR["torus"], 0.1), atol=0.01)
+
+
+def test_plain_K_depends_on_the_key_and_on_nothing_else():
+    one, same, other = (
+        controllability(FAIR["torus"], key=jax.random.key(seed)).K for seed in (0, 0, 1)
+    )
+    assert np.array_equal(one, same)
+    assert np.abs(one - other).max() > 1e-3
+    np.testing.assert_allclose(one.sum(axis=0), other.sum(axis=0), rtol=1e-4)
+
+
+# ---- Arguments
+
+
+def test_a_graph_and_its_recipe_are_one():
+    results = [
+        controllability(given, steps=10) for given in (crowded_pair(), tk.to_layers(crowded_pair()))
+    ]
+    assert np.array_equal(results[0].K, results[1].K)
+
+
+def test_the_best_iterate_is_returned_even_if_the_last_is_not():
+    """Steps this long leave a good start and do not come back in time."""
+    result = controllability(t.hypercube(8, 2), steps=3, learning_rate=10)
+    assert result.losses.argmin() == 0
+    assert result.losses[-1] > 1.01 * result.losses[0]
+    assert result.loss == pytest.approx(result.losses[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("form", [marginal, pairwise])
+def test_strict_rank_promotion_does_no_harm(form):
+    wiring = make_wiring(t.erdos_renyi.layers([4, 6, 6, 3], 0.6, seed=0))
+    logits = draw_logits(np.random.default_rng(0), form, wiring, deviation=0.0)
+    with jax.numpy_rank_promotion("raise"):
+        K, losses = _solve._descend.eval_shape(
+            logits, wiring, 0.0, 0.1, form=form, steps=7, n_out=3
+        )
+    assert (K.shape, losses.shape) == ((3, 4), (7,))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"method": "exact"}, "method must be 'marginal' or 'pairwise'"),
+        ({"fairness": -1.0}, "fairness"),
+        ({"fairness": np.nan}, "fairness"),
+        ({"steps": 0}, "steps must be an integer of at least 1"),
+        ({"learning_rate": -0.1}, "learning_rate"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        controllability(t.dense(2, 2), **arguments)
+
+
+def test_what_does_not_fit_is_refused_before_it_is_taken(monkeypatch):
+    butterfly = t.butterfly.layers(1024, 10)
+    with pytest.raises(ValueError, match="method='marginal' needs 1024 times less"):
+        controllability(butterfly, method="pairwise")
+    monkeypatch.setattr(_solve, "limit", 2**20)
+    with pytest.raises(ValueError, match="control_bound"):
+        controllability(butterfly)

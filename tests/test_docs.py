@@ -1,0 +1,105 @@
+"""Every example of the README and of the documentation runs, and prints what it says."""
+
+import doctest
+import re
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import matplotlib as mpl
+import pytest
+from click.testing import CliRunner
+
+import topokit as tk
+from topokit.cli import main
+from topokit.cli._options import change_options
+from topokit.cli._topology import TopologyGroup
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SCRIPTS = [s for s in sorted((ROOT / "analyses").rglob("*.py")) if not s.name.startswith("_")]
+
+# These take minutes. Of them only the options are checked.
+SLOW = {"topokit rank"}
+
+
+class Block(NamedTuple):
+    language: str
+    text: str
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text()
+    found = FENCE.finditer(text)
+    return [Block(match[1], match[2], text.count("\n", 0, match.start()) + 2) for match in found]
+
+
+def pages_with(*languages: str) -> list[Path]:
+    return [page for page in PAGES if any(b.language in languages for b in blocks(page))]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mpl.use("agg")
+
+
+@pytest.mark.parametrize("page", pages_with("python", "pycon"), ids=lambda p: p.name)
+def test_python_examples_run_and_print_what_the_page_says(page: Path) -> None:
+    names: dict[str, object] = {}
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
+    for block in blocks(page):
+        if block.language == "python":
+            exec(compile("\n" * (block.line - 1) + block.text, page, "exec"), names)
+        elif block.language == "pycon":
+            parsed = doctest.DocTestParser().get_doctest(
+                block.text, names, page.name, str(page), block.line - 1
+            )
+            runner.run(parsed, clear_globs=False)
+            names = parsed.globs
+    assert runner.summarize(verbose=False).failed == 0
+
+
+@pytest.mark.parametrize("page", pages_with("console"), ids=lambda p: p.name)
+def test_commands_succeed_on_the_files_that_the_page_shows(page: Path) -> None:
+    for block in blocks(page):
+        if block.language == "toml":
+            Path(block.text.split()[1]).write_text(block.text)
+    lines = [line for b in blocks(page) if b.language == "console" for line in b.text.splitlines()]
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["topokit"]:
+            slow = ["--help"] if " ".join(words) in SLOW else []
+            done = CliRunner().invoke(main, [*words[1:], *slow])
+            assert done.exit_code == 0, f"{line}\n{done.output}"
+
+
+@pytest.mark.parametrize("name", main.commands)
+def test_the_reference_names_every_option_of_every_command(name: str) -> None:
+    command = main.commands[name]
+    own = command.own_options if isinstance(command, TopologyGroup) else command.params
+    page = (ROOT / "docs" / "api" / "command-line.md").read_text()
+    section = page.split(f"## topokit {name}")[1].split("\n## ")[0]
+    missing = [o for p in own if isinstance(p, click.Option) for o in p.opts if o not in section]
+    assert missing == []
+
+
+def test_the_reference_names_the_options_of_every_family() -> None:
+    page = (ROOT / "docs" / "api" / "command-line.md").read_text()
+    assert [o for p in change_options() for o in p.opts if f"`{o}" not in page] == []
+
+
+@pytest.mark.parametrize("name", tk.topologies.families())
+def test_the_guide_and_the_reference_name_every_family(name: str) -> None:
+    assert f"| `{name}(" in (ROOT / "docs" / "choosing-a-topology.md").read_text()
+    assert f"topokit.topologies.{name}\n" in (ROOT / "docs" / "api" / "topologies.md").read_text()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.name)
+def test_every_analysis_is_explained_and_keeps_its_numbers(script: Path) -> None:
+    page = (ROOT / "docs" / "reproducing-the-figures.md").read_text()
+    assert f"`{script.relative_to(ROOT / 'analyses')}`" in page
+    assert script.with_suffix(".json").exists()

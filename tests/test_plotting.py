@@ -1,0 +1,309 @@
+"""Facts about the pictures: what is drawn, on what scale, and that nothing else happens."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+import topokit as tk
+
+mpl.use("agg")
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_survives_its_test():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def skip_butterfly():
+    """Two layers of 4 neurons whose straight edges are constant."""
+    masks = [np.array([[i == j or i == j ^ s for j in range(4)] for i in range(4)]) for s in (1, 2)]
+    return tk.from_masks(masks, trainable=[~np.eye(4, dtype=bool)] * 2)
+
+
+def row(name, *, loss, **changes):
+    fields = {"trainable": 64, "family": "clos", "skip": False, "predicted_loss": None}
+    return SimpleNamespace(
+        **{"name": name, "loss": loss, "loss_error": 0.1 * loss, **fields, **changes}
+    )
+
+
+def collections_of(ax) -> Any:
+    """Lines and points; matplotlib's stubs know them only as artists."""
+    return ax.collections
+
+
+def K_of_two_values():
+    return np.array([[0.5, 1.5], [0.5, 1.5], [0.5, 1.5]])
+
+
+# Every function, on the axes it is given
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda ax: tk.plotting.plot_control(np.ones((3, 2)), ax),
+        lambda ax: tk.plotting.plot_topology(tk.from_masks([np.ones((3, 2))]), ax),
+        lambda ax: tk.plotting.plot_losses({"a": np.ones(5)}, ax),
+        lambda ax: tk.plotting.plot_ranking([row("a", loss=0.5)], ax),
+        lambda ax: tk.plotting.plot_parameters([row("a", loss=0.5)], ax),
+        lambda ax: tk.plotting.plot_controls({"a": np.ones((3, 2))}, [ax])[0],
+        lambda ax: tk.plotting.plot_masks(tk.from_masks([np.ones((3, 2))]), [ax])[0],
+    ],
+    ids=["control", "topology", "losses", "ranking", "parameters", "controls", "masks"],
+)
+def test_a_picture_goes_on_the_axes_given_and_nowhere_else(draw, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = dict(plt.rcParams)
+    ax = plt.subplots()[1]
+    assert draw(ax) is ax
+    assert plt.get_fignums() == [1]
+    assert dict(plt.rcParams) == before
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: tk.plotting.plot_control(np.ones((3, 2))),
+        lambda: tk.plotting.plot_topology(tk.from_masks([np.ones((3, 2))])),
+        lambda: tk.plotting.plot_losses({"a": np.ones(5)}),
+        lambda: tk.plotting.plot_ranking([row("a", loss=0.5)]),
+        lambda: tk.plotting.plot_parameters([row("a", loss=0.5)]),
+        lambda: tk.plotting.plot_controls({"a": np.ones((3, 2))})[0],
+        lambda: tk.plotting.plot_masks(tk.from_masks([np.ones((3, 2))]))[0],
+    ],
+    ids=["control", "topology", "losses", "ranking", "parameters", "controls", "masks"],
+)
+def test_without_axes_a_picture_makes_one_figure_that_can_be_rendered(draw):
+    ax = draw()
+    assert isinstance(ax, Axes)
+    assert plt.get_fignums() == [1]
+    ax.figure.canvas.draw()
+
+
+def test_a_figure_is_saved_whole_and_closed(tmp_path):
+    axes = tk.plotting.plot_controls({"a": np.ones((3, 2)), "b": np.ones((2, 2))})
+    tk.plotting.save_figure(axes, tmp_path / "picture.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["picture.png"]
+    assert not plt.get_fignums()
+
+
+def test_a_figure_that_cannot_be_saved_is_closed_and_leaves_no_file(tmp_path):
+    ax = tk.plotting.plot_control(np.ones((3, 2)))
+    with pytest.raises(ValueError, match="nonsense"):
+        tk.plotting.save_figure(ax, tmp_path / "picture.nonsense")
+    assert not list(tmp_path.iterdir())
+    assert not plt.get_fignums()
+
+
+# Matrices
+
+
+def test_the_title_of_a_heatmap_tells_sum_mean_and_deviation():
+    ax = tk.plotting.plot_control(K_of_two_values(), title="my net")
+    assert ax.get_title() == "my net\nsum 6.0, mean 1.000\ndeviation 0.500"
+
+
+def test_a_heatmap_shows_inputs_down_and_outputs_across():
+    K = np.arange(6.0).reshape(3, 2)
+    ax = tk.plotting.plot_control(K)
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("input", "output")
+    assert np.array_equal(np.asarray(ax.images[0].get_array()), K)
+    assert ax.get_ylim() == (2.5, -0.5)
+
+
+@pytest.mark.parametrize(
+    ("K", "options", "limits"),
+    [
+        (np.full((2, 2), 0.3), {}, (0.0, 1.0)),
+        (np.array([[0.0, 1.5]]), {}, (0.0, 1.5)),
+        (np.array([[-0.5, 0.5]]), {}, (-0.5, 1.0)),
+        (np.array([[0.0, 1.5]]), {"vmin": 0.25, "vmax": 2.0}, (0.25, 2.0)),
+    ],
+)
+def test_the_scale_of_a_heatmap_holds_zero_and_one_unless_told_otherwise(K, options, limits):
+    assert tk.plotting.plot_control(K, **options).images[0].get_clim() == limits
+
+
+def test_many_heatmaps_share_one_scale_and_one_color_bar():
+    axes = tk.plotting.plot_controls({f"K{i}": np.full((2, 3), i / 2) for i in range(5)})
+    images = [ax.images[0] for ax in axes]
+    assert axes.shape == (5,)
+    assert {image.norm for image in images} == {images[0].norm}
+    assert images[0].get_clim() == (0.0, 2.0)
+    assert len(axes[0].figure.axes) == 5 + 1
+    assert [ax.get_title().splitlines()[0] for ax in axes] == [f"K{i}" for i in range(5)]
+
+
+def test_a_few_great_entries_do_not_darken_the_heatmaps_of_the_others():
+    K = np.ones((20, 20))
+    K[0, 0] = 50.0
+    axes = tk.plotting.plot_controls({"fair": np.ones((20, 20)), "unfair": K})
+    assert axes[0].images[0].get_clim() == (0.0, 1.0)
+    assert axes[0].images[0].colorbar.extend == "max"
+
+
+@pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (18, (3, 6))])
+def test_panels_fill_a_grid(count, shape):
+    axes = tk.plotting.plot_controls({str(i): np.ones((2, 2)) for i in range(count)})
+    assert axes[0].get_gridspec().get_geometry() == shape
+
+
+def test_masks_give_constant_edges_a_color_of_their_own(skip_butterfly):
+    axes = tk.plotting.plot_masks(skip_butterfly)
+    assert len(axes) == 2
+    for ax, stride in zip(axes, (1, 2), strict=True):
+        kinds = np.array([[2 * (i == j) + (i == j ^ stride) for j in range(4)] for i in range(4)])
+        assert np.array_equal(ax.images[0].get_array(), kinds)
+    (legend,) = axes[0].figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["trainable", "constant"]
+
+
+# Drawings
+
+
+def test_every_edge_is_one_line_and_constant_edges_are_dotted(skip_butterfly):
+    ax = tk.plotting.plot_topology(skip_butterfly)
+    trainable, constant, *neurons = collections_of(ax)
+    assert (len(trainable.get_segments()), len(constant.get_segments())) == (8, 8)
+    assert {dashes for _, dashes in trainable.get_linestyle()} == {None}
+    assert None not in {dashes and tuple(dashes) for _, dashes in constant.get_linestyle()}
+    assert [len(column.get_offsets()) for column in neurons] == [4, 4, 4]
+
+
+def test_lines_join_the_neurons_they_stand_for():
+    mask = np.array([[1, 0], [0, 1], [0, 1]])
+    ax = tk.plotting.plot_topology(tk.from_masks([mask]))
+    lines, senders, receivers = collections_of(ax)
+    x, y = np.asarray(senders.get_offsets()), np.asarray(receivers.get_offsets())
+    drawn = {tuple(map(tuple, segment)) for segment in lines.get_segments()}
+    assert drawn == {(tuple(x[i]), tuple(y[j])) for i, j in zip(*np.nonzero(mask), strict=True)}
+
+
+def test_inputs_stand_at_the_left_with_the_first_on_top():
+    senders = tk.plotting.plot_topology(tk.from_masks([np.ones((3, 2))])).collections[1]
+    x, y = np.asarray(senders.get_offsets()).T
+    assert np.all(x == 0)
+    assert np.all(np.diff(y) < 0)
+
+
+def test_layers_are_labeled_with_their_widths():
+    ax = tk.plotting.plot_topology(tk.from_masks([np.ones((4, 3)), np.ones((3, 2))]))
+    labels = [label.get_text() for label in ax.get_xticklabels()]
+    assert labels == ["inputs\n(4)", "1\n(3)", "outputs\n(2)"]
+
+
+def test_crowded_layers_are_drawn_fainter():
+    small, large = (
+        collections_of(tk.plotting.plot_topology(tk.from_masks([np.ones((n, n))])))[0]
+        for n in (2, 40)
+    )
+    assert np.max(large.get_alpha()) < np.min(small.get_alpha())
+    assert np.max(large.get_linewidth()) < np.min(small.get_linewidth())
+
+
+# Curves
+
+
+def test_losses_are_lines_on_a_logarithmic_scale_with_a_band_over_targets():
+    many = np.array([[1.0, 0.1], [3.0, 0.3]])
+    ax = tk.plotting.plot_losses({"one": np.array([1.0, 0.5, 0.2]), "many": many})
+    assert ax.get_yscale() == "log"
+    assert np.allclose(ax.lines[1].get_ydata(), [2.0, 0.2])
+    (band,) = ax.collections
+    low, high = band.get_datalim(ax.transData).get_points()[:, 1]
+    assert (low, high) == pytest.approx((0.1, 3.0))
+    assert ax.get_legend_handles_labels()[1] == ["one", "many"]
+
+
+def test_names_beside_the_parameters_stand_in_the_order_of_losses():
+    rows = [row("best", loss=0.1), row("middle", loss=0.101), row("worst", loss=0.9)]
+    ax = tk.plotting.plot_parameters(rows[::-1])
+    heights = {text.get_text(): text.get_position()[1] for text in ax.texts if text.get_text()}
+    assert heights["best"] < heights["middle"] < heights["worst"]
+    assert heights["middle"] - heights["best"] >= 0.044
+
+
+def test_many_names_beside_the_parameters_stay_inside_and_apart():
+    ax = tk.plotting.plot_parameters([row(f"net {i}", loss=0.5) for i in range(60)])
+    heights = sorted(text.get_position()[1] for text in ax.texts if text.get_text())
+    assert np.diff(heights).min() > 0.9 / 60
+    assert 0 <= heights[0] <= heights[-1] <= 1
+
+
+def test_a_family_has_one_color_and_marker_and_skip_is_open():
+    rows = [
+        row("a", loss=0.1),
+        row("b", loss=0.2, skip=True),
+        row("c", loss=0.3, family="torus"),
+    ]
+    containers: Any = tk.plotting.plot_parameters(rows).containers
+    a, b, c = (bars.lines[0] for bars in containers)
+    assert (a.get_color(), a.get_marker()) == (b.get_color(), b.get_marker())
+    assert a.get_color() != c.get_color()
+    assert a.get_marker() != c.get_marker()
+    assert b.get_markerfacecolor() == "none" != a.get_markerfacecolor()
+
+
+def test_a_loss_of_zero_is_still_drawn():
+    assert tk.plotting.plot_parameters([row("exact", loss=0.0)]).get_yscale() == "linear"
+
+
+# Ranking
+
+
+def test_a_ranking_has_a_line_for_each_topology_the_best_on_top():
+    rows = [row("worst", loss=0.9), row("best", loss=0.1), row("lost", loss=float("nan"))]
+    ax = tk.plotting.plot_ranking(rows)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["best", "worst"]
+    assert ax.yaxis_inverted()
+    assert ax.get_xscale() == "log"
+
+
+def test_a_ranking_shows_two_standard_errors_and_the_predicted_loss():
+    ax = tk.plotting.plot_ranking([row("a", loss=0.4, loss_error=0.1, predicted_loss=0.3)])
+    containers: Any = ax.containers
+    (bar,) = containers[0].lines[2][0].get_segments()
+    assert bar[:, 0] == pytest.approx([0.2, 0.6])
+    (predicted,) = (line for line in ax.lines if line.get_marker() == "|")
+    assert predicted.get_xdata() == pytest.approx([0.3])
+
+
+def test_a_loss_below_what_single_precision_tells_stands_at_the_edge():
+    ax = tk.plotting.plot_ranking([row("exact", loss=0.0), row("a", loss=0.5)])
+    (arrow,) = (line for line in ax.lines if line.get_marker() == "<")
+    assert arrow.get_xdata() == pytest.approx([ax.get_xlim()[0]])
+    assert "below 1e-06" in [text.get_text() for text in ax.texts]
+
+
+# What cannot be drawn
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (lambda: tk.plotting.plot_control(np.full((2, 2), np.nan)), "K must be a matrix of finite"),
+        (lambda: tk.plotting.plot_control(np.ones((0, 2))), "K must be a matrix"),
+        (lambda: tk.plotting.plot_controls({}), "controls is empty"),
+        (
+            lambda: tk.plotting.plot_controls({"a": np.ones((2, 2))}, []),
+            "axes must hold at least 1 axes; given 0",
+        ),
+        (lambda: tk.plotting.plot_losses({}), "losses is empty"),
+        (lambda: tk.plotting.plot_losses({"a": np.ones((2, 2, 2))}), "losses\\['a'\\] must have"),
+        (lambda: tk.plotting.plot_ranking([]), "at least one finite loss"),
+        (lambda: tk.plotting.plot_parameters([]), "at least one finite loss"),
+    ],
+)
+def test_what_cannot_be_drawn_raises(draw, words):
+    with pytest.raises(ValueError, match=words):
+        draw()

@@ -1,0 +1,129 @@
+"""Rankings: rows are what their parts say, in the right order, however they are run."""
+
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+import topokit as tk
+from topokit.ranking import Row, default_topologies, evaluate_all, gaussian_targets, process_pool
+from topokit.reconstruction import Adam
+
+QUICK = Adam(steps=100)
+SMALL = {
+    "butterfly": tk.topologies.butterfly(4),
+    "rank 1": tk.topologies.low_rank(4, 4, 1),
+    "dense": tk.topologies.dense(4, 4),
+    "wide": tk.topologies.dense(2, 3),
+}
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return tk.rank(SMALL, targets=5, seed=3, solver=QUICK)
+
+
+def test_the_best_topology_comes_first(rows):
+    assert [row.loss for row in rows] == sorted(row.loss for row in rows)
+    assert {row.name for row in rows} == set(SMALL)
+    assert rows[-1].name == "rank 1"
+
+
+def test_a_row_says_what_its_parts_say(rows):
+    for row in rows:
+        topology = SMALL[row.name]
+        score = tk.score(topology)._asdict()
+        assert {key: getattr(row, key) for key in score} == score
+        targets = gaussian_targets(5, row.n_in, row.n_out, seed=3)
+        loss = tk.reconstruct(topology, targets, solver=QUICK, key=jax.random.key(3)).loss
+        assert row.loss == pytest.approx(loss.mean())
+        assert row.family == topology.graph["family"]
+        assert not row.skip
+        assert (row.targets, row.steps) == (5, 100)
+
+
+def test_mean_and_standard_error_are_over_the_targets():
+    row = tk.rank({"r": SMALL["rank 1"]}, targets=6, solver=Adam(steps=600))[0]
+    squares = np.linalg.svd(gaussian_targets(6, 4, 4, seed=0), compute_uv=False) ** 2
+    best = squares[:, 1:].sum(1) / squares.sum(1)
+    assert row.loss == pytest.approx(best.mean(), rel=1e-3)
+    assert row.loss_error == pytest.approx(best.std(ddof=1) / math.sqrt(6), rel=1e-2)
+
+
+def test_rows_become_a_data_frame_and_json(rows):
+    frame = pd.DataFrame(rows)
+    assert list(frame.columns) == list(Row._fields)
+    assert frame["loss"].is_monotonic_increasing
+    assert json.loads(json.dumps([row._asdict() for row in rows]))[0]["name"] == rows[0].name
+
+
+def test_an_executor_gives_the_same_rows(rows):
+    with ThreadPoolExecutor(2) as executor:
+        assert tk.rank(SMALL, targets=5, seed=3, solver=QUICK, executor=executor) == rows
+
+
+def test_processes_give_the_same_rows(rows):
+    names = ("butterfly", "dense")
+    with process_pool(2) as executor:
+        found = tk.rank(
+            {n: SMALL[n] for n in names}, targets=5, seed=3, solver=QUICK, executor=executor
+        )
+    assert found == [row for row in rows if row.name in names]
+
+
+def test_finished_rows_come_before_the_rest_has_run():
+    rows = evaluate_all(SMALL, targets=2, solver=QUICK)
+    row, control = next(rows)
+    assert row.name == "butterfly"
+    assert control.sum() == pytest.approx(row.control_total)
+
+
+def test_recipes_and_constants_are_ranked_too():
+    skipping = tk.with_skip(tk.topologies.butterfly(4, 4))
+    rows = tk.rank({"skip": skipping, "arrays": tk.to_layers(SMALL["dense"])}, solver=QUICK)
+    by_name = {row.name: row for row in rows}
+    assert by_name["skip"].skip
+    assert by_name["arrays"].family == ""
+
+
+def test_a_single_target_has_no_error():
+    assert tk.rank({"d": SMALL["dense"]}, targets=1, solver=QUICK)[0].loss_error is None
+
+
+def test_targets_are_standard_normal_and_extend_each_other():
+    many = gaussian_targets(400, 5, 7, seed=1)
+    assert many.shape == (400, 5, 7)
+    assert abs(many.mean()) < 0.03
+    assert abs(many.std() - 1) < 0.03
+    assert np.array_equal(gaussian_targets(3, 5, 7, seed=1), many[:3])
+
+
+def test_the_default_set_has_twenty_topologies_of_comparable_size():
+    topologies = default_topologies()
+    layers = {name: tk.to_layers(graph) for name, graph in topologies.items()}
+    assert len(topologies) == 20
+    assert all((r.n_in, r.n_out) == (32, 32) for r in layers.values())
+    assert all(1056 <= r.n_trainable <= 1280 for r in layers.values())
+    for name in topologies:
+        assert (layers[name].n_trainable < layers[name].n_edges) == name.endswith(" + skip")
+        assert f"{name} + skip" in topologies or name.endswith(" + skip")
+
+
+def test_a_wrong_topology_is_named_before_anything_runs():
+    broken = tk.topologies.butterfly(4)
+    broken.add_edge((0, 0), (2, 0))
+    with pytest.raises(ValueError, match="topology 'broken': edge"):
+        evaluate_all({"good": SMALL["dense"], "broken": broken})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"targets": 0}, "targets must be"), ({"seed": -1}, "seed must be")],
+)
+def test_wrong_numbers_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        tk.rank(SMALL, **options)

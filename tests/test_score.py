@@ -1,0 +1,79 @@
+"""The score is its parts, in plain numbers."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import topokit as tk
+from topokit.scores import Score
+
+topology = tk.with_skip(tk.topologies.butterfly(8, 4))
+
+
+@pytest.fixture(scope="module")
+def scored():
+    return tk.score(topology, steps=40)
+
+
+def test_the_score_is_made_of_its_parts(scored):
+    control = tk.controllability(topology, steps=40)
+    assert scored._asdict().items() >= tk.structure(topology)._asdict().items()
+    assert scored.satisfiable == tk.satisfiable_constraints(topology)
+    assert scored.degrees_of_freedom == tk.degrees_of_freedom(topology)
+    assert scored.predicted_loss == np.mean((1 - tk.leverage(topology)) ** 2)
+    assert scored.control_total == control.total == pytest.approx(control.K.sum())
+    assert (scored.control_loss, scored.control_bound) == (control.loss, control.bound)
+    assert scored.control_mean == control.K.mean()
+    assert scored.control_deviation == control.K.std()
+
+
+def test_the_counts_descend_from_edges_to_degrees_of_freedom(scored):
+    assert scored.edges >= scored.trainable >= scored.satisfiable >= scored.degrees_of_freedom
+    assert 0 <= scored.control_bound <= scored.control_loss
+
+
+def test_the_predicted_loss_is_at_least_that_of_freedom_spread_evenly(scored):
+    share = scored.degrees_of_freedom / (scored.n_in * scored.n_out)
+    assert (1 - share) ** 2 <= scored.predicted_loss <= 1 - share
+
+
+def test_a_score_goes_through_json_and_back(scored):
+    assert Score(**json.loads(json.dumps(scored._asdict(), allow_nan=False))) == scored
+
+
+def test_counts_of_any_size_go_through_json():
+    deep = tk.score(tk.from_masks([np.ones((4, 4))] * 40), steps=2)
+    assert json.loads(json.dumps(deep._asdict()))["paths_max"] == 4**39
+
+
+def test_the_key_decides_where_the_descent_starts():
+    first, same, other = (tk.score(topology, key=jax.random.key(k), steps=5) for k in (0, 0, 1))
+    assert first == same
+    assert first.control_deviation != other.control_deviation
+    assert first[:18] == other[:18]
+
+
+def test_what_is_beyond_its_memory_limit_is_none(monkeypatch):
+    for module in ("matching", "freedom", "leverage"):
+        monkeypatch.setattr(f"topokit.scores._{module}.limit", 1)
+    found = tk.score(topology, steps=2)
+    assert found.satisfiable is found.degrees_of_freedom is found.predicted_loss is None
+    assert found.edges == 64
+
+
+def test_steps_must_be_a_count():
+    with pytest.raises(ValueError, match="steps must be an integer of at least 1; given 0"):
+        tk.score(topology, steps=0)
+
+
+def test_the_scores_that_need_no_descent_do_not_load_jax():
+    code = (
+        "import sys, topokit as tk; G = tk.topologies.butterfly(4); "
+        "tk.structure(G), tk.satisfiable_constraints(G), tk.degrees_of_freedom(G), tk.leverage(G); "
+        "sys.exit('jax' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

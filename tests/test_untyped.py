@@ -1,0 +1,60 @@
+"""Arguments of a wrong type: outside the tests nothing checks annotations, the library must."""
+
+import subprocess
+import sys
+
+import pytest
+
+CASES = {
+    "graph is a list": ("tk.to_layers([1, 2])", "given list"),
+    "graph is undirected": ("tk.structure(nx.Graph([(0, 1)]))", "given Graph"),
+    "graph is None": ("tk.degrees_of_freedom(None)", "given NoneType"),
+    "dag is undirected": ("tk.layered(nx.Graph([(0, 1)]))", "given Graph"),
+    "mask is a vector": ("tk.from_masks([np.ones(3)])", "must be a matrix"),
+    "mask is text": ("tk.from_masks(['abc'])", "must be a matrix"),
+    "width is a fraction": ("tk.make_layers([2.5, 2], [[0]], [[0]])", "widths[0] must be"),
+    "depth is a fraction": ("tk.topologies.butterfly(8, 2.5)", "depth must be an integer"),
+    "n is text": ("tk.topologies.butterfly('8')", "n must be an integer"),
+    "n is true": ("tk.topologies.hypercube(True, 1)", "n must be an integer"),
+    "shape is a number": ("tk.topologies.torus(32, 2)", "shape"),
+    "widths is a number": ("tk.topologies.random_regular(4, 2, seed=0)", "widths must be a list"),
+    "radices is a number": ("tk.topologies.radix_net(5)", "must be a list"),
+    "radices is flat": ("tk.topologies.radix_net([2, 2])", "must be a list"),
+    "density is text": ("tk.topologies.erdos_renyi([4, 4], 'x', seed=0)", "density must be"),
+    "seed is missing": ("tk.with_skip(tk.topologies.dense(2, 2), placement='random')", "seed"),
+    "targets are text": ("tk.reconstruct(tk.topologies.dense(1, 1), [['a']])", "real numbers"),
+    "targets are complex": ("tk.reconstruct(tk.topologies.dense(1, 1), [[1j]])", "real numbers"),
+    "method is unknown": ("tk.controllability(tk.topologies.dense(2, 2), method='x')", "method"),
+    "fairness is negative": (
+        "tk.controllability(tk.topologies.dense(2, 2), fairness=-1)",
+        "fairness",
+    ),
+}
+
+SCRIPT = """
+import networkx as nx, numpy as np, topokit as tk
+for case in {cases!r}:
+    try:
+        eval(case)
+    except ValueError as error:
+        print(str(error).replace(chr(10), ' '))
+    except Exception as error:
+        print(type(error).__name__, error)
+    else:
+        print('nothing was raised')
+"""
+
+
+@pytest.fixture(scope="module")
+def messages() -> dict[str, str]:
+    code = SCRIPT.format(cases=[case for case, _ in CASES.values()])
+    lines = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    return dict(zip(CASES, lines, strict=True))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_wrong_type_is_one_value_error(name, messages):
+    assert not messages[name].startswith(("TypeError", "AttributeError", "nothing"))
+    assert CASES[name][1] in messages[name]

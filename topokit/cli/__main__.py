@@ -1,0 +1,5 @@
+"""`python -m topokit.cli`, for where the script is not on the path."""
+
+from topokit.cli import main
+
+main(prog_name="topokit")

@@ -1,0 +1,25 @@
+"""`topokit build`: a topology into a file."""
+
+from pathlib import Path
+
+import click
+import networkx as nx
+
+import topokit as tk
+from topokit.cli._output import output_option
+from topokit.cli._topology import FORMATS, TopologyGroup
+
+
+def build(topology: nx.DiGraph, output: Path) -> None:
+    """Build a member of a family and save it."""
+    tk.write(topology, output)
+    layers = tk.to_layers(topology)
+    click.echo(
+        f"{output}: {topology.name}, {layers.depth} layers, {layers.n_edges} edges, "
+        f"{layers.n_trainable} of them trainable"
+    )
+
+
+command = TopologyGroup(
+    build, [output_option("The file to write.", *FORMATS)], files=False, example="-o net.npz"
+)

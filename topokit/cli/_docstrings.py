@@ -1,0 +1,40 @@
+"""The command line teaches from docstrings: what a library function says is said once."""
+
+import inspect
+import re
+from collections.abc import Iterator
+
+
+def summary(documented: object) -> str:
+    """First line of a docstring, without markup and full stop."""
+    return _plain(_lines(documented)[0]).rstrip(".")
+
+
+def entries(documented: object, section: str) -> dict[str, str]:
+    """The entries `name: text` of a section such as `Args` or `Attributes`."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in _section(documented, section):
+        if entry := re.match(r" {4}(\w+): (.*)", line):
+            name = entry[1]
+            found[name] = [entry[2]]
+        elif name:
+            found[name].append(line.strip())
+    return {name: _plain(" ".join(lines)) for name, lines in found.items()}
+
+
+def _section(documented: object, section: str) -> Iterator[str]:
+    inside = False
+    for line in _lines(documented):
+        if line and not line.startswith(" "):
+            inside = line == f"{section}:"
+        elif inside and line:
+            yield line
+
+
+def _lines(documented: object) -> list[str]:
+    return (inspect.getdoc(documented) or "").split("\n")
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")

@@ -1,0 +1,25 @@
+"""`topokit list`: the families."""
+
+import click
+from rich.table import Table
+
+import topokit as tk
+from topokit.cli._console import console, print_json
+from topokit.cli._docstrings import summary
+from topokit.cli._make import describe
+
+
+@click.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
+def command(as_json: bool) -> None:
+    """List the families of topologies with their parameters."""
+    families = tk.topologies.families()
+    rows = [(name, describe(family), summary(family)) for name, family in families.items()]
+    if as_json:
+        names = ("family", "parameters", "summary")
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+        return
+    table = Table("family", "parameters", "what it is", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)

@@ -1,0 +1,67 @@
+"""The root of the command line, and its one voice for everything that can go wrong."""
+
+import sys
+from typing import Any
+
+import click
+
+from topokit.cli import _build, _list, _plot, _rank, _score
+
+WRONG_INPUT = 2
+INTERRUPTED = 130
+EXAMPLES = """Examples:
+  topokit list                               the families of topologies
+  topokit score butterfly --help             the options of one of them
+  topokit score butterfly --n 32 --depth 10  every data-free number of a member
+  topokit plot torus --shape 8x4 --depth 7 --what control -o torus.png
+  topokit rank                               reconstruction losses, best first"""
+
+
+class Root(click.Group):
+    """A group that answers every error with one line on stderr and a status of its own."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
+        """Run a command, and exit with 0, 2 for wrong input, or 130 after Ctrl-C."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **kwargs)
+        try:
+            status = super().main(*args, standalone_mode=False, **kwargs)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            status = WRONG_INPUT
+        except (click.ClickException, ValueError, OSError, MemoryError) as error:
+            click.echo(f"Error: {_one_line(error)}", err=True)
+            status = WRONG_INPUT
+        except click.Abort:
+            status = INTERRUPTED
+        sys.exit(status)
+
+
+def _one_line(error: Exception) -> str:
+    match error:
+        case click.UsageError(ctx=click.Context() as context):
+            message = f"{error.format_message()} See '{context.command_path} --help'."
+        case click.ClickException():
+            message = error.format_message()
+        case OSError(filename=str(name), strerror=str(reason)):
+            message = f"{name}: {reason}"
+        case _:
+            message = str(error) or type(error).__name__
+    return " ".join(message.split())
+
+
+@click.group(
+    cls=Root,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\n" + EXAMPLES,
+)
+@click.version_option(package_name="topokit")
+def main() -> None:
+    """Build, score and rank the wiring of sparse neural networks, without data.
+
+    A topology is a family with its options, or a file (.npz, .json, .graphml).
+    """
+
+
+for verb in (_list, _build, _score, _plot, _rank):
+    main.add_command(verb.command)

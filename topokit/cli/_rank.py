@@ -1,0 +1,151 @@
+"""`topokit rank`: reconstruction losses beside the data-free scores, best first."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import networkx as nx
+from rich.progress import track
+from rich.table import Table
+
+import topokit as tk
+from topokit.cli._console import console, print_json, readable
+from topokit.cli._results import write_results
+from topokit.cli._sources import read_sources
+
+INTERRUPTED = 130
+
+# Heading, field and digits of each column behind the name: short, to fit 80 characters.
+COLUMNS = (
+    ("edges", "trainable", 0),
+    ("depth", "depth", 0),
+    ("loss", "loss", 3),
+    ("+-", "loss_error", 2),
+    ("pred.", "predicted_loss", 2),
+    ("free", "degrees_of_freedom", 0),
+    ("L0", "satisfiable", 0),
+    ("sum K", "control_total", 5),
+    ("dev K", "control_deviation", 2),
+)
+CAPTION = (
+    "edges: trainable ones; loss: what {steps} steps leave of {targets} random matrices, on "
+    "average, +- its standard error (0 is exact); pred.: the loss predicted without training; "
+    "free: degrees of freedom of the end-to-end matrix; L0: entries of it that can have an edge "
+    "of their own; K: controllability, its sum and its standard deviation"
+)
+LIST = """A list in TOML:
+  [[topology]]
+  family = "butterfly"  # and the parameters of the family
+  n = 32
+  depth = 18
+  skip = "straight"     # optional, as are diagonal = true, seed = 1, name = "deep"
+  [[topology]]
+  file = "mine.npz"     # relative to the list"""
+
+
+def _count(name: str, least: int, text: str, *, default: int | None = None) -> Any:
+    kind = click.IntRange(least)
+    text = text if default is None else f"{text}  [default: {default}]"
+    return click.option(name, type=kind, metavar="N", default=default, help=text)
+
+
+@click.command("rank", epilog="\b\n" + LIST)
+@click.argument("sources", nargs=-1, metavar="[FILE|LIST.toml]...", type=click.Path(path_type=Path))
+@_count("--targets", 1, "How many random matrices.", default=16)
+@_count("--steps", 1, "Gradient steps for each matrix; 2000 by default.")
+@_count("--seed", 0, "Seed of the matrices and of the first weights.", default=0)
+@_count("--jobs", 1, "Processes, one topology each; as many as there are cores, at most 4.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("ranking"),
+    show_default=True,
+    help="Folder for the results.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    sources: tuple[Path, ...],
+    out: Path,
+    seed: int,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Rank topologies by how well they rebuild random matrices.
+
+    Without arguments the default set is ranked: twenty topologies of about 1,152 trainable edges
+    between 32 inputs and 32 outputs. Otherwise give files (.npz, .json, .graphml) or lists (.toml).
+
+    The results go into a folder: ranking.json, ranking.csv, ranking.png and the K matrices in
+    control.npz and control.png. Ctrl-C keeps what is finished.
+    """
+    topologies = read_sources(sources) if sources else tk.ranking.default_topologies()
+    out.mkdir(parents=True, exist_ok=True)
+    done: list[Any] = []
+    try:
+        _evaluate(topologies, done, seed=seed, **options)
+    except KeyboardInterrupt:
+        click.echo(f"interrupted: {len(done)} of {len(topologies)} are finished", err=True)
+        ctx.exit(INTERRUPTED)
+    finally:
+        if done:
+            done.sort(key=lambda evaluation: tk.ranking.best_first(evaluation.row))
+            _report(done, out, seed=seed, of=len(topologies), as_json=as_json)
+
+
+def _evaluate(
+    topologies: Mapping[str, nx.DiGraph],
+    done: list[Any],
+    *,
+    targets: int,
+    steps: int | None,
+    seed: int,
+    jobs: int | None,
+) -> None:
+    """Add to `done` whatever finishes."""
+    jobs = min(jobs or tk.ranking.default_jobs(), len(topologies))
+    solver = tk.reconstruction.Adam(**({} if steps is None else {"steps": steps}))
+    pool = tk.ranking.process_pool(jobs) if jobs > 1 else None
+    try:
+        evaluations = tk.ranking.evaluate_all(
+            topologies, targets=targets, seed=seed, solver=solver, executor=pool
+        )
+        for evaluation in _watched(evaluations, len(topologies)):
+            done.append(evaluation)
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+
+
+def _watched(results: Iterable[Any], total: int) -> Iterable[Any]:
+    """A progress bar on a terminal, nothing in a pipe."""
+    bar = console(stderr=True)
+    return track(
+        results, "ranking", total=total, console=bar, transient=True, disable=not bar.is_terminal
+    )
+
+
+def _report(done: list[Any], out: Path, *, seed: int, of: int, as_json: bool) -> None:
+    rows = [evaluation.row for evaluation in done]
+    ranking = {"seed": seed, "finished": len(rows), "of": of, "rows": rows}
+    if as_json:
+        print_json(ranking)
+    else:
+        console().print(_table(rows))
+    names = write_results(out, ranking, {row.name: K for row, K in done})
+    click.echo(f"wrote {', '.join(names)} into {out}/", err=True)
+
+
+def _table(rows: list[Any]) -> Table:
+    table = Table(box=None, pad_edge=False, collapse_padding=True, caption_justify="left")
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("topology", min_width=12)
+    for heading, _, _ in COLUMNS:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for place, row in enumerate(rows, start=1):
+        numbers = [readable(getattr(row, field), digits) for _, field, digits in COLUMNS]
+        table.add_row(str(place), row.name, *numbers)
+    table.caption = CAPTION.format(steps=rows[0].steps, targets=rows[0].targets)
+    return table

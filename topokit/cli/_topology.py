@@ -1,0 +1,98 @@
+"""Commands whose object is a topology: `topokit VERB FAMILY --options` or `topokit VERB FILE`."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+import topokit as tk
+from topokit.cli._docstrings import summary
+from topokit.cli._make import change, find_family, make
+from topokit.cli._options import change_options, family_options
+from topokit.topologies import Family
+
+# One small member of each family, for its help.
+EXAMPLES = {
+    "dense": "--n-in 32 --n-out 16",
+    "low_rank": "--n-in 32 --n-out 32 --rank 8",
+    "butterfly": "--n 32 --depth 10",
+    "parallel_butterfly": "--n 32 --depth 5 --copies 2",
+    "clos": "--n-in 32 --n-out 32 --input-routers 8 --middle-routers 9 --output-routers 8",
+    "hypercube": "--n 32 --depth 6",
+    "torus": "--shape 8x4 --depth 7",
+    "radix_net": "--radices '2,2,2 4,2' --widths 1,2,2,2,2,1",
+    "erdos_renyi": "--widths 32,64,32 --density 0.2 --seed 1",
+    "random_regular": "--widths 32,32,32,32 --fan-in 4 --seed 1",
+    "small_world": "--n 32 --depth 5 --neighbours 4 --rewiring 0.2 --seed 1",
+}
+FORMATS = (".npz", ".json", ".graphml")
+
+
+class TopologyGroup(click.Group):
+    """A verb: a group with one command for each family, and where `files` one for any file.
+
+    The action is called with the topology and, by name, with the values of the verb's own options.
+    """
+
+    def __init__(
+        self,
+        action: Callable[..., None],
+        own_options: list[click.Parameter],
+        *,
+        files: bool = True,
+        example: str = "",
+    ) -> None:
+        """Take the name and the help of the action."""
+        self.action = action
+        self.own_options = own_options
+        self.files = files
+        self.example = example
+        super().__init__(
+            action.__name__,
+            help=inspect.getdoc(action),
+            subcommand_metavar=f"{'FAMILY|FILE' if files else 'FAMILY'} [OPTIONS]",
+            epilog=f"'topokit {action.__name__} butterfly --help' explains the options of a family."
+            + (f" A file ends in {', '.join(FORMATS)}." if files else ""),
+        )
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        """The families."""
+        return list(tk.topologies.families())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:  # noqa: ARG002
+        """The command of a family or of a file."""
+        if self.files and _looks_like_a_file(cmd_name):
+            return self._file_command(Path(cmd_name))
+        return self._family_command(find_family(cmd_name))
+
+    def _family_command(self, family: Family) -> click.Command:
+        own = {option.name for option in self.own_options}
+
+        def run(skip: str | None, diagonal: bool, seed: int, **values: Any) -> None:
+            parameters = {k: v for k, v in values.items() if k not in own and v is not None}
+            graph = make(family, parameters, seed=seed)
+            graph = change(graph, skip=skip, diagonal=diagonal, seed=seed)
+            self.action(graph, **{k: v for k, v in values.items() if k in own})
+
+        name = family.__name__
+        words = ["topokit", self.name, name, EXAMPLES.get(name), self.example]
+        return click.Command(
+            name,
+            callback=run,
+            params=[*family_options(family), *change_options(), *self.own_options],
+            help=f"{self.help}\n\n{name}: {summary(family)}.",
+            short_help=summary(family),
+            epilog=f"\b\nExample: {' '.join(word for word in words if word)}",
+        )
+
+    def _file_command(self, path: Path) -> click.Command:
+        def run(**values: Any) -> None:
+            self.action(tk.read(path), **values)
+
+        return click.Command(str(path), callback=run, params=self.own_options, help=self.help)
+
+
+def _looks_like_a_file(word: str) -> bool:
+    return word.endswith(FORMATS) or "/" in word or Path(word).is_file()

@@ -1,0 +1,16 @@
+"""Pictures of topologies, of their scores and of a ranking.
+
+A plot function draws on the axes it is given (on a new figure if given none) and returns them; it
+saves and shows nothing: that is left to `save_figure`, to matplotlib or to a notebook. Matrices are
+drawn inputs down, outputs across, as `mask[i, j]` is read. Colors can be told apart by color-blind
+readers, and no meaning hangs on color alone.
+"""
+
+from topokit.plotting._curves import plot_losses as plot_losses
+from topokit.plotting._drawing import plot_topology as plot_topology
+from topokit.plotting._matrices import plot_control as plot_control
+from topokit.plotting._matrices import plot_controls as plot_controls
+from topokit.plotting._matrices import plot_masks as plot_masks
+from topokit.plotting._panels import save_figure as save_figure
+from topokit.plotting._parameters import plot_parameters as plot_parameters
+from topokit.plotting._ranking import plot_ranking as plot_ranking

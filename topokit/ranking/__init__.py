@@ -1,0 +1,11 @@
+"""Rankings: data-free scores beside the reconstruction loss, for many topologies at once."""
+
+from topokit.ranking._default import default_topologies as default_topologies
+from topokit.ranking._pool import default_jobs as default_jobs
+from topokit.ranking._pool import process_pool as process_pool
+from topokit.ranking._rank import Evaluation as Evaluation
+from topokit.ranking._rank import Row as Row
+from topokit.ranking._rank import best_first as best_first
+from topokit.ranking._rank import evaluate_all as evaluate_all
+from topokit.ranking._rank import gaussian_targets as gaussian_targets
+from topokit.ranking._rank import rank as rank

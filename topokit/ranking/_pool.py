@@ -1,0 +1,39 @@
+"""Processes for a ranking: one topology each, and Ctrl-C left to the parent."""
+
+import multiprocessing
+import os
+import signal
+from concurrent.futures import ProcessPoolExecutor
+
+from threadpoolctl import threadpool_limits
+
+from topokit._checks import check_count
+
+
+def process_pool(jobs: int) -> ProcessPoolExecutor:
+    """An executor of `jobs` fresh processes for `topokit.rank(..., executor=...)`.
+
+    Sparse products gain little from threads, so processes are the way to use many cores; each
+    takes one thread for dense algebra and up to 1 GB of memory. They ignore the interrupt that a
+    terminal sends to all of them: the parent decides.
+
+    Args:
+        jobs: Number of processes, at least 1.
+    """
+    return ProcessPoolExecutor(
+        check_count("jobs", jobs),
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_prepare,
+    )
+
+
+def default_jobs() -> int:
+    """As many processes as there are cores, but at most 4."""
+    return min(4, os.cpu_count() or 1)
+
+
+def _prepare() -> None:
+    """Runs first in each process, before JAX looks for its devices."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threadpool_limits(1)
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

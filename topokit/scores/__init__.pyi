@@ -1,0 +1,15 @@
+from ._controllability import Controllability as Controllability
+from ._controllability import control_bound as control_bound
+from ._controllability import control_capacity as control_capacity
+from ._controllability import controllability as controllability
+from ._freedom import degrees_of_freedom as degrees_of_freedom
+from ._leverage import leverage as leverage
+from ._matching import Matching as Matching
+from ._matching import match_constraints as match_constraints
+from ._matching import satisfiable_constraints as satisfiable_constraints
+from ._paths import bandwidth as bandwidth
+from ._paths import path_counts as path_counts
+from ._score import Score as Score
+from ._score import score as score
+from ._structure import Structure as Structure
+from ._structure import structure as structure
