@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 from scipy.stats import spearmanr
@@ -59,8 +60,8 @@ def evaluate(*, quick: bool) -> list[Row]:
 def correlations(rows: Sequence[Row]) -> dict[str, float]:
     """Spearman's rank correlation of each score with the loss."""
     losses = [row.loss for row in rows]
-    found = {s: spearmanr([getattr(row, s) for row in rows], losses)[0] for s in SCORES}
-    return {score: round(float(value), 3) for score, value in found.items()}
+    found = {s: spearmanr([getattr(row, s) for row in rows], losses) for s in SCORES}
+    return {score: round(float(np.asarray(result)[0]), 3) for score, result in found.items()}
 
 
 def skip_ratios(rows: Sequence[Row]) -> dict[str, float]:

@@ -78,8 +78,9 @@ def command(
     Without arguments the default set is ranked: twenty topologies of about 1,152 trainable edges
     between 32 inputs and 32 outputs. Otherwise give files (.npz, .json, .graphml) or lists (.toml).
 
-    The results go into a folder: ranking.json, ranking.csv, ranking.png and the K matrices in
-    control.npz and control.png. Ctrl-C keeps what is finished.
+    The results go into a folder: ranking.json and ranking.csv; ranking.png, and parameters.png with
+    losses against parameters; the K matrices in control.npz and control.png. Ctrl-C keeps what is
+    finished.
     """
     topologies = read_sources(sources) if sources else tk.ranking.default_topologies()
     out.mkdir(parents=True, exist_ok=True)
