@@ -58,7 +58,7 @@ def numbers(control: Controllability) -> dict[str, float]:
         "loss": control.loss,
         "bound": control.bound,
     }
-    return {name: round(float(value), 3) for name, value in found.items()}
+    return {name: float(f"{value:.4g}") for name, value in found.items()}
 
 
 def save(folder: Path, rows: dict[str, dict[str, Controllability]], edges: dict[str, int]) -> None:

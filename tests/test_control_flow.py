@@ -3,14 +3,13 @@
 from itertools import pairwise as consecutive
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.scores._controllability import _flow, _wiring
+from topokit.scores._controllability import _wiring
 from topokit.scores._controllability._flow import draw_logits, propagate
 from topokit.scores._controllability._marginal import marginal
 from topokit.scores._controllability._neurons import carrying
@@ -46,16 +45,25 @@ def useful_masks(layers):
     return masks, free
 
 
+def edges_of(stage):
+    """For each layer of a stage: senders, receivers and out-slots of its edges."""
+    fan_out, columns = stage.exists.shape[2], []
+    for arrive in stage.arrive:
+        receivers, slots = np.nonzero(arrive < stage.exists[0].size)
+        senders, out_slots = np.divmod(arrive[receivers, slots], fan_out)
+        columns.append((senders, receivers, out_slots))
+    return zip(*columns, strict=True)
+
+
 def splits_of(layers, wiring, logits):
     """For each layer of edges behind the first, the logits of each edge in every channel."""
     tables = []
     for stage, split in zip(wiring.stages, logits.splits, strict=True):
-        for leave, rows in zip(stage.leave, split, strict=True):
-            found = {}
-            for sender, slot in np.argwhere(leave < stage.arrive[0].size):
-                receiver = int(leave[sender, slot]) // stage.arrive.shape[2]
-                found[int(sender), receiver] = np.asarray(rows[sender, slot], float)
-            tables.append(found)
+        for senders, receivers, slots, rows in zip(*edges_of(stage), split, strict=True):
+            logits_of_edges = np.asarray(rows, float)[senders, slots]
+            tables.append(
+                dict(zip(zip(senders, receivers, strict=True), logits_of_edges, strict=True))
+            )
     assert len(tables) == layers.depth - 1
     return tables
 
@@ -133,16 +141,15 @@ def test_control_is_that_of_the_equations_written_out(method, layers):
 @laws
 @given(layered_networks(max_depth=5))
 def test_each_slot_of_a_wiring_is_one_edge(layers):
-    """Both gathers hold the edges behind the first layer, each once and in one order."""
+    """The edges behind the first layer are all there, and each has an out-slot of its own."""
     masks, _ = useful_masks(layers)
     found = []
     for stage in make_wiring(layers).stages:
-        for arrive, leave in zip(stage.arrive, stage.leave, strict=True):
-            receivers, slots = np.nonzero(arrive < leave.size)
-            out_slots = arrive[receivers, slots]
-            assert np.array_equal(leave.ravel()[out_slots], receivers * arrive.shape[1] + slots)
-            assert (leave < arrive.size).sum() == receivers.size
-            found.append(set(zip(out_slots // leave.shape[1], receivers, strict=True)))
+        for exists, *edges in zip(stage.exists, *edges_of(stage), strict=True):
+            senders, receivers, slots = edges
+            assert exists[senders, slots].all()
+            assert exists.sum() == senders.size == len(set(zip(senders, slots, strict=True)))
+            found.append(set(zip(senders, receivers, strict=True)))
     assert found == [set(zip(*np.nonzero(mask), strict=True)) for mask in masks[1:]]
 
 
@@ -176,16 +183,4 @@ def test_equal_layers_share_one_stage():
 
 def test_a_bottleneck_is_not_padded_to_the_width_of_its_neighbors():
     wiring = make_wiring(tk.topologies.low_rank.layers(64, 64, 2))
-    assert [stage.leave.shape for stage in wiring.stages] == [(1, 2, 64)]
-
-
-def test_the_way_back_of_a_gather_is_the_one_of_autodiff():
-    stage = make_wiring(tk.topologies.erdos_renyi.layers([4, 6, 5], 0.5, seed=1)).stages[0]
-    arrive, leave = jnp.asarray(stage.arrive[0].ravel()), jnp.asarray(stage.leave[0].ravel())
-    one, two = jax.random.split(jax.random.key(0))
-    sent = jax.random.normal(one, (leave.size, 3))
-    back = jax.random.normal(two, (arrive.size, 3))
-    back = jnp.where((arrive < leave.size)[:, None], back, 7.0)  # an empty slot passes nothing on
-    plain = jax.vjp(lambda x: x.at[arrive].get(mode="fill", fill_value=0), sent)[1](back)
-    ours = jax.vjp(lambda x: _flow._carry(x, arrive, leave), sent)[1](back)
-    np.testing.assert_allclose(ours[0], plain[0], rtol=1e-6)
+    assert [stage.exists.shape for stage in wiring.stages] == [(1, 2, 64)]

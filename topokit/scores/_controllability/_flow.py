@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from topokit.scores._controllability._neurons import Neurons
 from topokit.scores._controllability._wiring import Stage, Wiring
@@ -52,7 +52,7 @@ def logit_shapes(form: Form, wiring: Wiring) -> list[tuple[int, ...]]:
     """The shapes of the logits: first, splits, injections."""
     neurons = [wiring.first, *(stage.neurons for stage in wiring.stages)]
     first, *injections = (jax.eval_shape(form.allowed, n.reach).shape for n in neurons)
-    return [first, *((*s.leave.shape, first[-1]) for s in wiring.stages), *injections]
+    return [first, *((*s.exists.shape, first[-1]) for s in wiring.stages), *injections]
 
 
 def draw_logits(
@@ -72,8 +72,9 @@ def propagate(form: Form, wiring: Wiring, logits: Logits) -> Float[Array, "neuro
     control = form.hold(_inject(form, wiring.first, logits.first), wiring.first.room)
     rows = zip(wiring.stages, logits.splits, logits.injections, strict=True)
     for stage, split, injection in rows:
-        missing = max(0, stage.leave.shape[1] - len(control))
-        control = jnp.pad(control[: stage.leave.shape[1]], ((0, missing), (0, 0)))
+        senders = stage.exists.shape[1]
+        missing = max(0, senders - len(control))
+        control = jnp.pad(control[:senders], ((0, missing), (0, 0)))
         control = _pass_stage(form, stage, split, injection, control)
     return control
 
@@ -86,17 +87,16 @@ def _pass_stage(
     control: Float[Array, "senders channels"],
 ) -> Float[Array, "receivers channels"]:
     """All shares at once, then layer after layer: the loop keeps little for its way back."""
-    exists = stage.leave < stage.arrive[0].size
-    shares = _softmax(split, exists[..., None], axis=2)
+    shares = _softmax(split, stage.exists[..., None], axis=2)
     gains = _inject(form, stage.neurons, injection)
 
     def layer(control: Array, row: tuple[Array, ...]) -> tuple[Array, None]:
-        share, gain, arrive, leave, room = row
-        sent = (share * control[:, None, :]).reshape(leave.size, -1)
-        arrived = _carry(sent, arrive.ravel(), leave.ravel())
-        return form.hold(arrived.reshape(*arrive.shape, -1).sum(axis=1) + gain, room), None
+        share, gain, arrive, room = row
+        sent = (share * control[:, None, :]).reshape(-1, control.shape[1])
+        arrived = sent.at[arrive].get(mode="fill", fill_value=0).sum(axis=1)
+        return form.hold(arrived + gain, room), None
 
-    rows = (shares, gains, stage.arrive, stage.leave, stage.neurons.room)
+    rows = (shares, gains, stage.arrive, stage.neurons.room)
     if len(stage.arrive) == 1:
         return layer(control, tuple(row[0] for row in rows))[0]
     return jax.lax.scan(layer, control, rows)[0]
@@ -114,24 +114,3 @@ def _softmax(logits: Array, among: Bool[Array, "..."], *, axis: int) -> Array:
     """Shares of the true entries of `among`: they sum to 1, or to 0 where none is true."""
     shares = jax.nn.softmax(jnp.where(among, logits, -jnp.finfo(logits.dtype).max), axis=axis)
     return jnp.where(among, shares, 0)
-
-
-@jax.custom_vjp
-def _carry(
-    sent: Float[Array, "out_slots channels"],
-    arrive: Int[Array, " in_slots"],
-    leave: Int[Array, " out_slots"],  # noqa: ARG001 (the way back needs it)
-) -> Float[Array, "in_slots channels"]:
-    """What reaches each in-slot. Its transpose is a gather too, where autodiff would scatter."""
-    return sent.at[arrive].get(mode="fill", fill_value=0)
-
-
-def _carry_forward(sent: Array, arrive: Array, leave: Array) -> tuple[Array, Array]:
-    return _carry(sent, arrive, leave), leave
-
-
-def _carry_backward(leave: Array, arrived: Array) -> tuple[Array, None, None]:
-    return arrived.at[leave].get(mode="fill", fill_value=0), None, None
-
-
-_carry.defvjp(_carry_forward, _carry_backward)

@@ -1,9 +1,8 @@
 """The wiring in padded gather form: what the descent reads, as plain arrays.
 
-Every neuron has `fan_out` out-slots and `fan_in` in-slots, and an edge joins one of each. Control
-therefore travels by two gathers that undo each other: forward each in-slot reads its out-slot,
-backward each out-slot reads its in-slot. An empty slot reads beyond the end, where a gather that
-fills finds zeros.
+Every neuron has `fan_out` out-slots and `fan_in` in-slots, and an edge joins one of each, so that
+each in-slot gathers from its out-slot. An empty in-slot reads beyond the end, where a gather that
+fills finds zeros; an empty out-slot is sent nothing.
 
 Consecutive layers of similar shape are padded to one shape and stacked, so that 36 equal layers
 compile as one. The first layer of edges carries nothing, since inputs hold no control (10): of it
@@ -13,7 +12,7 @@ only the neurons that it feeds are kept.
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from topokit._layers import Layers
 from topokit.scores._controllability._neurons import Neurons, carrying, count_neurons
@@ -27,12 +26,12 @@ class Stage(NamedTuple):
 
     Attributes:
         arrive: For each in-slot the out-slot that feeds it, `sender * fan_out + slot`.
-        leave: For each out-slot the in-slot that it feeds, `receiver * fan_in + slot`.
+        exists: Which out-slots are edges.
         neurons: The receivers.
     """
 
     arrive: Int[Any, "layers receivers fan_in"]
-    leave: Int[Any, "layers senders fan_out"]
+    exists: Bool[Any, "layers senders fan_out"]
     neurons: Neurons
 
 
@@ -97,16 +96,16 @@ def _stage(
 ) -> Stage:
     depth, nowhere = len(edges), np.iinfo(np.int32).max
     arrive = np.full((depth, shape.receivers, shape.fan_in), nowhere, np.int32)
-    leave = np.full((depth, shape.senders, shape.fan_out), nowhere, np.int32)
+    exists = np.zeros((depth, shape.senders, shape.fan_out), bool)
     gain, room = np.zeros((2, depth, shape.receivers), np.float32)
     reach = np.zeros((depth, shape.receivers, n_in), bool)
     for layer, ((senders, receivers), row) in enumerate(zip(edges, neurons, strict=True)):
         out_slot, in_slot = _rank(senders), _rank(receivers)
         arrive[layer, receivers, in_slot] = senders * shape.fan_out + out_slot
-        leave[layer, senders, out_slot] = receivers * shape.fan_in + in_slot
+        exists[layer, senders, out_slot] = True
         for padded, exact in zip((gain, room, reach), row, strict=True):
             padded[layer, : len(exact)] = exact
-    return Stage(arrive, leave, Neurons(gain, room, reach))
+    return Stage(arrive, exists, Neurons(gain, room, reach))
 
 
 def _rank(owners: np.ndarray) -> np.ndarray:
