@@ -1,0 +1,123 @@
+"""What the command line cannot do: one clear line, exit status 2."""
+
+import json
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pytest
+from shell import in_an_empty_folder as in_an_empty_folder
+from shell import topokit
+
+import topokit as tk
+
+BAD_LISTS = {
+    "empty": "",
+    "broken": "[[topology]",
+    "other": "[topology]\nfamily = 'butterfly'",
+    "extra": "x = 1\n[[topology]]\nfamily = 'butterfly'\nn = 4",
+    "neither": "[[topology]]\nn = 4",
+    "both": "[[topology]]\nfamily = 'butterfly'\nfile = 'a.npz'",
+    "typo": "[[topology]]\nfamily = 'buterfly'\nn = 4",
+    "unknown": "[[topology]]\nfamily = 'butterfly'\nn = 4\ndeep = 3",
+    "missing": "[[topology]]\nfamily = 'butterfly'",
+    "word": "[[topology]]\nfamily = 'butterfly'\nn = 'four'",
+    "number": "[[topology]]\nfamily = 'torus'\nshape = 8\ndepth = 2",
+    "placement": "[[topology]]\nfamily = 'butterfly'\nn = 4\nskip = 'sideways'",
+    "diagonal": "[[topology]]\nfamily = 'butterfly'\nn = 4\ndiagonal = 'yes'",
+    "seed": "[[topology]]\nfamily = 'butterfly'\nn = 4\nskip = 'random'\nseed = -1",
+    "name": "[[topology]]\nfamily = 'butterfly'\nn = 4\nname = 7",
+    "file": "[[topology]]\nfile = 7",
+    "gone": "[[topology]]\nfile = 'gone.npz'",
+    "parameters": "[[topology]]\nfile = 'a.npz'\nn = 4",
+    "twice": "[[topology]]\nfamily = 'butterfly'\nn = 4\n" * 2,
+}
+
+BAD = [
+    ("scores", "No such command 'scores'"),
+    ("list --jsn", "No such option"),
+    ("score buterfly --n 4", "did you mean butterfly"),
+    ("score qqq", "choose from dense, low_rank"),
+    ("build buterfly --n 4 -o a.npz", "did you mean butterfly"),
+    ("score butterfly", "Missing option '--n'"),
+    ("score butterfly --n four", "'four' is not a valid integer"),
+    ("score butterfly --n 31", "n must be a power of two"),
+    ("score butterfly --n 4 --depth -1", "depth must be"),
+    ("score butterfly --n 4 --widths 3", "No such option"),
+    ("score butterfly --n 4 --skip sideways", "'sideways' is not one of"),
+    ("score butterfly --n 4 --seed -1", "seed"),
+    ("score clos --n-in 4 --n-out 4 --input-routers 3 --middle-routers 1 --output-routers 2", "3"),
+    ("score torus --shape 8y4 --depth 2", "'8y4' is not of the form 8x4 or 8,4"),
+    ("score torus --shape '' --depth 2", "'' is not of the form"),
+    ("score radix_net --radices '2,2 x'", "'2,2 x' is not of the form"),
+    ("score radix_net --radices ''", "radices"),
+    ("score radix_net --radices '2,2 3'", "radices[1]"),
+    ("score erdos_renyi --widths 4,4 --density 2", "density must be a number in [0, 1]"),
+    ("score erdos_renyi --widths 4 --density 1", "widths"),
+    ("score gone.npz", "gone.npz: No such file"),
+    ("score ./gone", "gone: a topology is saved as"),
+    ("score text.npz", "text.npz does not hold a topology"),
+    ("score text.json", "text.json does not hold a topology"),
+    ("score text.graphml", "text.graphml does not hold a topology"),
+    ("score text.txt", "text.txt: a topology is saved as .npz, .json, .graphml"),
+    ("score pickle.npz", "pickle.npz does not hold a topology"),
+    ("score cycle.json", "cycle.json does not hold a topology"),
+    ("build butterfly --n 4", "Missing option '-o'"),
+    ("build butterfly --n 4 -o a.txt", "must end in .npz or .json or .graphml"),
+    ("build butterfly --n 4 -o gone/a.npz", "the folder 'gone' does not exist"),
+    ("build net.npz -o a.npz", "no family is called 'net.npz'"),
+    ("plot butterfly --n 4 -o a.bmp", "must end in .png or .pdf or .svg"),
+    ("plot butterfly --n 4 -o a.png --what all", "'all' is not one of"),
+    ("rank gone.npz", "gone.npz: No such file"),
+    ("rank gone.toml", "gone.toml: No such file"),
+    ("rank text.npz", "text.npz does not hold a topology"),
+    ("rank --targets 0", "0 is not in the range x>=1"),
+    ("rank --steps 0", "0 is not in the range x>=1"),
+    ("rank --jobs 0", "0 is not in the range x>=1"),
+    ("rank --seed -1", "-1 is not in the range x>=0"),
+    ("rank net.npz --out text.txt", "text.txt"),
+    ("rank net.npz net.npz", "two topologies are called 'net'"),
+    ("rank empty.toml", "must hold tables [[topology]]"),
+    ("rank broken.toml", "broken.toml is not valid TOML"),
+    ("rank other.toml", "must hold tables [[topology]]"),
+    ("rank extra.toml", "and nothing else"),
+    ("rank neither.toml", "either a family or a file"),
+    ("rank both.toml", "either a family or a file"),
+    ("rank typo.toml", "topology 1: no family is called 'buterfly': did you mean butterfly"),
+    ("rank unknown.toml", "deep"),
+    ("rank missing.toml", "'n'"),
+    ("rank word.toml", "word.toml, topology 1: "),
+    ("rank number.toml", "torus(shape, depth)"),
+    ("rank placement.toml", "placement must be one of straight, crossing, random"),
+    ("rank diagonal.toml", "diagonal must be true or false; given 'yes'"),
+    ("rank seed.toml", "seed must be"),
+    ("rank name.toml", "name must be a word; given 7"),
+    ("rank file.toml", "7"),
+    ("rank gone-file.toml", "gone.npz: No such file"),
+    ("rank parameters.toml", "a file takes no parameters; given n"),
+    ("rank twice.toml", "two topologies are called 'butterfly(n=4)'"),
+]
+
+
+@pytest.fixture
+def bad_files():
+    """Files of every kind that are not what they say, and one good one."""
+    for name in ("text.npz", "text.json", "text.graphml", "text.txt"):
+        Path(name).write_text("not a topology")
+    np.savez("pickle.npz", widths=np.array([{"not": "an array"}], dtype=object))
+    cycle = nx.DiGraph([((0, 0), (1, 0)), ((1, 0), (0, 0))])
+    Path("cycle.json").write_text(json.dumps(nx.node_link_data(cycle, edges="edges")))
+    for name, text in BAD_LISTS.items():
+        Path(f"{name}{'-file' if name == 'gone' else ''}.toml").write_text(text)
+    tk.write(tk.topologies.butterfly(4), "net.npz")
+
+
+@pytest.mark.usefixtures("bad_files")
+@pytest.mark.parametrize(("words", "reason"), BAD, ids=[words for words, _ in BAD])
+def test_bad_input_gives_one_clear_line_and_exit_status_2(words, reason):
+    result = topokit(words)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1
+    assert reason in result.stderr

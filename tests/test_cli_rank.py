@@ -1,0 +1,166 @@
+"""`topokit rank`: its table, its files, and what an interrupt leaves behind."""
+
+import csv
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shell import in_an_empty_folder as in_an_empty_folder
+from shell import output_of, topokit
+
+import topokit as tk
+
+RESULTS = {
+    "ranking.json",
+    "ranking.csv",
+    "ranking.png",
+    "parameters.png",
+    "control.npz",
+    "control.png",
+}
+QUICK = "--steps 3 --targets 2"
+
+LIST = """
+[[topology]]
+family = "butterfly"
+n = 4
+depth = 1
+
+[[topology]]
+name = "deep"
+family = "butterfly"
+n = 4
+depth = 4
+skip = "random"
+diagonal = true
+seed = 3
+
+[[topology]]
+file = "nets/mine.npz"
+"""
+
+
+@pytest.fixture
+def a_list():
+    """A list of three tiny topologies in a folder of its own."""
+    Path("lists/nets").mkdir(parents=True)
+    Path("lists/three.toml").write_text(LIST)
+    tk.write(tk.from_masks([np.ones((4, 4))]), "lists/nets/mine.npz")
+    return "lists/three.toml"
+
+
+def test_rank_writes_every_result_and_names_the_folder(a_list):
+    result = topokit(f"rank {a_list} {QUICK} --out results/first")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("wrote ranking.json")
+    assert result.stderr.endswith(" into results/first/\n")
+    assert result.stderr.count("\n") == 1, "no progress bar outside a terminal"
+    folder = Path("results/first")
+    assert {path.name for path in folder.iterdir()} == RESULTS
+
+    ranking = json.loads((folder / "ranking.json").read_text())
+    rows = ranking["rows"]
+    assert [row["loss"] for row in rows] == sorted(row["loss"] for row in rows)
+    assert {(row["targets"], row["steps"]) for row in rows} == {(2, 3)}
+    names = {row["name"] for row in rows}
+    assert {"deep", "from_masks"} < names
+
+    with (folder / "ranking.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["name"] for row in table] == [row["name"] for row in rows]
+    assert [float(row["loss"]) for row in table] == [row["loss"] for row in rows]
+
+    with np.load(folder / "control.npz") as controls:
+        assert set(controls) == names
+        totals = {name: controls[name].sum() for name in controls}
+    assert totals == pytest.approx({row["name"]: row["control_total"] for row in rows}, rel=1e-5)
+
+
+def test_rank_prints_a_table_best_first(a_list):
+    heading, *lines = topokit(f"rank {a_list} {QUICK}").stdout.splitlines()
+    rows = json.loads(Path("ranking/ranking.json").read_text())["rows"]
+    assert heading.split()[:3] == ["topology", "edges", "depth"]
+    for place, (line, row) in enumerate(zip(lines, rows, strict=False), start=1):
+        assert line.split()[0] == str(place)
+        assert row["name"] in line
+
+
+def test_rank_as_json_prints_what_it_writes(a_list):
+    printed = topokit(f"rank {a_list} {QUICK} --json").stdout
+    assert json.loads(printed) == json.loads(Path("ranking/ranking.json").read_text())
+
+
+def test_rank_takes_files_and_lists_together(a_list):
+    output_of("build butterfly --n 4 -o small.json")
+    assert topokit(f"rank small.json {a_list} {QUICK}").exit_code == 0
+    ranking = json.loads(Path("ranking/ranking.json").read_text())
+    assert "small" in {row["name"] for row in ranking["rows"]}
+    assert (ranking["finished"], ranking["of"]) == (4, 4)
+
+
+def test_rank_in_processes_gives_the_same_rows(a_list, monkeypatch):
+    monkeypatch.setattr(tk.ranking, "process_pool", ThreadPoolExecutor)
+    one, two = (topokit(f"rank {a_list} {QUICK} --json --jobs {n}").stdout for n in (1, 2))
+    assert one == two
+
+
+def test_rank_without_arguments_takes_the_default_set(monkeypatch):
+    tiny = {"tiny": tk.topologies.butterfly(n=4)}
+    monkeypatch.setattr(tk.ranking, "default_topologies", lambda: tiny)
+    rows = json.loads(topokit(f"rank {QUICK} --json").stdout)["rows"]
+    assert [row["name"] for row in rows] == ["tiny"]
+
+
+def stop_after_two_rows(monkeypatch, error: BaseException) -> None:
+    evaluate_all = tk.ranking.evaluate_all
+
+    def interrupted(*args, **kwargs):
+        rows = evaluate_all(*args, **kwargs)
+        yield next(rows)
+        yield next(rows)
+        raise error
+
+    monkeypatch.setattr(tk.ranking, "evaluate_all", interrupted)
+
+
+def test_ctrl_c_keeps_the_finished_rows(a_list, monkeypatch):
+    stop_after_two_rows(monkeypatch, KeyboardInterrupt())
+    result = topokit(f"rank {a_list} {QUICK}")
+    assert result.exit_code == 130
+    assert "2 of 3" in result.stderr
+    ranking = json.loads(Path("ranking/ranking.json").read_text())
+    assert (len(ranking["rows"]), ranking["finished"], ranking["of"]) == (2, 2, 3)
+    assert all(row["name"] in result.stdout for row in ranking["rows"])
+    assert {path.name for path in Path("ranking").iterdir()} == RESULTS
+
+
+def test_an_error_in_one_topology_keeps_the_rows_of_the_others(a_list, monkeypatch):
+    stop_after_two_rows(monkeypatch, ValueError("too hard"))
+    result = topokit(f"rank {a_list} {QUICK}")
+    assert result.exit_code == 2
+    assert result.stderr.endswith("Error: too hard\n")
+    assert {path.name for path in Path("ranking").iterdir()} == RESULTS
+
+
+def test_ctrl_c_before_the_first_row_writes_nothing(a_list, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tk.ranking, "evaluate_all", interrupted)
+    assert topokit(f"rank {a_list} {QUICK}").exit_code == 130
+    assert not list(Path("ranking").iterdir())
+
+
+def test_a_picture_that_fails_leaves_the_old_one(a_list, monkeypatch):
+    topokit(f"rank {a_list} {QUICK}")
+    before = Path("ranking/ranking.png").read_bytes()
+
+    def fail(*_, **__):
+        raise ValueError("no ink")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    assert topokit(f"rank {a_list} {QUICK}").exit_code == 2
+    assert Path("ranking/ranking.png").read_bytes() == before
+    assert {path.name for path in Path("ranking").iterdir()} == RESULTS
