@@ -164,3 +164,15 @@ def test_a_picture_that_fails_leaves_the_old_one(a_list, monkeypatch):
     assert topokit(f"rank {a_list} {QUICK}").exit_code == 2
     assert Path("ranking/ranking.png").read_bytes() == before
     assert {path.name for path in Path("ranking").iterdir()} == RESULTS
+
+
+def test_rank_with_a_store_prints_the_same_again_without_running(a_list, monkeypatch):
+    words = f"rank {a_list} {QUICK} --json --jobs 1 --store done.sqlite"
+    first = topokit(words).stdout
+
+    def run(*_):
+        raise AssertionError("nothing is left to run")
+
+    monkeypatch.setattr("topokit.ranking._rank._evaluate", run)
+    assert topokit(words).stdout == first
+    assert json.loads(first)["finished"] == 3

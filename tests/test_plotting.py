@@ -16,7 +16,8 @@ mpl.use("agg")
 
 
 @pytest.fixture(autouse=True)
-def _no_figure_survives_its_test():
+def _every_test_starts_and_ends_without_figures():
+    plt.close("all")
     yield
     plt.close("all")
 

@@ -63,6 +63,11 @@ def _count(name: str, least: int, text: str, *, default: int | None = None) -> A
     show_default=True,
     help="Folder for the results.",
 )
+@click.option(
+    "--store",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="SQLite file for finished topologies: what it holds is not run again.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.pass_context
 def command(
@@ -104,6 +109,7 @@ def _evaluate(
     steps: int | None,
     seed: int,
     jobs: int | None,
+    store: Path | None,
 ) -> None:
     """Add to `done` whatever finishes."""
     jobs = min(jobs or tk.ranking.default_jobs(), len(topologies))
@@ -111,7 +117,7 @@ def _evaluate(
     pool = tk.ranking.process_pool(jobs) if jobs > 1 else None
     try:
         evaluations = tk.ranking.evaluate_all(
-            topologies, targets=targets, seed=seed, solver=solver, executor=pool
+            topologies, targets=targets, seed=seed, solver=solver, executor=pool, store=store
         )
         for evaluation in _watched(evaluations, len(topologies)):
             done.append(evaluation)

@@ -1,7 +1,9 @@
 """The main job: score and rebuild, topology by topology, and put the best first."""
 
+import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future, as_completed
+from contextlib import closing
 from typing import NamedTuple
 
 import jax
@@ -12,6 +14,7 @@ from jaxtyping import Float
 from topokit._checks import check_count
 from topokit._graph import to_layers
 from topokit._layers import Layers
+from topokit.ranking._store import Entry, Store, key_of
 from topokit.reconstruction import Adam, Solver, reconstruct
 from topokit.scores._score import score_control
 
@@ -74,6 +77,18 @@ class Evaluation(NamedTuple):
     K: Float[np.ndarray, "n_in n_out"]
 
 
+class Job(NamedTuple):
+    """One topology to evaluate."""
+
+    name: str
+    family: str
+    layers: Layers
+
+
+Settings = tuple[int, int, Solver]
+"""Number of targets, seed, solver."""
+
+
 def rank(
     topologies: Mapping[str, nx.DiGraph | Layers],
     *,
@@ -81,6 +96,7 @@ def rank(
     seed: int = 0,
     solver: Solver = Adam(),  # noqa: B008 (a NamedTuple of numbers)
     executor: Executor | None = None,
+    store: str | os.PathLike[str] | None = None,
 ) -> list[Row]:
     """Rank topologies by how well they rebuild random matrices, best first.
 
@@ -92,15 +108,19 @@ def rank(
         topologies: Graphs or recipes by name.
         targets: Number of random matrices, at least 1.
         seed: Seed of the targets and of the initial weights.
-        solver: How to descend; its steps are part of what a loss means.
+        solver: How to descend; its steps are part of what a loss means. Its `repr` tells the store
+            one solver from another.
         executor: Where to run, topology by topology, such as `topokit.ranking.process_pool(4)`;
             here and in turn by default.
+        store: An SQLite file for finished evaluations, made if there is none. What it holds is not
+            run again, whatever name it has now; what finishes is kept at once.
 
     Raises:
-        ValueError: If a topology is not valid, which is said before any of them is run.
+        ValueError: If a topology is not valid, which is said before any of them is run, or `store`
+            is a file of another kind.
     """
     evaluations = evaluate_all(
-        topologies, targets=targets, seed=seed, solver=solver, executor=executor
+        topologies, targets=targets, seed=seed, solver=solver, executor=executor, store=store
     )
     return sorted((evaluation.row for evaluation in evaluations), key=best_first)
 
@@ -112,19 +132,48 @@ def evaluate_all(
     seed: int = 0,
     solver: Solver = Adam(),  # noqa: B008 (a NamedTuple of numbers)
     executor: Executor | None = None,
+    store: str | os.PathLike[str] | None = None,
 ) -> Iterator[Evaluation]:
     """Yield the row and K of each topology as it finishes; the arguments are those of `rank`."""
     jobs = [_job(name, topology) for name, topology in topologies.items()]
-    targets = check_count("targets", targets)
-    seed = check_count("seed", seed, least=0)
-    if executor is None:
-        return (_evaluate(*job, targets, seed, solver) for job in jobs)
-    return _collect([executor.submit(_evaluate, *job, targets, seed, solver) for job in jobs])
+    settings = check_count("targets", targets), check_count("seed", seed, least=0), solver
+    if store is None:
+        return _run(jobs, settings, executor)
+    return _run_missing(store, jobs, settings, executor)
 
 
 def best_first(row: Row) -> tuple[float, int, str]:
     """Sort key of a ranking: by loss, then by trainable edges, then by name."""
     return (row.loss, row.trainable, row.name)
+
+
+def _run(jobs: list[Job], settings: Settings, executor: Executor | None) -> Iterator[Evaluation]:
+    if executor is None:
+        return (_evaluate(job, settings) for job in jobs)
+    return _collect([executor.submit(_evaluate, job, settings) for job in jobs])
+
+
+def _run_missing(
+    path: str | os.PathLike[str],
+    jobs: list[Job],
+    settings: Settings,
+    executor: Executor | None,
+) -> Iterator[Evaluation]:
+    """Yield what the store holds, then run the rest and keep it."""
+    with closing(Store(path)) as store:
+        keys = {job.name: key_of(job.layers, *settings) for job in jobs}
+        missing = []
+        for job in jobs:
+            entry = store.get(keys[job.name])
+            if entry is None:
+                missing.append(job)
+            else:
+                row = Row(**entry.row)._replace(name=job.name, family=job.family)
+                yield Evaluation(row, entry.K)
+        for evaluation in _run(missing, settings, executor):
+            row = evaluation.row
+            store.put(keys[row.name], Entry(row._asdict(), evaluation.K))
+            yield evaluation
 
 
 def _collect(futures: list[Future]) -> Iterator[Evaluation]:
@@ -137,17 +186,17 @@ def _collect(futures: list[Future]) -> Iterator[Evaluation]:
             future.cancel()
 
 
-def _job(name: str, topology: nx.DiGraph | Layers) -> tuple[str, str, Layers]:
+def _job(name: str, topology: nx.DiGraph | Layers) -> Job:
     family = "" if isinstance(topology, Layers) else str(topology.graph.get("family", ""))
     try:
-        return name, family, to_layers(topology)
+        return Job(name, family, to_layers(topology))
     except ValueError as error:
         raise ValueError(f"topology {name!r}: {error}") from error
 
 
-def _evaluate(
-    name: str, family: str, layers: Layers, targets: int, seed: int, solver: Solver
-) -> Evaluation:
+def _evaluate(job: Job, settings: Settings) -> Evaluation:
+    name, family, layers = job
+    targets, seed, solver = settings
     score, control = score_control(layers)
     matrices = gaussian_targets(targets, layers.n_in, layers.n_out, seed=seed)
     result = reconstruct(layers, matrices, solver=solver, key=jax.random.key(seed))

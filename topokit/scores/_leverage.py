@@ -11,6 +11,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import qr
+from threadpoolctl import threadpool_limits
 
 from topokit._checks import check_count
 from topokit._graph import to_layers
@@ -69,9 +70,11 @@ def leverage_of_rank(
     keep = spanning_edges(layers)
     rng = np.random.default_rng(seed)
     total = np.zeros(prod(shape))
-    for _ in range(draws):
-        a, b = edge_factors(layers, _draw_weights(layers, rng), keep, settle=_unit_scale)
-        total += _projector_diagonal(a, b, rank)
+    # Threads gain little on matrices of this size, and lose much where cores are busy.
+    with threadpool_limits(1, user_api="blas"):
+        for _ in range(draws):
+            a, b = edge_factors(layers, _draw_weights(layers, rng), keep, settle=_unit_scale)
+            total += _projector_diagonal(a, b, rank)
     return np.minimum(total / draws, 1.0).reshape(shape)
 
 
