@@ -9,13 +9,13 @@ import hashlib
 import json
 import os
 import sqlite3
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-import topokit
 from topokit._layers import Layers
 from topokit.reconstruction import Solver
 
@@ -91,7 +91,7 @@ class Store:
 def key_of(layers: Layers, targets: int, seed: int, solver: Solver) -> str:
     """What decides an evaluation, as a hash."""
     digest = hashlib.sha256(
-        repr((topokit.__version__, layers.widths, targets, seed, solver)).encode()
+        repr((version("topokit"), layers.widths, targets, seed, solver)).encode()
     )
     for column in layers[1:]:
         for array in column:
