@@ -176,3 +176,21 @@ def test_rank_with_a_store_prints_the_same_again_without_running(a_list, monkeyp
     monkeypatch.setattr("topokit.ranking._rank._evaluate", run)
     assert topokit(words).stdout == first
     assert json.loads(first)["finished"] == 3
+
+
+def test_names_are_taken_literally(tmp_path):
+    names = ["[/bold]", "x[red]y", "$x^$", "\u03b2"]
+    entries = [f'[[topology]]\nfamily = "butterfly"\nn = 4\nname = "{n}"\n' for n in names]
+    (tmp_path / "names.toml").write_text("\n".join(entries), encoding="utf-8")
+    result = topokit(f"rank names.toml {QUICK}")
+    assert result.exit_code == 0
+    assert all(name in result.stdout for name in names)
+
+
+def test_results_are_written_before_they_are_printed(a_list, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("topokit.cli._rank._table", full)
+    assert topokit(f"rank {a_list} {QUICK} --out kept").exit_code == 2
+    assert {path.name for path in Path("kept").iterdir()} >= RESULTS

@@ -131,6 +131,15 @@ def huge(path):
             archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00" + b"\x76\x00" + header)
 
 
+def flipped(path):
+    """One byte of the compressed arrays is another."""
+    tk.write(tk.topologies.hypercube(32, 3), path)
+    data = bytearray(path.read_bytes())
+    place = data.index(b"senders.npy") + 60
+    data[place] ^= 0xFF
+    path.write_bytes(data)
+
+
 LAUGHS = """<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>
 <graphml><graph edgedefault="directed"><node id="&b;"/></graph></graphml>"""
 
@@ -142,6 +151,7 @@ HOSTILE_ATTRIBUTES = {
 
 HOSTILE = {
     "empty.npz": lambda p: p.write_bytes(b""),
+    "flipped.npz": flipped,
     "noise.npz": lambda p: p.write_bytes(bytes(range(256))),
     "truncated.npz": lambda p: (saved(p), p.write_bytes(p.read_bytes()[:200])),
     "single-array.npz": lambda p: p.write_bytes(npy(np.eye(2))),
@@ -158,6 +168,9 @@ HOSTILE = {
     "number.json": lambda p: p.write_text("3"),
     "deep.json": lambda p: p.write_text("[" * 100_000),
     "latin.json": lambda p: p.write_bytes(b"\xff\xfe\x00"),
+    "graph.json": lambda p: p.write_text(link(graph=[])),
+    "name.json": lambda p: p.write_text(link(graph={"name": 5})),
+    "lists.json": lambda p: p.write_text(link(nodes=3)),
     "undirected.json": lambda p: p.write_text(link(directed=False)),
     "multigraph.json": lambda p: p.write_text(link(multigraph=True)),
     "no-edges.json": lambda p: p.write_text(link(edges=[])),

@@ -204,3 +204,10 @@ def test_what_cannot_fit_in_memory_is_refused_with_the_number():
         degrees_of_freedom(t.butterfly.layers(1024, 20))
     with pytest.raises(ValueError, match=r"leverage .* needs [\d.]+ GiB"):
         leverage(t.butterfly.layers(256, 8))
+
+
+def test_a_constant_that_is_a_multiple_of_the_prime_is_still_no_zero():
+    graph = tk.topologies.butterfly(8, 4)
+    usual = tk.degrees_of_freedom(tk.with_skip(graph))
+    for weight in (2.0**31 - 1, 2 * (2.0**31 - 1)):
+        assert tk.degrees_of_freedom(tk.with_skip(graph, weight=weight)) == usual

@@ -187,7 +187,7 @@ WRONG_MASKS = {
     "dead output": ([np.array([[1, 0]])], None, "cannot be reached"),
     "dead path": ([np.array([[1, 0]]), np.array([[0], [1]])], None, "cannot be reached"),
     "trainable count": ([EYE], [], "0 arrays for 1 masks"),
-    "trainable shape": ([EYE], [np.ones((3, 3), bool)], "shape of its mask"),
+    "trainable shape": ([EYE], [np.ones((3, 3), bool)], "booleans in the shape of its mask"),
 }
 
 
@@ -226,3 +226,23 @@ WRONG_DAGS = {
 def test_layered_refuses_what_is_not_a_connected_dag(dag, message):
     with pytest.raises(ValueError, match=message):
         tk.layered(dag)
+
+
+@pytest.mark.parametrize("name", ["layers", "graph", "incoming_graph_data", 7])
+def test_any_attribute_of_a_graph_goes_through_every_change(name):
+    graph = tk.topologies.butterfly(4)
+    graph.graph[name] = "kept"
+    for change in (tk.with_skip, tk.with_diagonal, tk.trim, tk.layered):
+        assert change(graph).graph[name] == "kept"
+
+
+def test_nodes_of_numpy_integers_are_integers():
+    graph = nx.DiGraph([((np.int64(0), np.int64(0)), (np.int64(1), np.int64(0)))])
+    assert tk.to_layers(graph).widths == (1, 1)
+
+
+def test_a_constant_beyond_the_range_of_floats_is_refused():
+    graph = tk.from_masks([np.eye(2)])
+    graph.edges[(0, 0), (1, 0)].update(trainable=False, weight=10**400)
+    with pytest.raises(ValueError, match="that a float can hold"):
+        tk.to_layers(graph)

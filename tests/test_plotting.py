@@ -279,11 +279,19 @@ def test_a_ranking_shows_two_standard_errors_and_the_predicted_loss():
     assert predicted.get_xdata() == pytest.approx([0.3])
 
 
-def test_a_loss_below_what_single_precision_tells_stands_at_the_edge():
-    ax = tk.plotting.plot_ranking([row("exact", loss=0.0), row("a", loss=0.5)])
-    (arrow,) = (line for line in ax.lines if line.get_marker() == "<")
-    assert arrow.get_xdata() == pytest.approx([ax.get_xlim()[0]])
-    assert "below 1e-06" in [text.get_text() for text in ax.texts]
+def test_a_loss_below_a_millionth_stands_at_the_edge_with_its_number():
+    rows = [row("exact", loss=0.0), row("tiny", loss=3e-8), row("a", loss=0.5)]
+    ax = tk.plotting.plot_ranking(rows)
+    at_the_edge = [line for line in ax.lines if np.array_equal(line.get_xdata(), [1e-6])]
+    assert len(at_the_edge) == 2
+    assert {"← 0.0e+00", "← 3.0e-08"} <= {text.get_text() for text in ax.texts}
+
+
+def test_a_dollar_in_a_name_is_no_mathematics():
+    for draw in (tk.plotting.plot_ranking, tk.plotting.plot_parameters):
+        draw([row("a$b_{$c", loss=0.5)]).figure.canvas.draw()
+    tk.plotting.plot_controls({"$x^$": np.ones((2, 2))})[0].figure.canvas.draw()
+    tk.plotting.plot_losses({"$x^$": np.ones(3)}).figure.canvas.draw()
 
 
 # What cannot be drawn

@@ -191,6 +191,12 @@ def test_the_same_key_gives_the_same_bytes_and_another_key_others():
     assert runs[0].losses.tobytes() != runs[2].losses.tobytes()
 
 
+def test_an_integer_seed_stands_for_its_key():
+    targets, topology = gaussian(2, 8, 8), tk.topologies.butterfly(8)
+    one, two = (reconstruct(topology, targets, solver=QUICK, key=k) for k in (3, jax.random.key(3)))
+    assert one.losses.tobytes() == two.losses.tobytes()
+
+
 def test_chunks_do_not_change_what_is_found(monkeypatch):
     targets = gaussian(5, 8, 8)
     topology = tk.topologies.low_rank(8, 8, 2)

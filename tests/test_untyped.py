@@ -24,6 +24,21 @@ CASES = {
     "seed is missing": ("tk.with_skip(tk.topologies.dense(2, 2), placement='random')", "seed"),
     "targets are text": ("tk.reconstruct(tk.topologies.dense(1, 1), [['a']])", "real numbers"),
     "targets are complex": ("tk.reconstruct(tk.topologies.dense(1, 1), [[1j]])", "real numbers"),
+    "key is text": ("tk.controllability(tk.topologies.dense(2, 2), key='x')", "key must be"),
+    "solver is text": ("tk.reconstruct(tk.topologies.dense(1, 1), [[1.]], solver='a')", "solver"),
+    "solver is a class": (
+        "tk.reconstruct(tk.topologies.dense(1, 1), [[1.]], solver=tk.reconstruction.Adam)",
+        "solver",
+    ),
+    "loss is text": ("tk.reconstruct(tk.topologies.dense(1, 1), [[1.]], loss='mse')", "loss must"),
+    "ranking of a list": ("tk.rank([tk.topologies.dense(1, 1)])", "must be a dict"),
+    "ranking of None": ("tk.rank({'a': None})", "topology 'a'"),
+    "senders are floats": ("tk.make_layers([1, 1], [np.array([.5])], [np.array([0])])", "integers"),
+    "trainable is text": (
+        "tk.make_layers([1, 1], [np.array([0])], [np.array([0])], trainable=[np.array(['a'])])",
+        "trainable must be an array of booleans",
+    ),
+    "trainable holds numbers": ("tk.from_masks([np.eye(2)], [np.eye(2)])", "must hold booleans"),
     "method is unknown": ("tk.controllability(tk.topologies.dense(2, 2), method='x')", "method"),
     "fairness is negative": (
         "tk.controllability(tk.topologies.dense(2, 2), fairness=-1)",
@@ -58,3 +73,12 @@ def messages() -> dict[str, str]:
 def test_a_wrong_type_is_one_value_error(name, messages):
     assert not messages[name].startswith(("TypeError", "AttributeError", "nothing"))
     assert CASES[name][1] in messages[name]
+
+
+def test_numpy_arguments_are_named_and_kept_as_plain_numbers():
+    code = (
+        "import numpy as np, topokit as tk; G = tk.topologies.torus(np.array([4, 4]), np.int64(2))"
+    )
+    code += "; print(G.name, G.graph['parameters'])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "torus([4, 4], 2) {'shape': [4, 4], 'depth': 2}\n"

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 
 
-def check_count(name: str, value: int, *, least: int = 1) -> int:
-    """Return an integer of at least `least`, or raise a ValueError that names the argument."""
+def check_count(name: str, value: int, *, least: int = 1, most: int | None = None) -> int:
+    """Return an integer in `[least, most]`, or raise a ValueError that names the argument."""
+    if most is not None and isinstance(value, Integral) and value > most:
+        raise ValueError(f"{name} must be an integer of at most {most}; given {value!r}")
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}; given {value!r}")
     return int(value)

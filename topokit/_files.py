@@ -1,17 +1,20 @@
 """Topologies in files: `.npz` (arrays, no pickle), `.json` (networkx node-link), `.graphml`.
 
-What is written reads back equal, attributes included. A file appears whole or not at all: it is
-written beside its place and then moved there.
+What is written reads back equal, with the attributes that the form can hold: `.npz` what JSON can,
+`.json` the same but for a node's `id` and an edge's `source` and `target`, `.graphml` numbers,
+booleans and plain text. A file appears whole or not at all: it is written beside its place and then
+moved there.
 """
 
 import json
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from xml.etree.ElementTree import ParseError
 
 import networkx as nx
@@ -97,12 +100,14 @@ def _guarded(load: Callable[[Path], Any], path: Path) -> Any:
         LookupError,
         AttributeError,
         EOFError,
+        OverflowError,
         MemoryError,
         RecursionError,
         NotImplementedError,
         ParseError,
         nx.NetworkXError,
         zipfile.BadZipFile,
+        zlib.error,
     ) as error:
         raise ValueError(f"{path} does not hold a topology: {error}") from error
 
@@ -142,7 +147,8 @@ def _attributes(graph: nx.DiGraph, layers: Layers) -> dict[str, Any]:
 def _read_npz(path: Path) -> nx.DiGraph:
     arrays = _arrays(path)
     kept = json.loads(str(arrays["attributes"]))
-    graph = from_layers(_unpack(arrays), **kept.get("graph", {}))
+    graph = from_layers(_unpack(arrays))
+    graph.graph.update(_checked_attributes(kept.get("graph", {})))
     for layer, index, data in kept.get("nodes", []):
         _replace(graph.nodes[layer, index], data)
     for sender_layer, sender, receiver_layer, receiver, data in kept.get("edges", []):
@@ -151,13 +157,31 @@ def _read_npz(path: Path) -> nx.DiGraph:
     return graph
 
 
+def _checked_attributes(attributes: Any) -> dict[str, Any]:
+    """Attributes of a graph; what has a meaning here must be text."""
+    if not isinstance(attributes, dict):
+        raise ValueError(f"the graph's attributes must be an object; given {attributes!r}")
+    for key in ("name", "family"):
+        if not isinstance(attributes.get(key, ""), str):
+            raise ValueError(f"the graph's {key} must be text; given {attributes[key]!r}")
+    return attributes
+
+
 def _replace(attributes: dict[str, Any], data: dict[str, Any]) -> None:
     attributes.clear()
     attributes.update(data)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise ValueError("it is no archive of arrays, or a damaged one")
+        file.seek(0)
+        return _load_arrays(file)
+
+
+def _load_arrays(file: BinaryIO) -> dict[str, np.ndarray]:
+    with np.load(file, allow_pickle=False) as archive:
         missing = [name for name in ARRAYS if name not in archive]
         if missing:
             raise ValueError(f"the arrays {', '.join(missing)} are missing")
@@ -189,7 +213,11 @@ def _read_json(path: Path) -> nx.DiGraph:
     data = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(data, dict) or not data.get("directed") or data.get("multigraph"):
         raise ValueError("expected the node-link form of a directed simple graph")
-    graph = nx.node_link_graph(data, edges="edges")
+    missing = [key for key in ("nodes", "edges") if not isinstance(data.get(key), list)]
+    if missing:
+        raise ValueError(f"expected lists of nodes and edges; there are no {' and '.join(missing)}")
+    _checked_attributes(data.get("graph", {}))
+    graph = nx.node_link_graph(data, edges="edges", multigraph=False)
     to_layers(graph)
     return graph
 

@@ -8,6 +8,7 @@ says whether the weight is free; where it is false, `weight` (1.0 where absent) 
 
 from collections.abc import Hashable, Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import networkx as nx
@@ -70,7 +71,8 @@ def from_layers(layers: Layers, **attributes: Any) -> nx.DiGraph:
         layers: The recipe.
         attributes: What `G.graph` shall keep, such as `name="mine"`.
     """
-    graph = nx.DiGraph(**attributes)
+    graph = nx.DiGraph()
+    graph.graph.update(attributes)
     for layer, width in enumerate(layers.widths):
         graph.add_nodes_from(((layer, index) for index in range(width)), layer=layer)
     for layer, (senders, receivers, trainable, constant) in enumerate(each_layer(layers)):
@@ -98,7 +100,8 @@ def from_masks(
             network is not valid (see `to_layers`).
     """
     arrays = [np.asarray(mask) for mask in masks]
-    flags = [np.ones(a.shape, bool) for a in arrays] if trainable is None else list(trainable)
+    flags = [np.ones(a.shape, bool) for a in arrays] if trainable is None else trainable
+    flags = [np.asarray(flag) for flag in flags]
     _check_masks(arrays, flags)
     places = [np.nonzero(a) for a in arrays]
     return from_layers(
@@ -151,8 +154,8 @@ def node_indices(graph: nx.DiGraph) -> list[list[int]]:
     indices: dict[int, list[int]] = {}
     for node, layer in graph.nodes(data="layer"):
         match node:
-            case (int(first), int(second)) if layer in (None, first):
-                indices.setdefault(first, []).append(second)
+            case (Integral() as first, Integral() as second) if layer in (None, first):
+                indices.setdefault(int(first), []).append(int(second))
             case _:
                 raise ValueError(_wrong_node(graph, node, layer))
     missing = next((layer for layer in range(len(indices)) if layer not in indices), None)
@@ -203,10 +206,10 @@ def _constant(sender: Hashable, receiver: Hashable, data: dict[str, Any]) -> flo
     value = data.get("weight", 1.0)
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
-            f"edge {sender} -> {receiver}: the weight of a constant edge must be a number; "
-            f"given {value!r}"
+            f"edge {sender} -> {receiver}: the weight of a constant edge must be a number "
+            f"that a float can hold; given {str(value)[:30]!r}"
         ) from None
 
 
@@ -221,10 +224,10 @@ def _check_masks(masks: list[np.ndarray], trainable: list[np.ndarray]) -> None:
                 f"masks[{layer}] must be a matrix of booleans or real numbers; "
                 f"given shape {mask.shape} of {mask.dtype}"
             )
-        if np.shape(flag) != mask.shape:
+        if flag.shape != mask.shape or flag.dtype != bool:
             raise ValueError(
-                f"trainable[{layer}] must have the shape of its mask, {mask.shape}; "
-                f"given {np.shape(flag)}"
+                f"trainable[{layer}] must hold booleans in the shape of its mask, {mask.shape}; "
+                f"given {flag.shape} of {flag.dtype}"
             )
         if not np.isfinite(mask).all():
             raise ValueError(f"masks[{layer}] holds NaN or infinity; give finite numbers")

@@ -29,7 +29,8 @@ def layered(dag: nx.DiGraph) -> nx.DiGraph:
     for node in nx.topological_sort(dag):
         layer_of[node] = max((layer_of[p] + 1 for p in dag.predecessors(node)), default=0)
     last = max(layer_of.values())
-    graph = nx.DiGraph(**dag.graph)
+    graph = nx.DiGraph()
+    graph.graph.update(dag.graph)
     place: dict[Hashable, tuple[int, int]] = {}
     filled = [0] * (last + 1)
     for node in dag:

@@ -179,6 +179,7 @@ def _sorted_layer(
     shapes = [np.shape(a) for a in (senders, receivers, trainable, constant)]
     if len(set(shapes)) != 1 or len(shapes[0]) != 1:
         raise ValueError(f"{where}: edge arrays must be 1-d and of one length; given {shapes}")
+    _check_kinds(where, senders, receivers, trainable, constant)
     if not len(senders):
         raise ValueError(f"{where} has no edge: every layer needs at least one")
     _check_range(f"{where}: senders", senders, shape[0])
@@ -199,6 +200,19 @@ def _sorted_layer(
             "finite and not 0 (remove the edge instead)"
         )
     return senders, receivers, trainable, constant
+
+
+def _check_kinds(where: str, *columns: np.ndarray) -> None:
+    expected = (
+        ("senders", "iu", "integers"),
+        ("receivers", "iu", "integers"),
+        ("trainable", "b", "booleans"),
+        ("constant", "fiub", "real numbers"),
+    )
+    for (name, kinds, words), column in zip(expected, columns, strict=True):
+        kind = np.asarray(column).dtype
+        if len(column) and kind.kind not in kinds:
+            raise ValueError(f"{where}: {name} must be an array of {words}; given {kind}")
 
 
 def _check_range(name: str, numbers: np.ndarray, width: int) -> None:

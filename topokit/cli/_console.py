@@ -11,7 +11,7 @@ from rich.console import Console
 
 def console(*, stderr: bool = False) -> Console:
     """A rich console; a pipe is as wide as its longest row, so that no number is cut."""
-    console = Console(stderr=stderr, highlight=False)
+    console = Console(stderr=stderr, highlight=False, markup=False)
     if not console.is_terminal:
         console.width = 400
     return console

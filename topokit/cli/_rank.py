@@ -98,7 +98,8 @@ def command(
     finally:
         if done:
             done.sort(key=lambda evaluation: tk.ranking.best_first(evaluation.row))
-            _report(done, out, seed=seed, of=len(topologies), as_json=as_json)
+            with tk.ranking.interrupts_ignored():
+                _report(done, out, seed=seed, of=len(topologies), as_json=as_json)
 
 
 def _evaluate(
@@ -123,7 +124,7 @@ def _evaluate(
             done.append(evaluation)
     finally:
         if pool is not None:
-            pool.shutdown(cancel_futures=True)
+            tk.ranking.stop_processes(pool)
 
 
 def _watched(results: Iterable[Any], total: int) -> Iterable[Any]:
@@ -137,11 +138,11 @@ def _watched(results: Iterable[Any], total: int) -> Iterable[Any]:
 def _report(done: list[Any], out: Path, *, seed: int, of: int, as_json: bool) -> None:
     rows = [evaluation.row for evaluation in done]
     ranking = {"seed": seed, "finished": len(rows), "of": of, "rows": rows}
+    names = write_results(out, ranking, {row.name: K for row, K in done})
     if as_json:
         print_json(ranking)
     else:
         console().print(_table(rows))
-    names = write_results(out, ranking, {row.name: K for row, K in done})
     click.echo(f"wrote {', '.join(names)} into {out}/", err=True)
 
 

@@ -32,7 +32,9 @@ def read_sources(paths: Iterable[Path]) -> dict[str, nx.DiGraph]:
     """
     found: dict[str, nx.DiGraph] = {}
     for path in paths:
-        entries = _read_list(path) if path.suffix == ".toml" else [(path.stem, tk.read(path))]
+        entries = (
+            _read_list(path) if path.suffix == ".toml" else [(_readable(path.stem), tk.read(path))]
+        )
         for name, topology in entries:
             if name in found:
                 raise ValueError(
@@ -40,6 +42,11 @@ def read_sources(paths: Iterable[Path]) -> dict[str, nx.DiGraph]:
                 )
             found[name] = topology
     return found
+
+
+def _readable(name: str) -> str:
+    """A file's name without the bytes that are no text."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _read_list(path: Path) -> Iterator[tuple[str, nx.DiGraph]]:

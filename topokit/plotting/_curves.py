@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Real
 from matplotlib.axes import Axes
 
-from topokit.plotting._panels import COLORS, new_axes, plain_log_scale
+from topokit.plotting._panels import COLORS, literal, new_axes, plain_log_scale
 
 DASHES = ("solid", "dashed", "dashdot", "dotted")
 
@@ -34,7 +34,7 @@ def plot_losses(losses: Mapping[str, Real[np.ndarray, "..."]], ax: Axes | None =
             )
         color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
         steps = np.arange(1, curves.shape[1] + 1)
-        ax.plot(steps, curves.mean(axis=0), color=color, linestyle=dash, label=name)
+        ax.plot(steps, curves.mean(axis=0), color=color, linestyle=dash, label=literal(name))
         if len(curves) > 1:
             ax.fill_between(
                 steps, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.2, linewidth=0

@@ -18,6 +18,7 @@ from topokit.plotting._panels import (
     TRAINABLE,
     frame_matrix,
     keep_outer_labels,
+    literal,
     new_axes,
     panels,
 )
@@ -140,7 +141,7 @@ def _limits(matrices: Iterable[np.ndarray]) -> tuple[float, float]:
 
 def _heatmap(K: np.ndarray, ax: Axes, norm: Normalize, title: str | None) -> AxesImage:
     numbers = f"sum {K.sum():.1f}, mean {K.mean():.3f}\ndeviation {K.std():.3f}"
-    words = [*textwrap.wrap(title or "", 30), numbers]
+    words = [*textwrap.wrap(literal(title or ""), 30), numbers]
     ax.set_title("\n".join(words), fontsize=9)
     frame_matrix(ax, "input", "output")
     return ax.imshow(K, norm=norm, cmap="viridis", interpolation="nearest")

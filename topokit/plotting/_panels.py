@@ -20,6 +20,11 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#00
 TRAINABLE, CONSTANT = COLORS[0], COLORS[1]
 
 
+def literal(text: str) -> str:
+    """Text that matplotlib shall not take for mathematics."""
+    return text.replace("$", r"\$")
+
+
 def new_axes(width: float, height: float) -> Axes:
     """Axes on a new figure of that size in inches."""
     return plt.subplots(figsize=(width, height), layout="constrained")[1]

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from topokit.plotting._panels import new_axes, plain_log_scale
+from topokit.plotting._panels import literal, new_axes, plain_log_scale
 from topokit.plotting._ranking import finite_rows, row_looks
 
 
@@ -77,4 +77,4 @@ def _name(ax: Axes, row: Any, look: dict[str, Any], height: float) -> None:
         arrowprops={"arrowstyle": "-", "color": look["color"], "alpha": 0.45, "linewidth": 0.6},
     )
     ax.plot(1.045, height, **look, transform=ax.transAxes, clip_on=False)
-    ax.text(1.065, height, row.name, transform=ax.transAxes, fontsize=8.5, va="center")
+    ax.text(1.065, height, literal(row.name), transform=ax.transAxes, fontsize=8.5, va="center")

@@ -8,11 +8,11 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from topokit.plotting._panels import COLORS, new_axes
+from topokit.plotting._panels import COLORS, literal, new_axes
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">", "h")
 
-# Losses below a millionth are drawn at the edge: single precision says no more of them.
+# Losses below a millionth are drawn at the edge: one that is all but 0 shall not squeeze the rest.
 FLOOR = 1e-6
 
 RIGHT: dict[str, Any] = {"fontsize": 8.5, "va": "center"}
@@ -26,16 +26,16 @@ PREDICTED: dict[str, Any] = {
 
 BESIDE: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "va": "center"}
 
-ABOVE: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "handletextpad": 0.4}
+ABOVE: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.25, 1.0), "handletextpad": 0.4}
 
 
 def plot_ranking(rows: Sequence[Any], ax: Axes | None = None) -> Axes:
     """Reconstruction loss of each topology, the best on top, on a logarithmic scale.
 
     A bar spans two standard errors to either side. A gray line marks the loss that the leverage map
-    predicted without training, where it is above the left edge. Each family has a color and a
-    marker of its own, open with skip connections; its trainable parameters stand at the right.
-    Losses below one millionth stand at the edge as arrows.
+    predicted without training. Each family has a color and a marker of its own, open with skip
+    connections; its trainable parameters stand at the right. What lies below one millionth stands
+    at the left edge, a loss with its number beside it.
 
     Args:
         rows: Rows of `topokit.rank`: of each are read `name`, `family`, `skip`, `trainable`,
@@ -51,10 +51,10 @@ def plot_ranking(rows: Sequence[Any], ax: Axes | None = None) -> Axes:
     for place, (row, look) in enumerate(zip(rows, row_looks(rows), strict=True)):
         _draw_row(ax, place, row, look)
     ax.set_xscale("log")
-    ax.set_xlim(left=min(max(FLOOR, 0.5 * rows[0].loss), 0.5))
+    ax.set_xlim(left=0.6 * FLOOR)
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    ax.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=9)
-    ax.set_xlabel("relative reconstruction loss")
+    ax.set_yticks(range(len(rows)), [literal(row.name) for row in rows], fontsize=9)
+    ax.set_xlabel("relative reconstruction loss, ± 2 standard errors")
     ax.text(1.02, 1.0, "trainable", transform=ax.transAxes, fontsize=8.5, va="bottom")
     ax.grid(alpha=0.3)
     ax.legend(handles=_legend(rows), frameon=False, fontsize=8.5, ncols=3, **ABOVE)
@@ -85,12 +85,11 @@ def row_looks(rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 
 def _draw_row(ax: Axes, place: int, row: Any, look: dict[str, Any]) -> None:
-    if row.predicted_loss is not None and row.predicted_loss > FLOOR:
-        ax.plot(row.predicted_loss, place, **PREDICTED)
-    edge: dict[str, Any] = look | {"marker": "<"}
+    if row.predicted_loss is not None:
+        ax.plot(max(row.predicted_loss, FLOOR), place, clip_on=False, **PREDICTED)
     if row.loss < FLOOR:
-        ax.plot(FLOOR, place, clip_on=False, **edge)
-        ax.annotate(f"below {FLOOR:g}", (FLOOR, place), (8, 0), **BESIDE)
+        ax.plot(FLOOR, place, clip_on=False, **look)
+        ax.annotate(f"← {row.loss:.1e}", (FLOOR, place), (8, 0), **BESIDE)
     else:
         ax.errorbar(row.loss, place, xerr=2 * (row.loss_error or 0.0), **look, elinewidth=1.2)
     ax.text(*(1.02, place), f"{row.trainable:,}", transform=ax.get_yaxis_transform(), **RIGHT)
@@ -99,9 +98,9 @@ def _draw_row(ax: Axes, place: int, row: Any, look: dict[str, Any]) -> None:
 def _legend(rows: Sequence[Any]) -> list[Line2D]:
     """What the signs mean, as far as they occur."""
     filled: dict[str, Any] = {"color": "0.2", "marker": "o", "linestyle": "none"}
-    signs = [Line2D([], [], **filled, label="all edges trainable")]
+    signs = [Line2D([], [], **filled, label="all trainable")]
     if any(row.skip for row in rows):
         signs.append(Line2D([], [], **filled, markerfacecolor="none", label="skip connections"))
     if any(row.predicted_loss is not None for row in rows):
-        signs.append(Line2D([], [], **PREDICTED, linestyle="none", label="predicted"))
+        signs.append(Line2D([], [], **PREDICTED, linestyle="none", label="data-free prediction"))
     return signs

@@ -2,7 +2,9 @@
 
 from topokit.ranking._default import default_topologies as default_topologies
 from topokit.ranking._pool import default_jobs as default_jobs
+from topokit.ranking._pool import interrupts_ignored as interrupts_ignored
 from topokit.ranking._pool import process_pool as process_pool
+from topokit.ranking._pool import stop_processes as stop_processes
 from topokit.ranking._rank import Evaluation as Evaluation
 from topokit.ranking._rank import Row as Row
 from topokit.ranking._rank import best_first as best_first

@@ -3,7 +3,10 @@
 import multiprocessing
 import os
 import signal
-from concurrent.futures import ProcessPoolExecutor
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
 
@@ -20,11 +23,34 @@ def process_pool(jobs: int) -> ProcessPoolExecutor:
     Args:
         jobs: Number of processes, at least 1.
     """
-    return ProcessPoolExecutor(
+    pool = ProcessPoolExecutor(
         check_count("jobs", jobs),
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_prepare,
     )
+    with interrupts_ignored():  # which the processes inherit, from their first moment on
+        pool.submit(os.getpid)
+    return pool
+
+
+def stop_processes(pool: Executor) -> None:
+    """End a pool at once, and all processes that `multiprocessing` started for this one."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in multiprocessing.active_children():
+        process.terminate()
+
+
+@contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Ctrl-C does nothing in here, if this is the main thread: no other can set signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def default_jobs() -> int:

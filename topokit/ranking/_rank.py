@@ -135,8 +135,13 @@ def evaluate_all(
     store: str | os.PathLike[str] | None = None,
 ) -> Iterator[Evaluation]:
     """Yield the row and K of each topology as it finishes; the arguments are those of `rank`."""
+    if not isinstance(topologies, Mapping):
+        raise ValueError(
+            f"topologies must be a dict {{name: topology}}; given {type(topologies).__name__}"
+        )
     jobs = [_job(name, topology) for name, topology in topologies.items()]
-    settings = check_count("targets", targets), check_count("seed", seed, least=0), solver
+    seed = check_count("seed", seed, least=0, most=2**63 - 1)
+    settings = check_count("targets", targets), seed, solver
     if store is None:
         return _run(jobs, settings, executor)
     return _run_missing(store, jobs, settings, executor)
@@ -187,11 +192,12 @@ def _collect(futures: list[Future]) -> Iterator[Evaluation]:
 
 
 def _job(name: str, topology: nx.DiGraph | Layers) -> Job:
-    family = "" if isinstance(topology, Layers) else str(topology.graph.get("family", ""))
     try:
-        return Job(name, family, to_layers(topology))
+        layers = to_layers(topology)
     except ValueError as error:
         raise ValueError(f"topology {name!r}: {error}") from error
+    family = "" if isinstance(topology, Layers) else str(topology.graph.get("family", ""))
+    return Job(name, family, layers)
 
 
 def _evaluate(job: Job, settings: Settings) -> Evaluation:

@@ -77,7 +77,7 @@ def reconstruct(
     solver: Solver = Adam(),  # noqa: B008 (a NamedTuple of numbers)
     restarts: int = 1,
     loss: LossFunction = squared_error,
-    key: Array | None = None,
+    key: Array | int | None = None,
 ) -> Reconstruction:
     """Train the topology's weights so that its end-to-end matrix approaches each target.
 
@@ -92,7 +92,7 @@ def reconstruct(
         solver: How to descend, such as `Adam(steps=4000)`.
         restarts: Independent starts for each target; the best one is returned.
         loss: `squared_error` or `absolute_error`, or any function like them.
-        key: A JAX random key; `jax.random.key(0)` by default.
+        key: A JAX random key, or an integer seed for one; 0 by default.
 
     Raises:
         ValueError: If the targets do not fit the topology, are not finite, or one is zero.
@@ -100,6 +100,10 @@ def reconstruct(
     layers = to_layers(topology)
     stack = _checked_targets(layers, np.asarray(targets))
     restarts = check_count("restarts", restarts)
+    if isinstance(solver, type) or not isinstance(solver, Solver):
+        raise ValueError(f"solver must be an object such as Adam(steps=4000); given {solver!r}")
+    if not callable(loss):
+        raise ValueError(f"loss must be a function such as squared_error; given {loss!r}")
     rng = generator(key)
     repeated = np.repeat(stack, restarts, axis=0)
     size = max(1, min(len(repeated), CHUNK // (max(layers.widths) * layers.n_in)))

@@ -4,7 +4,6 @@ A solver has one method, `solve(objective, start)`: `objective` maps a list of a
 axis is the batch to one loss for each of it, `start` is such a list. The method is traced by JAX.
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -63,8 +62,10 @@ class Adam(NamedTuple):
 
     def solve(self, objective: Objective, start: Parameters) -> Solution:
         """Take `steps` steps, all inside one scan."""
-        check_count("steps", self.steps)
-        check_real("learning_rate", self.learning_rate, least=0.0, most=math.inf)
+        check_count("steps", self.steps, most=10**9)
+        check_real("learning_rate", self.learning_rate, least=0.0, most=100.0)
+        check_real("b1", self.b1, least=0.0, most=0.9999)
+        check_real("b2", self.b2, least=0.0, most=0.999999)
         schedule = optax.cosine_decay_schedule(self.learning_rate, self.steps)
         adam = optax.adam(schedule, b1=self.b1, b2=self.b2)
 

@@ -107,4 +107,6 @@ def _residues(constants: Float[np.ndarray, " edges"]) -> Int[np.ndarray, " edges
 
 
 def _residue(numerator: int, denominator: int) -> int:
+    while numerator and numerator % prime == 0:  # not 0, so it must not become 0
+        numerator //= prime
     return numerator * pow(denominator, -1, prime) % prime

@@ -75,7 +75,9 @@ class Score(NamedTuple):
     control_deviation: float
 
 
-def score(topology: nx.DiGraph | Layers, *, key: Array | None = None, steps: int = 500) -> Score:
+def score(
+    topology: nx.DiGraph | Layers, *, key: Array | int | None = None, steps: int = 500
+) -> Score:
     """Every data-free number of a topology; `controllability(topology).K` is the map behind some.
 
     Cost: mostly the descent of `controllability`; without it half a second at n = 32 and 1,152
@@ -84,7 +86,7 @@ def score(topology: nx.DiGraph | Layers, *, key: Array | None = None, steps: int
 
     Args:
         topology: A graph or a recipe.
-        key: Where the descent of `controllability` starts; `jax.random.key(0)` by default.
+        key: Where the descent of `controllability` starts, a JAX key or an integer seed.
         steps: How many steps it takes.
 
     Raises:
@@ -95,7 +97,7 @@ def score(topology: nx.DiGraph | Layers, *, key: Array | None = None, steps: int
 
 
 def score_control(
-    layers: Layers, *, key: Array | None = None, steps: int = 500
+    layers: Layers, *, key: Array | int | None = None, steps: int = 500
 ) -> tuple[Score, Controllability]:
     """The score and the controllability it took numbers from."""
     control = controllability(layers, key=key, steps=steps)

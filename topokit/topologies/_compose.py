@@ -114,7 +114,8 @@ def as_given(topology: Topology, layers: Layers, change: str) -> Topology:
     """
     if isinstance(topology, Layers):
         return layers
-    graph = from_layers(layers, **topology.graph | {"name": f"{name_of(topology)} {change}"})
+    graph = from_layers(layers)
+    graph.graph.update(topology.graph, name=f"{name_of(topology)} {change}")
     graph.add_nodes_from(topology.nodes(data=True))
     return graph
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Generic, ParamSpec
 
 import networkx as nx
+import numpy as np
 
 from topokit._graph import from_layers
 from topokit._layers import Layers
@@ -31,7 +32,8 @@ class Family(Generic[P]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> nx.DiGraph:
         """Build the topology as a graph that keeps its name, family and parameters."""
         bound = inspect.signature(self.layers).bind(*args, **kwargs)
-        name = f"{self.__name__}({', '.join([*map(repr, args), *_named(kwargs)])})"
+        named = [f"{key}={_plain(value)!r}" for key, value in kwargs.items()]
+        name = f"{self.__name__}({', '.join([*(repr(_plain(a)) for a in args), *named])})"
         bound.apply_defaults()
         layers = self.layers(*args, **kwargs)
         return from_layers(
@@ -44,12 +46,10 @@ def family(build: Callable[P, Layers]) -> Family[P]:
     return Family(build)
 
 
-def _named(kwargs: dict) -> list[str]:
-    return [f"{key}={value!r}" for key, value in kwargs.items()]
-
-
 def _plain(value: object) -> object:
-    """Tuples as lists, so that parameters read back equal from JSON."""
+    """Tuples as lists and numpy's numbers as Python's: parameters read back equal from JSON."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -115,7 +115,8 @@ def _renumbered(graph: nx.DiGraph, indices: Sequence[Sequence[int]]) -> nx.DiGra
         for layer, row in enumerate(indices)
         for number, index in enumerate(row)
     }
-    result = nx.DiGraph(**graph.graph)
+    result = nx.DiGraph()
+    result.graph.update(graph.graph)
     result.add_nodes_from((new, graph.nodes[old]) for old, new in place.items())
     result.add_edges_from(
         (place[sender], place[receiver], data)

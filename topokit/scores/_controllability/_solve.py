@@ -67,7 +67,7 @@ def controllability(
     fairness: float = 0.0,
     steps: int = 500,
     learning_rate: float = 0.03,
-    key: Array | None = None,
+    key: Array | int | None = None,
 ) -> Controllability:
     """How many ratios of inputs each output controls, and of which inputs.
 
@@ -98,7 +98,7 @@ def controllability(
         fairness: Weight of the penalty `sum((K - mean(K))^2)` beside the loss; at least 0.
         steps: How many steps to take.
         learning_rate: Where the cosine schedule starts.
-        key: For the logits to start from; `jax.random.key(0)` by default.
+        key: For the logits to start from, a JAX key or an integer seed; 0 by default.
 
     Returns:
         The iterate of least loss and penalty.
