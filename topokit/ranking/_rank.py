@@ -26,7 +26,8 @@ class Row(NamedTuple):
         name: The key under which the topology was given.
         family: Its family, or "" where the graph does not say.
         skip: True where some edges are constant.
-        loss: Mean relative reconstruction loss over the targets; 0 is exact, 1 is useless.
+        loss: Mean relative reconstruction loss over the targets; 0 is exact, 1 as
+            good as the zero matrix.
         loss_error: Standard error of that mean; None for a single target.
         targets: Number of targets.
         steps: Gradient steps taken for each target.

@@ -45,7 +45,8 @@ class Reconstruction(NamedTuple):
     """What `reconstruct` found, target by target.
 
     Attributes:
-        loss: Relative loss at `weights`: 0 is exact, 1 is as good as the zero matrix.
+        loss: Relative loss at `weights`: 0 is exact, 1 as good as the zero matrix;
+            there is no upper end.
         weights: For each layer, the weight of every edge in the order of `topokit.to_layers`,
             constant edges included.
         losses: The loss at every step, for the restart that ended best.

@@ -20,7 +20,7 @@ DENSE_CELLS = 2**20
 
 
 def second_singular_values(topology: nx.DiGraph | Layers) -> Float[np.ndarray, " depth"]:
-    """Second singular value of each layer's mask, normalised by the degrees; in [0, 1].
+    """Second singular value of each layer's mask, normalized by the degrees; in [0, 1].
 
     The smaller, the better the layer expands: for `d` edges a neuron and long random walks,
     deviations from a uniform spread shrink by this factor a layer (Hoory, Linial and Wigderson,

@@ -14,7 +14,7 @@ from topokit.topologies._family import family
 
 @family
 def radix_net(radices: Sequence[Sequence[int]], widths: Sequence[int] | None = None) -> Layers:
-    """Mixed-radix layers, widened by Kronecker products (Robinett and Kepner, 2018).
+    """Mixed-radix layers, widened by Kronecker products (Robinett and Kepner, 2019).
 
     A list of radices `N_1, N_2, ...` counts to `N' = N_1 N_2 ...` with the place values
     `v_1 = 1`, `v_2 = N_1`, `v_3 = N_1 N_2`, ... Each radix is a layer on `N'` neurons in which
