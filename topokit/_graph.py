@@ -65,7 +65,7 @@ def edge_arrays(graph: nx.DiGraph) -> dict[str, Any]:
 
 
 def from_layers(layers: Layers, **attributes: Any) -> nx.DiGraph:
-    """The graph of a recipe; cost O(E), about 2 microseconds an edge.
+    """The graph of a recipe; cost O(E) in Python objects.
 
     Args:
         layers: The recipe.

@@ -96,7 +96,7 @@ def multiply(
     network: Network, weights: list[Float[Array, "_layers _n_out _fan_in batch"]]
 ) -> Float[Array, "n_out n_in batch"]:
     """The end-to-end matrices, transposed: the product of all layers for each of the batch."""
-    if weights[0].shape[-1] == 1:  # several times faster than a trailing axis of one
+    if weights[0].shape[-1] == 1:  # faster than a trailing axis of one
         return _product(network, [weight[..., 0] for weight in weights])[..., None]
     return _product(network, weights)
 

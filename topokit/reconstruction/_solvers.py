@@ -45,8 +45,7 @@ class Solver(Protocol):
 class Adam(NamedTuple):
     """Adam with a cosine schedule from `learning_rate` to 0.
 
-    The large first rate and the short memory of the second moment are what deep cascades want:
-    against a constant rate of 0.01 they reach the same loss in three to five times fewer steps.
+    The large first rate and the short memory of the second moment are what deep cascades want.
 
     Attributes:
         steps: Number of gradients taken; state it beside every loss.

@@ -80,9 +80,9 @@ def score(
 ) -> Score:
     """Every data-free number of a topology; `controllability(topology).K` is the map behind some.
 
-    Cost: mostly the descent of `controllability`; without it half a second at n = 32 and 1,152
-    edges. Each part is also a function of its own: `structure`, `satisfiable_constraints`,
-    `degrees_of_freedom`, `leverage` and `controllability`.
+    Cost: mostly `leverage` and the descent of `controllability`. Each part is also a function of its
+    own: `structure`, `satisfiable_constraints`, `degrees_of_freedom`, `leverage` and
+    `controllability`.
 
     Args:
         topology: A graph or a recipe.

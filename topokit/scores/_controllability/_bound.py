@@ -39,8 +39,7 @@ def control_bound(topology: nx.DiGraph | Layers) -> float:
     that comes near has nothing left to find. The bound (9) on single pairs is left out: where
     that binds, the pairwise form cannot come near.
 
-    Cost: one convex program with a variable for each edge: 10 ms at n = 32 and 1,152 edges, a few
-    seconds at 60,000 edges.
+    Cost: one convex program with a variable for each edge, whatever the number of inputs.
 
     Args:
         topology: A graph or a recipe.
@@ -57,8 +56,7 @@ def control_capacity(topology: nx.DiGraph | Layers) -> int:
     """The most control that the outputs can have in all: an upper bound on the sum of K.
 
     While no neuron is full it is the sum of `min(t, k - 1)` over the neurons. Flows of least loss
-    reach it too, for whatever an output gains lowers the loss. Cost: one maximum flow, 2 ms at
-    n = 32 and 1,152 edges.
+    reach it too, for whatever an output gains lowers the loss. Cost: one maximum flow.
 
     Args:
         topology: A graph or a recipe.

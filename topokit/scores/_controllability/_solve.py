@@ -87,8 +87,8 @@ def controllability(
     0.01, the loss stays the same and K becomes as even as the wiring allows, whatever the key:
     what unevenness is left is the wiring's own.
 
-    Cost: O(n_in E) a step and as much memory (marginal), O(n_in^2 E) (pairwise). At n = 32 and
-    1,152 edges on one core, 2 seconds to compile and 0.3 ms a step (marginal), 13 ms (pairwise).
+    Cost: O(n_in E) a step and as much memory (marginal), O(n_in^2 E) (pairwise), and compiling once
+    for each set of shapes.
 
     Args:
         topology: A graph or a recipe.
