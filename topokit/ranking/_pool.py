@@ -17,8 +17,8 @@ def process_pool(jobs: int) -> ProcessPoolExecutor:
     """An executor of `jobs` fresh processes for `topokit.rank(..., executor=...)`.
 
     Sparse products gain little from threads, so processes are the way to use many cores; each
-    takes one thread for dense algebra and memory for a JAX of its own. They ignore the interrupt that a
-    terminal sends to all of them: the parent decides.
+    takes one thread for dense algebra and memory for a JAX of its own. They ignore the interrupt
+    that a terminal sends to all of them: the parent decides.
 
     Args:
         jobs: Number of processes, at least 1.

@@ -80,8 +80,8 @@ def score(
 ) -> Score:
     """Every data-free number of a topology; `controllability(topology).K` is the map behind some.
 
-    Cost: mostly `leverage` and the descent of `controllability`. Each part is also a function of its
-    own: `structure`, `satisfiable_constraints`, `degrees_of_freedom`, `leverage` and
+    Cost: mostly `leverage` and the descent of `controllability`. Each part is also a function of
+    its own: `structure`, `satisfiable_constraints`, `degrees_of_freedom`, `leverage` and
     `controllability`.
 
     Args:
