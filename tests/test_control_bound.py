@@ -11,8 +11,14 @@ from scipy.optimize import minimize
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.scores._controllability import _bound
-from topokit.scores._controllability._bound import control_bound, control_capacity
+from topokit.scores._controllability._alike import find_kinds
+from topokit.scores._controllability._bound import (
+    control_bound,
+    control_capacity,
+    least_totals,
+    proven_loss,
+)
+from topokit.scores._controllability._network import make_network
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 t = tk.topologies
@@ -77,9 +83,9 @@ def test_the_capacity_is_a_maximum_flow(layers):
 @laws
 @given(layered_networks(max_width=4), st.integers(0, 2**32 - 1), st.sampled_from([0.1, 1.0, 10.0]))
 def test_any_prices_prove_a_bound(layers, seed, scale):
-    flow = _bound._make_flow(layers)
-    prices = scale * np.random.default_rng(seed).exponential(size=flow.gain.size)
-    assert _bound._proven_loss(flow, prices) <= control_bound(layers) * (1 + 1e-5) + 1e-4
+    network = make_network(layers)
+    prices = scale * np.random.default_rng(seed).exponential(size=network.gain.size)
+    assert proven_loss(network, prices) <= control_bound(layers) * (1 + 1e-5) + 1e-4
 
 
 @laws
@@ -149,3 +155,63 @@ def test_an_edge_from_no_input_has_no_ratio_to_set():
     layers = tk.to_layers(tk.from_masks(masks))
     assert control_capacity(layers) == 2
     assert tk.degrees_of_freedom(layers) == control_capacity(layers) + layers.n_out
+
+
+# ---- Kinds
+
+
+def kinds_by_lists(network):
+    """Color refinement with sorted lists of colors for signatures."""
+    layer = {v: d for d, part in enumerate(network.layers) for v in range(part.start, part.stop)}
+    colors = {v: (layer[v], network.gain[v], network.room[v]) for v in layer}
+    edges = list(zip(network.senders.tolist(), network.receivers.tolist(), strict=True))
+    while True:
+        names = {color: name for name, color in enumerate(sorted(set(colors.values())))}
+        old = {v: names[color] for v, color in colors.items()}
+        colors = {
+            v: (
+                old[v],
+                tuple(sorted(old[a] for a, b in edges if b == v)),
+                tuple(sorted(old[b] for a, b in edges if a == v)),
+            )
+            for v in layer
+        }
+        if len(set(colors.values())) == len(names):
+            return [old[v] for v in sorted(layer)]
+
+
+@laws
+@given(layered_networks(max_width=5))
+def test_kinds_are_those_of_color_refinement(layers):
+    network = make_network(layers)
+    found, expected = find_kinds(network).neuron.tolist(), kinds_by_lists(network)
+    assert len(set(found)) == len(set(expected)) == len(set(zip(found, expected, strict=True)))
+
+
+@laws
+@given(layered_networks(max_width=4))
+def test_what_is_alike_has_the_same_totals_and_they_are_a_flow(layers):
+    network = make_network(layers)
+    totals, kinds = least_totals(network), find_kinds(network)
+    held = np.bincount(network.senders, totals.carried, minlength=network.gain.size) + 0.0
+    held[network.outputs] += totals.taken
+    arrived = np.bincount(network.receivers, totals.carried, minlength=network.gain.size)
+    assert (held <= arrived + network.gain + 1e-5).all()
+    assert (held <= network.room + 1e-5).all()
+    loss = np.sum((layers.n_in - 1 - totals.taken) ** 2)
+    assert loss == pytest.approx(totals.bound, rel=1e-5, abs=1e-5)
+    for kind in np.unique(kinds.neuron):
+        assert np.ptp(held[kinds.neuron == kind]) <= 1e-6 * max(1, held.max())
+
+
+@pytest.mark.parametrize(
+    ("layers", "count"),
+    [
+        (t.clos.layers(64, 64, 8, 5, 8), 3),
+        (t.butterfly.layers(64, 9), 9),
+        (t.torus.layers((5, 4), 3), 3),
+        (tk.with_skip(t.hypercube.layers(16, 4)), 4),
+    ],
+)
+def test_a_regular_topology_has_one_kind_a_layer(layers, count):
+    assert find_kinds(make_network(layers)).neurons.size == count

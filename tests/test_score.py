@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 
-import jax
 import numpy as np
 import pytest
 
@@ -16,11 +15,11 @@ topology = tk.with_skip(tk.topologies.butterfly(8, 4))
 
 @pytest.fixture(scope="module")
 def scored():
-    return tk.score(topology, steps=40)
+    return tk.score(topology)
 
 
 def test_the_score_is_made_of_its_parts(scored):
-    control = tk.controllability(topology, steps=40)
+    control = tk.controllability(topology)
     assert scored._asdict().items() >= tk.structure(topology)._asdict().items()
     assert scored.satisfiable == tk.satisfiable_constraints(topology)
     assert scored.degrees_of_freedom == tk.degrees_of_freedom(topology)
@@ -46,28 +45,20 @@ def test_a_score_goes_through_json_and_back(scored):
 
 
 def test_counts_of_any_size_go_through_json():
-    deep = tk.score(tk.from_masks([np.ones((4, 4))] * 40), steps=2)
+    deep = tk.score(tk.from_masks([np.ones((4, 4))] * 40))
     assert json.loads(json.dumps(deep._asdict()))["paths_max"] == 4**39
 
 
-def test_the_key_decides_where_the_descent_starts():
-    first, same, other = (tk.score(topology, key=jax.random.key(k), steps=5) for k in (0, 0, 1))
-    assert first == same
-    assert first.control_deviation != other.control_deviation
-    assert first[:18] == other[:18]
+def test_the_same_topology_has_the_same_score(scored):
+    assert tk.score(tk.to_layers(topology)) == scored
 
 
 def test_what_is_beyond_its_memory_limit_is_none(monkeypatch):
     for module in ("matching", "freedom", "leverage"):
         monkeypatch.setattr(f"topokit.scores._{module}.limit", 1)
-    found = tk.score(topology, steps=2)
+    found = tk.score(topology)
     assert found.satisfiable is found.degrees_of_freedom is found.predicted_loss is None
     assert found.edges == 64
-
-
-def test_steps_must_be_a_count():
-    with pytest.raises(ValueError, match="steps must be an integer of at least 1; given 0"):
-        tk.score(topology, steps=0)
 
 
 def test_the_scores_that_need_no_descent_do_not_load_jax():

@@ -131,6 +131,18 @@ def descendants(layers: Layers) -> list[Bool[np.ndarray, "_width _n_out"]]:
     return reach[::-1]
 
 
+def live_edges(layers: Layers) -> list[Bool[np.ndarray, " _edges"]]:
+    """For each layer, the edges that lie on a path from an input to an output; cost O(E)."""
+    fed, heard = [np.ones(layers.n_in, bool)], [np.ones(layers.n_out, bool)]
+    edges = list(zip(layers.senders, layers.receivers, strict=True))
+    for (s, r), width in zip(edges, layers.widths[1:], strict=True):
+        fed.append(np.bincount(r[fed[-1][s]], minlength=width) > 0)
+    for (s, r), width in zip(edges[::-1], layers.widths[-2::-1], strict=True):
+        heard.append(np.bincount(s[heard[-1][r]], minlength=width) > 0)
+    heard.reverse()
+    return [fed[layer][s] & heard[layer + 1][r] for layer, (s, r) in enumerate(edges)]
+
+
 def in_degrees(layers: Layers) -> list[Int[np.ndarray, " _width"]]:
     """Fan-in of every neuron, the inputs' zeros left out: one array for each layer of edges."""
     rows = zip(layers.receivers, layers.widths[1:], strict=True)

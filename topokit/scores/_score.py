@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import networkx as nx
-from jaxtyping import Array
 
 from topokit._graph import to_layers
 from topokit._layers import Layers
@@ -47,7 +46,8 @@ class Score(NamedTuple):
         control_loss: Its loss, NeuroFabric's equation (20), at least 0; 0 is perfect.
         control_bound: What that loss cannot go below.
         control_mean: Mean of K.
-        control_deviation: Standard deviation of K over its entries; 0 is fair to every pair.
+        control_deviation: Standard deviation of the canonical K over its entries; 0 is fair to
+            every pair.
     """
 
     n_in: int
@@ -75,32 +75,26 @@ class Score(NamedTuple):
     control_deviation: float
 
 
-def score(
-    topology: nx.DiGraph | Layers, *, key: Array | int | None = None, steps: int = 500
-) -> Score:
+def score(topology: nx.DiGraph | Layers) -> Score:
     """Every data-free number of a topology; `controllability(topology).K` is the map behind some.
 
-    Cost: mostly `leverage` and the descent of `controllability`. Each part is also a function of
+    Cost: mostly `leverage` and `controllability`. Each part is also a function of
     its own: `structure`, `satisfiable_constraints`, `degrees_of_freedom`, `leverage` and
     `controllability`.
 
     Args:
         topology: A graph or a recipe.
-        key: Where the descent of `controllability` starts, a JAX key or an integer seed.
-        steps: How many steps it takes.
 
     Raises:
-        ValueError: If the graph is not a valid topology, `steps` no count, or the topology beyond
-            the memory limit of `controllability`.
+        ValueError: If the graph is not a valid topology, or is beyond the memory limit of
+            `controllability`.
     """
-    return score_control(to_layers(topology), key=key, steps=steps)[0]
+    return score_control(to_layers(topology))[0]
 
 
-def score_control(
-    layers: Layers, *, key: Array | int | None = None, steps: int = 500
-) -> tuple[Score, Controllability]:
+def score_control(layers: Layers) -> tuple[Score, Controllability]:
     """The score and the controllability it took numbers from."""
-    control = controllability(layers, key=key, steps=steps)
+    control = controllability(layers)
     freedom = _within_limits(degrees_of_freedom, layers)
     score = Score(
         **structure(layers)._asdict(),

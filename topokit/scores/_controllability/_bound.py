@@ -3,7 +3,7 @@
 Summed over inputs, control is a flow. Each neuron adds at most its gain, holds at most its room,
 and passes on what it holds. So the most that reaches the outputs is a maximum flow of whole
 numbers, and the least loss is a convex quadratic program. Its dual sets a price on control at each
-neuron, and any prices at all prove a bound, by the closed form in `_proven_loss`. The solver only
+neuron, and any prices at all prove a bound, by the closed form in `proven_loss`. The solver only
 finds good ones: what it gets wrong can weaken the bound, not break it.
 """
 
@@ -16,20 +16,27 @@ from jaxtyping import Float, Int
 from scipy import sparse
 from scipy.sparse.csgraph import maximum_flow
 
-from topokit._graph import to_layers
 from topokit._layers import Layers
-from topokit.scores._controllability._neurons import carrying, count_neurons
+from topokit.scores._controllability._alike import Kinds, find_kinds
+from topokit.scores._controllability._network import Network, make_network
+
+# What the solver asks of itself. A loss is flat around its least: to find the point, and not only
+# the value, takes more than the usual 1e-8. Where rounding stops it sooner, it returns its best.
+TOLERANCE = 1e-12
 
 
-class _Flow(NamedTuple):
-    """The network as one graph: neurons numbered through behind the inputs, outputs last."""
+class Totals(NamedTuple):
+    """Control summed over inputs, where the loss is least.
 
-    n_in: int
-    n_out: int
-    gain: Float[np.ndarray, " neurons"]
-    room: Float[np.ndarray, " neurons"]
-    senders: Int[np.ndarray, " edges"]
-    receivers: Int[np.ndarray, " edges"]
+    Attributes:
+        carried: What each edge carries.
+        taken: What each output has. The loss is strictly convex in these, so there is one answer.
+        bound: A proven lower bound on the loss.
+    """
+
+    carried: Float[np.ndarray, " edges"]
+    taken: Float[np.ndarray, " n_out"]
+    bound: float
 
 
 def control_bound(topology: nx.DiGraph | Layers) -> float:
@@ -39,7 +46,9 @@ def control_bound(topology: nx.DiGraph | Layers) -> float:
     that comes near has nothing left to find. The bound (9) on single pairs is left out: where
     that binds, the pairwise form cannot come near.
 
-    Cost: one convex program with a variable for each edge, whatever the number of inputs.
+    Cost: O(n_in E) for who reaches whom, and one convex program with a variable for each kind of
+    edges, whatever the number of inputs. Neurons that no counting can tell apart are of one kind: a
+    regular topology has few, a random one as many as neurons.
 
     Args:
         topology: A graph or a recipe.
@@ -47,9 +56,7 @@ def control_bound(topology: nx.DiGraph | Layers) -> float:
     Raises:
         ValueError: If the graph is not a valid topology.
     """
-    flow = _make_flow(to_layers(topology))
-    nothing = np.zeros(len(flow.gain))
-    return max(_proven_loss(flow, nothing), _proven_loss(flow, _find_prices(flow)))
+    return least_totals(make_network(topology)).bound
 
 
 def control_capacity(topology: nx.DiGraph | Layers) -> int:
@@ -64,14 +71,15 @@ def control_capacity(topology: nx.DiGraph | Layers) -> int:
     Raises:
         ValueError: If the graph is not a valid topology.
     """
-    flow = _make_flow(to_layers(topology))
-    n = len(flow.gain)
-    source, sink, neurons, outputs = 2 * n, 2 * n + 1, np.arange(n), np.arange(n - flow.n_out, n)
+    network = make_network(topology)
+    n = len(network.gain)
+    source, sink, neurons = 2 * n, 2 * n + 1, np.arange(n)
+    outputs = neurons[network.outputs]
     arcs = [  # tail, head, capacity; neuron v is the arc from v to n + v
-        (np.full(n, source), neurons, flow.gain),
-        (neurons, n + neurons, flow.room),
-        (n + flow.senders, flow.receivers, flow.room[flow.senders]),
-        (n + outputs, np.full(flow.n_out, sink), flow.room[outputs]),
+        (np.full(n, source), neurons, network.gain),
+        (neurons, n + neurons, network.room),
+        (n + network.senders, network.receivers, network.room[network.senders]),
+        (n + outputs, np.full(outputs.size, sink), network.room[outputs]),
     ]
     tails, heads, capacities = (np.concatenate(column) for column in zip(*arcs, strict=True))
     shape = (2 * n + 2, 2 * n + 2)
@@ -79,57 +87,66 @@ def control_capacity(topology: nx.DiGraph | Layers) -> int:
     return int(maximum_flow(graph, source, sink).flow_value)
 
 
-def _make_flow(layers: Layers) -> _Flow:
-    layers = carrying(layers)
-    neurons = count_neurons(layers)
-    gain, room = (np.concatenate([n[field] for n in neurons]).astype(float) for field in (0, 1))
-    starts = np.cumsum([0, *layers.widths[1:-1]])
-    none = np.zeros(0, np.int64)
-    senders = [a + s for a, s in zip(starts, layers.senders[1:], strict=False)]
-    receivers = [b + r for b, r in zip(starts[1:], layers.receivers[1:], strict=True)]
-    return _Flow(
-        layers.n_in,
-        layers.n_out,
-        gain,
-        room,
-        np.concatenate([none, *senders]),
-        np.concatenate([none, *receivers]),
+def least_totals(network: Network) -> Totals:
+    """Solve for the totals of least loss, one unknown for each kind of edges and of outputs."""
+    kinds = find_kinds(network)
+    carried, taken, price = _solve(kinds, network.n_in - 1)
+    nothing = np.zeros(len(network.gain))
+    return Totals(
+        carried[kinds.edge],
+        np.minimum(taken[kinds.neuron], network.room)[network.outputs],
+        max(proven_loss(network, nothing), proven_loss(network, price[kinds.neuron])),
     )
 
 
-def _proven_loss(flow: _Flow, price: Float[np.ndarray, " neurons"]) -> float:
+def proven_loss(network: Network, price: Float[np.ndarray, " neurons"]) -> float:
     """The Lagrangian dual at any prices of at least 0: no flow has a lower loss.
 
     Each output takes control T within its room so that `(n_in - 1 - T)^2 + price T` is least; what
     is added costs the neurons' own prices; and a neuron that could sell dearer than it buys gains
     the difference on as much as it can hold.
     """
-    hidden = slice(len(price) - flow.n_out)
-    outputs = slice(len(price) - flow.n_out, None)
+    outputs, hidden = network.outputs, slice(network.outputs.start)
     best = price.copy()
-    np.maximum.at(best, flow.senders, price[flow.receivers])
-    taken = np.clip(flow.n_in - 1 - price[outputs] / 2, 0, flow.room[outputs])
-    loss = np.sum((flow.n_in - 1 - taken) ** 2 + price[outputs] * taken)
-    trade = flow.room[hidden] @ (best - price)[hidden]
-    return float(loss - flow.gain @ price - trade)
+    np.maximum.at(best, network.senders, price[network.receivers])
+    wanted = network.n_in - 1
+    taken = np.clip(wanted - price[outputs] / 2, 0, network.room[outputs])
+    loss = np.sum((wanted - taken) ** 2 + price[outputs] * taken)
+    trade = network.room[hidden] @ (best - price)[hidden]
+    return float(loss - network.gain @ price - trade)
 
 
-def _find_prices(flow: _Flow) -> Float[np.ndarray, " neurons"]:
-    """Multipliers of `held(v) <= arrived(v) + gain(v)` in the program of least loss.
+def _solve(
+    kinds: Kinds, wanted: int
+) -> tuple[
+    Float[np.ndarray, " edge_kinds"], Float[np.ndarray, " kinds"], Float[np.ndarray, " kinds"]
+]:
+    """What an edge carries, what an output has, and multipliers of `held <= arrived + gain`.
 
-    Its variables are what each edge carries and what each output has.
+    The variables are what an edge carries and what an output is short of `wanted`, one of each
+    kind, and the loss is the sum of the squares of the latter, all in units of `wanted` and of all
+    outputs. That nothing is short by less than 0 goes without saying, and is better not said: a
+    limit that the optimum touches without a push costs an interior method its precision.
     """
-    n, edges = len(flow.gain), len(flow.senders)
-    outputs = np.arange(n - flow.n_out, n)
-    held = _sums(np.concatenate([flow.senders, outputs]), n)
-    arrived = sparse.hstack([_sums(flow.receivers, n), sparse.csc_array((n, flow.n_out))])
-    positive = -sparse.eye_array(edges + flow.n_out)
-    rows = sparse.csc_array(sparse.vstack([held - arrived, held, positive]))
-    limits = np.concatenate([flow.gain, flow.room, np.zeros(edges + flow.n_out)])
-    counts = np.concatenate([np.zeros(edges), np.ones(flow.n_out)])
-    cost = sparse.csc_array(sparse.diags_array(2 * counts))
-    _, prices = solve_program(cost, -2 * (flow.n_in - 1) * counts, rows, limits)
-    return np.maximum(np.nan_to_num(prices[:n]), 0)
+    n, edges, outputs = kinds.neurons.size, kinds.edges.size, kinds.outputs
+    none, unit = sparse.csc_array((n, outputs.size)), max(wanted, 1)
+    held = sparse.hstack([_means(kinds.senders, kinds), -sparse.eye_array(n).tocsc()[:, outputs]])
+    arrived = sparse.hstack([_means(kinds.receivers, kinds), none])
+    positive = -sparse.eye_array(edges, edges + outputs.size)
+    most = np.zeros(n)
+    most[outputs] = wanted
+    gain, room = (array / kinds.neurons - most for array in (kinds.gain, kinds.room))
+    full = room < 0
+    full[: outputs[0]] = True
+    rows = sparse.csc_array(sparse.vstack([held - arrived, held.tocsr()[full], positive]))
+    limits = np.concatenate([gain / unit, room[full] / unit, np.zeros(edges)])
+    share = kinds.neurons[outputs] / kinds.neurons[outputs].sum()
+    curved = sparse.csc_array(sparse.diags_array(np.concatenate([np.zeros(edges), 2 * share])))
+    x, prices = solve_program(curved, np.zeros(edges + outputs.size), rows, limits)
+    taken = np.zeros(n)
+    taken[outputs] = wanted - unit * x[edges:]
+    value = prices[:n] * unit * kinds.neurons[outputs].sum() / kinds.neurons
+    return unit * np.maximum(x[:edges], 0), np.maximum(taken, 0), np.maximum(value, 0)
 
 
 def solve_program(
@@ -141,16 +158,17 @@ def solve_program(
     """Minimize `x Q x / 2 + c x` subject to `A x <= b`: x and the multipliers of the rows."""
     settings = clarabel.DefaultSettings()  # pyright: ignore[reportAttributeAccessIssue] (compiled)
     settings.verbose = False
+    settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = TOLERANCE
     cones = [clarabel.NonnegativeConeT(limits.size)]  # pyright: ignore[reportAttributeAccessIssue]
     solver = clarabel.DefaultSolver(  # pyright: ignore[reportAttributeAccessIssue]
         quadratic, linear, rows, limits, cones, settings
     )
     solution = solver.solve()
-    return np.array(solution.x), np.array(solution.z)
+    return np.nan_to_num(solution.x), np.nan_to_num(solution.z)
 
 
-def _sums(owners: Int[np.ndarray, " terms"], n: int) -> sparse.csc_array:
-    """The matrix that adds terms up by owner."""
-    return sparse.csc_array(
-        (np.ones(owners.size), (owners, np.arange(owners.size))), (n, owners.size)
-    )
+def _means(ends: Int[np.ndarray, " edge_kinds"], kinds: Kinds) -> sparse.csc_array:
+    """The matrix that adds up, at one neuron of each kind, what its edges carry."""
+    n = kinds.neurons.size
+    counts = kinds.edges / kinds.neurons[ends]
+    return sparse.csc_array((counts, (ends, np.arange(ends.size))), (n, ends.size))

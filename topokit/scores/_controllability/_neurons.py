@@ -8,9 +8,9 @@ sent over it. So both go before anything is counted.
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
-from topokit._layers import Layers, ancestors, descendants, sort_layers
+from topokit._layers import Layers, ancestors, in_degrees, live_edges, sort_layers
 
 
 class Neurons(NamedTuple):
@@ -30,10 +30,7 @@ class Neurons(NamedTuple):
 
 def carrying(layers: Layers) -> Layers:
     """The network without the edges that come from no input or lead to no output."""
-    fed = [np.any(reach, axis=1) for reach in ancestors(layers)]
-    heard = [np.any(reach, axis=1) for reach in descendants(layers)]
-    rows = zip(layers.senders, layers.receivers, fed, heard[1:], strict=False)
-    keep = [np.logical_and(before[s], after[r]) for s, r, before, after in rows]
+    keep = live_edges(layers)
     senders, receivers, trainable, constant = (
         [array[kept] for array, kept in zip(arrays, keep, strict=True)] for arrays in layers[1:]
     )
@@ -42,13 +39,23 @@ def carrying(layers: Layers) -> Layers:
 
 def count_neurons(layers: Layers) -> list[Neurons]:
     """The neurons of each layer behind the inputs, of a network whose edges all carry."""
-    rows = zip(layers.receivers, layers.trainable, ancestors(layers)[1:], strict=True)
-    return [_count(*row) for row in rows]
+    return [
+        Neurons(gain.astype(np.float32), count_room(reach, 1).astype(np.float32), reach)
+        for gain, reach in zip(count_gains(layers), ancestors(layers)[1:], strict=True)
+    ]
 
 
-def _count(receivers: np.ndarray, trainable: np.ndarray, reach: np.ndarray) -> Neurons:
-    fan_in = np.bincount(receivers, minlength=len(reach))
-    free = np.bincount(receivers[trainable], minlength=len(reach))
-    gain = np.maximum(np.minimum(free, fan_in - 1), 0)
-    room = np.maximum(reach.sum(axis=1) - 1, 0)
-    return Neurons(gain.astype(np.float32), room.astype(np.float32), reach)
+def count_gains(layers: Layers) -> list[Int[np.ndarray, " _width"]]:
+    """The ratios that the neurons of each layer behind the inputs add (equation (28))."""
+    rows = zip(layers.receivers, layers.trainable, in_degrees(layers), strict=True)
+    return [
+        np.maximum(np.minimum(np.bincount(r[free], minlength=fan_in.size), fan_in - 1), 0)
+        for r, free, fan_in in rows
+    ]
+
+
+def count_room(
+    reach: Bool[np.ndarray, "width kinds"], inputs: int | Int[np.ndarray, " kinds"]
+) -> Int[np.ndarray, " width"]:
+    """The ratios that neurons can hold (equation (11)), for kinds of so many inputs each."""
+    return np.maximum((reach * inputs).sum(axis=1) - 1, 0)

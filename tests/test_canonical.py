@@ -1,0 +1,232 @@
+"""The canonical K: against a quadratic program, by its laws, and on every default topology."""
+
+from itertools import accumulate
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from recipes import count_paths
+from scipy import sparse
+from strategies import layered_networks
+
+import topokit as tk
+from topokit.ranking import default_topologies
+from topokit.scores import control_capacity, controllability
+from topokit.scores._controllability import _canonical
+from topokit.scores._controllability._bound import solve_program
+from topokit.scores._controllability._canonical import STEPS_AT_ONCE
+
+t = tk.topologies
+laws = settings(derandomize=True, deadline=None, max_examples=12)
+
+
+def random_constants(layers, share, seed):
+    """The same wiring with a share of its edges constant."""
+    rng = np.random.default_rng(seed)
+    free = [rng.random(s.size) > share for s in layers.senders]
+    return tk.make_layers(layers.widths, layers.senders, layers.receivers, trainable=free)
+
+
+# Regular and not, shallow and not; in those named "crowded" some K cannot be even.
+NETWORKS = {
+    "torus": t.torus.layers((4, 3), 2),
+    "hypercube": t.hypercube.layers(8, 2),
+    "low rank": t.low_rank.layers(7, 5, 3),
+    "full": t.low_rank.layers(6, 6, 5),
+    "one layer": t.random_regular.layers([6, 9], 3, seed=1),
+    "skip": tk.with_skip(t.small_world.layers(8, 3, 2, 0.3, seed=2)),
+    "rectangular": t.erdos_renyi.layers([8, 12, 6, 9], 0.4, seed=3),
+    "crowded": t.erdos_renyi.layers([16, 16, 16], 0.2, seed=1),
+    "crowded, deeper": t.random_regular.layers([12, 12, 12, 12], 2, seed=1),
+    "crowded, constants": random_constants(t.erdos_renyi.layers([10] * 4, 0.4, seed=5), 0.6, 4),
+}
+
+
+def fairest(layers):
+    """The canonical K by two quadratic programs over flows of each input, dead ends included.
+
+    The first makes the loss least, the second the sum of squares among K with these totals.
+    """
+    n, m = layers.n_in, layers.n_out
+    first = list(accumulate(layers.widths, initial=0))
+    senders = np.concatenate([first[d] + s for d, s in enumerate(layers.senders)])
+    receivers = np.concatenate([first[d + 1] + r for d, r in enumerate(layers.receivers)])
+    free = np.concatenate(layers.trainable)
+    neurons, edges = first[-1], senders.size
+    reach = np.linalg.matrix_power(_adjacency(senders, receivers, neurons), layers.depth + 1)[:n].T
+    carries = reach[senders].any(axis=1) & _leads_on(senders, receivers, neurons, m)
+    fan_in = np.bincount(receivers[carries], minlength=neurons)
+    own = np.bincount(receivers[carries & free], minlength=neurons)
+    gain, room = np.maximum(np.minimum(own, fan_in - 1), 0), np.maximum(reach.sum(axis=1) - 1, 0)
+    outputs = np.arange(neurons - m, neurons)
+    carried, added, K = np.split(np.eye(edges + neurons + m), [edges, edges + neurons])
+    held, arrived = np.zeros((2, neurons, edges + neurons + m))
+    np.add.at(held, np.concatenate([senders, outputs]), np.concatenate([carried, K]))
+    np.add.at(arrived, receivers, carried)
+    each, all_ = np.eye(n), np.ones((1, n))
+    rows = [
+        (np.kron(each, held - arrived - added), np.zeros(n * neurons)),
+        (np.kron(each, added), (reach * gain[:, None]).T.ravel()),
+        (np.kron(all_, added), gain),
+        (np.kron(all_, held), room),
+        (-np.eye(n * held.shape[1]), np.zeros(n * held.shape[1])),
+    ]
+    left, right = (np.concatenate(column) for column in zip(*rows, strict=True))
+    entries, totals = np.kron(each, K), np.kron(all_, K)
+    x = _least(totals.T @ totals, -(n - 1) * totals.sum(axis=0), left, right)
+    fixed = np.concatenate([left, -totals]), np.concatenate([right, 1e-8 - totals @ x])
+    return (entries @ _least(entries.T @ entries, np.zeros(len(x)), *fixed)).reshape(n, m)
+
+
+def _least(quadratic, linear, left, right):
+    return solve_program(sparse.csc_array(quadratic), linear, sparse.csc_array(left), right)[0]
+
+
+def _adjacency(senders, receivers, neurons):
+    """Which neurons lead to which in one step or none."""
+    steps = np.eye(neurons, dtype=bool)
+    steps[senders, receivers] = True
+    return steps
+
+
+def _leads_on(senders, receivers, neurons, m):
+    steps = _adjacency(senders, receivers, neurons)
+    return np.linalg.matrix_power(steps, neurons)[:, neurons - m :].any(axis=1)[receivers]
+
+
+# ---- Against the quadratic program
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_canonical_K_is_that_of_the_quadratic_program(name):
+    found = controllability(NETWORKS[name])
+    np.testing.assert_allclose(found.K, fairest(NETWORKS[name]), atol=5e-4)
+    assert found.gap <= 1e-4
+
+
+@laws
+@given(layered_networks(max_width=4, max_depth=3))
+def test_canonical_K_is_that_of_the_quadratic_program_on_random_networks(layers):
+    np.testing.assert_allclose(controllability(layers).K, fairest(layers), atol=1e-3)
+
+
+def test_crowded_inputs_keep_K_from_being_even():
+    layers = NETWORKS["crowded"]
+    result = controllability(layers)
+    joined = count_paths(layers) > 0
+    even = joined * result.K.sum(axis=0) / joined.sum(axis=0)
+    assert np.abs(result.K - even).max() > 0.1
+    assert len(result.losses) > 1
+
+
+# ---- The default topologies
+
+
+@pytest.mark.parametrize("name", default_topologies())
+def test_every_default_topology_has_an_even_K_and_a_certificate(name):
+    result = controllability(default_topologies()[name])
+    assert result.gap <= 1e-4
+    np.testing.assert_allclose(
+        result.K, np.broadcast_to(result.K.mean(axis=0), (32, 32)), atol=5e-4
+    )
+
+
+def test_an_even_K_that_proves_possible_takes_no_step():
+    for layers in (
+        t.butterfly.layers(32, 18),
+        t.clos.layers(32, 32, 8, 9, 8),
+        t.dense.layers(4, 3),
+    ):
+        assert controllability(layers).losses.shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("layers", "deviation"),
+    [(t.torus.layers((8, 4), 4), 0.2152), (t.hypercube.layers(32, 3), 0.2252)],
+)
+def test_the_unevenness_of_shallow_lattices_is_that_of_their_reach(layers, deviation):
+    K = controllability(layers).K
+    assert K.std() == pytest.approx(deviation, abs=1e-4)
+    joined = count_paths(layers) > 0
+    np.testing.assert_allclose(K, joined * K.sum(axis=0) / joined.sum(axis=0), atol=5e-4)
+
+
+# ---- Laws
+
+
+@laws
+@given(layered_networks(max_width=5, max_depth=3))
+def test_canonical_K_keeps_every_bound(layers):
+    result = controllability(layers)
+    joined = count_paths(layers) > 0
+    assert (result.K >= 0).all()
+    assert result.K.max() <= layers.n_in - 1 + 1e-5
+    assert (result.K[~joined] == 0).all()
+    assert (result.K.sum(axis=0) <= (joined.sum(axis=0) - 1) * (1 + 1e-5)).all()
+    assert result.total == pytest.approx(control_capacity(layers), rel=1e-4, abs=1e-4)
+    assert result.bound <= result.loss
+    assert result.gap <= 1e-4
+
+
+@laws
+@given(layered_networks(max_width=6, max_depth=3), st.integers(0, 2**32 - 1))
+def test_canonical_K_follows_its_inputs_and_outputs_through_a_relabeling(layers, seed):
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(width) for width in layers.widths]
+    relabeled = tk.make_layers(
+        layers.widths,
+        [o[s] for o, s in zip(orders, layers.senders, strict=False)],
+        [o[r] for o, r in zip(orders[1:], layers.receivers, strict=True)],
+        trainable=layers.trainable,
+        constant=[np.where(f, 1, c) for f, c in zip(*layers[3:], strict=True)],
+    )
+    K = controllability(relabeled).K[np.ix_(orders[0], orders[-1])]
+    np.testing.assert_allclose(K, controllability(layers).K, atol=1e-3)
+
+
+def test_no_descent_has_a_lower_loss_or_at_that_loss_a_lower_sum_of_squares():
+    layers = NETWORKS["crowded, deeper"]
+    canonical = controllability(layers)
+    for seed in (0, 1, 2):
+        plain = controllability(layers, fairness=False, key=seed, learning_rate=0.1)
+        assert canonical.loss <= plain.loss * (1 + 1e-4)
+        assert (canonical.K**2).sum() < (plain.K**2).sum()
+
+
+def test_the_key_has_no_part_in_it():
+    layers = NETWORKS["crowded, deeper"]
+    results = [controllability(layers, key=key) for key in (None, 7, jax.random.key(3))]
+    assert all(np.array_equal(results[0].K, result.K) for result in results)
+
+
+# ---- Arguments
+
+
+def test_steps_bound_the_search_and_what_it_returns_is_possible():
+    layers = NETWORKS["crowded, deeper"]
+    few, enough = controllability(layers, steps=60), controllability(layers)
+    assert few.losses.shape == (3,)
+    assert enough.losses.shape[0] <= 10_000 // STEPS_AT_ONCE
+    assert few.total <= control_capacity(layers) * (1 + 1e-6)
+    assert few.loss >= enough.bound
+
+
+@pytest.mark.parametrize("fairness", [True, 1, 0.01])
+def test_any_positive_fairness_is_fair(fairness):
+    layers = NETWORKS["torus"]
+    assert np.array_equal(controllability(layers, fairness=fairness).K, controllability(layers).K)
+
+
+def test_what_does_not_fit_is_refused_before_it_is_taken(monkeypatch):
+    monkeypatch.setattr(_canonical, "limit", 2**20)
+    with pytest.raises(ValueError, match=r"needs .* GiB of memory .* control_bound"):
+        controllability(t.butterfly.layers(256, 8))
+
+
+def test_a_large_regular_network_is_a_matter_of_a_few_kinds():
+    """1,024 inputs of 32 routers: K has 2^20 entries, all alike."""
+    result = controllability(t.clos.layers(1024, 1024, 32, 20, 32))
+    assert result.gap <= 1e-9
+    np.testing.assert_allclose(result.K, result.total / 2**20, rtol=1e-5)
