@@ -1,16 +1,19 @@
 """Constraint satisfaction against Hopcroft-Karp, and certificates that need no trust."""
 
+from unittest import mock
+
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from networkx.algorithms import bipartite
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import structural_rank
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.scores import match_constraints, satisfiable_constraints
+from topokit.scores import _matching, match_constraints, satisfiable_constraints
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 t = tk.topologies
@@ -47,21 +50,86 @@ def check_certificate(matching, meets):
     assert matching.crowded.sum() + matching.decisive.sum() == matching.size
 
 
+def bipartite_graph(meets):
+    """The graph that topokit never writes down: edges e, constraints (i, o)."""
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(meets)))
+    graph.add_edges_from((e, (i, o)) for e, i, o in np.argwhere(meets).tolist())
+    return graph
+
+
+def few_offers():
+    """One constraint offered for each edge at first, so that the searches have to find the rest."""
+    return mock.patch.object(_matching, "probes", 1)
+
+
 @laws
 @given(layered_networks())
 def test_the_size_is_that_of_hopcroft_karp(layers):
     meets = incidence(layers)
-    graph = nx.Graph()
-    graph.add_nodes_from(range(len(meets)))
-    graph.add_edges_from((e, (i, o)) for e, i, o in np.argwhere(meets).tolist())
-    expected = len(bipartite.maximum_matching(graph, top_nodes=range(len(meets)))) // 2
-    assert satisfiable_constraints(layers) == expected
+    found = bipartite.hopcroft_karp_matching(bipartite_graph(meets), range(len(meets)))
+    assert satisfiable_constraints(layers) == len(found) // 2
+    with few_offers():
+        assert satisfiable_constraints(layers) == len(found) // 2
 
 
 @laws
 @given(layered_networks())
 def test_assignment_and_cover_prove_the_size(layers):
-    check_certificate(match_constraints(layers), incidence(layers))
+    meets = incidence(layers)
+    check_certificate(match_constraints(layers), meets)
+    with few_offers():
+        check_certificate(match_constraints(layers), meets)
+
+
+@laws
+@given(layered_networks())
+def test_crowded_is_what_alternating_paths_from_unmatched_edges_reach(layers):
+    meets = incidence(layers)
+    graph = bipartite_graph(meets)
+    found = bipartite.hopcroft_karp_matching(graph, range(len(meets)))
+    # Any edge meets the constraint; only its owner goes on from there.
+    paths = nx.DiGraph((e, c) if found.get(e) != c else (c, e) for e, c in graph.edges)
+    paths.add_nodes_from(range(len(meets)))
+    starts = [e for e in range(len(meets)) if e not in found]
+    reached = set().union(*({e} | nx.descendants(paths, e) for e in starts))
+    matching = match_constraints(layers)
+    assert set(map(tuple, np.argwhere(matching.crowded).tolist())) == reached - set(
+        range(len(meets))
+    )
+    assert set(np.flatnonzero(~matching.decisive).tolist()) == reached & set(range(len(meets)))
+
+
+@laws
+@given(layered_networks(), st.data())
+def test_a_trainable_edge_more_never_lowers_the_size(layers, data):
+    layer = data.draw(st.integers(0, layers.depth - 1))
+    absent = np.argwhere(~tk.to_masks(layers)[layer].astype(bool))
+    assume(len(absent))
+    edge = absent[data.draw(st.integers(0, len(absent) - 1))]
+    masks = [mask.astype(bool) for mask in tk.to_masks(layers)]
+    trainable = [np.zeros_like(mask) for mask in masks]
+    for flags, s, r, free in zip(trainable, *layers[1:4], strict=True):
+        flags[s, r] = free
+    masks[layer][tuple(edge)] = trainable[layer][tuple(edge)] = True
+    more = tk.to_layers(tk.from_masks(masks, trainable))
+    assert more.n_trainable == layers.n_trainable + 1
+    assert satisfiable_constraints(more) >= satisfiable_constraints(layers)
+
+
+@laws
+@given(layered_networks(trainable=True), st.data())
+def test_an_edge_made_constant_costs_one_constraint_at_most(layers, data):
+    edge = data.draw(st.integers(0, layers.n_edges - 1))
+    free = np.arange(layers.n_edges) != edge
+    ends = np.cumsum([s.size for s in layers.senders])[:-1]
+    trainable = tuple(np.split(free, ends))
+    constant = tuple(np.where(flags, 0.0, 1.0) for flags in trainable)
+    fewer = layers._replace(trainable=trainable, constant=constant)
+    matching = match_constraints(layers)
+    lost = matching.size - satisfiable_constraints(fewer)
+    # It costs nothing where others can stand in, which is sure of an edge that is not decisive.
+    assert lost in ((0, 1) if matching.decisive[edge] else (0,))
 
 
 @laws

@@ -1,0 +1,258 @@
+"""Matching edges to constraints: against networkx and scipy, at n = 1,024, and on a ladder.
+
+At 128 inputs, topokit (from the recipe to the certificate) against Hopcroft-Karp in networkx and
+in scipy on the same problem, one after the other, several times over: the median of the peer's
+time divided by topokit's, without and with the time to write the peer's graph down, which topokit
+never does. At 1,024 inputs and more: seconds and peak memory, each in a process of its own, and
+the exponent with which the time of butterflies grows. On a ladder (scipy issue 26147): scipy's
+time, under a limit, against topokit's.
+
+Writes `matching.json` beside this script; `--quick` runs small sizes and writes nothing.
+"""
+
+import argparse
+import json
+import multiprocessing
+import multiprocessing.connection
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import networkx as nx
+import numpy as np
+from networkx.algorithms import bipartite
+from rich.console import Console
+from rich.table import Table
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
+
+import topokit as tk
+from topokit.scores import match_constraints
+
+REPETITIONS = 5
+RATIOS = ("networkx", "networkx with its graph", "scipy", "scipy with its matrix")
+LIMIT = 20.0
+T = TypeVar("T")
+t = tk.topologies
+PEERS = {
+    "butterfly 128, 7 layers": lambda: t.butterfly.layers(128, 7),
+    "butterfly 128, 11 layers": lambda: t.butterfly.layers(128, 11),
+    "clos 128, (8, 16, 8)": lambda: t.clos.layers(128, 128, 8, 16, 8),
+    "torus 16 x 8, 4 layers": lambda: t.torus.layers((16, 8), 4),
+    "torus 16 x 8, 7 layers": lambda: t.torus.layers((16, 8), 7),
+    "hypercube 128, 3 layers": lambda: t.hypercube.layers(128, 3),
+    "hypercube 128, 4 layers": lambda: t.hypercube.layers(128, 4),
+    "low rank 128, 32": lambda: t.low_rank.layers(128, 128, 32),
+    "random 128, 4 layers": lambda: t.random_regular.layers([128] * 5, 4, seed=0),
+    "ring 128, 20 layers, crowded": lambda: t.small_world.layers(128, 20, 2, 0.0, seed=0),
+}
+LARGE = {
+    "butterfly 1024, 20 layers": lambda: t.butterfly.layers(1024, 20),
+    "clos 1024, (32, 20, 32)": lambda: t.clos.layers(1024, 1024, 32, 20, 32),
+    "torus 32 x 32, 12 layers": lambda: t.torus.layers((32, 32), 12),
+    "hypercube 1024, 8 layers": lambda: t.hypercube.layers(1024, 8),
+    "low rank 1024, 512": lambda: t.low_rank.layers(1024, 1024, 512),
+    "ring 256, 20 layers, crowded": lambda: t.small_world.layers(256, 20, 2, 0.0, seed=0),
+    "ring 1024, 20 layers, crowded": lambda: t.small_world.layers(1024, 20, 2, 0.0, seed=0),
+    "ring 1024, 100 layers, crowded": lambda: t.small_world.layers(1024, 100, 2, 0.0, seed=0),
+    "random 1024, full": lambda: t.erdos_renyi.layers([1024, 512, 1024], 0.95, seed=0),
+    "butterfly 4096, 12 layers": lambda: t.butterfly.layers(4096, 12),
+    "clos 4096, (64, 64, 64)": lambda: t.clos.layers(4096, 4096, 64, 64, 64),
+}
+GROWTH = (128, 256, 512, 1024, 2048)
+LADDERS = (20, 22, 24, 26, 60)
+QUICK = {"peers": tuple(PEERS)[:1], "large": tuple(LARGE)[:1], "growth": (32, 64), "ladders": (16,)}
+
+
+def incidences(layers: tk.Layers) -> tuple[np.ndarray, np.ndarray]:
+    """The constraints of each edge, one after the other, and where each edge's begin and end."""
+    masks = [mask.astype(np.int64) for mask in tk.to_masks(layers)]
+    above, below = [np.eye(layers.n_in, dtype=bool)], [np.eye(layers.n_out, dtype=bool)]
+    for mask in masks[:-1]:
+        above.append(above[-1] @ mask > 0)
+    for mask in masks[:0:-1]:
+        below.append(mask @ below[-1] > 0)
+    rows = zip(above, reversed(below), layers.senders, layers.receivers, strict=True)
+    cells = [
+        (np.flatnonzero(a[:, s])[:, None] * layers.n_out + np.flatnonzero(b[r])).ravel()
+        for a, b, senders, receivers in rows
+        for s, r in zip(senders, receivers, strict=True)
+    ]
+    return np.concatenate(cells), np.cumsum([0, *(c.size for c in cells)])
+
+
+def by_networkx(cells: np.ndarray, ends: np.ndarray) -> tuple[float, float, int]:
+    """Seconds to write the graph, seconds to match, and the size."""
+    start, n_edges = time.perf_counter(), ends.size - 1
+    graph = nx.Graph()
+    graph.add_nodes_from(range(n_edges))
+    for edge in range(n_edges):
+        own = (cells[ends[edge] : ends[edge + 1]] + n_edges).tolist()
+        graph.add_edges_from((edge, cell) for cell in own)
+    written = time.perf_counter()
+    found = bipartite.hopcroft_karp_matching(graph, range(n_edges))
+    return written - start, time.perf_counter() - written, len(found) // 2
+
+
+def by_scipy(cells: np.ndarray, ends: np.ndarray, n_cells: int) -> tuple[float, int]:
+    """Seconds to match, and the size."""
+    matrix = csr_array((np.ones(cells.size, np.int8), cells, ends), shape=(ends.size - 1, n_cells))
+    seconds, columns = timed(lambda: maximum_bipartite_matching(matrix, "column"))
+    return seconds, int((columns >= 0).sum())
+
+
+def ladder(depth: int) -> np.ndarray:
+    """Rungs whose two rows meet both columns of the next, a dead end, beside a chain that is none.
+
+    Rows are in an order in which a greedy matching leaves one over that needs the whole chain.
+    """
+    rungs, size = 2 * depth, 3 * depth + 1
+    meets = np.eye(size, dtype=np.int8)
+    meets[-1] = 0
+    for row in range(rungs):
+        meets[row, row // 2 * 2 + 2 : min(row // 2 * 2 + 4, rungs)] = 1
+    for row in range(rungs, size - 1):
+        meets[row, row + 1] = 1
+    meets[-1, [0, 1, rungs]] = 1
+    return meets[::-1]
+
+
+def as_network(meets: np.ndarray) -> tk.Layers:
+    """One input, an edge for each row, and constants to the columns that it meets."""
+    rows, columns = np.nonzero(meets)
+    row = np.arange(len(meets))
+    trainable = [np.ones(row.size, bool), np.zeros(rows.size, bool)]
+    return tk.make_layers(
+        [1, *meets.shape], [np.zeros_like(row), rows], [row, columns], trainable=trainable
+    )
+
+
+def timed(call: Callable[[], T]) -> tuple[float, T]:
+    """Seconds of a call, and its result."""
+    start = time.perf_counter()
+    result = call()
+    return time.perf_counter() - start, result
+
+
+def one_after_the_other(layers: tk.Layers) -> list[float]:
+    """Seconds of topokit, networkx, scipy, each peer without and with writing its graph down."""
+    own, matching = timed(lambda: match_constraints(layers))
+    listing, (cells, ends) = timed(lambda: incidences(layers))
+    writing, theirs, size = by_networkx(cells, ends)
+    scipy_s, scipy_size = by_scipy(cells, ends, layers.n_in * layers.n_out)
+    if not matching.size == size == scipy_size:
+        raise RuntimeError(f"the matchings disagree: {matching.size}, {size}, {scipy_size}")
+    return [own, theirs, listing + writing + theirs, scipy_s, listing + scipy_s]
+
+
+def compare(layers: tk.Layers, repetitions: int) -> dict:
+    """Median seconds and ratios at one network."""
+    seconds = np.array([one_after_the_other(layers) for _ in range(repetitions)])
+    ratios = np.median(seconds[:, 1:] / seconds[:, :1], axis=0)
+    return {
+        "edges": layers.n_trainable,
+        "incidences": int(incidences(layers)[0].size),
+        "seconds": float(np.median(seconds[:, 0])),
+        "ratios": dict(zip(RATIOS, ratios.tolist(), strict=True)),
+    }
+
+
+def measure_alone(name: str) -> dict:
+    """One large network: seconds, and the peak memory of this process."""
+    match_constraints(t.butterfly.layers(32))
+    layers = LARGE[name]()
+    seconds, matching = timed(lambda: match_constraints(layers))
+    unit = 2**30 if sys.platform == "darwin" else 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    found = {"edges": layers.n_trainable, "matched": matching.size}
+    return found | {"seconds": seconds, "peak_gib": peak}
+
+
+def climb(depth: int) -> float:
+    """Seconds of scipy's matcher on a ladder."""
+    matrix = csr_array(ladder(depth))
+    return timed(lambda: maximum_bipartite_matching(matrix, "column"))[0]
+
+
+def send(pipe: multiprocessing.connection.Connection, call: Callable, argument: object) -> None:
+    """Run in a child and hand the result over."""
+    pipe.send(call(argument))
+
+
+def alone(call: Callable, argument: object, limit: float | None = None) -> Any:
+    """The result of a call in a fresh process, or None after `limit` seconds."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    child = context.Process(target=send, args=(there, call, argument))
+    child.start()
+    there.close()
+    result = here.recv() if here.poll(limit) else None
+    child.kill()
+    child.join()
+    return result
+
+
+def measure_ladder(depth: int) -> dict:
+    """Scipy's seconds, or None beyond the limit, and topokit's."""
+    network = as_network(ladder(depth))
+    seconds, matching = timed(lambda: match_constraints(network))
+    scipy_s = alone(climb, depth, LIMIT)
+    return {"matched": matching.size, "seconds": seconds, "scipy": scipy_s, "limit": LIMIT}
+
+
+def measure_growth(sizes: tuple[int, ...]) -> dict:
+    """Seconds of butterflies of depth 2 log2(n), and the exponent of n that fits them."""
+    seconds = []
+    for n in sizes:
+        layers = t.butterfly.layers(n, 2 * (n.bit_length() - 1))
+        runs = [timed(lambda w=layers: match_constraints(w))[0] for _ in range(REPETITIONS)]
+        seconds.append(float(np.median(runs)))
+    exponent = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+    return {"sizes": list(sizes), "seconds": seconds, "exponent": exponent}
+
+
+def flat(row: dict) -> dict:
+    """The row with its ratios as columns."""
+    rest = {key: value for key, value in row.items() if key != "ratios"}
+    return rest | {f"x {name}": ratio for name, ratio in row["ratios"].items()}
+
+
+def show(title: str, rows: dict[str, dict]) -> None:
+    """Print flat rows as a table."""
+    table = Table(title, *next(iter(rows.values())))
+    for name, row in rows.items():
+        cells = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()]
+        table.add_row(name, *cells)
+    Console(width=150).print(table)
+
+
+def main() -> None:
+    """Measure, print and save."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes, nothing written")
+    quick = parser.parse_args().quick
+    chosen = {"peers": PEERS, "large": LARGE, "growth": GROWTH, "ladders": LADDERS}
+    chosen = QUICK if quick else chosen
+    # First, while this process is small: a child's peak counts the parent that it was forked from.
+    large = {name: alone(measure_alone, name) for name in chosen["large"]}
+    show("alone", large)
+    peers = {name: compare(PEERS[name](), 1 if quick else REPETITIONS) for name in chosen["peers"]}
+    show("at 128 inputs", {name: flat(row) for name, row in peers.items()})
+    growth = measure_growth(chosen["growth"])
+    show("growth", {"butterflies": growth})
+    ladders = {str(depth): measure_ladder(depth) for depth in chosen["ladders"]}
+    show("ladder", ladders)
+    medians = {n: float(np.median([row["ratios"][n] for row in peers.values()])) for n in RATIOS}
+    show("median over networks", {"ratio": medians})
+    found = {"peers": peers, "medians": medians, "large": large}
+    found |= {"growth": growth, "ladders": ladders}
+    if not quick:
+        path = Path(__file__).with_suffix(".json")
+        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
