@@ -12,8 +12,6 @@ from topokit.topologies._compose import parallel as parallel
 from topokit.topologies._compose import with_diagonal as with_diagonal
 from topokit.topologies._dense import dense as dense
 from topokit.topologies._dense import low_rank as low_rank
-from topokit.topologies._expansion import ramanujan_bounds as ramanujan_bounds
-from topokit.topologies._expansion import second_singular_values as second_singular_values
 from topokit.topologies._families import families as families
 from topokit.topologies._family import Family as Family
 from topokit.topologies._family import family as family

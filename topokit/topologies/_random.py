@@ -59,7 +59,7 @@ def random_regular(widths: Sequence[int], fan_in: int, *, seed: int) -> Layers:
     Each layer is a random bipartite graph in which all receivers have `fan_in` senders and the
     fan-outs of the senders differ by at most 1. Such layers are expanders with high probability:
     their second singular value, normalized by the first, is close to the Ramanujan bound.
-    For `random_regular([64, 64], 8, seed=0)`, `topokit.topologies.second_singular_values` gives
+    For `random_regular([64, 64], 8, seed=0)`, `topokit.scores.second_singular_values` gives
     0.6206 and the bound is `2 sqrt(7) / 8 = 0.6614`.
 
     | invariant | value |
