@@ -17,6 +17,7 @@ from .ranking import rank as rank
 from .reconstruction import reconstruct as reconstruct
 from .scores import controllability as controllability
 from .scores import degrees_of_freedom as degrees_of_freedom
+from .scores import diagnose as diagnose
 from .scores import leverage as leverage
 from .scores import satisfiable_constraints as satisfiable_constraints
 from .scores import score as score

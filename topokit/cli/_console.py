@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,12 @@ def console(*, stderr: bool = False) -> Console:
     if not console.is_terminal:
         console.width = 400
     return console
+
+
+def busy(doing: str) -> AbstractContextManager[object]:
+    """A sign on a terminal, while something runs, that it does; nothing in a pipe."""
+    screen = console(stderr=True)
+    return screen.status(f"{doing} ...") if screen.is_terminal else nullcontext()
 
 
 def print_json(value: Any) -> None:

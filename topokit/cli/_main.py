@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from topokit.cli import _build, _list, _plot, _rank, _score
+from topokit.cli import _build, _diagnose, _list, _plot, _rank, _score
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -13,6 +13,7 @@ EXAMPLES = """Examples:
   topokit list                               the families of topologies
   topokit score butterfly --help             the options of one of them
   topokit score butterfly --n 32 --depth 10  every data-free number of a member
+  topokit diagnose net.npz                   where a topology is weak, what to change
   topokit plot torus --shape 8x4 --depth 7 --what control -o torus.png
   topokit rank                               reconstruction losses, best first"""
 
@@ -63,5 +64,5 @@ def main() -> None:
     """
 
 
-for verb in (_list, _build, _score, _plot, _rank):
+for verb in (_list, _build, _score, _diagnose, _plot, _rank):
     main.add_command(verb.command)

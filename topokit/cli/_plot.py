@@ -6,6 +6,7 @@ import click
 import networkx as nx
 
 import topokit as tk
+from topokit.cli._console import busy
 from topokit.cli._output import output_option
 from topokit.cli._topology import TopologyGroup
 
@@ -20,7 +21,8 @@ PICTURES = {
 
 def plot(topology: nx.DiGraph, what: str, output: Path) -> None:
     """Draw a topology, its masks or its K matrix."""
-    tk.plotting.save_figure(PICTURES[what](topology), output)
+    with busy("Drawing"):
+        tk.plotting.save_figure(PICTURES[what](topology), output)
     click.echo(f"{output}: {what} of {topology.name or 'the topology'}")
 
 

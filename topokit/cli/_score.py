@@ -5,14 +5,15 @@ import networkx as nx
 from rich.table import Table
 
 import topokit as tk
-from topokit.cli._console import console, print_json, readable
+from topokit.cli._console import busy, console, print_json, readable
 from topokit.cli._docstrings import entries
 from topokit.cli._topology import TopologyGroup
 
 
 def score(topology: nx.DiGraph, as_json: bool) -> None:
     """Print every number that needs no data."""
-    numbers = tk.score(topology)
+    with busy("Scoring"):
+        numbers = tk.score(topology)
     if as_json:
         print_json({"name": topology.name} | numbers._asdict())
         return
