@@ -93,7 +93,8 @@ def _adjacency(senders, receivers, neurons):
 
 def _leads_on(senders, receivers, neurons, m):
     steps = _adjacency(senders, receivers, neurons)
-    return np.linalg.matrix_power(steps, neurons)[:, neurons - m :].any(axis=1)[receivers]
+    paths = np.linalg.matrix_power(steps, neurons)
+    return np.any(paths[:, neurons - m :], axis=1)[receivers]
 
 
 # ---- Against the quadratic program

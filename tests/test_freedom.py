@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from strategies import layered_networks
 
 import topokit as tk
@@ -43,6 +44,44 @@ def jacobian(layers, rng, scale=any_scale):
     return np.array(columns).reshape(-1, layers.n_in * layers.n_out).T
 
 
+def rank_in_another_field(layers, modulus=2**61 - 1):
+    """The rank of the whole Jacobian in Python's integers, at random weights."""
+    rng = np.random.default_rng(5)
+    weights, units = [], []
+    for place, free in enumerate(layers.trainable):
+        weight = np.zeros(layers.widths[place : place + 2], object)
+        drawn = [int(w) for w in rng.integers(1, 2**60, free.size)]
+        for edge, pair in enumerate(
+            zip(layers.senders[place], layers.receivers[place], strict=True)
+        ):
+            top, bottom = float(layers.constant[place][edge]).as_integer_ratio()
+            weight[pair] = drawn[edge] if free[edge] else top * pow(bottom, -1, modulus)
+            units += [(place, pair)] * bool(free[edge])
+        weights.append(weight)
+    rows = []
+    for place, (sender, receiver) in units:
+        before = np.eye(layers.n_in, dtype=int).astype(object)
+        for weight in weights[:place]:
+            before = before @ weight % modulus
+        after = np.eye(layers.widths[place + 1], dtype=int).astype(object)
+        for weight in weights[place + 1 :]:
+            after = after @ weight % modulus
+        rows.append(np.outer(before[:, sender], after[receiver]).ravel() % modulus)
+    return rank_of_rows(rows, modulus)
+
+
+def rank_of_rows(rows, modulus):
+    rank = 0
+    while rows:
+        pivot = rows.pop()
+        places = np.flatnonzero(pivot)
+        if places.size:
+            rank += 1
+            inverse = pow(int(pivot[places[0]]), -1, modulus)
+            rows = [(row - row[places[0]] * inverse % modulus * pivot) % modulus for row in rows]
+    return rank
+
+
 def ratios_and_magnitudes(layers):
     """What a network can set if it wastes nothing: fan-in less one a neuron, one an output."""
     return layers.n_edges - sum(layers.widths[1:]) + layers.n_out
@@ -54,6 +93,30 @@ def test_degrees_of_freedom_are_the_rank_of_the_jacobian(layers):
     matrix = jacobian(layers, np.random.default_rng(0))
     expected = np.linalg.matrix_rank(matrix) if matrix.size else 0
     assert degrees_of_freedom(layers) == expected
+
+
+@laws
+@given(layered_networks(max_depth=7, max_width=5), st.booleans())
+def test_degrees_of_freedom_are_the_rank_in_any_large_field(layers, diagonal):
+    network = tk.with_diagonal(layers) if diagonal else layers
+    assert degrees_of_freedom(network) == rank_in_another_field(network)
+
+
+@laws
+@given(layered_networks(max_depth=5), st.data())
+def test_another_trainable_edge_never_lowers_the_degrees_of_freedom(layers, data):
+    free = tk.to_masks(layers, trainable=True)
+    place = data.draw(st.integers(0, layers.depth - 1))
+    edge = [data.draw(st.integers(0, n - 1)) for n in free[place].shape]
+    assume(not free[place][tuple(edge)])
+    # It is new, or takes the place of a constant edge.
+    others = (layers.senders[place] != edge[0]) | (layers.receivers[place] != edge[1])
+    columns = [list(column) for column in layers[1:]]
+    for column, value in zip(columns, (*edge, True, 0.0), strict=True):
+        column[place] = np.append(column[place][others], value)
+    senders, receivers, trainable, constant = columns
+    more = tk.make_layers(layers.widths, senders, receivers, trainable=trainable, constant=constant)
+    assert degrees_of_freedom(more) >= degrees_of_freedom(layers)
 
 
 @laws

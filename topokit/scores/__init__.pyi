@@ -12,6 +12,10 @@ from ._diagnose import Skips as Skips
 from ._diagnose import Waste as Waste
 from ._diagnose import diagnose as diagnose
 from ._distances import average_path_length as average_path_length
+from ._estimate import FreedomEstimate as FreedomEstimate
+from ._estimate import LeverageEstimate as LeverageEstimate
+from ._estimate import estimate_freedom as estimate_freedom
+from ._estimate import estimate_leverage as estimate_leverage
 from ._expansion import graph_spectral_gap as graph_spectral_gap
 from ._expansion import mean_difference_of_bound as mean_difference_of_bound
 from ._expansion import ramanujan_bounds as ramanujan_bounds

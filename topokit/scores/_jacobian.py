@@ -14,24 +14,34 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Int, Shaped
+from jaxtyping import Bool, Shaped
 
-from topokit._layers import Layers
+from topokit._layers import Layers, live_edges
 from topokit.scores._propagate import Settle, backward, forward
 
 
 def spanning_edges(layers: Layers) -> list[Bool[np.ndarray, " _edges"]]:
     """For each layer, the trainable edges whose columns span those of all; cost O(E)."""
-    live = _live_edges(layers)
+    live = live_edges(layers)
     keep = [on & free for on, free in zip(live, layers.trainable, strict=True)]
-    for layer, (before, behind) in enumerate(pairwise(range(layers.depth))):
-        fixed = np.zeros(layers.widths[behind], bool)
-        fixed[layers.receivers[before][live[before] & ~layers.trainable[before]]] = True
-        fixed[layers.senders[behind][live[behind] & ~layers.trainable[behind]]] = True
+    for layer, free in enumerate(free_neurons(layers, live)):
         places = np.flatnonzero(live[layer])
         neurons, firsts = np.unique(layers.receivers[layer][places], return_index=True)
-        keep[layer][places[firsts[~fixed[neurons]]]] = False
+        keep[layer][places[firsts[free[neurons]]]] = False
     return keep
+
+
+def free_neurons(
+    layers: Layers, live: Sequence[Bool[np.ndarray, " _edges"]]
+) -> list[Bool[np.ndarray, " _width"]]:
+    """For each hidden layer, the neurons none of whose live edges is constant; cost O(E)."""
+    result = []
+    for before, behind in pairwise(range(layers.depth)):
+        free = np.ones(layers.widths[behind], bool)
+        free[layers.receivers[before][live[before] & ~layers.trainable[before]]] = False
+        free[layers.senders[behind][live[behind] & ~layers.trainable[behind]]] = False
+        result.append(free)
+    return result
 
 
 def edge_factors(
@@ -54,18 +64,3 @@ def edge_factors(
         np.concatenate([b[s[k]] for b, (s, _, k) in zip(before, rows, strict=False)]),
         np.concatenate([b[r[k]] for b, (_, r, k) in zip(behind[1:], rows, strict=True)]),
     )
-
-
-def _live_edges(layers: Layers) -> list[Bool[np.ndarray, " _edges"]]:
-    """For each layer, the edges that lie on a path from an input to an output."""
-    reached = [np.ones(layers.n_in, bool)]
-    useful = [np.ones(layers.n_out, bool)]
-    edges: list[tuple[Int[np.ndarray, " _edges"], Int[np.ndarray, " _edges"]]] = list(
-        zip(layers.senders, layers.receivers, strict=True)
-    )
-    for (s, r), width in zip(edges, layers.widths[1:], strict=True):
-        reached.append(np.bincount(r[reached[-1][s]], minlength=width) > 0)
-    for (s, r), width in zip(edges[::-1], layers.widths[-2::-1], strict=True):
-        useful.append(np.bincount(s[useful[-1][r]], minlength=width) > 0)
-    useful.reverse()
-    return [reached[i][s] & useful[i + 1][r] for i, (s, r) in enumerate(edges)]

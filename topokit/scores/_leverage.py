@@ -38,7 +38,7 @@ def leverage(
     the exact rank; where that rank equals the number of entries, all are 1 and nothing is drawn.
 
     Cost: `draws` factorizations of an `n_in * n_out` by m matrix, O(n_in n_out m^2), with m the
-    trainable edges less the hidden neurons: 0.02 s each at n = 32 and m = 600.
+    trainable edges less the hidden neurons. `estimate_leverage` goes further.
 
     Args:
         topology: A graph or a recipe.
@@ -73,9 +73,18 @@ def leverage_of_rank(
     # Threads gain little on matrices of this size, and lose much where cores are busy.
     with threadpool_limits(1, user_api="blas"):
         for _ in range(draws):
-            a, b = edge_factors(layers, _draw_weights(layers, rng), keep, settle=_unit_scale)
+            a, b = edge_factors(layers, draw_weights(layers, rng), keep, settle=_unit_scale)
             total += _projector_diagonal(a, b, rank)
     return np.minimum(total / draws, 1.0).reshape(shape)
+
+
+def draw_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:
+    """Sparse Xavier weights with true fans; constant edges keep their constants."""
+    rows = zip(xavier_radii(layers), layers.trainable, layers.constant, strict=True)
+    return [
+        np.where(free, radii * rng.uniform(-1, 1, radii.size), constant)
+        for radii, free, constant in rows
+    ]
 
 
 def _check_size(layers: Layers) -> None:
@@ -84,7 +93,7 @@ def _check_size(layers: Layers) -> None:
         "leverage",
         16 * layers.n_in * layers.n_out * kept,
         limit,
-        "topokit.controllability maps its heuristic counterpart in less",
+        "topokit.scores.estimate_leverage sums it up in far less",
     )
 
 
@@ -97,15 +106,6 @@ def _projector_diagonal(
     factors = qr(columns, overwrite_a=True, mode="economic", pivoting=rank < len(a))
     basis = np.asarray(factors[0])[:, :rank]
     return np.einsum("pk,pk->p", basis, basis)
-
-
-def _draw_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:
-    """Sparse Xavier weights with true fans; constant edges keep their constants."""
-    rows = zip(xavier_radii(layers), layers.trainable, layers.constant, strict=True)
-    return [
-        np.where(free, radii * rng.uniform(-1, 1, radii.size), constant)
-        for radii, free, constant in rows
-    ]
 
 
 def _unit_scale(values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,124 @@
+"""Rank over the field of residues modulo the prime 2^31 - 1, at the speed of float products.
+
+Residues are kept as floats between `-(prime - 1) / 2` and `(prime - 1) / 2`. With one factor split
+into halves of 16 bits, a product of two matrices over at most `terms` inner places is exact in
+double precision, since no sum exceeds 2^53. Elimination is therefore nearly all BLAS.
+
+A step of it is a swept block: `rows` of pivots and a matrix `change` such that elimination makes of
+any column `q` the column `change @ q[rows]` plus `q` with zeros at `rows`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+
+prime = 2**31 - 1
+# terms * 2^15 * 2^30 for the low halves, plus 2^16 * 2^30 for the settled high ones, below 2^53.
+terms = 240
+rows_at_once = 256
+
+
+class _Sweep(NamedTuple):
+    """Gauss-Jordan elimination with pivots at `rows`; one column of `change` for each."""
+
+    rows: Int[np.ndarray, " _pivots"]
+    change: Float[np.ndarray, "_n _pivots"]
+
+
+def to_residues(integers: Shaped[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """The residues of integers, next to zero."""
+    residues = integers % prime
+    return (residues - prime * (residues > prime // 2)).astype(float)
+
+
+def multiply(x: Float[np.ndarray, "m k"], y: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "m n"]:
+    """The product of two matrices of residues; cost that of two float products."""
+    result = np.zeros((x.shape[0], y.shape[1]))
+    for first in range(0, x.shape[1], terms):
+        part, other = x[:, first : first + terms], y[first : first + terms]
+        high = np.rint(part * 2.0**-16)
+        product = _settle(high @ other)
+        product *= 2.0**16
+        product += (part - high * 2.0**16) @ other
+        result += _settle(product)
+    return _settle(result) if x.shape[1] > terms else result
+
+
+def eliminate(matrix: Float[np.ndarray, "m n"]) -> int:
+    """The rank of a matrix of residues, which is overwritten.
+
+    Cost O(m n rank) in products of matrices, panel by panel; the memory beside the matrix is that
+    of a few panels.
+    """
+    rank = 0
+    for first in range(0, matrix.shape[1], terms):
+        below = matrix[rank:, first:]
+        panel = np.ascontiguousarray(below[:, :terms])
+        sweep = _sweep(panel, np.ones(len(panel), bool))
+        _update(below[:, terms:], sweep)
+        rank += sweep.rows.size
+    return rank
+
+
+def _sweep(block: Float[np.ndarray, "m w"], free: Bool[np.ndarray, " m"]) -> _Sweep:
+    """Eliminate a block with pivots among the free rows: its left half, then its right half."""
+    if block.shape[1] < 2:
+        return _sweep_column(block, free)
+    half = block.shape[1] // 2
+    left = _sweep(block[:, :half], free)
+    free = free.copy()
+    free[left.rows] = False
+    right = _sweep(_apply(left, block[:, half:]), free)
+    return _Sweep(
+        np.concatenate([left.rows, right.rows]),
+        np.hstack([_apply(right, left.change), right.change]),
+    )
+
+
+def _sweep_column(column: Float[np.ndarray, "m w"], free: Bool[np.ndarray, " m"]) -> _Sweep:
+    """Eliminate one column, if a free row has a pivot in it."""
+    pivots = np.flatnonzero(free & column.any(axis=1))[:1]
+    if not pivots.size:
+        return _Sweep(pivots, np.zeros((len(column), 0)))
+    inverse = to_residues(np.array([[pow(int(column[pivots[0], 0]), -1, prime)]]))
+    change = multiply(column, -inverse)
+    change[pivots] = inverse
+    return _Sweep(pivots, change)
+
+
+def _apply(sweep: _Sweep, block: Float[np.ndarray, "m w"]) -> Float[np.ndarray, "m w"]:
+    """What elimination makes of other columns."""
+    if not sweep.rows.size:
+        return block
+    result = block.copy()
+    result[sweep.rows] = 0
+    result += multiply(sweep.change, block[sweep.rows])
+    return _settle(result)
+
+
+def _update(block: Float[np.ndarray, "m w"], sweep: _Sweep) -> None:
+    """Eliminate in other columns, in place; the rows without a pivot end up at the bottom."""
+    n_pivots = sweep.rows.size
+    if not n_pivots or not block.size:
+        return
+    is_pivot = np.zeros(len(block), bool)
+    is_pivot[sweep.rows] = True
+    pivots, change = block[sweep.rows], sweep.change
+    # The pivot rows are used up: rows from the top take their places.
+    vacant = np.flatnonzero(is_pivot[n_pivots:]) + n_pivots
+    moved = np.flatnonzero(~is_pivot[:n_pivots])
+    block[vacant], change[vacant] = block[moved], change[moved]
+    for first in range(n_pivots, len(block), rows_at_once):
+        rows = slice(first, first + rows_at_once)
+        block[rows] += multiply(change[rows], pivots)
+        _settle(block[rows])
+
+
+def _settle(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+    """Bring integers of less than 2^53 back to their residues next to zero, in place."""
+    quotients = values * (1.0 / prime)
+    np.rint(quotients, out=quotients)
+    quotients *= prime
+    values -= quotients
+    return values

@@ -1,0 +1,96 @@
+"""Projection on the range of an operator that can only be multiplied with.
+
+Golub-Kahan bidiagonalization and the recurrence of LSQR (Paige and Saunders, ACM Transactions on
+Mathematical Software 8, 1982, section 4), followed on the side of the image: of all images within
+the Krylov space so far, the nearest to the vector. Its distance falls with every step and is never
+less than that of the projection.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+rounding = 1e-12
+least_steps = 4
+
+
+class Operator(NamedTuple):
+    """A matrix that can be multiplied with.
+
+    Attributes:
+        shape: Rows and columns.
+        forward: The product with a vector of columns.
+        backward: The product of the transpose with a vector of rows.
+    """
+
+    shape: tuple[int, int]
+    forward: Callable[[np.ndarray], np.ndarray]
+    backward: Callable[[np.ndarray], np.ndarray]
+
+
+class Projection(NamedTuple):
+    """A vector's projection on the range of an operator, as far as the steps went.
+
+    Attributes:
+        image: The projection.
+        rest: Square of the distance between the vector and its image.
+        drift: By how much `rest` fell in the second half of the steps.
+        steps: Products with the operator and with its transpose, each.
+        settled: Whether it stopped by itself, not by the limit of steps.
+    """
+
+    image: Float[np.ndarray, " n"]
+    rest: float
+    drift: float
+    steps: int
+    settled: bool
+
+
+def project(
+    operator: Operator,
+    vector: Float[np.ndarray, " n"],
+    *,
+    tolerance: float,
+    most_steps: int,
+) -> Projection:
+    """Project until the second half of the steps found less than `tolerance` of what all found.
+
+    Each step costs a product with the operator and one with its transpose.
+    """
+    image, rests = np.zeros_like(vector), [float(vector @ vector)]
+    left, beta = _unit(vector)
+    right, alpha = _unit(operator.backward(left))
+    bar, rest = alpha, beta  # the last diagonal entry and the distance, as in the paper
+    if alpha < rounding or beta < rounding:
+        return Projection(image, rests[0], 0.0, 0, True)
+    pushed = direction = operator.forward(right)
+    settled = False
+    while not settled and len(rests) <= most_steps:
+        left, beta = _unit(pushed - alpha * left)
+        diagonal = np.hypot(bar, beta)
+        cosine, sine = bar / diagonal, beta / diagonal
+        image += cosine * rest / diagonal * direction
+        rest *= sine
+        rests.append(float(rest**2))
+        right, alpha = _unit(operator.backward(left) - beta * right)
+        settled = min(alpha, beta) < rounding or _settled(rests, tolerance)
+        pushed = operator.forward(right)
+        direction = pushed - sine * alpha / diagonal * direction
+        bar = -cosine * alpha
+    return Projection(image, rests[-1], _drift(rests), len(rests) - 1, settled)
+
+
+def _unit(vector: Float[np.ndarray, " n"]) -> tuple[Float[np.ndarray, " n"], float]:
+    """A vector at length 1, and its length."""
+    length = float(np.linalg.norm(vector))
+    return vector / (length or 1.0), length
+
+
+def _drift(rests: list[float]) -> float:
+    return rests[(len(rests) - 1) // 2] - rests[-1]
+
+
+def _settled(rests: list[float], tolerance: float) -> bool:
+    return len(rests) > least_steps and _drift(rests) <= tolerance * (rests[0] - rests[-1])
