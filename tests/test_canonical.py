@@ -13,8 +13,8 @@ from strategies import layered_networks
 
 import topokit as tk
 from topokit.ranking import default_topologies
-from topokit.scores import control_capacity, controllability
-from topokit.scores._controllability import _canonical
+from topokit.scores import control_bound, control_capacity, controllability
+from topokit.scores._controllability import _bound, _canonical, _network
 from topokit.scores._controllability._bound import solve_program
 from topokit.scores._controllability._canonical import STEPS_AT_ONCE
 
@@ -222,8 +222,19 @@ def test_any_positive_fairness_is_fair(fairness):
 
 def test_what_does_not_fit_is_refused_before_it_is_taken(monkeypatch):
     monkeypatch.setattr(_canonical, "limit", 2**20)
-    with pytest.raises(ValueError, match=r"needs .* GiB of memory .* control_bound"):
+    with pytest.raises(ValueError, match=r"needs .* GiB of memory .*control_bound"):
         controllability(t.butterfly.layers(256, 8))
+
+
+def test_totals_and_who_reaches_whom_are_refused_before_they_are_taken(monkeypatch):
+    layers = t.random_regular.layers([200] * 4, 3, seed=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(_bound, "limit", 2**20)
+        with pytest.raises(ValueError, match="control_capacity bounds the total in less"):
+            control_bound(layers)
+    monkeypatch.setattr(_network, "limit", 2**10)
+    with pytest.raises(ValueError, match=r"controllability .* topokit\.structure"):
+        control_bound(layers)
 
 
 def test_a_large_regular_network_is_a_matter_of_a_few_kinds():

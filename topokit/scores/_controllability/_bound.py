@@ -19,10 +19,14 @@ from scipy.sparse.csgraph import maximum_flow
 from topokit._layers import Layers
 from topokit.scores._controllability._alike import Kinds, find_kinds
 from topokit.scores._controllability._network import Network, make_network
+from topokit.scores._limits import check_memory
 
 # What the solver asks of itself. A loss is flat around its least: to find the point, and not only
 # the value, takes more than the usual 1e-8. Where rounding stops it sooner, it returns its best.
 TOLERANCE = 1e-12
+
+# The factors of a random network with n kinds of neurons fill about n^2 / 2 places of 8 bytes.
+limit = 2**34
 
 
 class Totals(NamedTuple):
@@ -54,7 +58,8 @@ def control_bound(topology: nx.DiGraph | Layers) -> float:
         topology: A graph or a recipe.
 
     Raises:
-        ValueError: If the graph is not a valid topology.
+        ValueError: If the graph is not a valid topology, or it would take more than 16 GiB: a
+            random network of some 60,000 neurons, a regular one of any size that can be built.
     """
     return least_totals(make_network(topology)).bound
 
@@ -90,6 +95,12 @@ def control_capacity(topology: nx.DiGraph | Layers) -> int:
 def least_totals(network: Network) -> Totals:
     """Solve for the totals of least loss, one unknown for each kind of edges and of outputs."""
     kinds = find_kinds(network)
+    check_memory(
+        "control_bound",
+        4 * kinds.neurons.size**2 + 2048 * kinds.edges.size,
+        limit,
+        "topokit.scores.control_capacity bounds the total in less",
+    )
     carried, taken, price = _solve(kinds, network.n_in - 1)
     nothing = np.zeros(len(network.gain))
     return Totals(

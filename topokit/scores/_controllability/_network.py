@@ -14,6 +14,12 @@ from jaxtyping import Bool, Float, Int
 from topokit._graph import to_layers
 from topokit._layers import Layers, ancestors
 from topokit.scores._controllability._neurons import carrying, count_gains, count_room
+from topokit.scores._limits import check_memory
+
+limit = 2**34
+
+# Bytes for each neuron and kind of inputs, while the layers that they reach are put together.
+BYTES = 2
 
 
 class Network(NamedTuple):
@@ -59,6 +65,12 @@ def make_network(topology: nx.DiGraph | Layers) -> Network:
     """Number the neurons behind the inputs through; cost O(E log E + kinds E)."""
     layers = carrying(to_layers(topology))
     kind, inputs = _kinds_of_inputs(layers)
+    check_memory(
+        "controllability",
+        BYTES * inputs.size * sum(layers.widths[1:]),
+        limit,
+        "topokit.structure counts what has no need of who reaches whom",
+    )
     reach = ancestors(_one_of_each(layers, kind))[1:]
     starts = np.cumsum([0, *layers.widths[1:]])
     none = np.zeros(0, np.int64)
