@@ -1,0 +1,300 @@
+"""Controllability against the dense tensors of the paper, and how far the canonical K scales.
+
+`steps`: the seconds of a step of the dense tensors (`_dense_tensors.py`), divided by those of a
+step of topokit's descents and of its search for the canonical K, on the same network in the same
+process, all in turn: medians and quartiles, compilation apart. `step growth`: a step of the search
+on random networks of one degree and depth, and the exponent of `n_in E` in its seconds.
+`defaults`: the first and later calls on the default topologies. `bound`: the proof alone. `growth`
+and `scale`: the canonical K of ever larger networks, each in a process of its own with its peak
+memory, from the call to the result, what compiles included.
+
+Writes `controllability.json` beside this script; `--quick` runs small sizes and writes nothing.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from _dense_tensors import dense_descent
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import linregress
+
+import topokit as tk
+from topokit.scores import control_bound, controllability
+from topokit.scores._controllability import _descent
+from topokit.scores._controllability._bound import least_totals
+from topokit.scores._controllability._flow import Form, draw_logits
+from topokit.scores._controllability._improve import begin, improve, make_problem
+from topokit.scores._controllability._marginal import marginal
+from topokit.scores._controllability._network import make_network
+from topokit.scores._controllability._pairwise import pairwise
+from topokit.scores._controllability._plan import plan_evenly
+from topokit.scores._controllability._wiring import make_wiring
+
+REPETITIONS, BOUND_REPETITIONS, QUICK_REPETITIONS = 7, 3, 2
+STEPS, PAIRWISE_STEPS, GROWTH_STEPS = 100, 5, 5
+LEARNING_RATE = 0.03
+T = TypeVar("T")
+t = tk.topologies
+PEERS = {
+    "hypercube 32, 6 layers": lambda: t.hypercube.layers(32, 6),
+    "butterfly 32, 18 layers": lambda: t.butterfly.layers(32, 18),
+    "random 32, 7 layers": lambda: t.erdos_renyi.layers([32] * 8, 5 / 32, seed=0),
+    "hypercube 64, 4 layers": lambda: t.hypercube.layers(64, 4),
+    "butterfly 64, 6 layers": lambda: t.butterfly.layers(64, 6),
+    "random 64, 4 layers": lambda: t.erdos_renyi.layers([64] * 5, 6 / 64, seed=0),
+}
+LARGE = {
+    "clos 1024, (32, 20, 32)": lambda: t.clos.layers(1024, 1024, 32, 20, 32),
+    "butterfly 1024, 20 layers": lambda: t.butterfly.layers(1024, 20),
+    "random 1024, 6 layers": lambda: t.erdos_renyi.layers([1024] * 7, 10 / 1024, seed=0),
+    "torus 32 x 32, 12 layers": lambda: t.torus.layers((32, 32), 12),
+    "clos 4096, (64, 40, 64)": lambda: t.clos.layers(4096, 4096, 64, 40, 64),
+    "butterfly 4096, 12 layers": lambda: t.butterfly.layers(4096, 12),
+    "hypercube 4096, 3 layers": lambda: t.hypercube.layers(4096, 3),
+}
+BOUNDS = [*list(PEERS)[:3], *list(LARGE)[:4]]
+# What is not measured, and why.
+LEFT_OUT = {"torus 64 x 64, 6 layers": "hundreds of steps of seconds each: over ten minutes"}
+SIZES = (64, 128, 256, 512, 1024, 2048)
+QUICK_SIZES = (8, 16, 32)
+TORUS_DEPTH = 2
+DEGREE, DEPTH = 4, 4
+DEFAULTS = tuple(tk.ranking.default_topologies())
+QUICK_PEER, QUICK_DEFAULTS = "hypercube 8, 2 layers", ("clos", "butterfly")
+
+
+def side(n: int) -> int:
+    """The greatest power of 2 whose square is at most `n`, itself a power of 2."""
+    return 2 ** ((n.bit_length() - 1) // 2)
+
+
+GROWING = {
+    "clos": lambda n: t.clos.layers(n, n, side(n), side(n), side(n)),
+    "butterfly": lambda n: t.butterfly.layers(n),
+    "torus": lambda n: t.torus.layers((n // side(n), side(n)), TORUS_DEPTH),
+}
+
+
+def timed(call: Callable[[], T]) -> tuple[float, T]:
+    """Seconds of a call, and its result once it is there."""
+    start = time.perf_counter()
+    result = jax.block_until_ready(call())
+    return time.perf_counter() - start, result
+
+
+def quartiles(values: np.ndarray) -> list[float]:
+    """Lower quartile, median and upper quartile."""
+    return [float(q) for q in np.quantile(values, [0.25, 0.5, 0.75])]
+
+
+def fresh(call: Callable[..., T], *arguments: Any) -> T:
+    """The result of a call in a process of its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(call, *arguments).result()
+
+
+def survive(layers: tk.Layers) -> dict[str, Any]:
+    """The canonical K of a large network, or that the process was ended, as for want of memory."""
+    try:
+        return fresh(measure_canonical, layers)
+    except BrokenProcessPool:
+        return {"edges": layers.n_edges, "ended": "by the operating system"}
+
+
+def peak_gib() -> float:
+    """The most memory that this process has held, by the operating system."""
+    unit = 2**30 if sys.platform == "darwin" else 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def dense_steps(layers: tk.Layers) -> Callable[[], object]:
+    """A step through the dense tensors of the paper."""
+    step, state = dense_descent(layers)
+
+    def run() -> object:
+        nonlocal state
+        state = step(state)
+        return state
+
+    return run
+
+
+def descent_steps(layers: tk.Layers, form: Form, steps: int) -> Callable[[], object]:
+    """The same descent in one of topokit's forms."""
+    wiring = make_wiring(layers)
+    rng = np.random.default_rng(0)
+    logits = draw_logits(rng, form, wiring, deviation=_descent.DEVIATION)
+    start, wiring = jax.device_put((logits, wiring))
+    more: Any = {"form": form, "steps": steps, "n_out": layers.n_out}
+    return lambda: _descent._descend(start, wiring, 0.0, LEARNING_RATE, **more)
+
+
+def canonical_steps(layers: tk.Layers, steps: int) -> Callable[[], object]:
+    """Steps of the search for the canonical K."""
+    network = make_network(layers)
+    totals = least_totals(network)
+    problem = jax.device_put(make_problem(network, totals.taken))
+    search = begin(problem, plan_evenly(network, totals.carried, totals.taken))
+
+    def run() -> object:
+        nonlocal search
+        search, moved = improve(problem, search, steps=steps)
+        return moved
+
+    return run
+
+
+def measure_steps(layers: tk.Layers, repetitions: int) -> dict[str, dict]:
+    """Seconds of a step of each way, and how many times longer the dense tensors take."""
+    counts = {"dense": 1, "marginal": STEPS, "pairwise": PAIRWISE_STEPS, "canonical": STEPS}
+    runs = {
+        "dense": dense_steps(layers),
+        "marginal": descent_steps(layers, marginal, STEPS),
+        "pairwise": descent_steps(layers, pairwise, PAIRWISE_STEPS),
+        "canonical": canonical_steps(layers, STEPS),
+    }
+    first = {name: timed(run)[0] for name, run in runs.items()}
+    rounds = [
+        {name: timed(run)[0] / counts[name] for name, run in runs.items()}
+        for _ in range(repetitions)
+    ]
+    times = {name: np.array([seconds[name] for seconds in rounds]) for name in runs}
+    return {
+        name: {
+            "edges": layers.n_edges,
+            "first_s": first[name],
+            "step_s": quartiles(times[name]),
+            "times_faster": quartiles(times["dense"] / times[name]),
+        }
+        for name in runs
+    }
+
+
+def measure_canonical(layers: tk.Layers) -> dict[str, float]:
+    """One call for the canonical K: its cost, and how good it is."""
+    seconds, control = timed(lambda: controllability(layers))
+    return {
+        "edges": layers.n_edges,
+        "seconds": seconds,
+        "steps": 50 * (control.losses.size - 1),
+        "gap": control.gap,
+        "deviation": float(control.K.std()),
+        "peak_gib": peak_gib(),
+    }
+
+
+def measure_growth(n: int, repetitions: int) -> dict[str, float]:
+    """Seconds of a step of the search on a random network of `n` inputs."""
+    layers = t.random_regular.layers([n] * (DEPTH + 1), DEGREE, seed=0)
+    run = canonical_steps(layers, GROWTH_STEPS)
+    first = timed(run)[0]
+    step = median(timed(run)[0] for _ in range(repetitions)) / GROWTH_STEPS
+    return {"edges": layers.n_edges, "first_s": first, "step_s": step, "peak_gib": peak_gib()}
+
+
+def fit(rows: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """The exponent of `n_in E` in the seconds of a step: of all sizes, and beyond caches."""
+    sizes = np.log([int(n) * row["edges"] for n, row in rows.items()])
+    seconds = np.log([row["step_s"] for row in rows.values()])
+    found = {}
+    for first in (0, len(rows) // 2):
+        slope, *_, error = map(float, np.asarray(linregress(sizes[first:], seconds[first:])))
+        found[f"from {list(rows)[first]} on"] = {"exponent": slope, "standard_error": error}
+    return found
+
+
+def measure_defaults(names: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """The first call and a later one on each default topology, one topology after the other."""
+    found = {}
+    for name in names:
+        layers = tk.to_layers(tk.ranking.default_topologies()[name])
+        first = measure_canonical(layers)
+        row = {"first_s": first["seconds"], "later_s": measure_canonical(layers)["seconds"]}
+        found[name] = row | {field: first[field] for field in ("steps", "gap", "deviation")}
+    return found
+
+
+def measure_bound(layers: tk.Layers) -> dict[str, float]:
+    """Median seconds of `control_bound`."""
+    seconds = median(timed(lambda: control_bound(layers))[0] for _ in range(BOUND_REPETITIONS))
+    return {"edges": layers.n_edges, "seconds": seconds}
+
+
+def sections(*, quick: bool) -> dict[str, Callable[[dict], dict[str, dict]]]:
+    """What the docstring names, each a function of what has been found before it."""
+    repetitions = QUICK_REPETITIONS if quick else REPETITIONS
+    sizes, defaults = (QUICK_SIZES, QUICK_DEFAULTS) if quick else (SIZES, DEFAULTS)
+    peers = {QUICK_PEER: lambda: t.hypercube.layers(8, 2)} if quick else PEERS
+    growing = {f"{f} {n}": lambda f=f, n=n: GROWING[f](n) for f in GROWING for n in sizes}
+    bounds = {name: (PEERS | LARGE)[name] for name in BOUNDS[: 2 if quick else None]}
+    run: Callable[..., Any] = (lambda call, *rest: call(*rest)) if quick else fresh
+    return {
+        "steps": lambda _: {
+            f"{name}: {way}": row
+            for name, build in peers.items()
+            for way, row in run(measure_steps, build(), repetitions).items()
+        },
+        "step growth": lambda _: {str(n): run(measure_growth, n, repetitions) for n in sizes},
+        "growth exponent": lambda found: fit(found["step growth"]),
+        "defaults": lambda _: run(measure_defaults, defaults),
+        "bound": lambda _: {n: run(measure_bound, b()) for n, b in bounds.items()},
+        "growth": lambda _: {n: run(measure_canonical, b()) for n, b in growing.items()},
+        "scale": lambda _: {} if quick else {n: survive(b()) for n, b in LARGE.items()},
+    }
+
+
+def show(title: str, results: dict[str, dict]) -> None:
+    """Print results as a table."""
+    rows = {name: dict(flat(row)) for name, row in results.items()}
+    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+    table = Table(title, *columns)
+    for name, row in rows.items():
+        table.add_row(name, *(row.get(column, "") for column in columns))
+    Console().print(table)
+
+
+def flat(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The columns of a row; of quartiles the median, and the others in brackets."""
+    for key, value in row.items():
+        if isinstance(value, list):
+            low, middle, high = value
+            yield key, f"{middle:.3g} ({low:.3g} to {high:.3g})"
+        elif isinstance(value, str):
+            yield key, value
+        else:
+            yield key, f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+
+
+def main() -> None:
+    """Measure, print, save."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes, nothing written")
+    quick = parser.parse_args().quick
+    found, load = {}, [os.getloadavg()]
+    for title, section in sections(quick=quick).items():
+        found[title] = section(found)
+        load.append(os.getloadavg())
+        if found[title]:
+            show(title, found[title])
+    if not quick:
+        found |= {"left out": LEFT_OUT, "load, before and after each section": load}
+        text = json.dumps(found, indent=2) + "\n"
+        Path(__file__).with_suffix(".json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
