@@ -65,7 +65,7 @@ def _plans(
 
 def _check_size(network: Network) -> None:
     """The arrays of a step, and of a check, in single precision."""
-    numbers = network.inputs.size * (6 * network.senders.size + 12 * network.gain.size)
+    numbers = network.inputs.size * (8 * network.senders.size + 12 * network.gain.size)
     check_memory(
         "controllability",
         4 * numbers + 8 * network.n_in * network.n_out,

@@ -87,7 +87,9 @@ def make_problem(network: Network, taken: Float[np.ndarray, " n_out"]) -> Proble
 def begin(problem: Problem, plan: Plan) -> Search:
     """Start from a plan, with every price 0."""
     n, m = problem.gain.size, problem.taken.size
-    prices = Prices(jnp.where(problem.reach, 0.0, CLOSED), jnp.zeros(n), jnp.zeros(n), jnp.zeros(m))
+    # A bare number would be of a weaker type than what a step returns, and compile it twice.
+    short = jnp.where(problem.reach, jnp.float32(0), jnp.float32(CLOSED))
+    prices = Prices(short, jnp.zeros(n), jnp.zeros(n), jnp.zeros(m))
     return Search(plan, prices, *_balance(problem, plan))
 
 
