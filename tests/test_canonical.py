@@ -210,6 +210,8 @@ def test_steps_bound_the_search_and_what_it_returns_is_possible():
     few, enough = controllability(layers, steps=60), controllability(layers)
     assert few.losses.shape == (3,)
     assert enough.losses.shape[0] <= 10_000 // STEPS_AT_ONCE
+    assert enough.converged
+    assert not few.converged
     assert few.total <= control_capacity(layers) * (1 + 1e-6)
     assert few.loss >= enough.bound
 
@@ -235,6 +237,14 @@ def test_totals_and_who_reaches_whom_are_refused_before_they_are_taken(monkeypat
     monkeypatch.setattr(_network, "limit", 2**10)
     with pytest.raises(ValueError, match=r"controllability .* topokit\.structure"):
         control_bound(layers)
+
+
+def test_rounding_does_not_keep_a_large_full_network_from_converging():
+    """Its loss is 0 but for what sums of a thousand terms lose in single precision."""
+    result = controllability(t.dense.layers(1000, 1000))
+    assert result.converged
+    assert result.losses.shape == (1,)
+    assert result.total == pytest.approx(999_000, rel=1e-6)
 
 
 def test_a_large_regular_network_is_a_matter_of_a_few_kinds():

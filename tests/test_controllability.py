@@ -259,6 +259,9 @@ def test_strict_rank_promotion_does_no_harm(form):
         ({"fairness": np.nan}, "fairness"),
         ({"steps": 0}, "steps must be an integer of at least 1"),
         ({"learning_rate": -0.1}, "learning_rate"),
+        ({"key": -1}, "key must be an integer of at least 0"),
+        ({"key": True}, "key must be an integer"),
+        ({"key": 2**70}, "key must be an integer of at most"),
     ],
 )
 def test_arguments_out_of_range_are_refused(arguments, words):

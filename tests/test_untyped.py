@@ -40,6 +40,20 @@ CASES = {
     ),
     "trainable holds numbers": ("tk.from_masks([np.eye(2)], [np.eye(2)])", "must hold booleans"),
     "method is unknown": ("tk.controllability(tk.topologies.dense(2, 2), method='x')", "method"),
+    "method is an array": (
+        "tk.controllability(tk.topologies.dense(2, 2), method=np.array([1, 2]))",
+        "method must be",
+    ),
+    "weights are a number": ("tk.scores.log_synflow(tk.topologies.dense(2, 2), 3)", "weights must"),
+    "weights are numbers": (
+        "tk.scores.log_synflow(tk.topologies.dense(2, 2), [1])",
+        "weights must",
+    ),
+    "weights are complex": (
+        "tk.scores.log_synflow(tk.topologies.dense(1, 1), [np.array([1j])])",
+        "weights must be real numbers",
+    ),
+    "descend is text": ("tk.diagnose(tk.topologies.dense(2, 2), descend='no')", "descend must be"),
     "fairness is negative": (
         "tk.controllability(tk.topologies.dense(2, 2), fairness=-1)",
         "fairness",

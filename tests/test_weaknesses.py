@@ -185,3 +185,11 @@ def test_where_more_than_scales_is_wasted_the_shares_are_those_of_the_null_space
     assert layers.n_trainable - rank > sum(layers.widths[1:-1])
     found = row_leverage(layers, weights, list(layers.trainable), rank)
     assert 1 - found == pytest.approx(idle_shares(layers, weights), abs=1e-8)
+
+
+def test_edges_on_no_path_make_no_neuron_mix():
+    """Hidden neuron 2 hears nothing: the constants from it set no output's scale."""
+    first, second = np.array([[1, 1, 0], [1, 0, 0]], bool), np.ones((3, 2), bool)
+    free = [np.array([[0, 1, 0], [1, 0, 0]], bool), np.array([[1, 1], [1, 1], [0, 0]], bool)]
+    skips = tk.diagnose(tk.from_masks([first, second], free)).skips
+    assert skips == (3, 1, 0)

@@ -5,7 +5,7 @@ random signs (Hutchinson). What is random in it comes from the off-diagonal entr
 probes are put where little is missing. If the columns, less those known to be idle, are no more
 than the entries of the end-to-end matrix, they are probes of the weights: `z` less its projection
 on the Jacobian's rows and on the idle directions. Otherwise they are probes of the matrix. A
-network that wastes nothing, or that sets every entry, is then counted without any variance.
+network that wastes nothing, or that sets every entry, is then counted with little variance.
 """
 
 from typing import NamedTuple
@@ -32,10 +32,12 @@ class FreedomEstimate(NamedTuple):
 
     Attributes:
         degrees_of_freedom: The estimate, no integer.
-        standard_error: Of the mean over the probes; it knows nothing of `drift`.
-        drift: What the second half of the steps added, in degrees of freedom, on average. The
-            estimate falls short of the truth by what further steps would add: less than this in
-            most cases, but singular values near zero can hide beyond.
+        standard_error: Of the mean over the probes; it knows nothing of `drift`. Over a few probes
+            it is rough itself: twice it is no bound where `probes` is 4.
+        drift: What the second half of the steps added, in degrees of freedom, on average; 0 where
+            the steps came to an end of themselves. The estimate falls short of the truth by what
+            further steps would add, mostly less than this, but singular values near zero can
+            hide beyond.
         steps: The most steps that a probe took.
         converged: Whether all probes stopped by `tolerance` and not by `most_steps`.
     """

@@ -3,6 +3,9 @@
 The product of many layers is ill-conditioned, and a numerical rank takes small for zero. Over the
 field of residues modulo the prime 2^31 - 1 nothing is small: at random weights elimination there
 never counts too many, and too few with a chance of about `2 * rank * depth / 2^31`.
+
+Constants are taken for their residues, so that a combination of them which matters must not be a
+multiple of the prime; small integers and dyadic fractions combine to none.
 """
 
 import networkx as nx

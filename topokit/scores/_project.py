@@ -36,7 +36,8 @@ class Projection(NamedTuple):
     Attributes:
         image: The projection.
         rest: Square of the distance between the vector and its image.
-        drift: By how much `rest` fell in the second half of the steps.
+        drift: By how much `rest` fell in the second half of the steps; 0 where there is nothing
+            left to find, as the steps have come to an end of themselves.
         steps: Products with the operator and with its transpose, each.
         settled: Whether it stopped by itself, not by the limit of steps.
     """
@@ -66,7 +67,7 @@ def project(
     if alpha < rounding or beta < rounding:
         return Projection(image, rests[0], 0.0, 0, True)
     pushed = direction = operator.forward(right)
-    settled = False
+    settled = complete = False
     while not settled and len(rests) <= most_steps:
         left, beta = _unit(pushed - alpha * left)
         diagonal = np.hypot(bar, beta)
@@ -75,11 +76,13 @@ def project(
         rest *= sine
         rests.append(float(rest**2))
         right, alpha = _unit(operator.backward(left) - beta * right)
-        settled = min(alpha, beta) < rounding or _settled(rests, tolerance)
+        complete = min(alpha, beta) < rounding
+        settled = complete or _settled(rests, tolerance)
         pushed = operator.forward(right)
         direction = pushed - sine * alpha / diagonal * direction
         bar = -cosine * alpha
-    return Projection(image, rests[-1], _drift(rests), len(rests) - 1, settled)
+    drift = 0.0 if complete else _drift(rests)
+    return Projection(image, rests[-1], drift, len(rests) - 1, settled)
 
 
 def _unit(vector: Float[np.ndarray, " n"]) -> tuple[Float[np.ndarray, " n"], float]:

@@ -6,7 +6,7 @@ flows through an edge is `|w dR/dw|`. Every path crosses each layer once, so tha
 layers leave the range of floats; here all is kept as logarithms.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 import networkx as nx
@@ -76,12 +76,16 @@ def _log_magnitudes(
     seed = check_count("seed", seed, least=0)
     if weights is None:
         weights = _draw(layers, np.random.default_rng(seed))
-    given, expected = [len(w) for w in weights], [s.size for s in layers.senders]
+    expected = [s.shape for s in layers.senders]
+    given = [np.shape(w) for w in weights] if isinstance(weights, Iterable) else [type(weights)]
     if given != expected:
         raise ValueError(
-            f"weights must hold one array a layer, one weight an edge: {expected} of them; "
+            f"weights must hold one array a layer, one weight an edge, of shapes {expected}; "
             f"given {given}"
         )
+    weights = [np.asarray(w) for w in weights]
+    if any(w.dtype.kind not in "fiub" for w in weights):
+        raise ValueError(f"weights must be real numbers; given {[str(w.dtype) for w in weights]}")
     if not all(np.isfinite(w).all() for w in weights):
         raise ValueError("weights must be finite; given some that are infinite or not a number")
     with np.errstate(divide="ignore"):

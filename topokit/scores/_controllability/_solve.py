@@ -31,6 +31,8 @@ class Controllability(NamedTuple):
         bound: A proven lower bound on the loss; where they meet, no other K can do better.
         losses: The loss at every step of a descent. Of the canonical K, the loss at the start and
             at every check.
+        converged: Whether K is the canonical one: the loss has met its bound and K stands still.
+            False if `steps` ended the search, and of a descent, which knows no end.
     """
 
     K: Float[np.ndarray, "n_in n_out"]
@@ -38,6 +40,7 @@ class Controllability(NamedTuple):
     loss: float
     bound: float
     losses: Float[np.ndarray, " checks"]
+    converged: bool
 
     @property
     def gap(self) -> float:
@@ -80,8 +83,9 @@ def controllability(
     Edges that come from no input or lead to no output do not count.
 
     Cost of the canonical K: one convex program for the totals (`control_bound`), then O(kinds E) a
-    step, a kind being all inputs that feed the same neurons; none where an even K proves possible,
-    as in most regular topologies, else hundreds. Of a descent: O(n_in E) a step and as much memory
+    step, a kind being all inputs that feed the same neurons. No step where a first plan proves
+    even, as for Clos, butterfly and low rank; hundreds for lattices and random networks, the more
+    the larger and sparser they are. Of a descent: O(n_in E) a step and as much memory
     (marginal), O(n_in^2 E) (pairwise). What takes steps is compiled once for each set of shapes.
 
     Args:
@@ -98,22 +102,24 @@ def controllability(
         key: Of a descent, where it starts: a JAX key or an integer seed; 0 by default.
 
     Returns:
-        The canonical K, or the best iterate of a descent.
+        The canonical K, as near as `steps` allow (see `converged`), or the best iterate of a
+        descent.
 
     Raises:
         ValueError: If `method` is neither form, a number is out of range, the graph is not a valid
             topology, or the arrays would take more than 16 GiB (8 GiB for a descent).
     """
-    if method not in ("marginal", "pairwise"):
+    if not isinstance(method, str) or method not in ("marginal", "pairwise"):
         raise ValueError(f"method must be 'marginal' or 'pairwise'; given {method!r}")
-    if not isinstance(fairness, bool):
-        fairness = check_real("fairness", fairness, least=0, most=1e6) > 0
+    if not isinstance(fairness, bool | np.bool_):
+        fairness = check_real("fairness", fairness, least=0, most=np.inf) > 0
     learning_rate = check_real("learning_rate", learning_rate, least=0, most=10)
     steps = None if steps is None else check_count("steps", steps)
     rng = generator(key)
     layers = to_layers(topology)
     if fairness and method == "marginal":
-        return _result(layers, *find_canonical(layers, steps=steps or 10_000))
+        K, bound, losses, converged = find_canonical(layers, steps=steps or 10_000)
+        return _result(layers, K, bound, losses, converged=converged)
     form, remedy = (
         (marginal, "the canonical K, fairness=True, needs less")
         if method == "marginal"
@@ -128,7 +134,7 @@ def controllability(
         rng=rng,
         remedy=remedy,
     )
-    return _result(layers, K, control_bound(layers), losses)
+    return _result(layers, K, control_bound(layers), losses, converged=False)
 
 
 def _result(
@@ -136,7 +142,9 @@ def _result(
     K: Float[np.ndarray, "n_in n_out"],
     bound: float,
     losses: Float[np.ndarray, " checks"],
+    *,
+    converged: bool,
 ) -> Controllability:
     loss = float(np.sum((layers.n_in - 1 - K.sum(axis=0)) ** 2))
     # Rounding in single precision may take K beyond what is possible, by a millionth of the loss.
-    return Controllability(K, float(K.sum()), loss, min(bound, loss), losses)
+    return Controllability(K, float(K.sum()), loss, min(bound, loss), losses, converged)

@@ -61,8 +61,9 @@ def judge_skips(skips: Skips, reach: Reach) -> Criterion:
     changes = []
     if spare:
         changes.append(
-            f"topokit.with_skip makes one in-edge a constant 1 at {spare:,} neurons: as "
-            "many parameters fewer; topokit.with_diagonal then gives outputs their magnitude back"
+            f"topokit.with_skip makes one in-edge a constant 1 at {spare:,} neurons: as many "
+            "parameters fewer. A hidden neuron that scales freely loses nothing by it, an output "
+            "its magnitude, which topokit.with_diagonal gives back"
         )
     if skips.several:
         evidence += f"; {skips.several:,} have several"

@@ -105,6 +105,8 @@ def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnos
     named = {} if isinstance(topology, Layers) else topology.graph
     skips = count_skips(layers)
     reach, reached = find_reach(layers)
+    if not isinstance(descend, bool):
+        raise ValueError(f"descend must be True or False; given {descend!r}")
     fairness = find_fairness(layers, reached, descend=descend)
     bottleneck = find_bottleneck(layers)
     return Diagnosis(
