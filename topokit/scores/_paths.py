@@ -67,17 +67,24 @@ def bandwidth(topology: nx.DiGraph | Layers) -> int:
     """
     layers = to_layers(topology)
     n = sum(layers.widths)
-    first = list(accumulate(layers.widths, initial=0))
+    return int(maximum_flow(neuron_network(layers), 2 * n, 2 * n + 1).flow_value)
+
+
+def neuron_network(layers: Layers) -> csr_array:
+    """The capacities of a flow whose units share no neuron.
+
+    Of `n` neurons, numbered through, `v` is an edge `v -> n + v` of capacity 1, so that one unit at
+    most goes through it; no other edge can be full. The source is `2 n`, the sink `2 n + 1`.
+    """
+    n, first = sum(layers.widths), list(accumulate(layers.widths, initial=0))
     neurons, source, sink = np.arange(n), 2 * n, 2 * n + 1
-    inputs, outputs = neurons[: layers.n_in], neurons[n - layers.n_out :]
-    # Neuron v is an edge v -> n + v of its own, so that one path at most goes through it.
-    tails = [neurons, np.full(layers.n_in, source), n + outputs]
-    heads = [n + neurons, inputs, np.full(layers.n_out, sink)]
+    tails = [neurons, np.full(layers.n_in, source), n + neurons[n - layers.n_out :]]
+    heads = [n + neurons, neurons[: layers.n_in], np.full(layers.n_out, sink)]
     tails += [n + first[layer] + s for layer, s in enumerate(layers.senders)]
     heads += [first[layer + 1] + r for layer, r in enumerate(layers.receivers)]
     tail, head = np.concatenate(tails), np.concatenate(heads)
-    graph = csr_array((np.ones(tail.size, np.int32), (tail, head)), shape=(2 * n + 2, 2 * n + 2))
-    return int(maximum_flow(graph, source, sink).flow_value)
+    capacity = np.where(np.arange(tail.size) < n, 1, n).astype(np.int32)
+    return csr_array((capacity, (tail, head)), shape=(2 * n + 2, 2 * n + 2))
 
 
 def _transposed_masks(layers: Layers) -> list[csr_array]:

@@ -15,6 +15,7 @@ from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 from topokit._layers import Layers, live_edges
 from topokit.scores._diagnose._reach import live_neurons
+from topokit.scores._paths import neuron_network
 
 
 class Bottleneck(NamedTuple):
@@ -56,23 +57,15 @@ def minimum_cut(layers: Layers) -> list[tuple[int, int]]:
 
     Cost: one maximum flow over E edges.
     """
-    n, first = sum(layers.widths), list(accumulate(layers.widths, initial=0))
-    neurons, source, sink = np.arange(n), 2 * n, 2 * n + 1
-    # Neuron v is an edge v -> n + v of its own, the only kind that can be cut.
-    tails = [neurons, np.full(layers.n_in, source), n + neurons[n - layers.n_out :]]
-    heads = [n + neurons, neurons[: layers.n_in], np.full(layers.n_out, sink)]
-    tails += [n + first[layer] + s for layer, s in enumerate(layers.senders)]
-    heads += [first[layer + 1] + r for layer, r in enumerate(layers.receivers)]
-    tail, head = np.concatenate(tails), np.concatenate(heads)
-    capacity = np.where(np.arange(tail.size) < n, 1, n).astype(np.int32)
-    graph = csr_array((capacity, (tail, head)), shape=(2 * n + 2, 2 * n + 2))
-    places = _cut_places(graph, source, sink, n)
+    first = list(accumulate(layers.widths, initial=0))
+    places = _cut_places(neuron_network(layers), sum(layers.widths))
     layer_of = np.searchsorted(first, places, side="right") - 1
     return [(int(m), int(v - first[m])) for m, v in zip(layer_of, places, strict=True)]
 
 
-def _cut_places(graph: csr_array, source: int, sink: int, n: int) -> Int[np.ndarray, " cut"]:
+def _cut_places(graph: csr_array, n: int) -> Int[np.ndarray, " cut"]:
     """The neurons that the source can still enter and not leave."""
+    source, sink = 2 * n, 2 * n + 1
     residual = csr_array(graph - maximum_flow(graph, source, sink).flow)
     residual.eliminate_zeros()
     near = np.zeros(2 * n + 2, bool)
