@@ -18,8 +18,8 @@ from jaxtyping import Array, Bool, Float, Int
 from topokit.scores._controllability._network import Network
 from topokit.scores._controllability._plan import Plan
 
-# Steps of flows are this much shorter, and those of prices longer, than the theory's even choice:
-# crowded networks take several times the steps at 0.6, and half again as many at 0.1.
+# Steps of flows are this much shorter, and those of prices longer, than the theory's even choice.
+# Crowded networks take more steps with a greater factor, and all do with one much smaller.
 BALANCE = 0.2
 
 # The price of what a neuron cannot hold, since the input does not reach it: it keeps flows at 0.
