@@ -1,4 +1,6 @@
-"""Sparse products equal dense ones, in value and in gradient."""
+"""Sparse products equal dense ones, in value and in gradient, in every form and in tiles."""
+
+from itertools import accumulate
 
 import jax
 import jax.numpy as jnp
@@ -8,76 +10,176 @@ from hypothesis import given, settings
 from strategies import layered_networks
 
 import topokit as tk
+from topokit.products import _error as tiles
+from topokit.products import _network as network_module
 from topokit.products import (
+    arrange_goal,
+    block_form,
     compile_network,
-    from_slots,
+    dense_form,
+    fastest_form,
+    gather_form,
     multiply,
     sparse_xavier,
-    to_slots,
+    total_error,
     xavier_radii,
 )
+from topokit.products._blocks import Blocks
+from topokit.products._plan import plan_product
 
 BATCH = 3
+REGULAR = {
+    "butterfly": tk.topologies.butterfly.layers(16),
+    "deep butterfly": tk.topologies.butterfly.layers(16, 9),
+    "half a butterfly": tk.topologies.butterfly.layers(16, 2),
+    "clos": tk.topologies.clos.layers(16, 12, 4, 3, 2),
+    "low rank": tk.topologies.low_rank.layers(9, 7, 4),
+    "dense": tk.topologies.dense.layers(5, 6),
+    "torus": tk.topologies.torus.layers((4, 3), 3),
+    "radix-net": tk.topologies.radix_net.layers([[3, 4], [2, 6]]),
+    "wide radix-net": tk.topologies.radix_net.layers([[2, 2]], [1, 3, 2]),
+    "parallel butterfly": tk.to_layers(tk.topologies.parallel_butterfly(8, 3, 2)),
+    "skip clos": tk.to_layers(tk.with_skip(tk.topologies.clos(8, 8, 4, 3, 4))),
+    "random": tk.topologies.erdos_renyi.layers([8, 12, 6], 0.4, seed=0),
+    "diagonal": tk.to_layers(tk.with_diagonal(tk.topologies.hypercube(8, 2))),
+}
 
 
-def random_weights(layers: tk.Layers) -> list[np.ndarray]:
+def random_weights(layers: tk.Layers, batch: int = BATCH, dtype: type = np.float32) -> np.ndarray:
     rng = np.random.default_rng(0)
-    return [rng.normal(size=(s.size, BATCH)).astype(np.float32) for s in layers.senders]
+    scales = np.concatenate([np.full(s.size, np.sqrt(w / s.size)) for s, w in by_layer(layers)])
+    return (rng.normal(size=(layers.n_edges, batch)) * scales[:, None]).astype(dtype)
 
 
-def dense_product(layers: tk.Layers, weights: list) -> jax.Array:
-    """The definition: a product of dense matrices, `(n_out, n_in, batch)`."""
-    product = jnp.broadcast_to(jnp.eye(layers.n_in), (BATCH, layers.n_in, layers.n_in))
-    for number, weight in enumerate(weights):
-        shape = (BATCH, *layers.widths[number : number + 2])
-        place = (slice(None), layers.senders[number], layers.receivers[number])
-        product = product @ jnp.zeros(shape).at[place].set(weight.T)
-    return product.T
+def by_layer(layers: tk.Layers) -> list[tuple[np.ndarray, int]]:
+    return list(zip(layers.senders, layers.widths[1:], strict=True))
 
 
-def close(one, two) -> bool:
-    return bool(np.allclose(one, two, rtol=2e-4, atol=2e-4))
+def dense_product(layers: tk.Layers, weights, cotangent) -> tuple[np.ndarray, np.ndarray]:
+    """The definition, by numpy in double precision: the product, and its gradient by hand.
+
+    Weights and gradient are `(edges, batch)`, product and cotangent `(n_out, n_in, batch)`.
+    """
+    places = list(zip(layers.senders, layers.receivers, strict=True))
+    ends = np.cumsum([senders.size for senders, _ in places])[:-1]
+    matrices = []
+    for number, part in enumerate(np.split(np.asarray(weights, float), ends)):
+        matrix = np.zeros((part.shape[1], *layers.widths[number : number + 2]))
+        matrix[:, *places[number]] = part.T
+        matrices.append(matrix)
+    products = list(accumulate(matrices, np.matmul, initial=np.eye(layers.n_in)))
+    back, gradient = np.asarray(cotangent, float).T, []
+    for matrix, before, place in zip(matrices[::-1], products[-2::-1], places[::-1], strict=True):
+        gradient.insert(0, (np.swapaxes(before, -1, -2) @ back)[:, *place].T)
+        back = back @ np.swapaxes(matrix, -1, -2)
+    return products[-1].T, np.concatenate(gradient)
 
 
-@given(layered_networks())
-@settings(derandomize=True, deadline=None, max_examples=12)
-def test_the_sparse_product_and_its_gradient_equal_the_dense_ones(layers):
-    network = compile_network(layers)
-    weights = random_weights(layers)
-    slots = to_slots(layers, network, weights)
-    cotangent = np.random.default_rng(1).normal(size=(layers.n_out, layers.n_in, BATCH))
-    product, pull = jax.vjp(lambda w: multiply(network, w), [jnp.asarray(s) for s in slots])
-    expected, pull_dense = jax.vjp(lambda w: dense_product(layers, w), weights)
-    assert close(product, expected)
-    gradient = [np.asarray(g) for g in pull(jnp.asarray(cotangent, jnp.float32))[0]]
-    expected_gradient = pull_dense(jnp.asarray(cotangent, jnp.float32))[0]
-    for one, two in zip(from_slots(layers, gradient), expected_gradient, strict=True):
+@jax.jit
+def product_and_gradient(network, weights, cotangent) -> tuple[jax.Array, jax.Array]:
+    product, pull = jax.vjp(lambda w: multiply(network, w), weights)
+    return product, pull(cotangent)[0]
+
+
+def check_against_dense(layers: tk.Layers, form, batch: int) -> None:
+    network = compile_network(layers, batch=batch, form=form)
+    weights = jnp.asarray(random_weights(layers, batch))
+    shape = (layers.n_out, layers.n_in, batch)
+    cotangent = jnp.asarray(np.random.default_rng(1).normal(size=shape), jnp.float32)
+    found = product_and_gradient(network, weights, cotangent)
+    for one, two in zip(found, dense_product(layers, weights, cotangent), strict=True):
         assert close(one, two)
 
 
+def close(one, two) -> bool:
+    return bool(np.allclose(one, two, rtol=2e-4, atol=1e-4))
+
+
+@pytest.mark.parametrize("batch", [1, BATCH])
+@pytest.mark.parametrize("name", REGULAR)
+def test_gathered_rows_have_the_value_and_gradient_of_dense_matrices(name, batch):
+    check_against_dense(REGULAR[name], gather_form, batch)
+
+
+@pytest.mark.parametrize("batch", [1, BATCH])
+@pytest.mark.parametrize("form", [block_form, dense_form])
+@pytest.mark.parametrize("name", ["clos", "low rank", "deep butterfly", "radix-net", "skip clos"])
+def test_blocks_have_the_value_and_gradient_of_dense_matrices(name, form, batch):
+    check_against_dense(REGULAR[name], form, batch)
+
+
 @given(layered_networks())
-@settings(derandomize=True, deadline=None, max_examples=40)
-def test_slots_give_every_edge_back(layers):
-    network = compile_network(layers)
-    weights = random_weights(layers)
-    for one, two in zip(
-        from_slots(layers, to_slots(layers, network, weights)), weights, strict=True
-    ):
-        assert np.array_equal(one, two)
+@settings(derandomize=True, deadline=None, max_examples=8)
+def test_random_networks_have_the_value_and_gradient_of_dense_matrices(layers):
+    check_against_dense(layers, fastest_form, BATCH)
 
 
 @pytest.mark.parametrize("name", sorted(tk.ranking.default_topologies()))
-def test_the_default_topologies_multiply_as_scipy_does(name):
+def test_the_default_topologies_multiply_as_dense_matrices_do(name):
     layers = tk.to_layers(tk.ranking.default_topologies()[name])
-    network = compile_network(layers)
-    weights = [w / np.sqrt(w.shape[0] / layers.n_in) for w in random_weights(layers)]
-    slots = [jnp.asarray(s) for s in to_slots(layers, network, weights)]
-    assert close(multiply(network, slots), dense_product(layers, weights))
+    check_against_dense(layers, fastest_form, BATCH)
 
 
-def test_equal_layers_are_stacked_into_one_run():
-    network = compile_network(tk.topologies.butterfly.layers(16, 12))
-    assert [run.senders.shape for run in network.runs] == [(1, 16, 2), (11, 16, 2)]
+def test_double_precision_is_kept():
+    layers = REGULAR["deep butterfly"]
+    cotangent = np.ones((16, 16, BATCH))
+    with jax.enable_x64(True):
+        weights = jnp.asarray(random_weights(layers, dtype=np.float64))
+        found = product_and_gradient(compile_network(layers), weights, jnp.asarray(cotangent))
+    for one, two in zip(found, dense_product(layers, weights, cotangent), strict=True):
+        assert one.dtype == np.float64
+        assert np.allclose(one, two, rtol=1e-12, atol=1e-13)
+
+
+def test_long_runs_of_equal_layers_are_scanned_and_equal_the_dense_product(monkeypatch):
+    monkeypatch.setattr(network_module, "SCANNED", 4)
+    layers = REGULAR["deep butterfly"]
+    assert len(compile_network(layers).stages) == 5
+    check_against_dense(layers, gather_form, BATCH)
+    check_against_dense(layers, gather_form, 1)
+
+
+def test_a_butterfly_adds_nothing_until_every_neuron_sees_every_input():
+    steps, columns = plan_product(REGULAR["deep butterfly"])
+    assert [step.parts for step in steps] == [2] * 4 + [1] * 5
+    assert all(step.spread is None for step in steps)
+    assert sorted(columns) == list(range(16))
+
+
+def test_a_torus_is_spread_out_after_its_first_layer():
+    steps, _ = plan_product(REGULAR["torus"])
+    assert [step.spread is None for step in steps] == [False, True, True]
+
+
+def test_complete_pieces_become_blocks():
+    network = compile_network(REGULAR["clos"], form=block_form)
+    blocks = network.stages[-1].layers
+    assert isinstance(blocks, Blocks)
+    assert blocks.edges.shape == (2, 6, 3)
+
+
+@pytest.mark.parametrize("batch", [1, BATCH])
+@pytest.mark.parametrize("name", ["deep butterfly", "torus", "random"])
+def test_tiles_of_columns_change_neither_error_nor_gradient(name, batch, monkeypatch):
+    monkeypatch.setattr(tiles, "TILE", 4)
+    monkeypatch.setattr(tiles, "TILED", 1)
+    layers = REGULAR[name]
+    network = compile_network(layers, form=gather_form)
+    weights = jnp.asarray(random_weights(layers, batch))
+    rng = np.random.default_rng(2)
+    goal = jnp.asarray(rng.normal(size=(layers.n_out, layers.n_in, batch)), jnp.float32)
+    unit, seed = jnp.full(batch, 2.0), jnp.arange(1.0, 1.0 + batch)
+
+    @jax.jit
+    def error_and_gradient(network, w, goal) -> tuple[jax.Array, jax.Array]:
+        goal = arrange_goal(network, goal)
+        error, pull = jax.vjp(lambda w: total_error(network, w, goal, jnp.square, unit=unit), w)
+        return error, pull(seed)[0]
+
+    off = np.asarray(goal) - dense_product(layers, weights, goal)[0]
+    error, gradient = error_and_gradient(network, weights, goal)
+    assert close(error, 4 * (off**2).sum((0, 1)))
+    assert close(gradient, dense_product(layers, weights, -8 * off * np.asarray(seed))[1])
 
 
 def test_xavier_uses_the_fans_of_each_edge():

@@ -18,6 +18,7 @@ PACKAGES = (
     "topokit.topologies",
     "topokit.scores",
     "topokit.reconstruction",
+    "topokit.products",
     "topokit.ranking",
     "topokit.plotting",
 )

@@ -1,10 +1,16 @@
-"""Sparse products: the end-to-end matrix of a topology and its gradient, and initial weights."""
+"""Sparse products: the end-to-end matrix of a topology, its error and gradient, initial weights."""
 
 from topokit._xavier import sparse_xavier as sparse_xavier
 from topokit._xavier import xavier_radii as xavier_radii
-from topokit.products._ell import Network as Network
-from topokit.products._ell import Run as Run
-from topokit.products._ell import compile_network as compile_network
-from topokit.products._ell import from_slots as from_slots
-from topokit.products._ell import multiply as multiply
-from topokit.products._ell import to_slots as to_slots
+from topokit.products._error import Cost as Cost
+from topokit.products._error import arrange_goal as arrange_goal
+from topokit.products._error import total_error as total_error
+from topokit.products._forms import Form as Form
+from topokit.products._forms import FormRule as FormRule
+from topokit.products._forms import block_form as block_form
+from topokit.products._forms import dense_form as dense_form
+from topokit.products._forms import fastest_form as fastest_form
+from topokit.products._forms import gather_form as gather_form
+from topokit.products._network import Network as Network
+from topokit.products._network import compile_network as compile_network
+from topokit.products._network import multiply as multiply

@@ -1,10 +1,17 @@
 """Reconstruction of random matrices: what a topology's weights can really express."""
 
-from topokit.reconstruction._losses import absolute_error as absolute_error
-from topokit.reconstruction._losses import squared_error as squared_error
+from topokit.reconstruction._adam import Adam as Adam
+from topokit.reconstruction._als import ALS as ALS
+from topokit.reconstruction._chain import Chain as Chain
+from topokit.reconstruction._lbfgs import LBFGS as LBFGS
+from topokit.reconstruction._problem import Parameters as Parameters
+from topokit.reconstruction._problem import Problem as Problem
+from topokit.reconstruction._problem import Solution as Solution
+from topokit.reconstruction._problem import Solver as Solver
 from topokit.reconstruction._reconstruct import Reconstruction as Reconstruction
 from topokit.reconstruction._reconstruct import end_to_end as end_to_end
 from topokit.reconstruction._reconstruct import reconstruct as reconstruct
-from topokit.reconstruction._solvers import Adam as Adam
-from topokit.reconstruction._solvers import Solution as Solution
-from topokit.reconstruction._solvers import Solver as Solver
+from topokit.reconstruction._satisfaction import L1_ADAM as L1_ADAM
+from topokit.reconstruction._satisfaction import Satisfaction as Satisfaction
+from topokit.reconstruction._satisfaction import satisfy as satisfy
+from topokit.reconstruction._svd import HierarchicalSVD as HierarchicalSVD

@@ -1,0 +1,85 @@
+"""The border between a reconstruction and its solvers: a problem goes in, a solution comes out.
+
+A solver is a hashable object with one method, `solve(problem, start)`. It runs outside of
+compilation, so that it may look at the recipe; what it repeats it compiles itself. A `Problem` is
+a pytree, so that problems of equal shapes are compiled once. The page of this package in the
+documentation shows a solver of one's own.
+"""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from topokit._layers import Layers
+from topokit.products import Network
+from topokit.reconstruction._objective import Comparison, relative_loss
+
+Parameters = Float[Array, "edges batch"]
+"""One number for each edge, layer by layer in the order of `topokit.to_layers`."""
+
+
+class Problem(NamedTuple):
+    """Many targets for one topology, independent of each other: a pytree.
+
+    Attributes:
+        layers: The recipe, for solvers that use the wiring; to be read outside of compilation.
+        network: The same, ready for `topokit.products.multiply`.
+        targets: The matrices to rebuild, transposed, in units of `scale`.
+        goal: The same with its columns in the order in which the network computes them.
+        scale: Size of each target: where a layer has no constant edge, targets are brought to the
+            size that random weights produce, and else it is 1.
+        trainable: Which edges are trainable.
+        constant: Weights of the constant edges; 0 for all others.
+        comparison: The cost of one entry's error, and the devices to work on.
+    """
+
+    layers: Layers
+    network: Network
+    targets: Float[Array, "n_out n_in batch"]
+    goal: Float[Array, "n_out n_in batch"]
+    scale: Float[Array, " batch"]
+    trainable: Bool[Array, " edges"]
+    constant: Float[Array, " edges"]
+    comparison: Comparison
+
+    def weights(self, parameters: Parameters) -> Parameters:
+        """The parameters with the constants in their places."""
+        return jnp.where(self.trainable[:, None], parameters, self.constant[:, None])
+
+    def objective(self, parameters: Parameters) -> Float[Array, " batch"]:
+        """The relative loss of each of the batch; differentiable."""
+        weights = self.weights(parameters)
+        return relative_loss(self.network, weights, self.goal, self.scale, self.comparison)
+
+
+class Solution(NamedTuple):
+    """The best parameters that a solver met.
+
+    Attributes:
+        parameters: As `start`; each of the batch at its own best step.
+        loss: The loss at these parameters.
+        losses: The loss at every step; from where one of the batch stopped, its lowest.
+        steps: How many steps each of the batch took.
+    """
+
+    parameters: Parameters
+    loss: Float[Array, " batch"]
+    losses: Float[Array, "steps batch"]
+    steps: Int[Array, " batch"]
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """What `reconstruct` asks of a solver; hashable, and its `repr` names all its settings."""
+
+    def solve(self, problem: Problem, start: Parameters) -> Solution:
+        """Lower every loss of the batch on its own, from random weights."""
+        ...
+
+
+def check_solver(solver: object) -> Solver:
+    """Return a solver, or raise a ValueError that shows one."""
+    if isinstance(solver, type) or not isinstance(solver, Solver):
+        raise ValueError(f"solver must be an object such as Adam(steps=4000); given {solver!r}")
+    return solver
