@@ -29,7 +29,7 @@ check: .venv/.dev ## Lint, check types, build the docs strictly, run every analy
 	$(BIN)/python docs/tools/coverage.py
 	$(foreach script,$(FIGURES) $(BENCHMARKS),$(BIN)/python $(script) --quick &&) true
 
-bench: .venv/.dev ## Run every benchmark
+bench: .venv/.bench ## Run every benchmark
 	$(foreach script,$(BENCHMARKS),$(BIN)/python $(script) &&) true
 
 docs: .venv/.dev ## Build the documentation into ./site
@@ -58,5 +58,12 @@ clean: ## Remove what the other commands made, the virtual environment included
 	@echo "Installing what tests, checks and docs need into .venv"
 	@mv .venv/.core .venv/.unfinished
 	@$(PIP) --no-build-isolation --editable '.[dev]'
+	@mv .venv/.unfinished .venv/.core
+	@touch $@
+
+.venv/.bench: .venv/.dev
+	@echo "Installing what benchmarks compare with into .venv (PyTorch is large)"
+	@mv .venv/.core .venv/.unfinished
+	@$(PIP) --no-build-isolation --editable '.[bench]'
 	@mv .venv/.unfinished .venv/.core
 	@touch $@

@@ -76,7 +76,7 @@ BAD = [
     ("rank --jobs 0", "0 is not in the range x>=1"),
     ("rank --seed -1", "-1 is not in the range x>=0"),
     ("rank net.npz --out text.txt", "text.txt"),
-    ("rank net.npz --jobs 1 --store text.txt", "text.txt is no store of evaluations"),
+    ("rank net.npz --jobs 1 --store text.txt", "text.txt is no store"),
     ("rank net.npz --jobs 1 --store gone/s", "there is no folder"),
     ("rank net.npz net.npz", "two topologies are called 'net'"),
     ("rank empty.toml", "must hold tables [[topology]]"),

@@ -25,7 +25,7 @@ ROOMS = {
     "scores": set(),
     "products": set(),
     "reconstruction": {"products"},
-    "ranking": {"topologies", "scores", "reconstruction"},
+    "ranking": {"topologies", "scores", "products", "reconstruction"},
     "plotting": {"topologies", "scores", "reconstruction", "ranking"},
     "cli": {"topologies", "scores", "reconstruction", "ranking", "plotting"},
 }

@@ -9,6 +9,7 @@ import pytest
 
 import topokit as tk
 from topokit.scores import Score
+from topokit.scores._predict import predicted_loss
 
 topology = tk.with_skip(tk.topologies.butterfly(8, 4))
 
@@ -23,7 +24,7 @@ def test_the_score_is_made_of_its_parts(scored):
     assert scored._asdict().items() >= tk.structure(topology)._asdict().items()
     assert scored.satisfiable == tk.satisfiable_constraints(topology)
     assert scored.degrees_of_freedom == tk.degrees_of_freedom(topology)
-    assert scored.predicted_loss == np.mean((1 - tk.leverage(topology)) ** 2)
+    assert scored.predicted_loss == predicted_loss(topology)
     assert scored.control_total == control.total == pytest.approx(control.K.sum())
     assert (scored.control_loss, scored.control_bound) == (control.loss, control.bound)
     assert scored.control_mean == control.K.mean()

@@ -1,167 +1,297 @@
-"""The store of evaluations: nothing is done twice, nothing finished is lost, nothing mixed up."""
+"""The store: what went in comes out, from any process, and no other file is taken for one."""
 
+import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from solvers import Idle, Nameless
 
 import topokit as tk
-from topokit.ranking import _rank, evaluate_all
-from topokit.ranking._store import Store, key_of
+from topokit.ranking import _store, read_store, sweep
+from topokit.ranking._identity import content_of, describe
+from topokit.ranking._store import Entry, Store
 from topokit.reconstruction import Adam
 
-QUICK = Adam(steps=20)
-TOPOLOGIES = {
-    "dense": tk.topologies.dense(3, 3),
-    "rank 1": tk.topologies.low_rank(3, 3, 1),
-    "butterfly": tk.topologies.butterfly(4),
-}
-
-
-def ranked(path, topologies=TOPOLOGIES, **options):
-    return tk.rank(topologies, **({"targets": 2, "solver": QUICK, "store": path} | options))
-
-
-@pytest.fixture
-def counted(monkeypatch):
-    """The names of the topologies that are really run."""
-    names = []
-    run = _rank._evaluate
-
-    def counting(job, settings):
-        names.append(job.name)
-        return run(job, settings)
-
-    monkeypatch.setattr(_rank, "_evaluate", counting)
-    return names
-
-
-def test_what_is_finished_is_not_run_again(tmp_path, counted):
-    first = ranked(tmp_path / "s.sqlite")
-    assert sorted(counted) == sorted(TOPOLOGIES)
-    counted.clear()
-    assert ranked(tmp_path / "s.sqlite") == first
-    assert counted == []
-
-
-def test_a_stored_row_equals_one_that_was_just_run(tmp_path):
-    ranked(tmp_path / "s.sqlite")
-    assert ranked(tmp_path / "s.sqlite") == ranked(None)
-
-
-def test_k_comes_back_as_it_was(tmp_path):
-    path = tmp_path / "s.sqlite"
-    pairs = [
-        {e.row.name: e.K for e in evaluate_all(TOPOLOGIES, targets=2, solver=QUICK, store=path)}
-        for _ in range(2)
-    ]
-    for name in TOPOLOGIES:
-        assert np.array_equal(pairs[0][name], pairs[1][name])
-
-
-def test_a_topology_is_found_under_another_name(tmp_path, counted):
-    ranked(tmp_path / "s.sqlite")
-    counted.clear()
-    (row,) = ranked(tmp_path / "s.sqlite", {"again": TOPOLOGIES["dense"]})
-    assert (row.name, row.family, counted) == ("again", "dense", [])
-
-
-@pytest.mark.parametrize(
-    "options", [{"targets": 3}, {"seed": 1}, {"solver": Adam(steps=21)}], ids=str
+NOBODY = 65534
+DENSE = {"dense": tk.topologies.dense(3, 3)}
+VALUES = st.dictionaries(
+    st.text(), st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 )
-def test_other_settings_are_run_anew(options, tmp_path, counted):
-    one = {"dense": TOPOLOGIES["dense"]}
-    ranked(tmp_path / "s.sqlite", one)
-    counted.clear()
-    ranked(tmp_path / "s.sqlite", one, **options)
-    assert counted == ["dense"]
+MATRICES = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, min_side=0))
 
 
-def test_a_key_tells_every_change_of_a_topology():
-    base = tk.topologies.butterfly(4)
-    fewer, constant, other = base.copy(), base.copy(), base.copy()
-    fewer.remove_edge((0, 0), (1, 0))
-    constant.edges[(0, 0), (1, 0)]["trainable"] = False
-    other.edges[(0, 0), (1, 0)].update(trainable=False, weight=2.0)
-    keys = {
-        key_of(tk.to_layers(g), 2, 0, QUICK)
-        for g in (base, fewer, constant, other, tk.topologies.butterfly(4, 3), base)
-    }
-    assert len(keys) == 5
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(value=VALUES, matrix=st.none() | MATRICES)
+def test_what_went_in_comes_out(value, matrix):
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(2):
+            with closing(Store(Path(folder) / "s")) as store:
+                store.put("a", Entry("score", value, matrix))
+        with closing(Store(Path(folder) / "s")) as store:
+            found = store.get("a")
+            assert found is not None
+            assert store.get("b") is None
+    assert found[:2] == ("score", value)
+    assert (found.matrix is None) == (matrix is None)
+    if found.matrix is not None:
+        assert np.array_equal(found.matrix, matrix, equal_nan=True)
 
 
-def test_an_interrupted_run_keeps_what_was_finished(tmp_path, counted):
-    evaluations = evaluate_all(TOPOLOGIES, targets=2, solver=QUICK, store=tmp_path / "s.sqlite")
-    next(evaluations)
-    del evaluations
-    counted.clear()
-    ranked(tmp_path / "s.sqlite")
-    assert sorted(counted) == ["butterfly", "rank 1"]
+def test_the_first_result_of_a_key_stays(tmp_path):
+    with closing(Store(tmp_path / "s")) as store:
+        store.put("a", Entry("score", {"number": 1}))
+        store.put("a", Entry("score", {"number": 2}))
+        assert [entry.value for entry in store.entries("score")] == [{"number": 1}]
 
 
 WRITER = """
 import sys
 import numpy as np
 from topokit.ranking._store import Entry, Store
-store, number = Store(sys.argv[1]), 0
+path, name, number = *sys.argv[1:3], 0
 print("ready", flush=True)
-while True:
-    row = {"number": number, "n_in": 30, "n_out": 40}
-    store.put(str(number), Entry(row, np.full((30, 40), float(number))))
+sys.stdin.readline()
+store = Store(path)
+while len(sys.argv) < 4 or number < int(sys.argv[3]):
+    entry = Entry("score", {"number": number}, np.full((30, 40), float(number)))
+    store.put(f"{name}{number}", entry)
     number += 1
 """
 
 
+def writer(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WRITER, *map(str, arguments)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def begin(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def numbers(store: Store, name: str) -> list[int]:
+    """How far a writer came; what it wrote is whole, and without a gap."""
+    found = []
+    while (entry := store.get(f"{name}{len(found)}")) is not None:
+        assert entry.value["number"] == len(found)
+        assert entry.matrix is not None
+        assert np.all(entry.matrix == len(found))
+        found.append(len(found))
+    assert store.get(f"{name}{len(found) + 1}") is None
+    return found
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.2])
 def test_a_process_may_be_killed_at_any_time(delay, tmp_path):
-    path = tmp_path / "s.sqlite"
-    command = [sys.executable, "-c", WRITER, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"
+    with writer(tmp_path / "s", "a") as process:
+        begin(process)
         time.sleep(delay)
-        writer.kill()
+        process.kill()
+    with closing(Store(tmp_path / "s")) as store:
+        found = numbers(store, "a")
+        store.put(f"a{len(found)}", Entry("score", {"number": len(found)}, np.ones((1, 1))))
+
+
+def test_a_kill_within_a_transaction_leaves_none_of_it(tmp_path):
+    code = (
+        "import os, sys; from topokit.ranking._store import *; store = Store(sys.argv[1]);"
+        "store.put('a', Entry('score', {}));"
+        "store._connection.create_function('die', 0, lambda: os.kill(os.getpid(), 9));"
+        "store._connection.execute('CREATE TEMP TRIGGER t AFTER INSERT ON results"
+        " BEGIN SELECT die(); END');"
+        "store.put('b', Entry('score', {}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "s")], check=False)
+    assert done.returncode == -9
+    with closing(Store(tmp_path / "s")) as store:
+        assert (store.get("a"), store.get("b")) == (Entry("score", {}), None)
+        store.put("b", Entry("score", {"late": True}))
+        assert store.get("b") == Entry("score", {"late": True})
+
+
+def test_processes_write_one_store_at_the_same_time(tmp_path):
+    processes = [writer(tmp_path / "s", name, 40) for name in "abc"]
+    for process in processes:
+        begin(process)
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    for process in processes:
+        process.communicate()
+    with closing(Store(tmp_path / "s")) as store:
+        assert [len(numbers(store, name)) for name in "abc"] == [40, 40, 40]
+        assert len(list(store.entries("score"))) == 120
+
+
+def filled(path: Path, results: int = 200) -> None:
     with closing(Store(path)) as store:
-        number = 0
-        while (entry := store.get(str(number))) is not None:
-            assert entry.row["number"] == number
-            assert np.all(number == entry.K)
-            number += 1
-        assert store.get(str(number + 1)) is None
+        for number in range(results):
+            store.put(f"{number:064}", Entry("score", {"number": number}, np.full((8, 8), 0.5)))
 
 
-def foreign(path):
+def truncated(path: Path) -> None:
+    filled(path)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def garbled(path: Path) -> None:
+    """Noise in the middle, where the rows are."""
+    filled(path)
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(np.random.default_rng(0).bytes(9000))
+
+
+def foreign(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE mine (x)")
 
 
-def newer(path):
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 99")
+def of_schema(path: Path, schema: int, application: int = 0) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE evaluations (x)")
+        connection.execute(f"PRAGMA user_version = {schema}")
+        connection.execute(f"PRAGMA application_id = {application}")
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda p: p.write_text("not a database, " * 99), "is no store of evaluations"),
-        (foreign, "has schema 0"),
-        (newer, "has schema 99"),
+        (lambda path: path.write_text("not a database, " * 99), "no SQLite file; give another"),
+        (foreign, "a database of another program; give another file"),
+        (lambda path: of_schema(path, 2, 1234), "a database of another program"),
+        (lambda path: of_schema(path, 1), "has schema 1, this version of topokit reads and wr"),
+        (lambda path: of_schema(path, 99, _store.APPLICATION), "has schema 99"),
+        (truncated, "is damaged.* left as it is: give another file, or save what can be read"),
+        (garbled, "is damaged"),
     ],
-    ids=["text", "another database", "a newer schema"],
+    ids=["text", "foreign", "another", "older", "newer", "truncated", "garbled"],
 )
-def test_another_file_is_refused_and_left_as_it_is(make, message, tmp_path):
+@pytest.mark.parametrize("use", [Store, read_store, lambda path: list(sweep({}, store=path))])
+def test_another_file_is_refused_and_left_as_it_is(use, make, message, tmp_path):
     path = tmp_path / "file"
     make(path)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=message):
-        ranked(path)
+    with pytest.raises(ValueError, match=f"store: .*file .*{message}"):
+        use(path)
     assert path.read_bytes() == before
 
 
-def test_a_missing_folder_is_an_error_of_the_system(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no folder"):
-        ranked(tmp_path / "none" / "s.sqlite")
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(place=st.integers(0, 2**20), noise=st.binary(min_size=1, max_size=300))
+def test_a_damaged_store_never_gives_a_wrong_number(place, noise):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s"
+        filled(path, 20)
+        with path.open("r+b") as file:
+            file.seek(place % (path.stat().st_size - len(noise)))
+            file.write(noise)
+        found = {}
+        with suppress(ValueError), closing(Store(path)) as store:
+            found = {n: store.get(f"{n:064}") for n in range(20)}
+        for number, entry in found.items():
+            assert entry is None or entry.value == {"number": number}
+            assert entry is None or np.all(entry.matrix == 0.5)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Another connection is in a transaction."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def test_a_locked_store_is_an_error_after_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr(_store, "PATIENCE", 0.1)
+    filled(tmp_path / "s", 1)
+    with closing(Store(tmp_path / "s")) as store:
+        with held(tmp_path / "s"), pytest.raises(ValueError, match="locked by another process"):
+            store.put("b", Entry("score", {}))
+        store.put("b", Entry("score", {}))
+
+
+def test_a_result_that_cannot_be_kept_is_yielded_before_the_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(_store, "PATIENCE", 0.1)
+    filled(tmp_path / "s", 1)
+    rows = []
+    with held(tmp_path / "s"), pytest.raises(ValueError, match="locked by another process"):
+        rows.extend(sweep(DENSE, targets=2, solver=Idle(), store=tmp_path / "s"))
+    assert len(rows) == 2
+
+
+@pytest.mark.parametrize("of", ["file", "folder"])
+def test_a_store_that_may_not_be_written_is_refused(of):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s"
+        filled(path, 1)
+        path.chmod(0o444 if of == "file" else 0o666)
+        Path(folder).chmod(0o777 if of == "file" else 0o555)
+        root = os.geteuid() == 0
+        try:
+            if root:  # who may write everywhere
+                os.setresuid(NOBODY, NOBODY, 0)
+            with pytest.raises(ValueError, match=f"store: {folder}.* may not be written"):
+                Store(path)
+        finally:
+            if root:
+                os.setresuid(0, 0, 0)
+            Path(folder).chmod(0o777)
+
+
+def test_a_place_for_no_store_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="there is no folder .*none; make it first"):
+        Store(tmp_path / "none" / "s")
+    with pytest.raises(ValueError, match="is a folder; give a file in it"):
+        Store(tmp_path)
+    with pytest.raises(ValueError, match="there is no file"):
+        read_store(tmp_path / "none")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_file_becomes_a_store(tmp_path):
+    (tmp_path / "s").touch()
+    filled(tmp_path / "s", 1)
+    assert read_store(tmp_path / "s") == []
+
+
+def test_the_content_of_a_topology_tells_every_change():
+    base = tk.topologies.butterfly(4)
+    fewer, constant, other = base.copy(), base.copy(), base.copy()
+    fewer.remove_edge((0, 0), (1, 0))
+    constant.edges[(0, 0), (1, 0)]["trainable"] = False
+    other.edges[(0, 0), (1, 0)].update(trainable=False, weight=2.0)
+    graphs = (base, fewer, constant, other, tk.topologies.butterfly(4, 3), base)
+    assert len({content_of(tk.to_layers(graph)) for graph in graphs}) == 5
+
+
+def test_settings_are_told_apart_in_every_process():
+    values = [Adam(), Adam(3), Adam(3, 0.1), Idle(3), jnp.square, jnp.abs, np.ones(3), np.eye(3)]
+    values += [None, True, 1, 1.0, "1", (1, 2), [1, [2]], {"a": 1}, np.float32(1), Idle, len]
+    texts = [describe("x", value) for value in values]
+    assert len(set(texts)) == len(values)
+    code = "import jax.numpy as jnp; from topokit.ranking._identity import describe;"
+    code += "from topokit.reconstruction import Adam;"
+    code += "print(describe('x', Adam()), describe('x', jnp.square), sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [texts[0], texts[4]]
+
+
+@pytest.mark.parametrize("value", [Nameless(1), lambda x: x, np.array([object()]), object()])
+def test_settings_that_cannot_be_told_apart_are_refused(value):
+    with pytest.raises(ValueError, match=r"cannot be told|cannot tell"):
+        describe("solver", value)

@@ -33,6 +33,17 @@ CASES = {
     "loss is text": ("tk.reconstruct(tk.topologies.dense(1, 1), [[1.]], loss='mse')", "loss must"),
     "ranking of a list": ("tk.rank([tk.topologies.dense(1, 1)])", "must be a dict"),
     "ranking of None": ("tk.rank({'a': None})", "topology 'a'"),
+    "executor is a number": ("tk.rank({}, executor=4)", "process_pool(4)"),
+    "store is a number": ("tk.rank({}, store=4)", "store must be the path of a file; given 4"),
+    "seeds are text": ("tk.ranking.sweep({}, seeds='12')", "seeds must be a list of integers"),
+    "targets of a sweep are text": (
+        "tk.ranking.sweep({'d': tk.topologies.dense(1, 1)}, targets='12')",
+        "targets must be an integer",
+    ),
+    "solver of a sweep is a class": (
+        "tk.ranking.sweep({}, solver=tk.reconstruction.Adam)",
+        "solver must be an object",
+    ),
     "senders are floats": ("tk.make_layers([1, 1], [np.array([.5])], [np.array([0])])", "integers"),
     "trainable is text": (
         "tk.make_layers([1, 1], [np.array([0])], [np.array([0])], trainable=[np.array(['a'])])",

@@ -1,12 +1,12 @@
 """`topokit rank`: reconstruction losses beside the data-free scores, best first."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
 import networkx as nx
-from rich.progress import track
 from rich.table import Table
 
 import topokit as tk
@@ -55,7 +55,7 @@ def _count(name: str, least: int, text: str, *, default: int | None = None) -> A
 @_count("--targets", 1, "How many random matrices.", default=16)
 @_count("--steps", 1, "Gradient steps for each matrix; 2000 by default.")
 @_count("--seed", 0, "Seed of the matrices and of the first weights.", default=0)
-@_count("--jobs", 1, "Processes, one topology each; as many as there are cores, at most 4.")
+@_count("--jobs", 1, "Processes; as many as there are cores, at most 4.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -66,7 +66,8 @@ def _count(name: str, least: int, text: str, *, default: int | None = None) -> A
 @click.option(
     "--store",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="SQLite file for finished topologies: what it holds is not run again.",
+    help="SQLite file of what is finished, which is not run again; ranking.sqlite in the folder of "
+    "--out by default.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.pass_context
@@ -75,6 +76,7 @@ def command(
     sources: tuple[Path, ...],
     out: Path,
     seed: int,
+    store: Path | None,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -84,14 +86,19 @@ def command(
     between 32 inputs and 32 outputs. Otherwise give files (.npz, .json, .graphml) or lists (.toml).
 
     The results go into a folder: ranking.json and ranking.csv; ranking.png, and parameters.png with
-    losses against parameters; the K matrices in control.npz and control.png. Ctrl-C keeps what is
-    finished.
+    losses against parameters; the K matrices in control.npz and control.png. What is finished is
+    kept in ranking.sqlite, whatever happens: the same command runs only what is missing.
     """
     topologies = read_sources(sources) if sources else tk.ranking.default_topologies()
     out.mkdir(parents=True, exist_ok=True)
+    store = store or out / "ranking.sqlite"
+    if store.exists() and tk.ranking.read_store(store):
+        click.echo(f"taking what is finished from {store}", err=True)
     done: list[Any] = []
     try:
-        _evaluate(topologies, done, seed=seed, **options)
+        _evaluate(topologies, done, seed=seed, store=store, **options)
+    except tk.ranking.UnfinishedError as error:
+        raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo(f"interrupted: {len(done)} of {len(topologies)} are finished", err=True)
         ctx.exit(INTERRUPTED)
@@ -110,7 +117,7 @@ def _evaluate(
     steps: int | None,
     seed: int,
     jobs: int | None,
-    store: Path | None,
+    store: Path,
 ) -> None:
     """Add to `done` whatever finishes."""
     jobs = min(jobs or tk.ranking.default_jobs(), len(topologies))
@@ -120,19 +127,12 @@ def _evaluate(
         evaluations = tk.ranking.evaluate_all(
             topologies, targets=targets, seed=seed, solver=solver, executor=pool, store=store
         )
-        for evaluation in _watched(evaluations, len(topologies)):
-            done.append(evaluation)
+        with closing(evaluations):
+            for evaluation in evaluations:
+                done.append(evaluation)
     finally:
         if pool is not None:
             tk.ranking.stop_processes(pool)
-
-
-def _watched(results: Iterable[Any], total: int) -> Iterable[Any]:
-    """A progress bar on a terminal, nothing in a pipe."""
-    bar = console(stderr=True)
-    return track(
-        results, "ranking", total=total, console=bar, transient=True, disable=not bar.is_terminal
-    )
 
 
 def _report(done: list[Any], out: Path, *, seed: int, of: int, as_json: bool) -> None:

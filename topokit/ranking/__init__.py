@@ -1,4 +1,4 @@
-"""Rankings: data-free scores beside the reconstruction loss, for many topologies at once."""
+"""Rankings and sweeps: scores and reconstruction losses of many topologies at once."""
 
 from topokit.ranking._default import default_topologies as default_topologies
 from topokit.ranking._pool import default_jobs as default_jobs
@@ -9,5 +9,9 @@ from topokit.ranking._rank import Evaluation as Evaluation
 from topokit.ranking._rank import Row as Row
 from topokit.ranking._rank import best_first as best_first
 from topokit.ranking._rank import evaluate_all as evaluate_all
-from topokit.ranking._rank import gaussian_targets as gaussian_targets
 from topokit.ranking._rank import rank as rank
+from topokit.ranking._sweep import Result as Result
+from topokit.ranking._sweep import read_store as read_store
+from topokit.ranking._sweep import sweep as sweep
+from topokit.ranking._targets import gaussian_targets as gaussian_targets
+from topokit.ranking._unfinished import UnfinishedError as UnfinishedError

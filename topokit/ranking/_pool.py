@@ -61,5 +61,14 @@ def default_jobs() -> int:
 def _prepare() -> None:
     """Runs first in each process, before JAX looks for its devices."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_the_parent, daemon=True).start()
     threadpool_limits(1)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def _follow_the_parent() -> None:
+    """End this process when its parent does, for a killed parent tells nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,22 +1,35 @@
-"""The main job: score and rebuild, topology by topology, and put the best first."""
+"""The main job: score and rebuild, topology by topology, and put the best first.
+
+Scores and reconstructions are evaluations of their own: with a store each is found again by what
+decides it, so that a second ranking with another solver takes the scores of the first.
+"""
 
 import os
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor, Future, as_completed
+from collections import defaultdict
+from collections.abc import Generator, Mapping
+from concurrent.futures import Executor
 from contextlib import closing
 from typing import NamedTuple
 
-import jax
+import jax.numpy as jnp
 import networkx as nx
 import numpy as np
 from jaxtyping import Float
 
-from topokit._checks import check_count
-from topokit._graph import to_layers
 from topokit._layers import Layers
-from topokit.ranking._store import Entry, Store, key_of
-from topokit.reconstruction import Adam, Solver, reconstruct
-from topokit.scores._score import score_control
+from topokit.ranking._run import Task, run
+from topokit.ranking._store import Entry
+from topokit.ranking._targets import drawn_targets
+from topokit.ranking._work import (
+    Subject,
+    check_seed,
+    reconstruction_task,
+    score_task,
+    settings_of,
+    settings_text,
+    subjects_of,
+)
+from topokit.reconstruction import Adam, Solver
 
 
 class Row(NamedTuple):
@@ -30,7 +43,7 @@ class Row(NamedTuple):
             good as the zero matrix.
         loss_error: Standard error of that mean; None for a single target.
         targets: Number of targets.
-        steps: Gradient steps taken for each target.
+        steps: Gradient steps taken, at most, for a target.
         n_in: Inputs; this and all that follows is explained at `topokit.scores.Score`.
     """
 
@@ -78,18 +91,6 @@ class Evaluation(NamedTuple):
     K: Float[np.ndarray, "n_in n_out"]
 
 
-class Job(NamedTuple):
-    """One topology to evaluate."""
-
-    name: str
-    family: str
-    layers: Layers
-
-
-Settings = tuple[int, int, Solver]
-"""Number of targets, seed, solver."""
-
-
 def rank(
     topologies: Mapping[str, nx.DiGraph | Layers],
     *,
@@ -109,16 +110,16 @@ def rank(
         topologies: Graphs or recipes by name.
         targets: Number of random matrices, at least 1.
         seed: Seed of the targets and of the initial weights.
-        solver: How to descend; its steps are part of what a loss means. Its `repr` tells the store
-            one solver from another.
-        executor: Where to run, topology by topology, such as `topokit.ranking.process_pool(4)`;
-            here and in turn by default.
-        store: An SQLite file for finished evaluations, made if there is none. What it holds is not
-            run again, whatever name it has now; what finishes is kept at once.
+        solver: How to descend; its steps are part of what a loss means.
+        executor: Where to run, such as `topokit.ranking.process_pool(4)`; here and in turn by
+            default. The scores of a topology are one task, its reconstructions another.
+        store: An SQLite file for what is finished, made if there is none. Each evaluation goes into
+            it when it finishes and is not run again, whatever name it has then; `sweep` says more.
 
     Raises:
-        ValueError: If a topology is not valid, which is said before any of them is run, or `store`
-            is a file of another kind.
+        ValueError: If a topology is not valid, which is said before any of them is run, or the
+            store cannot be used.
+        UnfinishedError: After all others are finished, if some failed or their process died.
     """
     evaluations = evaluate_all(
         topologies, targets=targets, seed=seed, solver=solver, executor=executor, store=store
@@ -134,18 +135,19 @@ def evaluate_all(
     solver: Solver = Adam(),  # noqa: B008 (a NamedTuple of numbers)
     executor: Executor | None = None,
     store: str | os.PathLike[str] | None = None,
-) -> Iterator[Evaluation]:
+) -> Generator[Evaluation]:
     """Yield the row and K of each topology as it finishes; the arguments are those of `rank`."""
-    if not isinstance(topologies, Mapping):
-        raise ValueError(
-            f"topologies must be a dict {{name: topology}}; given {type(topologies).__name__}"
-        )
-    jobs = [_job(name, topology) for name, topology in topologies.items()]
-    seed = check_count("seed", seed, least=0, most=2**63 - 1)
-    settings = check_count("targets", targets), seed, solver
-    if store is None:
-        return _run(jobs, settings, executor)
-    return _run_missing(store, jobs, settings, executor)
+    seed = check_seed("seed", seed)
+    drawn = drawn_targets(targets)
+    settings = settings_of(solver, jnp.square, 1)
+    text = settings_text(settings, stored=store is not None)
+    names: dict[tuple[str, str], list[Subject]] = defaultdict(list)
+    tasks: list[Task] = []
+    for one in subjects_of(topologies):
+        pair = score_task(one), reconstruction_task(one, drawn, seed, settings, text)
+        names[pair[0].key, pair[1].key].append(one)
+        tasks += pair
+    return _evaluations(run(tasks, executor=executor, path=store, doing="rank"), names)
 
 
 def best_first(row: Row) -> tuple[float, int, str]:
@@ -153,80 +155,34 @@ def best_first(row: Row) -> tuple[float, int, str]:
     return (row.loss, row.trainable, row.name)
 
 
-def _run(jobs: list[Job], settings: Settings, executor: Executor | None) -> Iterator[Evaluation]:
-    if executor is None:
-        return (_evaluate(job, settings) for job in jobs)
-    return _collect([executor.submit(_evaluate, job, settings) for job in jobs])
+def _evaluations(
+    finished: Generator[tuple[str, Entry]], names: Mapping[tuple[str, str], list[Subject]]
+) -> Generator[Evaluation]:
+    """Join scores and reconstructions, whichever comes first."""
+    partner = {key: pair for pair in names for key in pair}
+    waiting: dict[str, Entry] = {}
+    with closing(finished):
+        for key, entry in finished:
+            waiting[key] = entry
+            pair = partner[key]
+            if waiting.keys() >= set(pair):
+                scores, reconstruction = (waiting.pop(part) for part in pair)
+                for one in names[pair]:
+                    yield _evaluation(one, scores, reconstruction)
 
 
-def _run_missing(
-    path: str | os.PathLike[str],
-    jobs: list[Job],
-    settings: Settings,
-    executor: Executor | None,
-) -> Iterator[Evaluation]:
-    """Yield what the store holds, then run the rest and keep it."""
-    with closing(Store(path)) as store:
-        keys = {job.name: key_of(job.layers, *settings) for job in jobs}
-        missing = []
-        for job in jobs:
-            entry = store.get(keys[job.name])
-            if entry is None:
-                missing.append(job)
-            else:
-                row = Row(**entry.row)._replace(name=job.name, family=job.family)
-                yield Evaluation(row, entry.K)
-        for evaluation in _run(missing, settings, executor):
-            row = evaluation.row
-            store.put(keys[row.name], Entry(row._asdict(), evaluation.K))
-            yield evaluation
-
-
-def _collect(futures: list[Future]) -> Iterator[Evaluation]:
-    """Yield results as they come; whoever stops listening cancels what has not begun."""
-    try:
-        for future in as_completed(futures):
-            yield future.result()
-    finally:
-        for future in futures:
-            future.cancel()
-
-
-def _job(name: str, topology: nx.DiGraph | Layers) -> Job:
-    try:
-        layers = to_layers(topology)
-    except ValueError as error:
-        raise ValueError(f"topology {name!r}: {error}") from error
-    family = "" if isinstance(topology, Layers) else str(topology.graph.get("family", ""))
-    return Job(name, family, layers)
-
-
-def _evaluate(job: Job, settings: Settings) -> Evaluation:
-    name, family, layers = job
-    targets, seed, solver = settings
-    score, control = score_control(layers)
-    matrices = gaussian_targets(targets, layers.n_in, layers.n_out, seed=seed)
-    result = reconstruct(layers, matrices, solver=solver, key=jax.random.key(seed))
-    loss = result.loss.astype(float)
-    error = float(loss.std(ddof=1) / np.sqrt(targets)) if targets > 1 else None
+def _evaluation(subject: Subject, scores: Entry, reconstruction: Entry) -> Evaluation:
+    assert scores.matrix is not None
+    facts = reconstruction.value
+    loss = np.array(facts["loss"])
     row = Row(
-        name=name,
-        family=family,
-        skip=layers.n_trainable < layers.n_edges,
+        name=subject.name,
+        family=subject.family,
+        skip=facts["skip"],
         loss=float(loss.mean()),
-        loss_error=error,
-        targets=targets,
-        steps=result.losses.shape[1],
-        **score._asdict(),
+        loss_error=float(loss.std(ddof=1) / np.sqrt(loss.size)) if loss.size > 1 else None,
+        targets=loss.size,
+        steps=max(facts["steps"]),
+        **scores.value,
     )
-    return Evaluation(row, control.K)
-
-
-def gaussian_targets(
-    n_targets: int, n_in: int, n_out: int, *, seed: int
-) -> Float[np.ndarray, "n_targets n_in n_out"]:
-    """The matrices to rebuild: independent entries of mean 0 and standard deviation 1.
-
-    The first targets of a longer list are those of a shorter one.
-    """
-    return np.random.default_rng(seed).normal(size=(n_targets, n_in, n_out))
+    return Evaluation(row, scores.matrix)

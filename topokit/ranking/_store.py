@@ -1,100 +1,199 @@
-"""Finished evaluations in an SQLite file: what was done is not done again.
+"""Finished results in an SQLite file: what is in it is not done again, and survives a kill.
 
-An evaluation is found by what decides it: the arrays of the topology, the number and seed of the
-targets, the solver with its settings, and the version of topokit. The name of a topology is none of
-it. Each evaluation is one transaction, so that a killed run loses only what was running.
+Each result is one transaction and is found by a key, the hash of all that decides it. Every row
+carries a checksum: a damaged file is refused, for a wrong number would be worse. The file is in
+write-ahead mode, so that several processes may read and write it at once, on one machine.
 """
 
-import hashlib
 import json
 import os
 import sqlite3
-from importlib.metadata import version
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
-from topokit._layers import Layers
-from topokit.reconstruction import Solver
+APPLICATION = 0x746F706F  # "topo": how one tells the file from other people's SQLite files
+SCHEMA = 2
+PATIENCE = 60.0  # seconds to wait for another process to finish its transaction
 
-SCHEMA = 1
+TABLE = """
+CREATE TABLE IF NOT EXISTS results (
+    key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, matrix BLOB, checksum INTEGER
+)
+"""
+
+ANOTHER = "give another file"
+DAMAGED = (
+    "it is left as it is: give another file, or save what can be read with the sqlite3 shell's "
+    ".recover"
+)
+REASONS = {
+    sqlite3.SQLITE_BUSY: f"has been locked by another process for {PATIENCE:g} s; try again later",
+    sqlite3.SQLITE_LOCKED: "is locked by another process; try again later",
+    sqlite3.SQLITE_READONLY: f"may not be written; {ANOTHER}",
+    sqlite3.SQLITE_CANTOPEN: f"cannot be opened; {ANOTHER}",
+    sqlite3.SQLITE_NOTADB: f"is no store: it is no SQLite file; {ANOTHER}",
+    sqlite3.SQLITE_CORRUPT: f"is damaged; {DAMAGED}",
+    sqlite3.SQLITE_FULL: "is on a full disk; make room and run the same again",
+}
 
 
 class Entry(NamedTuple):
-    """What the store keeps of an evaluation: the fields of its row as JSON, and K."""
+    """One result: plain values, and a matrix where it has one.
 
-    row: dict[str, Any]
-    K: Float[np.ndarray, "n_in n_out"]
+    Attributes:
+        kind: Which kind of result it is, such as "score".
+        value: What JSON can hold.
+        matrix: A matrix in double precision, or None.
+    """
+
+    kind: str
+    value: dict[str, Any]
+    matrix: np.ndarray | None = None
 
 
 class Store:
-    """An open file of evaluations; close it, or use `contextlib.closing`."""
+    """An open file of results; close it, or use `contextlib.closing`. Threads may share it."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
         """Open the file at `path`, or make it.
 
         Raises:
-            ValueError: If there is a file that is no store, or one of another schema.
-            OSError: If its folder does not exist.
+            ValueError: If there is no such file and none may be made, or it is something else, of
+                another schema, damaged, locked, or not to be written.
         """
-        if not Path(path).absolute().parent.is_dir():
-            raise FileNotFoundError(f"store: there is no folder {Path(path).absolute().parent}")
-        self._connection = sqlite3.connect(path)
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        _check_place(self.path, create=create)
+        with self._explained():
+            self._connection = sqlite3.connect(
+                self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+            )
         try:
-            self._prepare(path)
-        except sqlite3.DatabaseError as error:
-            self.close()
-            raise ValueError(f"store: {path} is no store of evaluations: {error}") from error
+            with self._explained():
+                self._prepare()
         except ValueError:
             self.close()
             raise
 
-    def _prepare(self, path: str | os.PathLike[str]) -> None:
-        (schema,) = self._connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if schema != SCHEMA and (schema or tables):
-            raise ValueError(
-                f"store: {path} has schema {schema}, this version of topokit writes {SCHEMA}; "
-                "give another file"
-            )
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        with self._connection:
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS evaluations"
-                " (key TEXT PRIMARY KEY, row TEXT NOT NULL, K BLOB NOT NULL)"
-            )
-            self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
-
     def get(self, key: str) -> Entry | None:
-        """The evaluation of that key, if it is finished."""
-        found = self._connection.execute(
-            "SELECT row, K FROM evaluations WHERE key = ?", (key,)
-        ).fetchone()
-        if found is None:
-            return None
-        row = json.loads(found[0])
-        return Entry(row, np.frombuffer(found[1]).reshape(row["n_in"], row["n_out"]).copy())
+        """The result of that key, if it is finished."""
+        with self._explained(), self._lock:
+            row = self._connection.execute(
+                "SELECT key, kind, value, matrix, checksum FROM results WHERE key = ?", (key,)
+            ).fetchone()
+        return None if row is None else self._entry(row)
 
     def put(self, key: str, entry: Entry) -> None:
-        """Keep an evaluation; one transaction."""
-        values = (key, json.dumps(entry.row), np.ascontiguousarray(entry.K, np.float64).tobytes())
-        with self._connection:
-            self._connection.execute("INSERT OR REPLACE INTO evaluations VALUES (?, ?, ?)", values)
+        """Keep a result; one transaction. The first result of a key stays."""
+        row = _row(key, entry)
+        with self._explained(), self._lock:
+            self._connection.execute("INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?)", row)
+
+    def entries(self, kind: str) -> Iterator[Entry]:
+        """All results of a kind, oldest first."""
+        with self._explained(), self._lock:
+            rows = self._connection.execute(
+                "SELECT key, kind, value, matrix, checksum FROM results WHERE kind = ?"
+                " ORDER BY rowid",
+                (kind,),
+            ).fetchall()
+        yield from map(self._entry, rows)
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
+
+    def _prepare(self) -> None:
+        """Tell a store from other files, and make one of an empty file."""
+        application, schema, tables = (
+            self._connection.execute(question).fetchone()[0]
+            for question in (
+                "PRAGMA application_id",
+                "PRAGMA user_version",
+                "SELECT count(*) FROM sqlite_master",
+            )
+        )
+        if not (application or schema or tables):
+            self._make()
+            return
+        if (application, schema) != (APPLICATION, SCHEMA):
+            raise ValueError(_another(self.path, application, schema))
+        (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise ValueError(f"store: {self.path} is damaged: {found}; {DAMAGED}")
+
+    def _make(self) -> None:
+        """Two processes may do this at once: all of it is one transaction, and can be repeated."""
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.executescript(
+            f"BEGIN IMMEDIATE; {TABLE}; PRAGMA application_id = {APPLICATION};"
+            f" PRAGMA user_version = {SCHEMA}; COMMIT"
+        )
+
+    def _entry(self, row: tuple) -> Entry:
+        """A row as a result, if it is what was written."""
+        key, kind, value, matrix, checksum = row
+        if _checksum(key, kind, value, matrix) != checksum:
+            raise ValueError(f"store: {self.path} is damaged: a row was changed; {DAMAGED}")
+        return Entry(kind, json.loads(value), None if matrix is None else _unpacked(matrix))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """The errors of SQLite as a ValueError that says what to do."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            reason = REASONS.get(code, "cannot be used; see what SQLite says")
+            raise ValueError(f"store: {self.path} {reason} ({error})") from error
 
 
-def key_of(layers: Layers, targets: int, seed: int, solver: Solver) -> str:
-    """What decides an evaluation, as a hash."""
-    digest = hashlib.sha256(
-        repr((version("topokit"), layers.widths, targets, seed, solver)).encode()
+def _check_place(path: Path, *, create: bool) -> None:
+    """Refuse what SQLite would find out only when a first result is finished."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ValueError(f"store: there is no folder {folder}; make it first")
+    if path.is_dir():
+        raise ValueError(f"store: {path} is a folder; give a file in it")
+    if not create and not path.exists():
+        raise ValueError(f"store: there is no file {path}")
+    for place in (path, folder) if create else ():
+        if place.exists() and not os.access(place, os.W_OK):
+            raise ValueError(f"store: {place} may not be written; {ANOTHER}")
+
+
+def _another(path: Path, application: int, schema: int) -> str:
+    """What to say of a database that is none of ours, or one of another version."""
+    if application != APPLICATION and (application, schema) != (0, 1):
+        return f"store: {path} is no store: it is a database of another program; {ANOTHER}"
+    return (
+        f"store: {path} has schema {schema}, this version of topokit reads and writes schema "
+        f"{SCHEMA}; {ANOTHER}"
     )
-    for column in layers[1:]:
-        for array in column:
-            digest.update(array.tobytes())
-            digest.update(b";")
-    return digest.hexdigest()
+
+
+def _row(key: str, entry: Entry) -> tuple:
+    value = json.dumps(entry.value)
+    matrix = None if entry.matrix is None else _packed(entry.matrix)
+    return key, entry.kind, value, matrix, _checksum(key, entry.kind, value, matrix)
+
+
+def _checksum(key: str, kind: str, value: str, matrix: bytes | None) -> int:
+    return zlib.crc32(repr((key, kind, value)).encode() + (matrix or b""))
+
+
+def _packed(matrix: np.ndarray) -> bytes:
+    shape = np.array(matrix.shape, np.int64)
+    return shape.tobytes() + np.ascontiguousarray(matrix, np.float64).tobytes()
+
+
+def _unpacked(data: bytes) -> np.ndarray:
+    shape = np.frombuffer(data, np.int64, 2)
+    return np.frombuffer(data, np.float64, offset=shape.nbytes).reshape(shape).copy()

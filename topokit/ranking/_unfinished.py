@@ -1,0 +1,59 @@
+"""What is said when some evaluations have no result: which, why, and how to go on."""
+
+from concurrent.futures import BrokenExecutor, CancelledError
+from pathlib import Path
+
+NAMED = 5  # of many failures so many are told in full
+LOST = (BrokenExecutor, CancelledError)
+
+
+class UnfinishedError(RuntimeError):
+    """Some evaluations failed or were lost; all others are finished, and kept if there is a store.
+
+    Attributes:
+        failures: The error of each evaluation that has no result, by its name.
+    """
+
+    def __init__(self, failures: dict[str, BaseException], of: int, path: Path | None) -> None:
+        """Take the failures, the number of evaluations, and where results are kept."""
+        self.failures = failures
+        super().__init__(". ".join(_sentences(failures, of, path)))
+
+
+def _sentences(failures: dict[str, BaseException], of: int, path: Path | None) -> list[str]:
+    lost = [name for name, error in failures.items() if isinstance(error, LOST)]
+    failed = {name: _brief(error) for name, error in failures.items() if name not in lost}
+    said = []
+    if failed:
+        told = [f"{name}: {error}" for name, error in failed.items()]
+        said.append(f"{len(told)} of {of} evaluations failed: {_some(told)}")
+    if lost:
+        why = _why(failures[lost[0]])
+        said.append(f"{len(lost)} of {of} evaluations were lost because {why}: {_some(lost)}")
+    if len(failures) < of:
+        said.append(f"The other {of - len(failures)} are finished")
+    said.append(
+        "Nothing is kept: give a store, and a next call will run only what is missing"
+        if path is None
+        else f"What is finished is kept in {path}: the same call runs only what is missing"
+    )
+    return said
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, BrokenExecutor):
+        return (
+            "a process died (it was killed, ran out of memory, or started from a script without "
+            "`if __name__ == '__main__':`)"
+        )
+    return "the executor gave them up"
+
+
+def _brief(error: BaseException) -> str:
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def _some(told: list[str]) -> str:
+    more = [f"and {len(told) - NAMED} more"] if len(told) > NAMED else []
+    return "; ".join(told[:NAMED] + more)
