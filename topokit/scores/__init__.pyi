@@ -27,11 +27,15 @@ from ._matching import match_constraints as match_constraints
 from ._matching import satisfiable_constraints as satisfiable_constraints
 from ._paths import bandwidth as bandwidth
 from ._paths import path_counts as path_counts
+from ._predict import interaction_order as interaction_order
+from ._predict import low_rank_loss as low_rank_loss
+from ._predict import predicted_loss as predicted_loss
 from ._rivals import Rivals as Rivals
 from ._rivals import effective_edges as effective_edges
 from ._rivals import rivals as rivals
 from ._score import Score as Score
 from ._score import score as score
+from ._soft_leverage import soft_leverage as soft_leverage
 from ._structure import Structure as Structure
 from ._structure import structure as structure
 from ._synflow import log_synflow as log_synflow

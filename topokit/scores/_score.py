@@ -9,9 +9,9 @@ from topokit._graph import to_layers
 from topokit._layers import Layers
 from topokit.scores._controllability import Controllability, controllability
 from topokit.scores._freedom import degrees_of_freedom
-from topokit.scores._leverage import leverage_of_rank
 from topokit.scores._limits import TooLargeError
 from topokit.scores._matching import satisfiable_constraints
+from topokit.scores._predict import loss_of_counts
 from topokit.scores._structure import structure
 
 
@@ -40,8 +40,9 @@ class Score(NamedTuple):
             most `trainable`; None where beyond the memory limit of `satisfiable_constraints`.
         degrees_of_freedom: Independent directions in which the weights can move the end-to-end
             matrix, at most `satisfiable`; None where beyond the limit of that function.
-        predicted_loss: Relative loss `mean((1 - H)^2)` that the leverage map H predicts for the
-            reconstruction of a Gaussian matrix, in [0, 1]; None where beyond its limit.
+        predicted_loss: Relative loss that the reconstruction of a Gaussian matrix is likely to
+            leave, in [0, 1], by `topokit.scores.predicted_loss`; None where beyond the memory limit
+            of leverage.
         control_total: Sum of the controllability matrix K, at least 0.
         control_loss: Its loss, NeuroFabric's equation (20), at least 0; 0 is perfect.
         control_bound: What that loss cannot go below.
@@ -78,9 +79,9 @@ class Score(NamedTuple):
 def score(topology: nx.DiGraph | Layers) -> Score:
     """Every data-free number of a topology; `controllability(topology).K` is the map behind some.
 
-    Cost: mostly `leverage` and `controllability`. Each part is also a function of
-    its own: `structure`, `satisfiable_constraints`, `degrees_of_freedom`, `leverage` and
-    `controllability`.
+    Cost: mostly `topokit.scores.predicted_loss` and `controllability`. Each part is also a function
+    of its own: `structure`, `satisfiable_constraints`, `degrees_of_freedom`,
+    `topokit.scores.predicted_loss` and `controllability`.
 
     Args:
         topology: A graph or a recipe.
@@ -95,12 +96,12 @@ def score(topology: nx.DiGraph | Layers) -> Score:
 def score_control(layers: Layers) -> tuple[Score, Controllability]:
     """The score and the controllability it took numbers from."""
     control = controllability(layers)
-    freedom = _within_limits(degrees_of_freedom, layers)
+    freedom, shape = _within_limits(degrees_of_freedom, layers), structure(layers)
     score = Score(
-        **structure(layers)._asdict(),
+        **shape._asdict(),
         satisfiable=_within_limits(satisfiable_constraints, layers),
         degrees_of_freedom=freedom,
-        predicted_loss=_within_limits(_predicted_loss, layers, freedom),
+        predicted_loss=_within_limits(_predicted_loss, layers, freedom, shape.bandwidth),
         control_total=float(control.total),
         control_loss=float(control.loss),
         control_bound=float(control.bound),
@@ -110,11 +111,8 @@ def score_control(layers: Layers) -> tuple[Score, Controllability]:
     return score, control
 
 
-def _predicted_loss(layers: Layers, freedom: int | None) -> float | None:
-    """The mean share of an entry's variance that the weights leave, by the leverage map."""
-    if freedom is None:
-        return None
-    return float(((1 - leverage_of_rank(layers, freedom)) ** 2).mean())
+def _predicted_loss(layers: Layers, freedom: int | None, bandwidth: int) -> float | None:
+    return None if freedom is None else loss_of_counts(layers, freedom, bandwidth)
 
 
 def _within_limits(part: Callable[..., Any], *arguments: Any) -> Any:
