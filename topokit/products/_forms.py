@@ -13,7 +13,7 @@ FormRule = Callable[[Step, int], Form]
 
 # Measured on one core of a CPU (analyses/benchmarks/forms.py). A batch at the end of the arrays
 # makes gathered rows faster and dense products slower.
-BLOCK_ENTRIES = {False: 16, True: 256}
+BLOCK_ENTRIES = {False: 64, True: 256}
 DENSE_FAN_IN = 20
 DENSE_DENSITY = {False: 0.12, True: 0.0}
 

@@ -8,6 +8,7 @@ a scalar product of two rows; with a batch at the end it is added up by halves, 
 into vector instructions where they would not for a reduction.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -17,6 +18,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from topokit.products._plan import Step
+
+# Columns down to which rows are folded where there is no batch: the width of vector instructions.
+LANES = 16
 
 
 class Gather(NamedTuple):
@@ -77,10 +81,8 @@ def _backward(saved: tuple, dy: Array) -> tuple[Array, Array, None, None]:
     senders = layer.senders.reshape(dy.shape[0], -1)
     back = _arranged(weights, layer.back)
 
-    def gradients() -> tuple[Array, Array]:
-        return _row_products(dy, x, senders), _gather_sum(back, layer.receivers, dy)
-
-    dw, dx = fenced(true, gradients)
+    dx = fenced(true, lambda: _gather_sum(back, layer.receivers, dy))
+    dw = _row_products(dy, x, senders, true)
     return dw.reshape(-1, *dw.shape[2:])[layer.slots], dx, None, None
 
 
@@ -117,23 +119,32 @@ def _row_products(
     dy: Float[Array, "n_out columns *batch"],
     x: Float[Array, "n_in columns *batch"],
     senders: Int[Array, "n_out fan_in"],
+    true: Array | None,
 ) -> Float[Array, "n_out fan_in *batch"]:
     """For each slot the scalar product of its receiver's row and its sender's."""
-    if dy.ndim == 2:
-        return jnp.einsum("vc,vjc->vj", dy, x[senders], precision="highest")
+
+    def folded(slot: int, lanes: int) -> Array:
+        return _folded(dy * x[senders[:, slot]], lanes)
+
     slots = range(senders.shape[1])
-    return jnp.stack([_folded(dy * x[senders[:, slot]]) for slot in slots], axis=1)
+    if dy.ndim > 2:
+        return fenced(true, lambda: jnp.stack([folded(slot, 1)[:, 0] for slot in slots], axis=1))
+    lanes = [fenced(true, partial(folded, slot, LANES)) for slot in slots]
+    ones = jnp.ones(lanes[0].shape[1], dy.dtype)
+    return jnp.stack([fenced(true, partial(jnp.matmul, part, ones)) for part in lanes], axis=1)
 
 
-def _folded(terms: Float[Array, "rows columns *batch"]) -> Float[Array, "rows *batch"]:
-    """Sum over columns, by halves."""
-    while (columns := terms.shape[1]) > 1:
+def _folded(
+    terms: Float[Array, "rows columns *batch"], lanes: int
+) -> Float[Array, "rows lanes *batch"]:
+    """Columns added up by halves until no more than `lanes` are left."""
+    while (columns := terms.shape[1]) > lanes:
         half = columns // 2
         rest = terms[:, 2 * half :]
         terms = terms[:, :half] + terms[:, half : 2 * half]
         if columns % 2:
             terms = terms.at[:, :1].add(rest)
-    return terms[:, 0]
+    return terms
 
 
 class _Slots(NamedTuple):
