@@ -8,9 +8,9 @@ the rank of the Jacobian; crosses are what training alone meets to the tolerance
 
 Claims: no target has more entries met than there are degrees of freedom, which is a theorem. Most
 topologies reach that bound on every target and nearly all on some target. The matching is reached
-only where it is no larger. What falls short does so by a few entries, mostly where the weights have
-nothing to spare: all of them count, and all entries or nearly all would have to be met. There real
-solutions can be missing, as they provably are for two inputs; the search may also have failed.
+only where it is no larger. What falls short does so by a few entries: where every entry that moves,
+or nearly every one, would have to be met, and behind diagonal layers. There real solutions can be
+missing, as they provably are for two inputs with skip connections; or the search has failed.
 Training alone stops short of what the same weights can be polished to. Behind a diagonal layer the
 ratios met are the entries met less one an output, as in the paper's appendix.
 

@@ -51,8 +51,8 @@ def polish(
 ) -> Polished:
     """The most entries met exactly on a search from these weights, first among those `nearly` met.
 
-    Cost: at most `(1 + ROUNDS) STEPS` factorizations of the Jacobian, each
-    O(n_in n_out E min(n_in n_out, E)).
+    Cost: factorizations of the Jacobian, O(n_in n_out E min(n_in n_out, E)) each; at most
+    `(1 + ROUNDS) STEPS (1 + LEAPS)` of them.
     """
     rounds = [_meet(layers, weights, target, nearly)]
     for _ in range(ROUNDS):

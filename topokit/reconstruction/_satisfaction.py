@@ -96,8 +96,9 @@ def satisfy(
     layer are trainable, for these set the magnitudes already; beside constants it adds up to one
     degree of freedom an output.
 
-    Cost: that of `reconstruct`, and for each start up to a hundred factorizations of the dense
-    Jacobian, O(n_in n_out E min(n_in n_out, E)) each: for small networks.
+    Cost: that of `reconstruct`, and for each start factorizations of the dense Jacobian,
+    O(n_in n_out E min(n_in n_out, E)) each: a few where the degrees of freedom are reached, and
+    hundreds where entries are in each other's way. For small networks.
 
     Args:
         topology: A graph or a recipe.

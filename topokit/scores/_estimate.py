@@ -57,7 +57,8 @@ class LeverageEstimate(NamedTuple):
         outputs: Mean leverage of each output's entries.
         inputs_error: Standard error of `inputs`.
         outputs_error: Standard error of `outputs`.
-        predicted_loss: Unbiased estimate of `mean((1 - H)^2)`.
+        predicted_loss: Unbiased estimate of `mean((1 - H)^2)`: what `predicted_loss` takes for
+            two trainable edges on a path; it takes a greater exponent for more.
         drift: Share of the matrix that the second half of the steps added, on average.
         steps: The most steps that a probe took.
         converged: Whether all probes stopped by `tolerance` and not by `most_steps`.

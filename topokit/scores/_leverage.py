@@ -32,7 +32,8 @@ def leverage(
     Entry `(i, o)` lies in [0, 1]; the entries sum to `degrees_of_freedom`. It is the diagonal of
     the projector on the columns of `dW_d/dw`, averaged over weights drawn as for training, and the
     exact counterpart of a controllability matrix K. If a target's entries are independent and of
-    one variance, `mean((1 - H)^2)` predicts the relative loss of its reconstruction.
+    one variance, `1 - H` is the share that no small change of the weights removes; from it comes
+    `topokit.scores.predicted_loss`.
 
     The basis comes from a QR factorization of the columns, scaled to one length, and is cut at
     the exact rank; where that rank equals the number of entries, all are 1 and nothing is drawn.
