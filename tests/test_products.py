@@ -182,6 +182,20 @@ def test_tiles_of_columns_change_neither_error_nor_gradient(name, batch, monkeyp
     assert close(gradient, dense_product(layers, weights, -8 * off * np.asarray(seed))[1])
 
 
+def test_an_error_is_differentiable_in_the_weights_alone():
+    layers = REGULAR["torus"]
+    network, weights = compile_network(layers), jnp.asarray(random_weights(layers))
+    goal, unit = jnp.ones((12, 12, BATCH)), jnp.ones(BATCH)
+
+    def error(weights, goal, unit) -> jax.Array:
+        return total_error(network, weights, goal, jnp.square, unit=unit).sum()
+
+    of_weights, of_goal, of_unit = jax.grad(error, argnums=(0, 1, 2))(weights, goal, unit)
+    assert np.any(of_weights)
+    assert not np.any(of_goal)
+    assert not np.any(of_unit)
+
+
 def test_xavier_uses_the_fans_of_each_edge():
     layers = tk.to_layers(tk.from_masks([np.array([[1, 1, 1], [0, 0, 1]])]))
     by_edge = dict(

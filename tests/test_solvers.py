@@ -1,5 +1,7 @@
 """Solvers: each alone, against closed forms, and what all of them promise."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ from topokit.reconstruction import (
     Adam,
     Chain,
     HierarchicalSVD,
+    Problem,
     Solution,
     end_to_end,
     reconstruct,
@@ -234,3 +237,22 @@ REFUSED: dict = {
 def test_what_a_solver_cannot_do_is_refused(topology, solver, options, message):
     with pytest.raises(ValueError, match=message):
         reconstruct(topology, gaussian(1, 8, 8), solver=solver, **options)
+
+
+class Returns(NamedTuple):
+    """A solver of one's own that returns what it is told to."""
+
+    what: str
+
+    def solve(self, problem: Problem, start: jax.Array) -> object:
+        loss = jnp.full(problem.scale.shape, jnp.nan)
+        return {"nothing": None, "not a number": Solution(start, loss, loss[None], loss)}[self.what]
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [("nothing", "must return a Solution; it returned None"), ("not a number", "not a number")],
+)
+def test_what_a_solver_returns_is_checked(what, message):
+    with pytest.raises(ValueError, match=message):
+        reconstruct(tk.topologies.butterfly(4), gaussian(2, 4, 4), solver=Returns(what))

@@ -43,7 +43,8 @@ def total_error(
 ) -> Float[Array, " batch"]:
     """Sum over all entries of `cost(unit * (goal - product))`, for a goal from `arrange_goal`.
 
-    A value with its gradient costs one product forward and one backward.
+    A value with its gradient costs one product forward and one backward. It is differentiable in
+    the weights alone; goal and unit count as constants.
 
     Args:
         network: From `compile_network`.
@@ -54,6 +55,7 @@ def total_error(
         mesh: Devices along one axis, among which the columns are divided; their number must divide
             `n_in`. None for one device.
     """
+    goal, unit = lax.stop_gradient((goal, unit))
     if weights.shape[1] == 1:  # faster than a trailing axis of one
         return _error(network, weights[:, 0], goal[..., 0], cost, unit[0], mesh)[None]
     return _error(network, weights, goal, cost, unit, mesh)

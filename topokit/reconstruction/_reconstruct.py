@@ -158,11 +158,20 @@ def _solve_chunk(
         goal=arrange_goal(problem.network, scaled),
         scale=jnp.asarray(scale, dtype),
     )
-    solution = solver.solve(problem, _start(problem, rng))
+    solution = _checked(solver, solver.solve(problem, _start(problem, rng)))
     weights = by_layer(layers, np.asarray(problem.weights(solution.parameters)))
     if free is not None:
         weights[free] = weights[free] * scale.astype(dtype)
     return jax.tree.map(np.asarray, solution._replace(parameters=weights))
+
+
+def _checked(solver: Solver, solution: object) -> Solution:
+    """What a solver returned, if a ranking may keep it."""
+    if not isinstance(solution, Solution):
+        raise ValueError(f"{solver!r} must return a Solution; it returned {solution!r}")
+    if np.isnan(solution.loss).any():
+        raise ValueError(f"{solver!r} returned a loss that is not a number; try a smaller rate")
+    return solution
 
 
 def _problem(layers: Layers, network: Network, comparison: Comparison) -> Problem:
