@@ -1,6 +1,6 @@
 """Solvers: each alone, against closed forms, and what all of them promise."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -244,7 +244,7 @@ class Returns(NamedTuple):
 
     what: str
 
-    def solve(self, problem: Problem, start: jax.Array) -> object:
+    def solve(self, problem: Problem, start: jax.Array) -> Any:
         loss = jnp.full(problem.scale.shape, jnp.nan)
         return {"nothing": None, "not a number": Solution(start, loss, loss[None], loss)}[self.what]
 
