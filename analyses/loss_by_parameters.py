@@ -41,7 +41,7 @@ from topokit.reconstruction import Adam
 
 WIDTHS = (32, 64)
 TARGETS, STEPS, SEED = 8, 2000, 0
-QUICK_TARGETS, QUICK_STEPS, QUICK_SIZES = 2, 20, slice(2)
+QUICK_TARGETS, QUICK_STEPS, QUICK_SIZES = 2, 20, slice(1)
 SIDES = {32: (8, 4), 64: (8, 8)}
 RADICES = {32: [4, 8], 64: [8, 8]}
 # Share of n^2 from which on a budget is called large, and up to which it is called small.
