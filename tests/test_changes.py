@@ -188,7 +188,10 @@ CASES = [
         "drop_inputs holds 4, but the indices go from 0 to 3",
         lambda: trim(dense(4, 4), drop_inputs=[4]),
     ),
-    ("drop_outputs holds -1", lambda: trim(dense(4, 4), drop_outputs=[-1])),
+    (
+        r"drop_outputs\[0\] must be an integer of at least 0",
+        lambda: trim(dense(4, 4), drop_outputs=[-1]),
+    ),
     ("trim leaves no path", lambda: trim(dense(4, 4), drop_inputs=range(4))),
     ("trim leaves no path", lambda: trim(dense.layers(4, 4), drop_outputs=range(4))),
     ("the graph is empty", lambda: trim(nx.DiGraph())),

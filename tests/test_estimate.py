@@ -181,7 +181,7 @@ def test_estimated_leverage_agrees_with_the_map(topology):
         (0, found.outputs, found.outputs_error),
     ):
         assert np.all(abs(means - exact.mean(axis)) <= 5 * errors + 0.02)
-    assert found.predicted_loss == pytest.approx(((1 - exact) ** 2).mean(), abs=0.03)
+    assert found.mean_square_shortfall == pytest.approx(((1 - exact) ** 2).mean(), abs=0.03)
     assert found.inputs.mean() == pytest.approx(found.outputs.mean())
 
 
@@ -205,7 +205,7 @@ def test_constants_that_cancel_leave_nothing_to_estimate():
     cancelling = tk.from_masks([np.ones((1, 1)), split, join], free)
     assert estimate_freedom(cancelling).degrees_of_freedom == 0
     found = estimate_leverage(cancelling)
-    assert found.predicted_loss == 1
+    assert found.mean_square_shortfall == 1
     assert not found.inputs.any()
 
 

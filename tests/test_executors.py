@@ -69,7 +69,7 @@ def test_a_dead_process_loses_nothing_that_is_finished(tmp_path):
         with pytest.raises(UnfinishedError) as caught:
             rows.extend(results)
     message = str(caught.value)
-    assert "1 of 3 evaluations were lost because a process died" in message
+    assert "1 of 3 evaluations was lost because a process died" in message
     assert "'butterfly' with seed 0" in message
     assert f"The other 2 are finished. What is finished is kept in {path}" in message
     assert {row.name for row in rows} == {"dense", "rank 1"}
@@ -93,7 +93,7 @@ def test_a_script_that_may_not_start_processes_is_told_so(tmp_path):
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert "The other" not in last
-    assert "UnfinishedError: 1 of 1 evaluations were lost because a process died" in last
+    assert "UnfinishedError: 1 of 1 evaluations was lost because a process died" in last
     assert "started from a script without `if __name__ == '__main__':`" in last
 
 
@@ -173,7 +173,7 @@ def test_an_executor_that_gives_up_is_one_error(tmp_path):
         rows.extend(results)
     message = str(caught.value)
     assert "1 of 3 evaluations failed: 'butterfly' with seed 0: RuntimeError: cannot" in message
-    assert "1 of 3 evaluations were lost because the executor gave them up: 'rank 1'" in message
+    assert "1 of 3 evaluations was lost because the executor gave them up: 'rank 1'" in message
     assert isinstance(caught.value.failures["'rank 1' with seed 0"], CancelledError)
     assert read_store(path) == rows
     assert {row.name for row in rows} == {"dense"}

@@ -44,6 +44,18 @@ def most_total(layers, ends):
     Two make ordered pairs, literally as in the paper, with (9) over both orders; one, the marginal
     form.
     """
+    index, rows = conditions(layers, ends)
+    matrix = np.zeros((len(rows), len(index)))
+    for row, (plus, minus, _) in zip(matrix, rows, strict=True):
+        row[plus], row[minus] = 1, -1
+    worth = [key[:2] == ("held", layers.depth - 1) for key in index]
+    found = linprog(-np.array(worth, float), matrix, [limit for *_, limit in rows])
+    assert found.success
+    return -found.fun
+
+
+def conditions(layers, ends):
+    """The variables of the program, and its rows: those added, those taken off, what they reach."""
     index, rows, reach = {}, [], np.eye(layers.n_in, dtype=bool)
 
     def variables(*key):
@@ -77,13 +89,7 @@ def most_total(layers, ends):
         if not depth:  # inputs hold nothing (10)
             sent = [n for key, n in index.items() if key[0].startswith("sent")]
             rows.append((sent, [], 0))
-    matrix = np.zeros((len(rows), len(index)))
-    for row, (plus, minus, _) in zip(matrix, rows, strict=True):
-        row[plus], row[minus] = 1, -1
-    worth = [key[:2] == ("held", layers.depth - 1) for key in index]
-    found = linprog(-np.array(worth, float), matrix, [limit for *_, limit in rows])
-    assert found.success
-    return -found.fun
+    return index, rows
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

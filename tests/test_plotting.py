@@ -48,19 +48,18 @@ def K_of_two_values():
 # Every function, on the axes it is given
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda ax: tk.plotting.plot_control(np.ones((3, 2)), ax),
-        lambda ax: tk.plotting.plot_topology(tk.from_masks([np.ones((3, 2))]), ax),
-        lambda ax: tk.plotting.plot_losses({"a": np.ones(5)}, ax),
-        lambda ax: tk.plotting.plot_ranking([row("a", loss=0.5)], ax),
-        lambda ax: tk.plotting.plot_parameters([row("a", loss=0.5)], ax),
-        lambda ax: tk.plotting.plot_controls({"a": np.ones((3, 2))}, [ax])[0],
-        lambda ax: tk.plotting.plot_masks(tk.from_masks([np.ones((3, 2))]), [ax])[0],
-    ],
-    ids=["control", "topology", "losses", "ranking", "parameters", "controls", "masks"],
-)
+EVERY = {
+    "control": lambda ax: tk.plotting.plot_control(np.ones((3, 2)), ax),
+    "topology": lambda ax: tk.plotting.plot_topology(tk.from_masks([np.ones((3, 2))]), ax),
+    "losses": lambda ax: tk.plotting.plot_losses({"a": np.ones(5)}, ax),
+    "ranking": lambda ax: tk.plotting.plot_ranking([row("a", loss=0.5)], ax),
+    "parameters": lambda ax: tk.plotting.plot_parameters([row("a", loss=0.5)], ax),
+    "controls": lambda ax: tk.plotting.plot_controls({"a": np.ones((3, 2))}, ax and [ax])[0],
+    "masks": lambda ax: tk.plotting.plot_masks(tk.from_masks([np.ones((3, 2))]), ax and [ax])[0],
+}
+
+
+@pytest.mark.parametrize("draw", EVERY.values(), ids=EVERY)
 def test_a_picture_goes_on_the_axes_given_and_nowhere_else(draw, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     before = dict(plt.rcParams)
@@ -71,21 +70,9 @@ def test_a_picture_goes_on_the_axes_given_and_nowhere_else(draw, tmp_path, monke
     assert not list(Path().iterdir())
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda: tk.plotting.plot_control(np.ones((3, 2))),
-        lambda: tk.plotting.plot_topology(tk.from_masks([np.ones((3, 2))])),
-        lambda: tk.plotting.plot_losses({"a": np.ones(5)}),
-        lambda: tk.plotting.plot_ranking([row("a", loss=0.5)]),
-        lambda: tk.plotting.plot_parameters([row("a", loss=0.5)]),
-        lambda: tk.plotting.plot_controls({"a": np.ones((3, 2))})[0],
-        lambda: tk.plotting.plot_masks(tk.from_masks([np.ones((3, 2))]))[0],
-    ],
-    ids=["control", "topology", "losses", "ranking", "parameters", "controls", "masks"],
-)
+@pytest.mark.parametrize("draw", EVERY.values(), ids=EVERY)
 def test_without_axes_a_picture_makes_one_figure_that_can_be_rendered(draw):
-    ax = draw()
+    ax = draw(None)
     assert isinstance(ax, Axes)
     assert plt.get_fignums() == [1]
     ax.figure.canvas.draw()
@@ -242,11 +229,7 @@ def test_many_names_beside_the_parameters_stay_inside_and_apart():
 
 
 def test_a_family_has_one_color_and_marker_and_skip_is_open():
-    rows = [
-        row("a", loss=0.1),
-        row("b", loss=0.2, skip=True),
-        row("c", loss=0.3, family="torus"),
-    ]
+    rows = [row("a", loss=0.1), row("b", loss=0.2, skip=True), row("c", loss=0.3, family="torus")]
     containers: Any = tk.plotting.plot_parameters(rows).containers
     a, b, c = (bars.lines[0] for bars in containers)
     assert (a.get_color(), a.get_marker()) == (b.get_color(), b.get_marker())
@@ -303,10 +286,7 @@ def test_a_dollar_in_a_name_is_no_mathematics():
         (lambda: tk.plotting.plot_control(np.full((2, 2), np.nan)), "K must be a matrix of finite"),
         (lambda: tk.plotting.plot_control(np.ones((0, 2))), "K must be a matrix"),
         (lambda: tk.plotting.plot_controls({}), "controls is empty"),
-        (
-            lambda: tk.plotting.plot_controls({"a": np.ones((2, 2))}, []),
-            "axes must hold at least 1 axes; given 0",
-        ),
+        (lambda: tk.plotting.plot_controls({"a": np.ones((2, 2))}, []), "at least 1 axes; given 0"),
         (lambda: tk.plotting.plot_losses({}), "losses is empty"),
         (lambda: tk.plotting.plot_losses({"a": np.ones((2, 2, 2))}), "losses\\['a'\\] must have"),
         (lambda: tk.plotting.plot_ranking([]), "at least one finite loss"),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from strategies import layered_networks
 
 import topokit as tk
+from topokit._limits import TooLargeError
 from topokit.reconstruction import Adam, Satisfaction, satisfy
 from topokit.reconstruction._polish import multiply_layers, polish
 
@@ -194,5 +195,5 @@ def test_targets_that_do_not_fit_are_refused():
 
 
 def test_a_jacobian_beyond_memory_is_refused_before_training():
-    with pytest.raises(ValueError, match=r"satisfy would take [\d.]+ GiB"):
+    with pytest.raises(TooLargeError, match=r"satisfy of this topology needs [\d.]+ GiB"):
         satisfy(t.butterfly.layers(128, 40), gaussian(1, 128, 128))

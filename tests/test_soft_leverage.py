@@ -1,5 +1,7 @@
 """Soft leverage against ridge regressions, closed forms, and its two limits."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,12 +18,15 @@ quick = settings(derandomize=True, deadline=None, max_examples=25)
 
 
 def derivative(layers: tk.Layers, weights: list[np.ndarray]) -> np.ndarray:
-    """dW_d/dw by differences, exact since W_d is linear in each weight; one column an edge."""
+    """dW_d/dw by differences, exact since W_d is linear in each weight; one column an edge.
+
+    In fractions its numbers have no largest and no smallest.
+    """
     columns = []
     for layer, free in enumerate(layers.trainable):
         for edge in np.flatnonzero(free):
             ends = []
-            for value in (0.0, 1.0):
+            for value in (0, 1):
                 changed = [w.copy() for w in weights]
                 changed[layer][edge] = value
                 ends.append(whole(layers, changed))
@@ -30,23 +35,33 @@ def derivative(layers: tk.Layers, weights: list[np.ndarray]) -> np.ndarray:
 
 
 def whole(layers: tk.Layers, weights: list[np.ndarray]) -> np.ndarray:
-    result = np.eye(layers.n_in)
+    result = np.eye(layers.n_in, dtype=weights[0].dtype)
     for width, senders, receivers, w in zip(
         layers.widths[1:], layers.senders, layers.receivers, weights, strict=True
     ):
-        matrix = np.zeros((result.shape[1], width))
+        matrix = np.zeros((result.shape[1], width), result.dtype)
         matrix[senders, receivers] = w
         result = result @ matrix
     return result
 
 
+def exactly(values: np.ndarray) -> np.ndarray:
+    return np.array([Fraction(value) for value in values.tolist()], object)
+
+
 @quick
-@given(layered_networks(max_width=4), st.sampled_from([0.01, 0.3, 10.0]))
-def test_it_is_the_part_that_a_ridge_regression_recovers_of_each_entry(layers, softness):
+@given(
+    layered_networks(max_width=4),
+    st.sampled_from([0.01, 0.3, 10.0]),
+    st.sampled_from([1.0, 1e200, 1e-200]),
+)
+def test_it_is_the_part_that_a_ridge_regression_recovers_of_each_entry(layers, softness, size):
+    layers = layers._replace(constant=tuple(size * c for c in layers.constant))
     deviations = [r / np.sqrt(3) for r in xavier_radii(layers)]
     weights = _draw_signs(layers, deviations, np.random.default_rng(3))
     unit = np.concatenate([d[f] for d, f in zip(deviations, layers.trainable, strict=True)])
-    jacobian = derivative(layers, weights) * unit
+    exact = derivative(layers, [exactly(w) for w in weights]) * exactly(unit)
+    jacobian = (exact / (abs(exact).max(initial=0) or 1)).astype(float)
     n_pairs = layers.n_in * layers.n_out
     price = softness * (jacobian**2).sum() / n_pairs
     expected = np.zeros(n_pairs)
@@ -59,6 +74,20 @@ def test_it_is_the_part_that_a_ridge_regression_recovers_of_each_entry(layers, s
         expected[entry] = jacobian[entry] @ step
     found = soft_leverage(layers, softness=softness, draws=1, seed=3)
     assert found.ravel() == pytest.approx(expected, abs=1e-9)
+
+
+@quick
+@given(layered_networks(), st.integers(1, 5), st.sampled_from([1e300, 1e-300, -1.0]))
+def test_a_layer_of_constants_has_no_scale(layers, depth, size):
+    relays = tk.to_layers(
+        tk.from_masks([np.eye(layers.n_out)], [np.zeros((layers.n_out,) * 2, bool)])
+    )
+    longer = [
+        tk.cascade([layers, *[relays._replace(constant=(c * relays.constant[0],))] * depth])
+        for c in (1.0, size)
+    ]
+    plain, scaled = (soft_leverage(one, draws=1) for one in longer)
+    assert scaled == pytest.approx(plain, abs=1e-12)
 
 
 @quick

@@ -9,6 +9,7 @@ import pytest
 from scipy.linalg import hadamard
 
 import topokit as tk
+from topokit._limits import TooLargeError
 from topokit.reconstruction import (
     ALS,
     LBFGS,
@@ -245,14 +246,40 @@ class Returns(NamedTuple):
     what: str
 
     def solve(self, problem: Problem, start: jax.Array) -> Any:
-        loss = jnp.full(problem.scale.shape, jnp.nan)
-        return {"nothing": None, "not a number": Solution(start, loss, loss[None], loss)}[self.what]
+        none = jnp.zeros(problem.scale.shape)
+        right = Solution(start, none, none[None], none.astype(int))
+        return {
+            "nothing": None,
+            "not a number": right._replace(loss=jnp.nan * none),
+            "one batch": right._replace(parameters=start[:, :1]),
+            "infinite": right._replace(parameters=jnp.inf * start),
+            "a loss of zero": right,
+        }[self.what]
 
 
 @pytest.mark.parametrize(
     ("what", "message"),
-    [("nothing", "must return a Solution; it returned None"), ("not a number", "not a number")],
+    [
+        ("nothing", "must return a Solution; it returned None"),
+        ("not a number", "a loss that is not a number"),
+        ("one batch", r"of the shape of its start, \(16, 2\); it returned \(16, 1\)"),
+        ("infinite", "parameters that are not finite"),
+    ],
 )
 def test_what_a_solver_returns_is_checked(what, message):
     with pytest.raises(ValueError, match=message):
         reconstruct(tk.topologies.butterfly(4), gaussian(2, 4, 4), solver=Returns(what))
+
+
+@pytest.mark.parametrize("cost", [jnp.square, jnp.abs])
+def test_the_loss_is_that_of_the_weights_whatever_a_solver_says(cost):
+    topology, targets = tk.with_skip(tk.topologies.butterfly(4)), gaussian(2, 4, 4)
+    result = reconstruct(topology, targets, solver=Returns("a loss of zero"), loss=cost, restarts=3)
+    errors = cost(targets - end_to_end(topology, result.weights)).sum((1, 2))
+    assert np.allclose(result.loss, errors / cost(targets).sum((1, 2)), rtol=1e-5)
+
+
+def test_als_refuses_normal_equations_beyond_its_memory(monkeypatch):
+    monkeypatch.setattr("topokit.reconstruction._als.MEMORY_LIMIT", 2**9)
+    with pytest.raises(TooLargeError, match="ALS of this topology needs .* GiB .*; use Adam"):
+        reconstruct(tk.topologies.hypercube(8, 2), gaussian(1, 8, 8), solver=ALS())

@@ -8,21 +8,19 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from solvers import Idle, Nameless
+from solvers import Idle
 
 import topokit as tk
 from topokit.ranking import _store, read_store, sweep
-from topokit.ranking._identity import content_of, describe
 from topokit.ranking._store import Entry, Store
-from topokit.reconstruction import Adam
 
 NOBODY = 65534
 DENSE = {"dense": tk.topologies.dense(3, 3)}
@@ -125,6 +123,22 @@ def test_a_kill_within_a_transaction_leaves_none_of_it(tmp_path):
         assert store.get("b") == Entry("score", {"late": True})
 
 
+def test_another_process_may_make_the_store_while_this_one_looks_at_it(tmp_path, monkeypatch):
+    class Disturbed(sqlite3.Connection):
+        def execute(self, question, *values):
+            if question == "PRAGMA user_version":
+                monkeypatch.undo()
+                monkeypatch.setattr(_store, "PATIENCE", 0.1)
+                with suppress(ValueError):
+                    Store(tmp_path / "s").close()
+            return super().execute(question, *values)
+
+    connect = partial(sqlite3.connect, factory=Disturbed)
+    monkeypatch.setattr("topokit.ranking._store.sqlite3.connect", connect)
+    with closing(Store(tmp_path / "s")) as store:
+        store.put("a", Entry("score", {}))
+
+
 def test_processes_write_one_store_at_the_same_time(tmp_path):
     processes = [writer(tmp_path / "s", name, 40) for name in "abc"]
     for process in processes:
@@ -181,7 +195,7 @@ def of_schema(path: Path, schema: int, application: int = 0) -> None:
     ],
     ids=["text", "foreign", "another", "older", "newer", "truncated", "garbled"],
 )
-@pytest.mark.parametrize("use", [Store, read_store, lambda path: list(sweep({}, store=path))])
+@pytest.mark.parametrize("use", [Store, read_store, lambda path: list(sweep(DENSE, store=path))])
 def test_another_file_is_refused_and_left_as_it_is(use, make, message, tmp_path):
     path = tmp_path / "file"
     make(path)
@@ -269,29 +283,15 @@ def test_an_empty_file_becomes_a_store(tmp_path):
     assert read_store(tmp_path / "s") == []
 
 
-def test_the_content_of_a_topology_tells_every_change():
-    base = tk.topologies.butterfly(4)
-    fewer, constant, other = base.copy(), base.copy(), base.copy()
-    fewer.remove_edge((0, 0), (1, 0))
-    constant.edges[(0, 0), (1, 0)]["trainable"] = False
-    other.edges[(0, 0), (1, 0)].update(trainable=False, weight=2.0)
-    graphs = (base, fewer, constant, other, tk.topologies.butterfly(4, 3), base)
-    assert len({content_of(tk.to_layers(graph)) for graph in graphs}) == 5
+def blank(path: Path) -> None:
+    """What a kill can leave that came before the first table."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
 
 
-def test_settings_are_told_apart_in_every_process():
-    values = [Adam(), Adam(3), Adam(3, 0.1), Idle(3), jnp.square, jnp.abs, np.ones(3), np.eye(3)]
-    values += [None, True, 1, 1.0, "1", (1, 2), [1, [2]], {"a": 1}, np.float32(1), Idle, len]
-    texts = [describe("x", value) for value in values]
-    assert len(set(texts)) == len(values)
-    code = "import jax.numpy as jnp; from topokit.ranking._identity import describe;"
-    code += "from topokit.reconstruction import Adam;"
-    code += "print(describe('x', Adam()), describe('x', jnp.square), sep='\\n')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == [texts[0], texts[4]]
-
-
-@pytest.mark.parametrize("value", [Nameless(1), lambda x: x, np.array([object()]), object()])
-def test_settings_that_cannot_be_told_apart_are_refused(value):
-    with pytest.raises(ValueError, match=r"cannot be told|cannot tell"):
-        describe("solver", value)
+@pytest.mark.parametrize("make", [Path.touch, blank])
+def test_reading_an_empty_file_finds_nothing_and_writes_nothing(make, tmp_path):
+    make(tmp_path / "s")
+    before = (tmp_path / "s").read_bytes()
+    assert read_store(tmp_path / "s") == []
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("s", before)]

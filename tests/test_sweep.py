@@ -1,7 +1,7 @@
 """Sweeps: rows are what `reconstruct` says, nothing is run twice, no failure stops another."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
@@ -181,14 +181,35 @@ def test_many_failures_are_counted_and_some_are_named():
         ({"targets": gaussian_targets(2, 3, 4, seed=0)}, "topology 'dense': targets must have sha"),
         ({"targets": np.full((3, 3), np.nan)}, "topology 'dense': targets must be finite"),
         ({"targets": np.zeros((3, 3))}, "target 0 is zero"),
-        ({"seeds": -1}, r"seeds\[0\] must be"),
-        ({"seeds": [0, 2**63]}, "seeds must be an integer of at most"),
+        ({"seeds": -1}, "seeds must be an integer of at least 0; given -1"),
+        ({"seeds": [0, 1, -3]}, r"seeds\[2\] must be an integer of at least 0; given -3"),
+        ({"seeds": [0, 2**63]}, r"seeds\[1\] must be an integer of at most"),
+        ({"loss": jnp.sum}, "loss must be the cost of one entry"),
         ({"restarts": 0}, "restarts must be"),
     ],
 )
-def test_wrong_arguments_are_refused_before_anything_runs(options, message):
+def test_wrong_arguments_are_refused_before_anything_runs_or_is_written(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        sweep(SQUARE, **({"solver": Idle()} | options))
+        sweep(SQUARE, **({"solver": Idle(), "store": tmp_path / "s"} | options))
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_topology_is_no_sweep_and_no_ranking():
+    for call in (sweep, tk.rank):
+        with pytest.raises(ValueError, match="topologies is empty: give at least one"):
+            call({})
+
+
+@pytest.mark.parametrize(
+    ("finished", "words"),
+    [(0, None), (1, "The other one is finished"), (4, "The other 4 are finished")],
+)
+@pytest.mark.parametrize("error", [ArithmeticError("hard"), CancelledError("it was cancelled")])
+def test_what_is_finished_is_counted_in_words_that_agree(finished, words, error):
+    message = str(UnfinishedError({"a": error}, finished + 1, None))
+    assert words is None or words in message
+    assert ("The other" in message) == (words is not None)
+    assert ("evaluations was lost" in message) == isinstance(error, CancelledError)
 
 
 def test_a_process_of_another_precision_is_refused():
@@ -215,6 +236,14 @@ def test_a_terminal_shows_the_time_to_go(capsys, monkeypatch):
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "to go" in shown.err
+
+
+def test_a_terminal_says_what_takes_so_long_before_the_first_result(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    rows = sweep(SQUARE, targets=1, solver=Idle())
+    next(rows)
+    assert "compiles and runs the first" in capsys.readouterr().err
+    rows.close()
 
 
 def test_time_to_go_is_in_proportion_to_the_cost():

@@ -33,13 +33,33 @@ CASES = {
     "loss is text": ("tk.reconstruct(tk.topologies.dense(1, 1), [[1.]], loss='mse')", "loss must"),
     "ranking of a list": ("tk.rank([tk.topologies.dense(1, 1)])", "must be a dict"),
     "ranking of None": ("tk.rank({'a': None})", "topology 'a'"),
-    "executor is a number": ("tk.rank({}, executor=4)", "process_pool(4)"),
-    "store is a number": ("tk.rank({}, store=4)", "store must be the path of a file; given 4"),
-    "seeds are text": ("tk.ranking.sweep({}, seeds='12')", "seeds must be a list of integers"),
+    "executor is a number": ("tk.rank(ONE, executor=4)", "process_pool(4)"),
+    "store is a number": ("tk.rank(ONE, store=4)", "store must be the path of a file; given 4"),
+    "seeds are text": ("tk.ranking.sweep({}, seeds='12')", "a list of integers; given '12'"),
+    "seeds are None": ("tk.ranking.sweep({}, seeds=None)", "a list of integers; given None"),
+    "loss of a sweep is text": ("tk.ranking.sweep({}, loss='l2')", "loss must be the cost of one"),
     "targets of a sweep are text": (
-        "tk.ranking.sweep({'d': tk.topologies.dense(1, 1)}, targets='12')",
-        "targets must be an integer",
+        "tk.ranking.sweep(ONE, targets='12')",
+        "targets must be an integer, how many matrices to draw, or",
     ),
+    "targets of a sweep are a wrong list": (
+        "tk.ranking.sweep(ONE, targets=[[1., 2.]])",
+        "topology 'd': targets must have shape (1, 1) or (n_targets, 1, 1) to fit the topology; "
+        "given (1, 2)",
+    ),
+    "targets of a ranking are matrices": ("tk.rank(ONE, targets=np.eye(3))", "given shape (3, 3)"),
+    "targets are a wrong list": (
+        "tk.reconstruct(ONE['d'], [[1., 2.]])",
+        "targets must have shape (1, 1) or (n_targets, 1, 1) to fit the topology; given (1, 2)",
+    ),
+    "targets are ragged": ("tk.reconstruct(ONE['d'], [[1.], [1., 2.]])", "given rows of different"),
+    "targets are a number": ("tk.reconstruct(ONE['d'], 3)", "to fit the topology; given 3"),
+    "a cascade of None": ("tk.cascade(None)", "topologies must be a list of graphs or recipes"),
+    "a cascade of a graph": ("tk.cascade(ONE['d'])", "recipes; given DiGraph"),
+    "a cascade of a recipe": ("tk.cascade(tk.to_layers(ONE['d']))", "recipes; given Layers"),
+    "a sum of a generator": ("tk.parallel(g for g in ONE)", "recipes; given generator"),
+    "inputs to drop are a number": ("tk.trim(ONE['d'], drop_inputs=3)", "must be a list of integ"),
+    "inputs to drop are lists": ("tk.trim(ONE['d'], drop_inputs=[[0]])", "drop_inputs[0] must be"),
     "solver of a sweep is a class": (
         "tk.ranking.sweep({}, solver=tk.reconstruction.Adam)",
         "solver must be an object",
@@ -73,6 +93,7 @@ CASES = {
 
 SCRIPT = """
 import networkx as nx, numpy as np, topokit as tk
+ONE = {{'d': tk.topologies.dense(1, 1)}}
 for case in {cases!r}:
     try:
         eval(case)
@@ -107,3 +128,14 @@ def test_numpy_arguments_are_named_and_kept_as_plain_numbers():
     code += "; print(G.name, G.graph['parameters'])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout == "torus([4, 4], 2) {'shape': [4, 4], 'depth': 2}\n"
+
+
+def test_nested_lists_are_matrices():
+    code = """
+import topokit as tk
+one, two = tk.topologies.dense(1, 1), tk.reconstruction.HierarchicalSVD()
+found = tk.reconstruct(one, [[[3.0]], [[4.0]]], solver=two).loss.tolist()
+print(found, [row.loss for row in tk.ranking.sweep({'d': one}, targets=[[3.0]], solver=two)])
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == "[0.0, 0.0] [0.0]\n"

@@ -8,15 +8,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn
 from rich.text import Text
 
+FIRST = "compiles and runs the first"  # a compilation can take seconds, and says nothing
+
 
 class TimeToGo(ProgressColumn):
     """What the rest takes at the pace of all that has run, by cost and not by number."""
 
     def render(self, task: Task) -> Text:
-        """The time as h:mm:ss, unknown until a first part is finished."""
+        """The time as h:mm:ss; until a first part is finished, what takes so long."""
         seconds = time_to_go(task.completed, task.total or 0.0, task.elapsed or 0.0)
-        words = "-:--:--" if seconds is None else str(timedelta(seconds=round(seconds)))
-        return Text(f"{words} to go", style="progress.remaining")
+        words = FIRST if seconds is None else f"{timedelta(seconds=round(seconds))} to go"
+        return Text(words, style="progress.remaining")
 
 
 def time_to_go(done: float, total: float, elapsed: float) -> float | None:

@@ -117,8 +117,8 @@ def rank(
             it when it finishes and is not run again, whatever name it has then; `sweep` says more.
 
     Raises:
-        ValueError: If a topology is not valid, which is said before any of them is run, or the
-            store cannot be used.
+        ValueError: If there is no topology or one is not valid, which is said before any of them
+            is run, or the store cannot be used.
         UnfinishedError: After all others are finished, if some failed or their process died.
     """
     evaluations = evaluate_all(

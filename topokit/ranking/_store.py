@@ -22,7 +22,7 @@ SCHEMA = 2
 PATIENCE = 60.0  # seconds to wait for another process to finish its transaction
 
 TABLE = """
-CREATE TABLE IF NOT EXISTS results (
+CREATE {} IF NOT EXISTS results (
     key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, matrix BLOB, checksum INTEGER
 )
 """
@@ -76,7 +76,7 @@ class Store:
             )
         try:
             with self._explained():
-                self._prepare()
+                self._prepare(create=create)
         except ValueError:
             self.close()
             raise
@@ -110,8 +110,9 @@ class Store:
         with self._lock:
             self._connection.close()
 
-    def _prepare(self) -> None:
-        """Tell a store from other files, and make one of an empty file."""
+    def _prepare(self, *, create: bool) -> None:
+        """Tell a store from other files; make one of an empty file, unless it is only read."""
+        self._connection.execute("BEGIN")  # one answer, whatever others write meanwhile
         application, schema, tables = (
             self._connection.execute(question).fetchone()[0]
             for question in (
@@ -120,8 +121,10 @@ class Store:
                 "SELECT count(*) FROM sqlite_master",
             )
         )
+        self._connection.execute("COMMIT")
         if not (application or schema or tables):
-            self._make()
+            # A table that is not in the file: reading finds nothing, and writes nothing.
+            self._make() if create else self._connection.execute(TABLE.format("TEMP TABLE"))
             return
         if (application, schema) != (APPLICATION, SCHEMA):
             raise ValueError(_another(self.path, application, schema))
@@ -133,7 +136,7 @@ class Store:
         """Two processes may do this at once: all of it is one transaction, and can be repeated."""
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.executescript(
-            f"BEGIN IMMEDIATE; {TABLE}; PRAGMA application_id = {APPLICATION};"
+            f"BEGIN IMMEDIATE; {TABLE.format('TABLE')}; PRAGMA application_id = {APPLICATION};"
             f" PRAGMA user_version = {SCHEMA}; COMMIT"
         )
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import closing
+from numbers import Integral
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -12,7 +13,6 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Array
 
-from topokit._checks import check_counts
 from topokit._layers import Layers
 from topokit.products import Cost
 from topokit.ranking._run import Task, run
@@ -85,6 +85,10 @@ def sweep(
     and are finished, stored and yielded together. Topologies with equal arrays are run once and
     yielded under each of their names. On a terminal a bar shows the time to go.
 
+    What is finished is in the store even if nobody asks for it. Stop iterating, and units that have
+    not begun are cancelled; with an executor, those that are running end without being kept, and
+    the next call runs them again.
+
     Args:
         topologies: Graphs or recipes by name.
         seeds: One or several seeds of the initial weights, each in `[0, 2^63)`.
@@ -104,13 +108,13 @@ def sweep(
             names do not count. Several processes of one machine may share a store.
 
     Raises:
-        ValueError: If a topology is not valid or does not fit the targets, or the solver is one
-            that a store cannot tell from others, which is said before any of them is run; or if
-            the store cannot be used: it is another file, damaged, locked, or not to be written.
+        ValueError: If there is no topology, one is not valid or does not fit the targets, the loss
+            is none, or the solver is one that a store cannot tell from others, which is said before
+            any of them is run; or if the store cannot be used: it is another file, damaged, locked,
+            or not to be written.
         UnfinishedError: After all others are finished, if some failed or their process died.
     """
-    numbers = check_counts("seeds", seeds if isinstance(seeds, Iterable) else [seeds], least=0)
-    numbers = dict.fromkeys(check_seed("seeds", seed) for seed in numbers)
+    numbers = _check_seeds(seeds)
     settings = settings_of(solver, loss, restarts)
     text = settings_text(settings, stored=store is not None)
     names: dict[str, list[Subject]] = defaultdict(list)
@@ -125,7 +129,7 @@ def sweep(
 def read_store(path: str | os.PathLike[str]) -> list[Result]:
     """What the sweeps and rankings of a store have finished, oldest first; nothing is run.
 
-    A topology has the name under which it was run first.
+    A topology has the name under which it was run first. An empty file is a store of nothing yet.
 
     Raises:
         ValueError: If there is no store at `path`.
@@ -134,13 +138,22 @@ def read_store(path: str | os.PathLike[str]) -> list[Result]:
         return [row for entry in store.entries(RECONSTRUCTION) for row in _rows(entry)]
 
 
+def _check_seeds(seeds: int | Iterable[int]) -> list[int]:
+    """Each seed once, in the order given."""
+    if isinstance(seeds, str) or not isinstance(seeds, Integral | Iterable):
+        raise ValueError(f"seeds must be an integer or a list of integers; given {seeds!r}")
+    if not isinstance(seeds, Iterable):
+        return [check_seed("seeds", seeds)]
+    return list(dict.fromkeys(check_seed(f"seeds[{n}]", seed) for n, seed in enumerate(seeds)))
+
+
 def _with_targets(
     subjects: list[Subject], targets: int | np.ndarray | Array, loss: Cost
 ) -> Iterator[tuple[Subject, Targets]]:
     """Each topology with its targets, which those of one shape share."""
     given: dict[tuple[int, int], Targets] = {}
     for one in subjects:
-        if not isinstance(targets, np.ndarray | Array):
+        if not isinstance(targets, np.ndarray | Array | list | tuple):
             yield one, drawn_targets(targets)
             continue
         shape = one.layers.n_in, one.layers.n_out

@@ -1,6 +1,7 @@
 """What a sweep reconstructs: Gaussian matrices drawn from its seed, or matrices of the user."""
 
 import hashlib
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +45,14 @@ def gaussian_targets(
 
 def drawn_targets(number: int) -> Targets:
     """So many Gaussian matrices for each seed."""
+    if not isinstance(number, Integral):
+        given = (
+            f"shape {np.shape(number)}" if isinstance(number, np.ndarray | Array) else repr(number)
+        )
+        raise ValueError(
+            "targets must be an integer, how many matrices to draw, "
+            f"or for topokit.ranking.sweep the matrices; given {given}"
+        )
     number = check_count("targets", number)
     return Targets(number, None, f"{number} Gaussian")
 

@@ -29,9 +29,11 @@ def _sentences(failures: dict[str, BaseException], of: int, path: Path | None) -
         said.append(f"{len(told)} of {of} evaluations failed: {_some(told)}")
     if lost:
         why = _why(failures[lost[0]])
-        said.append(f"{len(lost)} of {of} evaluations were lost because {why}: {_some(lost)}")
-    if len(failures) < of:
-        said.append(f"The other {of - len(failures)} are finished")
+        were = "was" if len(lost) == 1 else "were"
+        said.append(f"{len(lost)} of {of} evaluations {were} lost because {why}: {_some(lost)}")
+    finished = of - len(failures)
+    if finished:
+        said.append(f"The other {'one is' if finished == 1 else f'{finished} are'} finished")
     said.append(
         "Nothing is kept: give a store, and a next call will run only what is missing"
         if path is None

@@ -22,6 +22,8 @@ from topokit.ranking._run import Task
 from topokit.ranking._store import Entry
 from topokit.ranking._targets import Targets
 from topokit.reconstruction import Solver, reconstruct
+from topokit.reconstruction._problem import check_solver
+from topokit.reconstruction._targets import check_cost
 from topokit.scores._score import score_control
 
 SCORE, RECONSTRUCTION = "score", "reconstruction"
@@ -51,6 +53,8 @@ def subjects_of(topologies: Mapping[str, nx.DiGraph | Layers]) -> list[Subject]:
         raise ValueError(
             f"topologies must be a dict {{name: topology}}; given {type(topologies).__name__}"
         )
+    if not topologies:
+        raise ValueError("topologies is empty: give at least one, {name: topology}")
     subjects = []
     for name, topology in topologies.items():
         with naming(name):
@@ -76,8 +80,8 @@ def check_seed(name: str, value: int) -> int:
 
 def settings_of(solver: Solver, loss: Cost, restarts: int) -> Settings:
     """The settings of this process."""
-    if isinstance(solver, type) or not isinstance(solver, Solver):
-        raise ValueError(f"solver must be an object such as Adam(steps=4000); given {solver!r}")
+    check_solver(solver)
+    check_cost(loss)
     precision = str(jnp.result_type(float))
     return Settings(solver, packed(loss), check_count("restarts", restarts), precision)
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from topokit._checks import check_count
+from topokit._limits import check_memory
 from topokit.reconstruction._edges import by_layer
 from topokit.reconstruction._iterate import Stall, iterate
 from topokit.reconstruction._normal import (
@@ -69,11 +70,7 @@ def _check_memory(wirings: list[Wiring], problem: Problem) -> None:
     shapes = [wiring.blocks.shape for wiring in wirings]
     largest = max((blocks * size**2 for blocks, size in shapes if size > 1), default=0)
     n_bytes = 2 * largest * problem.targets.dtype.itemsize * problem.scale.size
-    if n_bytes > MEMORY_LIMIT:
-        raise ValueError(
-            f"ALS needs {n_bytes / 2**30:.1f} GiB for the normal equations of one layer of this "
-            f"topology and allows itself {MEMORY_LIMIT / 2**30:g}; use Adam"
-        )
+    check_memory("ALS", n_bytes, MEMORY_LIMIT, "use Adam")
 
 
 @partial(jax.jit, static_argnums=(0, 1))

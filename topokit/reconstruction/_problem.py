@@ -58,7 +58,7 @@ class Solution(NamedTuple):
 
     Attributes:
         parameters: As `start`; each of the batch at its own best step.
-        loss: The loss at these parameters.
+        loss: The loss at these parameters; `reconstruct` computes it again.
         losses: The loss at every step; from where one of the batch stopped, its lowest.
         steps: How many steps each of the batch took.
     """

@@ -32,8 +32,14 @@ from topokit.products import (
 )
 from topokit.reconstruction._adam import Adam
 from topokit.reconstruction._edges import by_layer
-from topokit.reconstruction._objective import Comparison
-from topokit.reconstruction._problem import Parameters, Problem, Solution, Solver, check_solver
+from topokit.reconstruction._objective import Comparison, loss_of_weights
+from topokit.reconstruction._problem import (
+    Parameters,
+    Problem,
+    Solution,
+    Solver,
+    check_solver,
+)
 from topokit.reconstruction._targets import check_targets, sizes
 
 # Activations of one layer of one chunk, in numbers: 256 KiB in single precision.
@@ -48,8 +54,8 @@ class Reconstruction(NamedTuple):
     """What `reconstruct` found, target by target.
 
     Attributes:
-        loss: Relative loss at `weights`: 0 is exact, 1 as good as the zero matrix;
-            there is no upper end.
+        loss: Relative loss at `weights`, whatever the solver says: 0 is exact, 1 as good as the
+            zero matrix; there is no upper end.
         weights: For each layer, the weight of every edge in the order of `topokit.to_layers`,
             constant edges included.
         losses: The loss at every step, for the restart that ended best; from where it stopped
@@ -101,7 +107,8 @@ def reconstruct(
 
     Raises:
         ValueError: If the targets do not fit the topology, are not finite, one is zero or too large
-            or small for a relative loss, or the solver cannot solve for this topology or loss.
+            or small for a relative loss, the solver cannot solve for this topology or loss, or what
+            it returns is no solution.
     """
     began = perf_counter()
     layers = to_layers(topology)
@@ -158,19 +165,28 @@ def _solve_chunk(
         goal=arrange_goal(problem.network, scaled),
         scale=jnp.asarray(scale, dtype),
     )
-    solution = _checked(solver, solver.solve(problem, _start(problem, rng)))
+    start = _start(problem, rng)
+    solution = _checked(solver, solver.solve(problem, start), start.shape)
     weights = by_layer(layers, np.asarray(problem.weights(solution.parameters)))
     if free is not None:
         weights[free] = weights[free] * scale.astype(dtype)
-    return jax.tree.map(np.asarray, solution._replace(parameters=weights))
+    loss = loss_of_weights(layers, weights, targets, problem.comparison.cost)
+    return jax.tree.map(np.asarray, solution._replace(parameters=weights, loss=loss))
 
 
-def _checked(solver: Solver, solution: object) -> Solution:
+def _checked(solver: Solver, solution: object, shape: tuple[int, ...]) -> Solution:
     """What a solver returned, if a ranking may keep it."""
     if not isinstance(solution, Solution):
         raise ValueError(f"{solver!r} must return a Solution; it returned {solution!r}")
     if np.isnan(solution.loss).any():
         raise ValueError(f"{solver!r} returned a loss that is not a number; try a smaller rate")
+    if np.shape(solution.parameters) != shape:
+        raise ValueError(
+            f"{solver!r} must return parameters of the shape of its start, {shape}; it returned "
+            f"{np.shape(solution.parameters)}"
+        )
+    if not np.isfinite(solution.parameters).all():
+        raise ValueError(f"{solver!r} returned parameters that are not finite")
     return solution
 
 
@@ -200,6 +216,6 @@ def _start(problem: Problem, rng: np.random.Generator) -> Parameters:
 
 def _best_restart(whole: Solution, restarts: int) -> Reconstruction:
     loss = whole.loss.reshape(-1, restarts)
-    best = np.arange(len(loss)) * restarts + np.nanargmin(np.where(np.isnan(loss), np.inf, loss), 1)
+    best = np.arange(len(loss)) * restarts + loss.argmin(1)
     weights, loss, losses, steps = jax.tree.map(lambda leaf: leaf[..., best].T, whole)
     return Reconstruction(loss, tuple(weights), losses, steps, 0.0)

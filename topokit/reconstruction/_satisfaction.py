@@ -28,6 +28,7 @@ from jaxtyping import Array, Bool, Float, Int
 from topokit._checks import check_count, check_real
 from topokit._graph import to_layers
 from topokit._layers import Layers
+from topokit._limits import check_memory
 from topokit.reconstruction._adam import Adam
 from topokit.reconstruction._polish import Weights, multiply_layers, polish
 from topokit.reconstruction._problem import Solver
@@ -150,9 +151,6 @@ def _row(layers: Layers, weights: tuple[np.ndarray, ...], row: int) -> Weights:
 
 
 def _check_memory(layers: Layers) -> None:
+    """Four numbers for each entry of the Jacobian."""
     n_bytes = 32 * layers.n_in * layers.n_out * layers.n_trainable
-    if n_bytes > LIMIT:
-        raise ValueError(
-            f"satisfy would take {n_bytes / 2**30:,.1f} GiB for the Jacobian of this topology and "
-            f"allows itself {LIMIT / 2**30:g}; topokit.degrees_of_freedom bounds its count"
-        )
+    check_memory("satisfy", n_bytes, LIMIT, "topokit.degrees_of_freedom bounds its count")

@@ -13,13 +13,19 @@ def check_targets(
     layers: Layers, targets: np.ndarray | Array, cost: Cost
 ) -> Float[np.ndarray, "n_targets n_in n_out"]:
     """Return a stack of matrices that fit the topology, or raise a ValueError that says why not."""
-    targets = np.asarray(targets)
     shape = (layers.n_in, layers.n_out)
+    expected = (
+        f"targets must have shape {shape} or (n_targets, {shape[0]}, {shape[1]}) to fit the "
+        "topology; given"
+    )
+    try:
+        targets = np.asarray(targets)
+    except ValueError as error:
+        raise ValueError(f"{expected} rows of different lengths") from error
+    if not targets.ndim:
+        raise ValueError(f"{expected} {targets.item()!r}")
     if targets.ndim not in (2, 3) or targets.shape[-2:] != shape or not targets.size:
-        raise ValueError(
-            f"targets must have shape {shape} or (n_targets, {shape[0]}, {shape[1]}) to fit the "
-            f"topology; given {targets.shape}"
-        )
+        raise ValueError(f"{expected} {targets.shape}")
     if targets.dtype.kind not in "biuf" or not np.isfinite(targets).all():
         raise ValueError("targets must be finite real numbers")
     stack = targets.reshape(-1, *shape).astype(float)
@@ -28,6 +34,11 @@ def check_targets(
         raise ValueError(f"target {zero[0]} is zero: a loss relative to it has no meaning")
     _check_cost(stack, cost)
     return stack
+
+
+def check_cost(cost: Cost) -> None:
+    """Raise a ValueError if that is no function of an array that maps each entry."""
+    _entrywise(cost, jnp.ones((1, 2, 3)))
 
 
 def sizes(targets: Float[np.ndarray, "batch n_in n_out"]) -> Float[np.ndarray, " batch"]:

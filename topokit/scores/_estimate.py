@@ -17,10 +17,10 @@ from jaxtyping import Float
 from topokit._checks import check_count, check_real
 from topokit._graph import to_layers
 from topokit._layers import Layers, ancestors
+from topokit._limits import check_memory
 from topokit.scores._flatten import flat_weights
 from topokit.scores._gauge import idle_directions, with_idle
 from topokit.scores._leverage import draw_weights
-from topokit.scores._limits import check_memory
 from topokit.scores._project import Projection, project
 from topokit.scores._tangent import jacobian_operator, linearize
 
@@ -57,8 +57,9 @@ class LeverageEstimate(NamedTuple):
         outputs: Mean leverage of each output's entries.
         inputs_error: Standard error of `inputs`.
         outputs_error: Standard error of `outputs`.
-        predicted_loss: Unbiased estimate of `mean((1 - H)^2)`: what `predicted_loss` takes for
-            two trainable edges on a path; it takes a greater exponent for more.
+        mean_square_shortfall: Unbiased estimate of `mean((1 - H)^2)` over all entries: 0 where all
+            are controlled, 1 where none is. `predicted_loss` takes this mean for two trainable
+            edges on a path, and a greater exponent for more.
         drift: Share of the matrix that the second half of the steps added, on average.
         steps: The most steps that a probe took.
         converged: Whether all probes stopped by `tolerance` and not by `most_steps`.
@@ -68,7 +69,7 @@ class LeverageEstimate(NamedTuple):
     outputs: Float[np.ndarray, " n_out"]
     inputs_error: Float[np.ndarray, " n_in"]
     outputs_error: Float[np.ndarray, " n_out"]
-    predicted_loss: float
+    mean_square_shortfall: float
     drift: float
     steps: int
     converged: bool
@@ -127,7 +128,7 @@ def estimate_leverage(
     most_steps: int = 1000,
     seed: int = 0,
 ) -> LeverageEstimate:
-    """Estimate the row means, the column means and the predicted loss of `leverage`.
+    """Estimate the row means, the column means and the mean square shortfall of `leverage`.
 
     Every probe draws weights as for training, as `leverage` does. Deep products of these have small
     singular values that steps reach late or never, and the estimate leaves out what they would

@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 
 from topokit._graph import to_layers
 from topokit._layers import Layers, each_layer
+from topokit._limits import check_memory
 from topokit.scores._jacobian import edge_factors, spanning_edges
-from topokit.scores._limits import check_memory
 from topokit.scores._prime import eliminate, multiply, prime, to_residues
 
 limit = 2**30

@@ -16,10 +16,10 @@ from threadpoolctl import threadpool_limits
 from topokit._checks import check_count
 from topokit._graph import to_layers
 from topokit._layers import Layers
+from topokit._limits import check_memory
 from topokit._xavier import xavier_radii
 from topokit.scores._freedom import degrees_of_freedom
 from topokit.scores._jacobian import edge_factors, spanning_edges
-from topokit.scores._limits import check_memory
 
 limit = 2**31
 

@@ -22,8 +22,8 @@ from scipy.sparse.csgraph import maximum_flow
 
 from topokit._graph import to_layers
 from topokit._layers import Layers
+from topokit._limits import check_memory
 from topokit.scores._alternating import search_levels, trace_paths
-from topokit.scores._limits import check_memory
 from topokit.scores._rectangles import Numbers, Rectangles, expand, merge_edges, sample_cells
 
 limit = 2**32

@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import maximum_flow
 
 from topokit._graph import to_layers
 from topokit._layers import Layers, in_degrees
-from topokit.scores._limits import check_memory
+from topokit._limits import check_memory
 from topokit.scores._propagate import forward
 
 limit = 2**32

@@ -7,9 +7,9 @@ import networkx as nx
 
 from topokit._graph import to_layers
 from topokit._layers import Layers
+from topokit._limits import TooLargeError
 from topokit.scores._controllability import Controllability, controllability
 from topokit.scores._freedom import degrees_of_freedom
-from topokit.scores._limits import TooLargeError
 from topokit.scores._matching import satisfiable_constraints
 from topokit.scores._predict import loss_of_counts
 from topokit.scores._structure import structure

@@ -7,20 +7,28 @@ price: an error `G` of the end-to-end matrix is met by the weight changes `x` th
 
 a ridge regression, each change measured in the standard deviation of its weight. An entry that many
 paths serve is cheap to set and an entry with one path dear, though both may be free.
+
+Prices are relative, and so only sizes relative to the largest column of `J` matter; those of the
+constants, and of products of many of them, may lie beyond the range of floats. What a neuron holds
+is therefore carried in a unit of its own, a power of two that the sum of the absolute products
+along its paths does not exceed, and columns are put on one scale in the end.
 """
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import networkx as nx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from scipy.linalg import cholesky, solve_triangular
 from threadpoolctl import threadpool_limits
 
 from topokit._checks import check_count, check_real
 from topokit._graph import to_layers
 from topokit._layers import Layers, live_edges
+from topokit._limits import check_memory
 from topokit._xavier import xavier_radii
 from topokit.scores._jacobian import edge_factors
-from topokit.scores._limits import check_memory
 from topokit.scores._propagate import as_it_is
 
 limit = 2**31
@@ -68,7 +76,8 @@ def soft_leverage(
     softness = check_real("softness", softness, least=least_softness, most=1e9)
     draws, seed = check_count("draws", draws), check_count("seed", seed, least=0)
     shape = (layers.n_in, layers.n_out)
-    keep = [on & free for on, free in zip(live_edges(layers), layers.trainable, strict=True)]
+    live = live_edges(layers)
+    keep = [on & free for on, free in zip(live, layers.trainable, strict=True)]
     kept = sum(int(k.sum()) for k in keep)
     check_memory(
         "soft_leverage",
@@ -85,8 +94,9 @@ def soft_leverage(
     with threadpool_limits(1, user_api="blas"):
         for _ in range(draws):
             weights = _draw_signs(layers, deviations, rng)
-            a, b = edge_factors(layers, weights, keep, settle=as_it_is)
-            total += _ridge_diagonal(unit[:, None] * a, b, softness).reshape(shape)
+            weights = [np.where(on, w, 0.0) for on, w in zip(live, weights, strict=True)]
+            a, b = _leveled(*_factors(layers, weights, keep, unit))
+            total += _ridge_diagonal(a, b, softness).reshape(shape)
     return total / draws
 
 
@@ -96,6 +106,58 @@ def _draw_signs(
     """Weights of fixed magnitude and random sign; constant edges keep their constants."""
     rows = zip(deviations, layers.trainable, layers.constant, strict=True)
     return [np.where(free, d * rng.choice([-1.0, 1.0], d.size), c) for d, free, c in rows]
+
+
+def _factors(
+    layers: Layers,
+    weights: list[Float[np.ndarray, " _edges"]],
+    keep: list[Bool[np.ndarray, " _edges"]],
+    unit: Float[np.ndarray, " kept"],
+) -> tuple[
+    Float[np.ndarray, "kept n_in"], Float[np.ndarray, "kept n_out"], Int[np.ndarray, " kept"]
+]:
+    """The factors of each column of `J`, up to the power of two that is the third part."""
+    rows = list(zip(layers.senders, layers.receivers, weights, strict=True))
+    before = _units(layers.widths, rows)
+    behind = _units(layers.widths[::-1], ((r, s, w) for s, r, w in rows[::-1]))[::-1]
+    ahead = [
+        np.ldexp(w, u[s] - v[r]) for (s, r, w), (u, v) in zip(rows, pairwise(before), strict=True)
+    ]
+    back = [
+        np.ldexp(w, v[r] - u[s]) for (s, r, w), (u, v) in zip(rows, pairwise(behind), strict=True)
+    ]
+    a, _ = edge_factors(layers, ahead, keep, settle=as_it_is)
+    _, b = edge_factors(layers, back, keep, settle=as_it_is)
+    ends = zip(rows, before, behind[1:], keep, strict=False)
+    powers = np.concatenate([(u[s] + v[r])[k] for (s, r, _), u, v, k in ends])
+    return unit[:, None] * a, b, powers
+
+
+def _units(
+    widths: Sequence[int], rows: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]
+) -> list[Int[np.ndarray, " _width"]]:
+    """For each neuron the exponent of its unit, 0 where nothing reaches it."""
+    units = [np.zeros(widths[0], int)]
+    for width, (senders, receivers, weights) in zip(widths[1:], rows, strict=True):
+        sums = np.full(width, -np.inf)
+        with np.errstate(divide="ignore"):
+            terms = np.log2(np.abs(weights)) + units[-1][senders]
+        np.logaddexp2.at(sums, receivers, terms)
+        units.append(np.where(np.isfinite(sums), np.ceil(sums), 0).astype(int))
+    return units
+
+
+def _leveled(
+    a: Float[np.ndarray, "kept n_in"],
+    b: Float[np.ndarray, "kept n_out"],
+    powers: Int[np.ndarray, " kept"],
+) -> tuple[Float[np.ndarray, "kept n_in"], Float[np.ndarray, "kept n_out"]]:
+    """The factors on one scale, on which the largest columns are near 1."""
+    sizes = [np.frexp(np.abs(x).max(axis=1))[1] for x in (a, b)]
+    a, b = (np.ldexp(x, -size[:, None]) for x, size in zip((a, b), sizes, strict=True))
+    powers = powers + sizes[0] + sizes[1]
+    top = powers.max(where=a.any(axis=1) & b.any(axis=1), initial=powers.min())
+    return np.ldexp(a, np.minimum(powers - top, 0)[:, None]), b
 
 
 def _ridge_diagonal(

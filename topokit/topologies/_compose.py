@@ -46,8 +46,8 @@ def cascade(topologies: Sequence[Topology]) -> Topology:
         topologies: Graphs or recipes, first to last.
 
     Raises:
-        ValueError: If there is none, or the outputs of one are not as many as the inputs of the
-            next.
+        ValueError: If that is no list, there is none, or the outputs of one are not as many as the
+            inputs of the next.
     """
     parts = _compiled(topologies)
     for place, (first, second) in enumerate(pairwise(parts)):
@@ -74,8 +74,8 @@ def parallel(topologies: Sequence[Topology], *, shared: bool = True) -> Topology
         shared: Whether to share inputs and sum outputs.
 
     Raises:
-        ValueError: If there is none, depths differ, or, where shared, the numbers of inputs or of
-            outputs differ or one-layer networks have an edge in common.
+        ValueError: If that is no list, there is none, depths differ, or, where shared, the numbers
+            of inputs or of outputs differ or one-layer networks have an edge in common.
     """
     parts = _compiled(topologies)
     _check_equal("depth", [part.depth for part in parts], _lengthen)
@@ -140,7 +140,11 @@ def _end_to_end(parts: Sequence[Layers]) -> Layers:
 
 
 def _compiled(topologies: Sequence[nx.DiGraph | Layers]) -> list[Layers]:
-    if not len(topologies):
+    if isinstance(topologies, Layers) or not isinstance(topologies, Sequence):
+        raise ValueError(
+            f"topologies must be a list of graphs or recipes; given {type(topologies).__name__}"
+        )
+    if not topologies:
         raise ValueError("topologies is empty: give at least one graph or recipe")
     return [to_layers(topology) for topology in topologies]
 

@@ -7,6 +7,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Bool
 
+from topokit._checks import check_counts
 from topokit._graph import edge_arrays, node_indices
 from topokit._layers import Layers, each_layer, make_layers, sort_layers
 from topokit.topologies._compose import Topology, name_of
@@ -34,7 +35,8 @@ def trim(
         The smaller topology. Attributes of the graph, of its neurons and of its edges stay.
 
     Raises:
-        ValueError: If an index is not that of an input or output, or nothing is left.
+        ValueError: If the indices are no list of integers, one is not that of an input or output,
+            or nothing is left.
     """
     if isinstance(topology, Layers):
         indices = [range(width) for width in topology.widths]
@@ -58,12 +60,13 @@ def trim(
 def _kept(
     name: str, indices: Collection[int], dropped: Collection[int]
 ) -> Bool[np.ndarray, " width"]:
+    dropped = check_counts(name, dropped, least=0)
     lost = sorted(set(dropped) - set(indices))
     if lost:
         raise ValueError(
             f"{name} holds {lost[0]}, but the indices go from {min(indices)} to {max(indices)}"
         )
-    return ~np.isin(np.array(indices), list(dropped))
+    return ~np.isin(np.array(indices), dropped)
 
 
 def _alive(

@@ -17,9 +17,9 @@ from scipy import sparse
 from scipy.sparse.csgraph import maximum_flow
 
 from topokit._layers import Layers
+from topokit._limits import check_memory
 from topokit.scores._controllability._alike import Kinds, find_kinds
 from topokit.scores._controllability._network import Network, make_network
-from topokit.scores._limits import check_memory
 
 # What the solver asks of itself. A loss is flat around its least: to find the point, and not only
 # the value, takes more than the usual 1e-8. Where rounding stops it sooner, it returns its best.

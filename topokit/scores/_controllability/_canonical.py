@@ -13,11 +13,11 @@ import numpy as np
 from jaxtyping import Float
 
 from topokit._layers import Layers
+from topokit._limits import check_memory
 from topokit.scores._controllability._bound import least_totals
 from topokit.scores._controllability._improve import begin, improve, make_problem
 from topokit.scores._controllability._network import Network, make_network
 from topokit.scores._controllability._plan import Plan, plan_evenly, realize
-from topokit.scores._limits import check_memory
 
 limit = 2**34
 

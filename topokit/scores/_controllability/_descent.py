@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Float
 
 from topokit._layers import Layers
+from topokit._limits import check_memory
 from topokit.scores._controllability._flow import (
     Form,
     Logits,
@@ -18,7 +19,6 @@ from topokit.scores._controllability._flow import (
     propagate,
 )
 from topokit.scores._controllability._wiring import Wiring, make_wiring
-from topokit.scores._limits import check_memory
 
 limit = 2**33
 

@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int
 
 from topokit._graph import to_layers
 from topokit._layers import Layers, ancestors
+from topokit._limits import check_memory
 from topokit.scores._controllability._neurons import carrying, count_gains, count_room
-from topokit.scores._limits import check_memory
 
 limit = 2**34
 

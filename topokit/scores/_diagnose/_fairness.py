@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from topokit._layers import Layers
+from topokit._limits import TooLargeError
 from topokit.scores._controllability import controllability
-from topokit.scores._limits import TooLargeError
 
 # K counts as even up to this deviation, relative to its mean: the paper calls the K of its Clos and
 # butterfly networks smooth, and by plain descent theirs have deviations of up to a hundredth.

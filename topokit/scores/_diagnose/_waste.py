@@ -22,11 +22,11 @@ from scipy.linalg import inv, qr
 from threadpoolctl import threadpool_limits
 
 from topokit._layers import Layers, live_edges
+from topokit._limits import TooLargeError, check_memory
 from topokit.scores._diagnose._reach import live_neurons
 from topokit.scores._flatten import flat_weights
 from topokit.scores._freedom import degrees_of_freedom
 from topokit.scores._jacobian import edge_factors, free_neurons
-from topokit.scores._limits import TooLargeError, check_memory
 
 limit = 2**31
 DRAWS = 4
