@@ -25,12 +25,13 @@ ROOMS = {
     "scores": set(),
     "products": set(),
     "reconstruction": {"products"},
+    "networks": {"topologies", "products"},
     "ranking": {"topologies", "scores", "products", "reconstruction"},
     "plotting": {"topologies", "scores", "reconstruction", "ranking"},
-    "cli": {"topologies", "scores", "reconstruction", "ranking", "plotting"},
+    "cli": {"topologies", "scores", "reconstruction", "networks", "ranking", "plotting"},
 }
 HEAVY = {"jax", "jaxlib", "matplotlib", "optax", "pandas", "rich"}
-GRAPH_CODE = {"topologies", "_checks", "_files", "_graph", "_layered", "_layers"}
+GRAPH_CODE = {"topologies", "_checks", "_files", "_graph", "_layered", "_layers", "_weights"}
 
 
 def room(module: Path) -> str:

@@ -1,3 +1,4 @@
+from . import networks as networks
 from . import plotting as plotting
 from . import ranking as ranking
 from . import reconstruction as reconstruction
@@ -13,6 +14,7 @@ from ._graph import to_masks as to_masks
 from ._layered import layered as layered
 from ._layers import Layers as Layers
 from ._layers import make_layers as make_layers
+from ._weights import from_weights as from_weights
 from .ranking import rank as rank
 from .reconstruction import reconstruct as reconstruct
 from .scores import controllability as controllability

@@ -1,9 +1,13 @@
-"""Sparse Xavier initialization: the variance of signals and gradients survives sparse layers."""
+"""Initialization that knows of sparsity: signals and gradients survive deep sparse networks."""
 
 import numpy as np
 from jaxtyping import Float
 
 from topokit._layers import Layers, in_degrees, out_degrees
+
+# Share of the radii for the trainable edges beside constant ones, whose signals alone keep their
+# size: with more, they grow with every layer.
+BESIDE_CONSTANTS = 0.3
 
 
 def xavier_radii(layers: Layers) -> list[Float[np.ndarray, " _edges"]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from topokit.cli import _build, _diagnose, _list, _plot, _rank, _score
+from topokit.cli import _build, _diagnose, _list, _plot, _rank, _score, _train
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -15,7 +15,8 @@ EXAMPLES = """Examples:
   topokit score butterfly --n 32 --depth 10  every data-free number of a member
   topokit diagnose net.npz                   where a topology is weak, what to change
   topokit plot torus --shape 8x4 --depth 7 --what control -o torus.png
-  topokit rank                               reconstruction losses, best first"""
+  topokit rank                               reconstruction losses, best first
+  topokit train --layers clos --share 0.2    a classifier with sparse layers learns"""
 
 
 class Root(click.Group):
@@ -64,5 +65,5 @@ def main() -> None:
     """
 
 
-for verb in (_list, _build, _score, _diagnose, _plot, _rank):
+for verb in (_list, _build, _score, _diagnose, _plot, _rank, _train):
     main.add_command(verb.command)

@@ -8,6 +8,7 @@ readers, and no meaning hangs on color alone.
 
 from topokit.plotting._curves import plot_losses as plot_losses
 from topokit.plotting._drawing import plot_topology as plot_topology
+from topokit.plotting._learning import plot_learning as plot_learning
 from topokit.plotting._matrices import plot_control as plot_control
 from topokit.plotting._matrices import plot_controls as plot_controls
 from topokit.plotting._matrices import plot_masks as plot_masks

@@ -2,6 +2,7 @@
 
 from topokit._xavier import sparse_xavier as sparse_xavier
 from topokit._xavier import xavier_radii as xavier_radii
+from topokit.products._contract import apply_layer as apply_layer
 from topokit.products._error import Cost as Cost
 from topokit.products._error import arrange_goal as arrange_goal
 from topokit.products._error import total_error as total_error
@@ -14,3 +15,6 @@ from topokit.products._forms import gather_form as gather_form
 from topokit.products._network import Network as Network
 from topokit.products._network import compile_network as compile_network
 from topokit.products._network import multiply as multiply
+from topokit.products._wiring import Wiring as Wiring
+from topokit.products._wiring import edge_ends as edge_ends
+from topokit.products._wiring import make_wiring as make_wiring

@@ -1,0 +1,72 @@
+"""Weights in files: what is written is read, whole, and nothing else is."""
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import topokit as tk
+from topokit.networks import clos_with, lenet5, mlp, random_with, read_weights, sparsify
+from topokit.networks import write_weights as write
+
+FORMATS = (".npz", ".safetensors")
+each_format = pytest.mark.parametrize("ending", FORMATS)
+
+
+def model(seed: int, rule=None):
+    key = jax.random.key(seed)
+    return sparsify(lenet5((1, 12, 12), key=key), rule or clos_with(0.3), key=key)
+
+
+def numbers(model) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(model) if hasattr(leaf, "dtype")]
+
+
+@each_format
+def test_a_model_reads_back_equal(tmp_path, ending) -> None:
+    path = tmp_path / f"weights{ending}"
+    write(model(0), path)
+    for a, b in zip(numbers(read_weights(path, model(1))), numbers(model(0)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_file_says_which_edge_each_weight_belongs_to(tmp_path) -> None:
+    key = jax.random.key(0)
+    layers = tk.topologies.random_regular.layers([20, 30], 3, seed=0)
+    write(tk.networks.SparseLinear(layers, key=key), tmp_path / "one.safetensors")
+    arrays = load_file(tmp_path / "one.safetensors")
+    assert set(arrays) == {"layers.0.weight", "layers.0.senders", "layers.0.receivers", "bias"}
+    np.testing.assert_array_equal(arrays["layers.0.senders"], layers.senders[0])
+    np.testing.assert_array_equal(arrays["layers.0.receivers"], layers.receivers[0])
+
+
+@each_format
+def test_another_wiring_is_refused(tmp_path, ending) -> None:
+    path = tmp_path / f"weights{ending}"
+    write(model(0, random_with(0.3, seed=0)), path)
+    with pytest.raises(ValueError, match="another wiring"):
+        read_weights(path, model(0, random_with(0.3, seed=1)))
+
+
+@each_format
+def test_another_model_is_refused(tmp_path, ending) -> None:
+    path = tmp_path / f"weights{ending}"
+    write(model(0), path)
+    with pytest.raises(ValueError, match="has no array|must have shape"):
+        read_weights(path, mlp((1, 12, 12), [3], 10, key=jax.random.key(0)))
+
+
+@each_format
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"PK\x03\x04", None])
+def test_a_damaged_file_is_refused(tmp_path, ending, content) -> None:
+    path = tmp_path / f"weights{ending}"
+    write(model(0), path)
+    path.write_bytes(path.read_bytes()[:-200] if content is None else content)
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        read_weights(path, model(0))
+
+
+def test_other_endings_are_refused(tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"\.npz or \.safetensors files; given '\.pt'"):
+        write(model(0), tmp_path / "weights.pt")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,46 @@
+"""A convolution whose kernel is a topology: every pixel's patch goes through a sparse layer."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from topokit.networks._linear import SparseLinear
+
+
+class SparseConv2d(eqx.Module):
+    """A convolution of images with sparse connections from patches to channels.
+
+    The inputs of the topology are the entries of a patch, `(channels, kernel, kernel)` in this
+    order, its outputs are the channels that come out. With a kernel of one pixel it is a sparse
+    pointwise convolution (NeuroFabric, section III), as a plain `SparseLinear` on an image is.
+
+    Attributes:
+        linear: From patches to channels.
+        kernel_size: Height and width of a patch, in pixels.
+        stride: Pixels from one patch to the next, in either direction.
+        padding: Zeros added before and after, in either direction.
+    """
+
+    linear: SparseLinear
+    kernel_size: tuple[int, int] = eqx.field(static=True)
+    stride: tuple[int, int] = eqx.field(static=True)
+    padding: tuple[tuple[int, int], tuple[int, int]] = eqx.field(static=True)
+
+    def __call__(
+        self, x: Float[Array, "channels height width"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, "n_out new_height new_width"]:
+        """Convolve an image; `key` is ignored, for the sake of `equinox.nn.Sequential`."""
+        del key
+        return self.linear(self._patches(x))
+
+    def _patches(self, x: Array) -> Float[Array, "entries new_height new_width"]:
+        x = jnp.pad(x, ((0, 0), *self.padding))
+        sizes = zip(x.shape[1:], self.kernel_size, self.stride, strict=True)
+        height, width = ((n - kernel) // stride + 1 for n, kernel, stride in sizes)
+        down, across = self.stride
+        shifted = [
+            x[:, i : i + down * (height - 1) + 1 : down, j : j + across * (width - 1) + 1 : across]
+            for i in range(self.kernel_size[0])
+            for j in range(self.kernel_size[1])
+        ]
+        return jnp.stack(shifted, axis=1).reshape(-1, height, width)

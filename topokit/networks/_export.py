@@ -1,0 +1,69 @@
+"""Out of a sparse layer again: a dense layer, matrices, a topology with its weights."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import networkx as nx
+import numpy as np
+from jaxtyping import Float
+
+from topokit._graph import from_layers
+from topokit._layers import make_layers
+from topokit.networks._linear import SparseLayer, SparseLinear
+from topokit.products import edge_ends
+
+
+def to_dense(linear: SparseLinear) -> eqx.nn.Linear:
+    """The dense layer that computes the same; cost O(n_in edges)."""
+    weight = jnp.eye(linear.n_in)
+    for layer in linear.layers:
+        weight = layer(weight)
+    biased = linear.bias is not None
+    dense = eqx.nn.Linear(linear.n_in, linear.n_out, use_bias=biased, key=jax.random.key(0))
+    dense = eqx.tree_at(lambda d: d.weight, dense, weight)
+    return eqx.tree_at(lambda d: d.bias, dense, linear.bias) if biased else dense
+
+
+def to_matrices(linear: SparseLinear) -> list[Float[np.ndarray, "_n_senders _n_receivers"]]:
+    """The matrix of each layer with its zeros, constant edges included: `x @ matrix` goes on."""
+    return [_matrix(layer) for layer in linear.layers]
+
+
+def to_topology(linear: SparseLinear) -> nx.DiGraph:
+    """The topology, with the present weight of each edge as its attribute `weight`.
+
+    Scores and builders read the weights of constant edges alone, so that the graph counts as the
+    same topology; `networkx.to_numpy_array` and the like see all weights.
+    """
+    ends = [edge_ends(layer.wiring) for layer in linear.layers]
+    values = [np.asarray(layer.weights(), float) for layer in linear.layers]
+    flags = [_trainable(layer) for layer in linear.layers]
+    graph = from_layers(
+        make_layers(
+            [linear.n_in, *(layer.wiring.n_out for layer in linear.layers)],
+            [senders for senders, _ in ends],
+            [receivers for _, receivers in ends],
+            trainable=flags,
+            constant=values,
+        ),
+        name="to_topology",
+        family="to_topology",
+    )
+    for number, ((senders, receivers), weights) in enumerate(zip(ends, values, strict=True)):
+        rows = zip(senders.tolist(), receivers.tolist(), weights.tolist(), strict=True)
+        for sender, receiver, weight in rows:
+            graph.edges[(number, sender), (number + 1, receiver)]["weight"] = weight
+    return graph
+
+
+def _matrix(layer: SparseLayer) -> Float[np.ndarray, "n_senders n_receivers"]:
+    matrix = np.zeros((layer.wiring.n_in, layer.wiring.n_out), np.float32)
+    matrix[edge_ends(layer.wiring)] = layer.weights()
+    return matrix
+
+
+def _trainable(layer: SparseLayer) -> np.ndarray:
+    flags = np.ones(layer.wiring.n_edges, bool)
+    if layer.fixed is not None:
+        flags[np.asarray(layer.fixed)] = False
+    return flags

@@ -1,0 +1,125 @@
+"""Any Equinox model with topologies in the places of its dense layers and convolutions."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import networkx as nx
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from topokit._graph import to_layers
+from topokit._layers import Layers, sort_layers
+from topokit.networks._conv import SparseConv2d
+from topokit.networks._initialization import Radii, kaiming
+from topokit.networks._linear import SparseLinear
+from topokit.networks._rules import Rule
+
+Model = TypeVar("Model")
+Topology = nx.DiGraph | Layers
+
+
+def kernels(model: Any) -> dict[str, tuple[int, int]]:
+    """Name, inputs and outputs of each layer that `sparsify` can replace.
+
+    These are `equinox.nn.Linear` and `equinox.nn.Conv2d` in one group; the inputs of a convolution
+    are the entries of a patch, `channels * height * width`.
+    """
+    return {name: _widths(layer) for name, layer in _dense_layers(model)}
+
+
+def sparsify(
+    model: Model,
+    wiring: Rule | Mapping[str, Topology],
+    *,
+    key: PRNGKeyArray,
+    init: Callable[[Layers], Radii] = kaiming,
+) -> Model:
+    """Put topologies in the places of dense layers, with fresh weights.
+
+    Args:
+        model: Any Equinox model.
+        wiring: A rule for every layer that `kernels` lists, such as `clos_with(0.2)`, or a mapping
+            from names of it to topologies; layers that it does not name stay as they are.
+        key: Random key.
+        init: Radii of the first weights, as in `SparseLinear`.
+
+    Returns:
+        The model with `SparseLinear` and `SparseConv2d` in these places. A bias starts at 0.
+
+    Raises:
+        ValueError: If a name is not in the model, or a topology has other widths than its layer.
+    """
+    found = dict(_dense_layers(model))
+    chosen = (
+        wiring if isinstance(wiring, Mapping) else {n: wiring(*_widths(found[n])) for n in found}
+    )
+    unknown = [name for name in chosen if name not in found]
+    if unknown:
+        raise ValueError(f"the model has no layer {unknown[0]!r}; its layers are {list(found)}")
+    if not chosen:
+        return model
+    keys = jax.random.split(key, len(chosen))
+    new = [
+        _sparse(name, found[name], to_layers(topology), key, init)
+        for (name, topology), key in zip(chosen.items(), keys, strict=True)
+    ]
+    return eqx.tree_at(lambda m: [dict(_dense_layers(m))[name] for name in chosen], model, new)
+
+
+def kernel_topologies(model: Any) -> dict[str, Layers]:
+    """The nonzero weights of each dense layer of a model as a recipe of one layer.
+
+    This is how a pruned network (`prune`) becomes a wiring for `sparsify`. A neuron that has lost
+    all its connections stays, and keeps its bias.
+
+    Raises:
+        ValueError: If a layer has no connection left.
+    """
+    return {name: _of_weights(name, layer) for name, layer in _dense_layers(model)}
+
+
+def n_parameters(model: Any) -> int:
+    """How many numbers of a model are trained."""
+    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
+
+
+def _dense_layers(model: Any) -> list[tuple[str, Any]]:
+    places, _ = jax.tree_util.tree_flatten_with_path(model, is_leaf=_is_dense)
+    rows = [(path, leaf) for path, leaf in places if _is_dense(leaf)]
+    return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in rows]
+
+
+def _is_dense(node: Any) -> bool:
+    return isinstance(node, eqx.nn.Linear) or (
+        isinstance(node, eqx.nn.Conv2d) and node.groups == 1 and node.dilation == (1, 1)
+    )
+
+
+def _widths(layer: Any) -> tuple[int, int]:
+    n_out = layer.weight.shape[0]
+    return layer.weight.size // n_out, n_out
+
+
+def _sparse(
+    name: str, layer: Any, layers: Layers, key: PRNGKeyArray, init: Callable[[Layers], Radii]
+) -> SparseLinear | SparseConv2d:
+    if (layers.n_in, layers.n_out) != _widths(layer):
+        n_in, n_out = _widths(layer)
+        raise ValueError(
+            f"the topology for {name} must have {n_in} inputs and {n_out} outputs; "
+            f"given {layers.n_in} and {layers.n_out}"
+        )
+    linear = SparseLinear(layers, key=key, bias=layer.bias is not None, init=init)
+    if isinstance(layer, eqx.nn.Linear):
+        return linear
+    return SparseConv2d(linear, layer.kernel_size, layer.stride, layer.padding)
+
+
+def _of_weights(name: str, layer: Any) -> Layers:
+    matrix = np.asarray(layer.weight).reshape(len(layer.weight), -1)
+    receivers, senders = np.nonzero(matrix)
+    if not senders.size:
+        raise ValueError(f"layer {name} has no weight left; prune it less")
+    return sort_layers([matrix.shape[1], matrix.shape[0]], [senders], [receivers])

@@ -1,0 +1,216 @@
+"""Training of a classifier: epochs of shuffled batches, a row of results after each, a checkpoint.
+
+Many steps run inside one compiled loop. Everything random is drawn from the seed and the number of
+the epoch, so that a run that was cut off and goes on from its checkpoint ends at the same numbers
+as one that was not.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int, PyTree
+
+from topokit._checks import check_count
+from topokit.networks._checkpoint import Progress, identity, read_checkpoint, write_checkpoint
+from topokit.networks._dataset import Dataset
+
+# Steps of one compiled call, long enough to hide its start and short enough to be interrupted, and
+# the examples that are judged at a time.
+STEPS, JUDGED = 200, 500
+
+
+class Epoch(NamedTuple):
+    """What is known after an epoch.
+
+    Attributes:
+        epoch: Its number, from 1.
+        steps: Steps taken since the beginning.
+        train_loss: Mean cross entropy of its batches, in nats, before each step.
+        test_loss: Mean cross entropy of the test part.
+        test_accuracy: Share of the test part whose largest logit is the right one, in [0, 1].
+        seconds: Wall time since the beginning, compilation included.
+    """
+
+    epoch: int
+    steps: int
+    train_loss: float
+    test_loss: float
+    test_accuracy: float
+    seconds: float
+
+
+class Training(NamedTuple):
+    """A trained model and its history.
+
+    Attributes:
+        model: The model after the last epoch.
+        epochs: One row an epoch.
+        opt_state: State of the optimizer after the last step.
+    """
+
+    model: Any
+    epochs: tuple[Epoch, ...]
+    opt_state: Any
+
+
+def train(
+    model: Any,
+    data: Dataset,
+    *,
+    optimizer: optax.GradientTransformation,
+    epochs: int = 10,
+    batch_size: int = 32,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+    report: Callable[[Epoch], object] | None = None,
+) -> Training:
+    """Lower the cross entropy of a classifier.
+
+    Args:
+        model: Any Equinox model that takes one example and returns one logit a class.
+        data: Examples and labels.
+        optimizer: An optax optimizer, such as `optax.adam(1e-3)`, or a chain that ends in `prune`.
+        epochs: How often all examples are seen. Each is shuffled anew; examples that do not fill a
+            last batch wait for another epoch.
+        batch_size: Examples of a step.
+        seed: Decides the order of the examples.
+        checkpoint: A file that is written after each epoch, whole or not at all. If it is there,
+            the run goes on from it, and a finished one returns at once. It knows the model, the
+            data, the batch size and the seed; that the optimizer is the same is up to the caller.
+        report: Called with each new row, such as by a progress display.
+
+    Returns:
+        The model and its history, the same for the same arguments on the same machine, however
+        often it was interrupted.
+
+    Raises:
+        ValueError: If the model does not fit the data, a batch has more examples than there are,
+            or the checkpoint is of another run.
+    """
+    _check(model, data, epochs, batch_size, seed)
+    arrays, static = eqx.partition(model, eqx.is_array)
+    state = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
+    progress = Progress(arrays, state, np.empty((0, len(Epoch._fields))))
+    path = None if checkpoint is None else Path(checkpoint)
+    mark = identity(model, data, batch_size=batch_size, seed=seed) if path else {}
+    if path and path.exists():
+        progress = read_checkpoint(path, progress, mark, epochs)
+    order = partial(_order, len(data.train_x), batch_size, seed)
+    start = progress
+    for progress in _epochs(start, static, data, optimizer, order, epochs):
+        if path:
+            write_checkpoint(path, progress, mark)
+        if report is not None:
+            report(_row(progress.rows[-1]))
+    rows = tuple(map(_row, progress.rows))
+    return Training(eqx.combine(progress.arrays, static), rows, progress.opt_state)
+
+
+def judge(
+    model: Any, x: Float[np.ndarray, "n *shape"], y: Int[np.ndarray, " n"]
+) -> tuple[float, float]:
+    """Mean cross entropy, in nats, and accuracy, in [0, 1], of a classifier on examples."""
+    loss, right = _judged(model, jnp.asarray(x), jnp.asarray(y))
+    return float(loss), float(right)
+
+
+def _epochs(
+    progress: Progress,
+    static: PyTree,
+    data: Dataset,
+    optimizer: optax.GradientTransformation,
+    order: Callable[[int], Int[np.ndarray, "steps batch"]],
+    epochs: int,
+) -> Iterator[Progress]:
+    """Yield after each epoch what a checkpoint has to hold."""
+    examples = jax.device_put((data.train_x, data.train_y))
+    begin = perf_counter() - (progress.rows[-1, -1] if len(progress.rows) else 0.0)
+    for epoch in range(len(progress.rows), epochs):
+        batches = jnp.asarray(order(epoch))
+        carry = progress.arrays, progress.opt_state, jnp.zeros(())
+        for first in range(0, len(batches), STEPS):
+            last = min(first + STEPS, len(batches))
+            carry = _steps(carry, first, last, batches, examples, static, optimizer)
+            jax.block_until_ready(carry)
+        arrays, state, total = carry
+        judged = judge(eqx.combine(arrays, static), data.test_x, data.test_y)
+        mean = float(total) / len(batches)
+        steps = (epoch + 1) * len(batches)
+        row = [epoch + 1, steps, mean, *judged, perf_counter() - begin]
+        progress = Progress(arrays, state, np.vstack([progress.rows, row]))
+        yield progress
+
+
+@eqx.filter_jit
+def _steps(
+    carry: tuple,
+    first: int,
+    last: int,
+    batches: Int[Array, "steps batch"],
+    examples: tuple[Array, Array],
+    static: PyTree,
+    optimizer: optax.GradientTransformation,
+) -> tuple:
+    """Take the steps `first` to `last` of an epoch, and add up their losses."""
+
+    def step(number: Array, carry: tuple) -> tuple:
+        arrays, state, total = carry
+        model = eqx.combine(arrays, static)
+        x, y = (part[batches[number]] for part in examples)
+        loss, gradients = eqx.filter_value_and_grad(_loss)(model, x, y)
+        weights = eqx.filter(model, eqx.is_inexact_array)
+        updates, state = optimizer.update(gradients, state, weights)
+        model = eqx.apply_updates(model, updates)
+        return eqx.filter(model, eqx.is_array), state, total + loss
+
+    return lax.fori_loop(first, last, step, carry)
+
+
+def _loss(model: Any, x: Array, y: Array) -> Float[Array, ""]:
+    logits = jax.vmap(model)(x)
+    return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+
+
+@eqx.filter_jit
+def _judged(model: Any, x: Array, y: Array) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    logits = lax.map(model, x, batch_size=min(JUDGED, len(x)))
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+    return loss, (logits.argmax(1) == y).mean()
+
+
+def _order(n: int, batch_size: int, seed: int, epoch: int) -> Int[np.ndarray, "steps batch"]:
+    """The examples of each batch of an epoch."""
+    order = np.random.default_rng([seed, epoch]).permutation(n)
+    return order[: n - n % batch_size].reshape(-1, batch_size)
+
+
+def _row(numbers: Float[np.ndarray, " fields"]) -> Epoch:
+    epoch, steps, *rest = numbers.tolist()
+    return Epoch(int(epoch), int(steps), *rest)
+
+
+def _check(model: Any, data: Dataset, epochs: int, batch_size: int, seed: int) -> None:
+    check_count("epochs", epochs, least=0)
+    check_count("batch_size", batch_size, most=len(data.train_x))
+    check_count("seed", seed, least=0)
+    example = jax.ShapeDtypeStruct(data.shape, np.float32)
+    try:
+        logits = eqx.filter_eval_shape(model, example)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"the model cannot take an example of {data.name}, of shape {data.shape}: {error}"
+        ) from error
+    if logits.shape != (data.n_classes,):
+        raise ValueError(
+            f"the model must return {data.n_classes} logits, one a class of {data.name}; it "
+            f"returns shape {logits.shape}"
+        )

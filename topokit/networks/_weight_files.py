@@ -1,0 +1,129 @@
+"""The numbers of a model in a file that needs neither topokit nor JAX to be read.
+
+Each array has the name of its place in the model. A sparse layer has three: the weights of its
+trainable edges, and the sender and the receiver of each.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from topokit._atomic import replacing
+from topokit.networks._linear import SparseLayer, edges
+
+Model = TypeVar("Model", bound=eqx.Module)
+ENDS = ("senders", "receivers")
+
+
+def write_weights(model: eqx.Module, path: str | Path) -> None:
+    """Write all trainable numbers of a model into a `.npz` or a `.safetensors` file.
+
+    The file appears whole or not at all.
+
+    Raises:
+        ValueError: If the name ends otherwise.
+    """
+    path = Path(path)
+    save, _ = _format(path)
+    arrays = _arrays(model)
+    with replacing(path) as part:
+        save(arrays, part)
+
+
+def read_weights(path: str | Path, like: Model) -> Model:
+    """A model with the numbers of a file from `write_weights`.
+
+    Args:
+        path: The file.
+        like: A model of the same structure, whose numbers are replaced.
+
+    Raises:
+        FileNotFoundError: If there is no file of that name.
+        ValueError: If it is no such file, lacks an array, or holds one of another shape or
+            another wiring.
+    """
+    path = Path(path)
+    _, load = _format(path)
+    try:
+        stored = load(path)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # whatever a damaged file can lead to
+        raise ValueError(f"{path} cannot be read as weights: {error}") from error
+
+    def replaced(place: tuple, leaf: Any) -> Any:
+        if _is_layer(leaf):
+            return eqx.tree_at(lambda s: s.weight, leaf, _read(path, _name(place), leaf, stored))
+        return _read(path, _name(place), leaf, stored) if eqx.is_inexact_array(leaf) else leaf
+
+    return jax.tree_util.tree_map_with_path(replaced, like, is_leaf=_is_layer)
+
+
+def _numbers(model: eqx.Module) -> list[tuple[str, Any]]:
+    """Name and array, or sparse layer, of everything trainable."""
+    places, _ = jax.tree_util.tree_flatten_with_path(model, is_leaf=_is_layer)
+    kept = [row for row in places if _is_layer(row[1]) or eqx.is_inexact_array(row[1])]
+    return [(_name(place), leaf) for place, leaf in kept]
+
+
+def _name(place: tuple) -> str:
+    return jax.tree_util.keystr(place, simple=True, separator=".")
+
+
+def _arrays(model: eqx.Module) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name, leaf in _numbers(model):
+        if _is_layer(leaf):
+            ends = dict(zip(ENDS, edges(leaf), strict=True))
+            arrays |= {f"{name}.{end}": index.astype(np.int32) for end, index in ends.items()}
+            arrays[f"{name}.weight"] = np.asarray(leaf.weight)
+        else:
+            arrays[name] = np.asarray(leaf)
+    return arrays
+
+
+def _read(path: Path, name: str, leaf: Any, stored: dict[str, np.ndarray]) -> jax.Array:
+    array = leaf.weight if _is_layer(leaf) else leaf
+    for end, index in zip(ENDS, edges(leaf) if _is_layer(leaf) else (), strict=False):
+        if not np.array_equal(_get(path, f"{name}.{end}", stored), index):
+            raise ValueError(f"{path}: {name} has another wiring than the model's")
+    key = f"{name}.weight" if _is_layer(leaf) else name
+    values = _get(path, key, stored)
+    if values.shape != array.shape:
+        raise ValueError(f"{path}: {key} must have shape {array.shape}; found {values.shape}")
+    return jnp.asarray(values, array.dtype)
+
+
+def _get(path: Path, key: str, stored: dict[str, np.ndarray]) -> np.ndarray:
+    if key not in stored:
+        raise ValueError(f"{path} has no array {key}; it is of another model")
+    return stored[key]
+
+
+def _is_layer(leaf: Any) -> bool:
+    return isinstance(leaf, SparseLayer)
+
+
+def _format(path: Path) -> tuple[Callable, Callable]:
+    match path.suffix:
+        case ".npz":
+            return _save_npz, _load_npz
+        case ".safetensors":
+            return save_file, load_file
+        case other:
+            raise ValueError(f"weights are .npz or .safetensors files; given {other!r} ({path})")
+
+
+def _save_npz(arrays: dict[str, np.ndarray], path: Path) -> None:
+    np.savez(path, allow_pickle=False, **arrays)
+
+
+def _load_npz(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}

@@ -1,0 +1,115 @@
+"""Signals through one sparse layer, in arrays of the size of its edges.
+
+A layer is a trilinear form, `sum over edges u -> v of w[e] * <x[u], y[v]>`, in the weights `w`, the
+senders' rows `x` and the receivers' rows `y`. Its three partial sums are all that training needs:
+
+    y = (w, x),    the receivers' signals,
+    x = (w, y),    what goes back to the senders,
+    w = (x, y),    the gradient of the weights,
+
+and each is the derivative of another, so that they are closed under differentiation of any order.
+`contract` is a JAX primitive of them: it can be differentiated and mapped like a matrix product. A
+mapped axis of signals becomes more columns (`jax.vmap` over examples costs no more than a batch
+written by hand, and the gradient of the weights is summed over examples before it is stored).
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.core import ShapedArray
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array, Float
+
+from topokit.products._wiring import Wiring, correlate, receive, send_back
+
+ROLES = ("w", "x", "y")
+PARTIAL_SUMS = {"w": correlate, "x": send_back, "y": receive}
+_contract_p = Primitive("topokit_contract")
+
+
+def apply_layer(
+    wiring: Wiring, weights: Float[Array, " edges"], x: Float[Array, "n_in *columns"]
+) -> Float[Array, "n_out *columns"]:
+    """Signals of the receivers from those of the senders; cost O(edges * columns).
+
+    Args:
+        wiring: From `make_wiring`.
+        weights: The weight of each edge, by receiver and then by sender, as in `Layers`.
+        x: Signals of the senders; further axes, such as a batch or the pixels of an image, come
+            last.
+    """
+    columns = x.reshape(x.shape[0], -1)
+    dtype = jnp.result_type(weights, x)
+    y = contract(wiring, "y", weights.astype(dtype), columns.astype(dtype))
+    return y.reshape(wiring.n_out, *x.shape[1:])
+
+
+def contract(wiring: Wiring, missing: str, first: Array, second: Array) -> Array:
+    """The partial sum that leaves one role open, from the other two in the order w, x, y."""
+    leaves, tree = jax.tree.flatten(wiring)
+    return _contract_p.bind(first, second, *leaves, missing=missing, tree=tree)
+
+
+def _compute(first: Array, second: Array, *leaves: Array, missing: str, tree: Any) -> Array:
+    return PARTIAL_SUMS[missing](jax.tree.unflatten(tree, leaves), first, second)
+
+
+def _given(missing: str) -> tuple[str, str]:
+    first, second = (role for role in ROLES if role != missing)
+    return first, second
+
+
+def _result(first: Any, second: Any, *leaves: Any, missing: str, tree: Any) -> Any:
+    wiring = jax.tree.unflatten(tree, leaves)
+    rows = {"w": wiring.n_edges, "x": wiring.n_in, "y": wiring.n_out}[missing]
+    columns = () if missing == "w" else second.shape[1:]
+    return ShapedArray((rows, *columns), first.dtype)
+
+
+def _derivative(primals: tuple, tangents: tuple, **params: Any) -> tuple[Array, Any]:
+    first, second, *leaves = primals
+    out = _contract_p.bind(*primals, **params)
+    parts = []
+    if not isinstance(tangents[0], ad.Zero):
+        parts.append(_contract_p.bind(tangents[0], second, *leaves, **params))
+    if not isinstance(tangents[1], ad.Zero):
+        parts.append(_contract_p.bind(first, tangents[1], *leaves, **params))
+    return out, sum(parts[1:], parts[0])
+
+
+def _transposed(
+    cotangent: Any, first: Any, second: Any, *leaves: Array, missing: str, tree: Any
+) -> list:
+    """The same form with the cotangent in the open role, and the unknown one open instead."""
+    unknown = _given(missing)[0 if ad.is_undefined_primal(first) else 1]
+    result = None
+    if not isinstance(cotangent, ad.Zero):
+        roles = dict(zip(_given(missing), (first, second), strict=True)) | {missing: cotangent}
+        known = [roles[role] for role in _given(unknown)]
+        result = _contract_p.bind(*known, *leaves, missing=unknown, tree=tree)
+    pair = (result, None) if ad.is_undefined_primal(first) else (None, result)
+    return [*pair, *(None for _ in leaves)]
+
+
+def _mapped(args: tuple, dims: tuple, *, missing: str, tree: Any) -> tuple[Array, int]:
+    """Examples become columns; where anything else is mapped, it is done one by one in effect."""
+    first, second, *leaves = args
+    if missing == "w" or any(dim is not None for dim in (dims[0], *dims[2:])):
+        axes = tuple(None if dim is None else dim for dim in dims)
+        each = jax.vmap(lambda *a: _compute(*a, missing=missing, tree=tree), in_axes=axes)
+        return each(*args), 0
+    signals = jnp.moveaxis(second, dims[1], -1)
+    flat = signals.reshape(signals.shape[0], -1)
+    out = _contract_p.bind(first, flat, *leaves, missing=missing, tree=tree)
+    return out.reshape(out.shape[0], *signals.shape[1:]), 2
+
+
+_compiled = jax.jit(_compute, static_argnames=("missing", "tree"))
+_contract_p.def_impl(_compiled)
+_contract_p.def_abstract_eval(_result)
+ad.primitive_jvps[_contract_p] = _derivative
+ad.primitive_transposes[_contract_p] = _transposed
+batching.primitive_batchers[_contract_p] = _mapped
+mlir.register_lowering(_contract_p, mlir.lower_fun(_compute, multiple_results=False))
