@@ -1,0 +1,145 @@
+"""Topologies in the places of dense layers: the same network where the topology is complete."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import topokit as tk
+from topokit.networks import (
+    SparseConv2d,
+    SparseLinear,
+    clos_with,
+    dense,
+    kernel_topologies,
+    kernels,
+    lenet5,
+    lenet_300_100,
+    low_rank_with,
+    mlp,
+    n_parameters,
+    random_with,
+    sparsify,
+)
+
+KEY = jax.random.key(0)
+RULES = {"clos": clos_with, "low rank": low_rank_with, "random": random_with}
+each_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+
+
+def convolution(**options) -> eqx.nn.Conv2d:
+    return eqx.nn.Conv2d(3, 8, key=KEY, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 1},
+        {"kernel_size": 3},
+        {"kernel_size": 5, "padding": 2},
+        {"kernel_size": 3, "stride": 2, "padding": 1},
+        {"kernel_size": (2, 3), "stride": (3, 1)},
+    ],
+    ids=str,
+)
+def test_a_sparse_convolution_equals_the_dense_one_with_its_zeros(options) -> None:
+    conv = convolution(**options)
+    mask = np.random.default_rng(0).random(conv.weight.shape) < 0.4
+    conv = eqx.tree_at(lambda c: c.weight, conv, conv.weight * mask)
+    image = jax.random.normal(KEY, (3, 9, 12))
+    (name,) = kernels(conv)
+    sparse = sparsify(conv, kernel_topologies(conv), key=KEY)
+    matrix = conv.weight.reshape(8, -1).T
+    filled = sparse.linear.with_weights([matrix], conv.bias.ravel())
+    sparse = eqx.tree_at(lambda s: s.linear, sparse, filled)
+    assert name == ""
+    assert isinstance(sparse, SparseConv2d)
+    np.testing.assert_allclose(sparse(image), conv(image), atol=1e-5)
+
+
+def test_a_dense_topology_computes_what_the_dense_layer_does() -> None:
+    model = lenet5((1, 28, 28), key=KEY)
+    wired = sparsify(model, dense(), key=KEY)
+    for name, layer in layers_of(model):
+        number = int(name.removeprefix("layers."))
+        place = wired.layers[number]
+        convolved = isinstance(place, SparseConv2d)
+        weight = layer.weight.reshape(len(layer.weight), -1).T
+        linear = place.linear if convolved else place
+        new = linear.with_weights([weight], layer.bias.ravel())
+        new = eqx.tree_at(lambda p: p.linear, place, new) if convolved else new
+        wired = eqx.tree_at(lambda w, n=number: w.layers[n], wired, new)
+    image = jax.random.normal(KEY, (1, 28, 28))
+    np.testing.assert_allclose(wired(image), model(image), atol=1e-5)
+    assert n_parameters(wired) == n_parameters(model) == 61706
+
+
+def layers_of(model) -> list:
+    kinds = (eqx.nn.Linear, eqx.nn.Conv2d, SparseLinear, SparseConv2d)
+    places, _ = jax.tree_util.tree_flatten_with_path(model, is_leaf=lambda n: isinstance(n, kinds))
+    rows = [(path, leaf) for path, leaf in places if isinstance(leaf, kinds)]
+    return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in rows]
+
+
+def test_lenet_300_100_has_its_published_size() -> None:
+    assert n_parameters(lenet_300_100(key=KEY)) == 266610
+
+
+@each_rule
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.7])
+def test_a_rule_keeps_to_its_share(rule, share) -> None:
+    for n_in, n_out in [(784, 300), (300, 100), (96, 17), (400, 120)]:
+        layers = tk.to_layers(rule(share)(n_in, n_out))
+        assert (layers.n_in, layers.n_out) == (n_in, n_out)
+        smallest = tk.to_layers(rule(1e-6)(n_in, n_out)).n_edges == n_in * n_out
+        assert smallest, "where nothing fits the layer stays dense"
+        if layers.n_edges != n_in * n_out:
+            assert layers.n_edges <= share * n_in * n_out
+
+
+@each_rule
+def test_narrow_layers_stay_dense(rule) -> None:
+    for n_in, n_out in [(100, 10), (9, 64), (15, 15)]:
+        assert tk.to_layers(rule(0.5)(n_in, n_out)).n_edges == n_in * n_out
+
+
+@each_rule
+@pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
+def test_a_share_is_above_0_and_at_most_1(rule, share) -> None:
+    with pytest.raises(ValueError, match="share"):
+        rule(share)
+
+
+def test_named_layers_alone_are_replaced() -> None:
+    model = mlp((20,), [30, 40], 5, key=KEY)
+    assert kernels(model) == {"layers.1": (20, 30), "layers.3": (30, 40), "layers.5": (40, 5)}
+    wired = sparsify(model, {"layers.3": tk.topologies.low_rank(30, 40, 2)}, key=KEY)
+    kinds = {name: type(layer) for name, layer in layers_of(wired)}
+    expected = {"layers.1": eqx.nn.Linear, "layers.3": SparseLinear, "layers.5": eqx.nn.Linear}
+    assert kinds == expected
+    assert n_parameters(wired) == n_parameters(model) - 30 * 40 + 2 * 70
+
+
+def test_wrong_names_and_widths_are_refused() -> None:
+    model = mlp((20,), [30], 5, key=KEY)
+    with pytest.raises(ValueError, match=r"no layer 'last'; its layers are \['layers.1'"):
+        sparsify(model, {"last": tk.topologies.dense(3, 3)}, key=KEY)
+    with pytest.raises(ValueError, match=r"layers.1 must have 20 inputs and 30 outputs; given 3"):
+        sparsify(model, {"layers.1": tk.topologies.dense(3, 3)}, key=KEY)
+
+
+def test_a_neuron_without_connections_keeps_its_bias() -> None:
+    layer = eqx.nn.Linear(4, 3, key=KEY)
+    layer = eqx.tree_at(lambda s: s.weight, layer, layer.weight.at[1].set(0))
+    sparse = sparsify(layer, kernel_topologies(layer), key=KEY)
+    sparse = eqx.tree_at(lambda s: s.bias, sparse, jnp.arange(3.0))
+    assert sparse(jnp.ones(4))[1] == 1
+    gone = eqx.tree_at(lambda s: s.weight, layer, jnp.zeros((3, 4)))
+    with pytest.raises(ValueError, match="no weight left"):
+        kernel_topologies(gone)
+
+
+def test_lenet5_refuses_images_that_are_too_large() -> None:
+    with pytest.raises(ValueError, match=r"at most 32 pixels each way; given \(3, 33, 32\)"):
+        lenet5((3, 33, 32), key=KEY)

@@ -1,0 +1,169 @@
+"""Training: deterministic, resumed to the same numbers, and careful with its files."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import topokit as tk
+from topokit.networks import (
+    Epoch,
+    clos_with,
+    judge,
+    load_digits,
+    make_dataset,
+    mlp,
+    prune,
+    sparsify,
+    train,
+    zhu_gupta,
+)
+
+EPOCHS = 4
+SCRIPT = """
+import sys
+import jax, optax
+from topokit.networks import clos_with, load_digits, mlp, sparsify, train
+key = jax.random.key(0)
+data = load_digits()
+model = sparsify(mlp(data.shape, [64], 10, key=key), clos_with(0.5), key=key)
+train(model, data, optimizer=optax.adam(1e-2), epochs=4, batch_size=8, checkpoint=sys.argv[1],
+      report=lambda row: print(row.epoch, flush=True))
+"""
+
+
+def model(seed: int = 0):
+    key = jax.random.key(seed)
+    return sparsify(mlp((1, 8, 8), [64], 10, key=key), clos_with(0.5), key=key)
+
+
+def run(epochs: int = EPOCHS, **options):
+    settings = {"optimizer": optax.adam(1e-2), "batch_size": 8} | options
+    return train(settings.pop("of", model()), load_digits(), epochs=epochs, **settings)
+
+
+def numbers(tree) -> list[np.ndarray]:
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(eqx.filter(tree, eqx.is_array))]
+
+
+def same(a, b) -> None:
+    """Equal to the bit, but for wall times."""
+    for x, y in zip(numbers((a.model, a.opt_state)), numbers((b.model, b.opt_state)), strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert [row[:-1] for row in a.epochs] == [row[:-1] for row in b.epochs]
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return run()
+
+
+def test_it_learns(whole) -> None:
+    assert whole.epochs[-1].test_accuracy > 0.9
+    assert whole.epochs[-1].train_loss < whole.epochs[0].train_loss
+    assert judge(whole.model, *load_digits()[2:4])[1] == whole.epochs[-1].test_accuracy
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_does_not(whole) -> None:
+    same(run(), whole)
+    assert run(seed=1).epochs[0].train_loss != whole.epochs[0].train_loss
+
+
+def test_a_run_in_two_parts_ends_at_the_same_numbers(whole, tmp_path) -> None:
+    path = tmp_path / "run.checkpoint"
+    run(2, checkpoint=path)
+    rows: list[Epoch] = []
+    same(run(checkpoint=path, report=rows.append), whole)
+    assert [row.epoch for row in rows] == [3, 4]
+    same(run(checkpoint=path, report=rows.append), whole)
+    assert len(rows) == 2, "a finished run returns at once"
+
+
+def test_a_killed_run_goes_on_to_the_same_numbers(whole, tmp_path) -> None:
+    path = tmp_path / "run.checkpoint"
+    for epochs in (1, 2):
+        child = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        for _ in range(epochs):
+            child.stdout.readline()
+        os.kill(child.pid, signal.SIGKILL)
+        child.communicate()
+    same(run(checkpoint=path), whole)
+    assert [p.name for p in tmp_path.iterdir() if ".part" not in p.name] == ["run.checkpoint"]
+
+
+def test_pruned_weights_stay_zero_through_a_training() -> None:
+    dense = mlp((1, 8, 8), [32], 10, key=jax.random.key(0))
+    schedule = zhu_gupta(0.9, start=50, every=50, times=6)
+    result = train(
+        dense, load_digits(), optimizer=optax.chain(optax.adam(1e-2), prune(schedule)), epochs=10
+    )
+    kept = {name: t.n_edges for name, t in tk.networks.kernel_topologies(result.model).items()}
+    assert kept == {"layers.1": round(64 * 32 * 0.1), "layers.3": round(32 * 10 * 0.1)}
+    assert result.epochs[-1].test_accuracy > 0.8
+
+
+def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path) -> None:
+    path = tmp_path / "run.checkpoint"
+    run(1, checkpoint=path)
+    before = path.read_bytes()
+    for other in ({"seed": 1}, {"batch_size": 16}, {"of": model(1)}):
+        with pytest.raises(ValueError, match="checkpoint of another training"):
+            run(checkpoint=path, **other)
+    with pytest.raises(ValueError, match=r"has 1 epochs already; given epochs=0"):
+        run(0, checkpoint=path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"nonsense", b"\xff\xfe\n", None])
+def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path, content) -> None:
+    path = tmp_path / "run.checkpoint"
+    run(1, checkpoint=path)
+    damaged = path.read_bytes()[:-300] if content is None else content
+    path.write_bytes(damaged)
+    with pytest.raises(ValueError, match="no checkpoint|is damaged"):
+        run(checkpoint=path)
+    assert path.read_bytes() == damaged
+
+
+def test_another_optimizer_state_is_refused(tmp_path) -> None:
+    run(1, checkpoint=tmp_path / "run.checkpoint")
+    with pytest.raises(ValueError, match="is damaged|another"):
+        run(checkpoint=tmp_path / "run.checkpoint", optimizer=optax.sgd(1e-2, momentum=0.9))
+
+
+def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
+    data = load_digits()
+    narrow = mlp((1, 8, 8), [32], 7, key=jax.random.key(0))
+    with pytest.raises(ValueError, match=r"must return 10 logits.* returns shape \(7,\)"):
+        train(narrow, data, optimizer=optax.sgd(0.1))
+    with pytest.raises(ValueError, match=r"cannot take an example of digits, of shape \(1, 8, 8\)"):
+        train(mlp((5,), [32], 10, key=jax.random.key(0)), data, optimizer=optax.sgd(0.1))
+    with pytest.raises(ValueError, match="batch_size must be an integer of at most 1437"):
+        run(batch_size=5000)
+
+
+def test_the_loss_is_the_cross_entropy_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.random((7, 5)), rng.integers(0, 3, 7)
+    data = make_dataset(x, y, x, y, classes=["a", "b", "c"])
+    classifier = mlp((5,), [4], 3, key=jax.random.key(0))
+    logits = np.array([classifier(jnp.asarray(row)) for row in data.test_x], float)
+    chosen = np.exp(logits)[np.arange(7), y] / np.exp(logits).sum(1)
+    loss, accuracy = judge(classifier, data.test_x, data.test_y)
+    assert np.isclose(loss, -np.log(chosen).mean())
+    assert np.isclose(accuracy, (logits.argmax(1) == y).mean())
+
+
+def test_every_example_is_seen_once_an_epoch() -> None:
+    steps = run(1, batch_size=100).epochs[0].steps
+    assert steps == len(load_digits().train_x) // 100
