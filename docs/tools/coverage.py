@@ -20,6 +20,7 @@ PACKAGES = (
     "topokit.reconstruction",
     "topokit.products",
     "topokit.ranking",
+    "topokit.networks",
     "topokit.plotting",
 )
 

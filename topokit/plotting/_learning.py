@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Real
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from topokit.plotting._curves import DASHES
 from topokit.plotting._panels import COLORS, literal, new_axes
@@ -44,7 +45,7 @@ def plot_learning(
                 epochs, errors.min(0), errors.max(0), color=color, alpha=0.2, linewidth=0
             )
     ax.set(xlabel="epoch", ylabel="test error (%)", ylim=(0, None))
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
     ax.legend(frameon=False, fontsize=9)
     return ax
