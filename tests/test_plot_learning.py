@@ -12,9 +12,8 @@ mpl.use("agg")
 def test_a_line_is_the_mean_error_over_seeds_in_percent() -> None:
     ax = plot_learning({"a": [np.array([0.5, 0.9]), np.array([0.7, 0.8])], "b": [np.ones(2)]})
     first, second = ax.get_lines()
-    np.testing.assert_allclose(first.get_xdata(), [1, 2])
-    np.testing.assert_allclose(np.asarray(first.get_ydata(), float), [40, 15])
-    np.testing.assert_allclose(np.asarray(second.get_ydata(), float), [0, 0], atol=1e-9)
+    np.testing.assert_allclose(np.array(first.get_xydata(), float), [[1, 40], [2, 15]])
+    np.testing.assert_allclose(np.array(second.get_xydata(), float), [[1, 0], [2, 0]], atol=1e-9)
     assert len(ax.collections) == 1, "one seed has no band"
     legend = ax.get_legend()
     assert legend is not None

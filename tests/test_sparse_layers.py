@@ -135,7 +135,7 @@ def test_every_export_computes_the_same(layers: tk.Layers) -> None:
     again = SparseLinear(topology, key=jax.random.key(9)).with_weights(
         to_matrices(linear), linear.bias
     )
-    close(through(again, x), expected)
+    close((weights_of(again), again.bias), (weights_of(linear), linear.bias))
     weighted = [topology.edges[edge]["weight"] for edge in topology.edges]
     assert np.isclose(sum(weighted), sum(m.sum() for m in to_matrices(linear)), atol=1e-3)
 
@@ -163,7 +163,7 @@ def with_gradients(wiring, w: jax.Array, x: jax.Array) -> tuple:
     return value, back(value)
 
 
-@settings(derandomize=True, deadline=None, max_examples=12)
+@settings(derandomize=True, deadline=None, max_examples=6)
 @given(layered_networks(max_width=9))
 def test_random_layers_equal_their_matrices(layers: tk.Layers) -> None:
     rng = np.random.default_rng(0)

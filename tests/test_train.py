@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -116,7 +117,8 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path) -> None:
     path = tmp_path / "run.checkpoint"
     run(1, checkpoint=path)
     before = path.read_bytes()
-    for other in ({"seed": 1}, {"batch_size": 16}, {"of": model(1)}):
+    others: list[dict[str, Any]] = [{"seed": 1}, {"batch_size": 16}, {"of": model(1)}]
+    for other in others:
         with pytest.raises(ValueError, match="checkpoint of another training"):
             run(checkpoint=path, **other)
     with pytest.raises(ValueError, match=r"has 1 epochs already; given epochs=0"):

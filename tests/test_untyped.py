@@ -13,7 +13,7 @@ CASES = {
     "mask is a vector": ("tk.from_masks([np.ones(3)])", "must be a matrix"),
     "mask is text": ("tk.from_masks(['abc'])", "must be a matrix"),
     "a weight has a number for a name": ("tk.from_weights({0: np.eye(2)})", "given the name 0"),
-    "weights are a number": ("tk.from_weights(3)", "weights must be a list"),
+    "what is pruned is a number": ("tk.from_weights(3)", "weights must be a list"),
     "width is a fraction": ("tk.make_layers([2.5, 2], [[0]], [[0]])", "widths[0] must be"),
     "depth is a fraction": ("tk.topologies.butterfly(8, 2.5)", "depth must be an integer"),
     "n is text": ("tk.topologies.butterfly('8')", "n must be an integer"),

@@ -2,7 +2,8 @@
 
 Receivers of similar fan-in share a bucket, padded to the largest fan-in in it, so that a few
 neurons of high degree do not pad all others. The sum runs over slots, `CHUNK` at a time in a loop
-that compilers cannot fuse with what follows; with few columns it runs receiver by receiver instead.
+that compilers cannot fuse with what follows; with few columns or few senders it runs receiver by
+receiver instead.
 """
 
 from typing import NamedTuple
@@ -12,8 +13,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Int, Num
 
-# Slots added up in one pass over the receivers, columns from which on that is the faster loop, and
-# the numbers gathered at a time in the other one. Measured on one core of a CPU.
+# Slots added up in one pass over the receivers, columns from which on that is the faster loop if
+# there are as many slots, and the numbers gathered at a time in the other one. Measured on one core
+# of a CPU.
 CHUNK, MANY_COLUMNS, GATHERED = 4, 16, 2**16
 
 # Every group is compiled on its own: receivers of low fan-in join those of higher fan-in if their
@@ -109,7 +111,7 @@ def edge_products(
 def _bucket_sum(bucket: Bucket, weights: Array, x: Array) -> Array:
     index = bucket.senders
     values = weights.reshape(index.shape)
-    if x.shape[1] < MANY_COLUMNS:
+    if x.shape[1] < MANY_COLUMNS or index.shape[1] < CHUNK:
         return _by_rows(lambda row: _dot(row[0], x[row[1]]), (values, index), index.shape[1], x)
     spare = -index.shape[1] % CHUNK
     padded = [jnp.pad(a, ((0, 0), (0, spare))) for a in (values, index)]
