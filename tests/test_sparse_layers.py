@@ -26,6 +26,7 @@ TOPOLOGIES = {
     "hypercube": t.hypercube.layers(128, 2),
     "radix-net": t.radix_net.layers([[4, 4], [4, 4]]),
     "random": t.erdos_renyi.layers([60, 80, 70], 0.08, seed=0),
+    "half full": t.erdos_renyi.layers([20, 30], 0.5, seed=0),
     "expander": t.random_regular.layers([80, 90, 60], 6, seed=0),
     "skip butterfly": tk.to_layers(tk.with_skip(t.butterfly(32))),
     "skip clos": tk.to_layers(tk.with_skip(t.clos(8, 8, 4, 3, 4))),

@@ -15,8 +15,8 @@ from jaxtyping import Array, Int, Num
 
 # Slots added up in one pass over the receivers, columns from which on that is the faster loop if
 # there are as many slots, and the numbers gathered at a time in the other one. Measured on one core
-# of a CPU.
-CHUNK, MANY_COLUMNS, GATHERED = 4, 16, 2**16
+# of a CPU (analyses/benchmarks/layers.py).
+CHUNK, MANY_COLUMNS, GATHERED = 4, 24, 2**16
 
 # Every group is compiled on its own: receivers of low fan-in join those of higher fan-in if their
 # slots are then no more than this share of all edges.

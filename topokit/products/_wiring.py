@@ -16,7 +16,7 @@ from topokit.products._lists import Lists, edge_products, gather_sum, make_lists
 
 # Edges of a complete piece from which on it is multiplied as such, and the density from which on a
 # layer is filled up with zeros. Measured on one core of a CPU (analyses/benchmarks/layers.py).
-PIECE_EDGES, DENSE_DENSITY = 16, 0.1
+PIECE_EDGES, DENSE_DENSITY = 4, 0.25
 
 
 class Pieces(NamedTuple):

@@ -1,0 +1,150 @@
+"""Which form of a layer is fastest: lists of edges, complete pieces, or filled up with zeros?
+
+One step is a cascade of equal layers forward and backward, the gradients of weights and signals
+included; a layer alone would not show what compilers make of several. `density`: random layers,
+filled against lists. `pieces`: complete square pieces, as such against lists. `loops`:
+the two loops of lists, slot by slot in chunks against row by row. A figure is the seconds of the
+lists as topokit makes them over those of the form; `chosen` is what `make_wiring` takes.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import product
+from types import ModuleType
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from _layer_timing import Clock, race
+from _timing import quartiles, timed
+
+import topokit as tk
+from topokit.products import Wiring, _lists, _wiring, apply_layer, make_wiring
+
+DEPTH, SIZES, EXAMPLES = 3, (256, 1024), (1, 32, 256)
+DENSITIES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
+PIECES, PIECES_SIZE = (2, 3, 4, 6, 8, 16), 1024
+LOOPS, LOOPS_SIZE, COLUMNS, CHUNKS = (2, 8, 51), 1024, (1, 16, 24, 32, 256), (1, 2, 4, 8)
+SLOT, INFINITE = 0.01, 1 << 40
+
+FORMS = {
+    "lists": {"PIECE_EDGES": INFINITE, "DENSE_DENSITY": INFINITE},
+    "pieces": {"PIECE_EDGES": 0, "DENSE_DENSITY": INFINITE},
+    "filled": {"PIECE_EDGES": INFINITE, "DENSE_DENSITY": 0},
+}
+KINDS = {_lists.Lists: "lists", _wiring.Pieces: "pieces", _wiring.Filled: "filled"}
+
+
+def measure_forms(repetitions: int, *, quick: bool) -> dict[str, dict[str, dict]]:
+    """Three tables of ratios."""
+    few = slice(1 if quick else None)
+    densities = product(SIZES[few], DENSITIES[few], EXAMPLES[few])
+    pieces = product(SIZES[few] if quick else (PIECES_SIZE,), PIECES[few], EXAMPLES[few])
+    loops = product(LOOPS[few], COLUMNS[few])
+    chunks = CHUNKS[-1:] if quick else CHUNKS
+    return {
+        "density": {
+            f"n = {n}, density {density}, batch {examples}": compare(
+                random_layers(n, round(density * n)), examples, ("filled",), repetitions
+            )
+            for n, density, examples in densities
+        },
+        "pieces": {
+            f"n = {n}, {side} x {side}, batch {examples}": compare(
+                complete_pieces(n, side), examples, ("pieces",), repetitions
+            )
+            for n, side, examples in pieces
+        },
+        "loops": {
+            f"n = {LOOPS_SIZE}, fan-in {fan_in}, batch {columns}": compare_loops(
+                random_layers(LOOPS_SIZE, fan_in), columns, chunks, repetitions
+            )
+            for fan_in, columns in loops
+        },
+    }
+
+
+def random_layers(n: int, fan_in: int) -> tk.Layers:
+    """Exact fan-in."""
+    return tk.topologies.random_regular.layers([n] * (DEPTH + 1), fan_in, seed=0)
+
+
+def complete_pieces(n: int, side: int) -> tk.Layers:
+    """As many square pieces as fit, the members of each drawn from all neurons."""
+    rng, count = np.random.default_rng(0), n // side
+    orders = [rng.permutation(count * side).reshape(count, side) for _ in range(DEPTH)]
+    senders = [np.repeat(order, side, axis=1).ravel() for order in orders]
+    receivers = [np.tile(order, (1, side)).ravel() for order in orders]
+    return tk.make_layers([count * side] * (DEPTH + 1), senders, receivers)
+
+
+def compare(layers: tk.Layers, examples: int, rivals: tuple[str, ...], repetitions: int) -> dict:
+    """Lists against other forms."""
+    chosen = KINDS[type(make_wiring(layers, 0).form)]
+    forms = ("lists", *rivals)
+    clocks = {form: clock(layers, examples, _wiring, FORMS[form]) for form in forms}
+    return against("lists", clocks, repetitions) | {"chosen": chosen}
+
+
+def compare_loops(
+    layers: tk.Layers, columns: int, chunks: tuple[int, ...], repetitions: int
+) -> dict:
+    """The loops of lists, whatever the number of columns asks for."""
+    loops = {"rows": {"MANY_COLUMNS": INFINITE}}
+    loops |= {f"chunks of {chunk}": {"MANY_COLUMNS": 0, "CHUNK": chunk} for chunk in chunks}
+    fan_in = layers.n_edges // sum(layers.widths[1:])
+    by_rows = columns < _lists.MANY_COLUMNS or fan_in < _lists.CHUNK
+    chosen = "rows" if by_rows else f"chunks of {_lists.CHUNK}"
+    with changed(_wiring, FORMS["lists"]):
+        clocks = {name: clock(layers, columns, _lists, loop) for name, loop in loops.items()}
+        clocks["lists"] = clock(layers, columns, _lists, {})
+    return against("lists", clocks, repetitions) | {"chosen": chosen}
+
+
+def against(first: str, clocks: dict[str, Clock], repetitions: int) -> dict:
+    """Milliseconds of the first, and how many times as fast the others are."""
+    seconds = race(clocks, repetitions, SLOT)
+    own = seconds.pop(first)
+    faster = {name: quartiles(own / theirs) for name, theirs in seconds.items()}
+    return {f"{first}_ms": float(np.median(own)) * 1e3, "times_as_fast": faster}
+
+
+def clock(
+    layers: tk.Layers, examples: int, module: ModuleType, settings: Mapping[str, int]
+) -> Clock:
+    """A cascade compiled under other settings: forward, and the gradients."""
+
+    def loss(parts: tuple, wirings: list[Wiring], y: jax.Array) -> jax.Array:
+        weights, rows = parts
+        for wiring, w in zip(wirings, weights, strict=True):
+            rows = apply_layer(wiring, w, rows)
+        return jnp.sum((rows - y) ** 2)
+
+    rng, depth = np.random.default_rng(1), len(layers.senders)
+    x, y = (jnp.asarray(rng.normal(size=(layers.n_in, examples)), jnp.float32) for _ in range(2))
+    scales = [np.sqrt(layers.n_in / s.size) for s in layers.senders]
+    weights = [
+        jnp.asarray(rng.normal(0, scale, s.size), jnp.float32)
+        for s, scale in zip(layers.senders, scales, strict=True)
+    ]
+    step = jax.jit(jax.value_and_grad(loss))
+    with changed(module, settings):
+        wirings = [make_wiring(layers, number) for number in range(depth)]
+        step((weights, x), wirings, y)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            jax.block_until_ready(step((weights, x), wirings, y))
+
+    return lambda steps: timed(lambda: run(steps))
+
+
+@contextmanager
+def changed(module: ModuleType, settings: Mapping[str, int]) -> Iterator[None]:
+    """Other constants of a module."""
+    before = {name: getattr(module, name) for name in settings}
+    vars(module).update(settings)
+    try:
+        yield
+    finally:
+        vars(module).update(before)

@@ -1,0 +1,151 @@
+"""The same layer by topokit and by what one would write with JAX; `_layer_torch.py` has the rest.
+
+A layer is followed by a ReLU, and its loss is the squared error to a random target. A training step
+is the forward pass, the gradient and a step of Adam. Models are arguments of what is compiled,
+never constants in it; a step gives its buffers on to the next.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from topokit.networks import SparseLinear, to_matrices
+
+RATE = 1e-3
+
+
+class Batch(NamedTuple):
+    """Inputs and targets, `(examples, width)`, single precision."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+class Peer(NamedTuple):
+    """One way to have a layer, at work on one batch.
+
+    Attributes:
+        begin: The state at the start: weights and what Adam keeps. `True`: in arrays of its own;
+            `False`: it takes the start itself, for good.
+        train: Takes so many steps and waits for them. It uses the state up; returns the loss at the
+            beginning of the last step, and the new state.
+        forward: Sends the batch through so many times and waits; returns the outputs.
+        matrices: A state's weights as a matrix `(senders, receivers)` for each layer.
+        n_bytes: Bytes of a state's parameters, of gradients, of Adam's state after a step, and of
+            index arrays or masks.
+    """
+
+    begin: Callable[[bool], Any]
+    train: Callable[[Any, int], tuple[float, Any]]
+    forward: Callable[[int], np.ndarray]
+    matrices: Callable[[Any], list[np.ndarray]]
+    n_bytes: Callable[[Any], dict[str, int]]
+
+
+def draw_batch(n: int, examples: int) -> Batch:
+    """Normal numbers."""
+    rng = np.random.default_rng(examples)
+    x, y = (rng.normal(size=(examples, n)).astype(np.float32) for _ in range(2))
+    return Batch(x, y)
+
+
+def by_topokit(model: SparseLinear, batch: Batch) -> Peer:
+    """`topokit.networks`, mapped over examples."""
+    weights, wiring = eqx.partition(model, eqx.is_inexact_array)
+
+    def apply(weights: SparseLinear, wiring: SparseLinear, x: jax.Array) -> jax.Array:
+        return jax.vmap(eqx.combine(weights, wiring))(x)
+
+    def matrices(state: tuple) -> list[np.ndarray]:
+        return to_matrices(eqx.combine(state[0], wiring))
+
+    return by_jax(apply, weights, wiring, batch, matrices)
+
+
+def by_dense(matrix: list[np.ndarray], batch: Batch) -> Peer:
+    """A dense layer, its matrix as the product wants it."""
+
+    def apply(weights: dict, _: None, x: jax.Array) -> jax.Array:
+        return x @ weights["matrices"][0] + weights["bias"]
+
+    return by_jax(apply, _dense_weights(matrix), None, batch, _matrices)
+
+
+def by_masked(start: list[np.ndarray], batch: Batch) -> Peer:
+    """Dense matrices times their masks, of a byte an entry; zeros of the start are masked."""
+    masks = [jnp.asarray(matrix != 0, jnp.uint8) for matrix in start]
+
+    def apply(weights: dict, masks: list, x: jax.Array) -> jax.Array:
+        for matrix, mask in zip(weights["matrices"], masks, strict=True):
+            x = x @ (matrix * mask)
+        return x + weights["bias"]
+
+    return by_jax(apply, _dense_weights(start), masks, batch, _matrices)
+
+
+def by_jax(
+    apply: Callable[[Any, Any, jax.Array], jax.Array],
+    start: Any,
+    given: Any,
+    batch: Batch,
+    matrices: Callable[[tuple], list[np.ndarray]],
+) -> Peer:
+    """Compile a model `apply(weights, given, x)` and its training."""
+    optimizer = optax.adam(RATE)
+    init = jax.jit(optimizer.init)
+    x, y = map(jnp.asarray, batch)
+
+    @jax.jit
+    def output(weights: Any, given: Any, x: jax.Array) -> jax.Array:
+        return jax.nn.relu(apply(weights, given, x))
+
+    def loss(weights: Any, given: Any, x: jax.Array, y: jax.Array) -> jax.Array:
+        return jnp.sum((output(weights, given, x) - y) ** 2)
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: tuple, given: Any, x: jax.Array, y: jax.Array) -> tuple[jax.Array, tuple]:
+        weights, moments = state
+        value, gradient = jax.value_and_grad(loss)(weights, given, x, y)
+        updates, moments = optimizer.update(gradient, moments)
+        return value, (optax.apply_updates(weights, updates), moments)
+
+    def begin(keep: bool) -> tuple:
+        own = jax.tree.map(jnp.copy, start) if keep else start
+        return jax.block_until_ready((own, init(own)))
+
+    def train(state: tuple, steps: int) -> tuple[float, tuple]:
+        value = jnp.zeros(())
+        for _ in range(steps):
+            value, state = step(state, given, x, y)
+        return float(value), jax.block_until_ready(state)
+
+    def forward(times: int) -> np.ndarray:
+        for _ in range(times - 1):
+            output(start, given, x)
+        return np.asarray(output(start, given, x))
+
+    def n_bytes(state: tuple) -> dict[str, int]:
+        weights, moments = state
+        gradient = jax.eval_shape(jax.grad(loss), weights, given, x, y)
+        parts = {"parameters": weights, "gradients": gradient, "optimizer": moments}
+        return {name: _size(part) for name, part in parts.items()} | {"indices": _size(given)}
+
+    return Peer(begin, train, forward, matrices, n_bytes)
+
+
+def _dense_weights(start: list[np.ndarray]) -> dict:
+    return {"matrices": [jnp.array(m) for m in start], "bias": jnp.zeros(start[-1].shape[1])}
+
+
+def _matrices(state: tuple) -> list[np.ndarray]:
+    return [np.asarray(matrix) for matrix in state[0]["matrices"]]
+
+
+def _size(tree: Any) -> int:
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
