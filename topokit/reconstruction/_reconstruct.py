@@ -19,6 +19,7 @@ from topokit._checks import check_count
 from topokit._graph import to_layers
 from topokit._keys import generator
 from topokit._layers import Layers
+from topokit._xavier import BESIDE_CONSTANTS
 from topokit.products import (
     Cost,
     FormRule,
@@ -44,10 +45,6 @@ from topokit.reconstruction._targets import check_targets, sizes
 
 # Activations of one layer of one chunk, in numbers: 256 KiB in single precision.
 CHUNK = 2**16
-
-# Beside constant edges of weight 1 the trainable ones start small, or the product of many layers
-# blows up before the first step.
-SMALL = 0.3
 
 
 class Reconstruction(NamedTuple):
@@ -209,7 +206,7 @@ def _problem(layers: Layers, network: Network, comparison: Comparison) -> Proble
 def _start(problem: Problem, rng: np.random.Generator) -> Parameters:
     """Sparse Xavier weights, smaller where some edges are constant."""
     layers = problem.layers
-    small = SMALL if layers.n_trainable < layers.n_edges else 1.0
+    small = BESIDE_CONSTANTS if layers.n_trainable < layers.n_edges else 1.0
     radii = small * np.concatenate(xavier_radii(layers))
     return jnp.asarray(sparse_xavier(radii, problem.scale.size, rng), problem.scale.dtype)
 
