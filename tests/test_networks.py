@@ -121,6 +121,22 @@ def test_named_layers_alone_are_replaced() -> None:
     assert n_parameters(wired) == n_parameters(model) - 30 * 40 + 2 * 70
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        convolution(kernel_size=3, padding="SAME"),
+        convolution(kernel_size=3, padding=1, padding_mode="CIRCULAR"),
+        convolution(kernel_size=3, dilation=2),
+        eqx.nn.Conv2d(4, 8, 3, groups=2, key=KEY),
+        eqx.nn.Linear("scalar", 8, key=KEY),
+    ],
+    ids=["same", "circular", "dilated", "grouped", "scalar"],
+)
+def test_layers_that_would_compute_something_else_stay_as_they_are(layer) -> None:
+    assert kernels(layer) == {}
+    assert sparsify(layer, dense(), key=KEY) is layer
+
+
 def test_wrong_names_and_widths_are_refused() -> None:
     model = mlp((20,), [30], 5, key=KEY)
     with pytest.raises(ValueError, match=r"no layer 'last'; its layers are \['layers.1'"):

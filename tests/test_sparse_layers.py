@@ -20,16 +20,13 @@ EXAMPLES = 5
 TOPOLOGIES = {
     "butterfly": t.butterfly.layers(64),
     "clos": t.clos.layers(16, 24, 4, 3, 6),
-    "low rank": t.low_rank.layers(9, 7, 3),
     "dense": t.dense.layers(5, 6),
     "torus": t.torus.layers((8, 8), 2),
     "hypercube": t.hypercube.layers(128, 2),
-    "radix-net": t.radix_net.layers([[4, 4], [4, 4]]),
     "random": t.erdos_renyi.layers([60, 80, 70], 0.08, seed=0),
     "half full": t.erdos_renyi.layers([20, 30], 0.5, seed=0),
     "expander": t.random_regular.layers([80, 90, 60], 6, seed=0),
     "skip butterfly": tk.to_layers(tk.with_skip(t.butterfly(32))),
-    "skip clos": tk.to_layers(tk.with_skip(t.clos(8, 8, 4, 3, 4))),
 }
 each_topology = pytest.mark.parametrize("layers", TOPOLOGIES.values(), ids=TOPOLOGIES)
 
@@ -195,6 +192,11 @@ def test_indices_take_a_few_numbers_an_edge() -> None:
     linear = made(layers)
     indices = [leaf for leaf in jax.tree.leaves(linear) if leaf.dtype == jnp.int32]
     assert sum(leaf.size for leaf in indices) <= 8 * layers.n_edges + 4 * sum(layers.widths)
+
+
+@each_topology
+def test_no_examples_give_no_outputs(layers: tk.Layers) -> None:
+    assert jax.vmap(made(layers))(jnp.ones((0, layers.n_in))).shape == (0, layers.n_out)
 
 
 def test_a_signal_of_another_size_is_refused() -> None:

@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-import lazy_loader as lazy
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -15,10 +15,6 @@ from rich.table import Table
 import topokit as tk
 from topokit._atomic import replacing
 from topokit.cli._console import console, jsonable, print_json, readable
-
-# Loaded when a training begins: other commands do without.
-jax: Any = lazy.load("jax")
-optax: Any = lazy.load("optax")
 
 MODELS = ("lenet-300-100", "lenet5", "mlp")
 LAYERS = ("dense", "clos", "low-rank", "random")
@@ -128,35 +124,33 @@ def _run(
     rate: float,
 ) -> dict[str, Any]:
     """Train one seed, and write its weights."""
-    networks = tk.networks
-    made = _model(model, hidden, data, jax.random.key(seed))
-    wired = networks.sparsify(made, _rule(layers, share, seed), key=jax.random.key(seed))
-    steps = epochs * (len(data.train_x) // batch)
-    settings = f"{model}-{layers}-{share:g}-{epochs}-{batch}-{rate:g}"
+    settings = f"{model}-{layers}-{share:g}-{epochs}-{batch}-{rate:g}-seed-{seed}"
     with _bar(f"seed {seed}", epochs) as advance:
-        training = networks.train(
-            wired,
+        training = tk.networks.train_from_seed(
+            _builder(model, hidden, data),
             data,
-            optimizer=optax.adam(optax.cosine_decay_schedule(rate, max(steps, 1))),
+            _rule(layers, share, seed),
+            seed=seed,
             epochs=epochs,
             batch_size=batch,
-            seed=seed,
-            checkpoint=out / f"{settings}-seed-{seed}.checkpoint",
+            rate=rate,
+            checkpoint=out / f"{settings}.checkpoint",
             report=advance,
         )
-    networks.write_weights(training.model, out / f"{settings}-seed-{seed}.safetensors")
-    parameters = networks.n_parameters(wired)
+    tk.networks.write_weights(training.model, out / f"{settings}.safetensors")
+    parameters = tk.networks.n_parameters(training.model)
     return {"seed": seed, "parameters": parameters, "epochs": list(training.epochs)}
 
 
-def _model(model: str, hidden: str, data: Any, key: Any) -> Any:
+def _builder(model: str, hidden: str, data: Any) -> Callable[..., Any]:
+    """What makes the dense model from a key."""
     match model:
         case "mlp":
-            return tk.networks.mlp(data.shape, _widths(hidden), data.n_classes, key=key)
+            return partial(tk.networks.mlp, data.shape, _widths(hidden), data.n_classes)
         case "lenet5":
-            return tk.networks.lenet5(data.shape, data.n_classes, key=key)
+            return partial(tk.networks.lenet5, data.shape, data.n_classes)
         case _:
-            return tk.networks.lenet_300_100(data.shape, data.n_classes, key=key)
+            return partial(tk.networks.lenet_300_100, data.shape, data.n_classes)
 
 
 def _widths(hidden: str) -> list[int]:

@@ -34,6 +34,7 @@ from ._schedules import one_shot as one_shot
 from ._schedules import zhu_gupta as zhu_gupta
 from ._scikit import fetch_openml as fetch_openml
 from ._scikit import load_digits as load_digits
+from ._seeded import train_from_seed as train_from_seed
 from ._sparsify import kernel_topologies as kernel_topologies
 from ._sparsify import kernels as kernels
 from ._sparsify import n_parameters as n_parameters

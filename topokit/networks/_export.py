@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import networkx as nx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from topokit._graph import from_layers
 from topokit._layers import make_layers
@@ -15,13 +15,19 @@ from topokit.products import edge_ends
 
 def to_dense(linear: SparseLinear) -> eqx.nn.Linear:
     """The dense layer that computes the same; cost O(n_in edges)."""
-    weight = jnp.eye(linear.n_in)
-    for layer in linear.layers:
-        weight = layer(weight)
+    weight = _product(linear.layers)
     biased = linear.bias is not None
     dense = eqx.nn.Linear(linear.n_in, linear.n_out, use_bias=biased, key=jax.random.key(0))
     dense = eqx.tree_at(lambda d: d.weight, dense, weight)
     return eqx.tree_at(lambda d: d.bias, dense, linear.bias) if biased else dense
+
+
+@eqx.filter_jit
+def _product(layers: tuple[SparseLayer, ...]) -> Float[Array, "n_out n_in"]:
+    signals = jnp.eye(layers[0].wiring.n_in)
+    for layer in layers:
+        signals = layer(signals)
+    return signals
 
 
 def to_matrices(linear: SparseLinear) -> list[Float[np.ndarray, "_n_senders _n_receivers"]]:

@@ -23,8 +23,9 @@ Topology = nx.DiGraph | Layers
 def kernels(model: Any) -> dict[str, tuple[int, int]]:
     """Name, inputs and outputs of each layer that `sparsify` can replace.
 
-    These are `equinox.nn.Linear` and `equinox.nn.Conv2d` in one group; the inputs of a convolution
-    are the entries of a patch, `channels * height * width`.
+    These are `equinox.nn.Linear` between vectors, and `equinox.nn.Conv2d` in one group, without
+    dilation, whose padding is zeros in given numbers. The inputs of a convolution are the entries
+    of a patch, `channels * height * width`.
     """
     return {name: _widths(layer) for name, layer in _dense_layers(model)}
 
@@ -92,8 +93,14 @@ def _dense_layers(model: Any) -> list[tuple[str, Any]]:
 
 
 def _is_dense(node: Any) -> bool:
-    return isinstance(node, eqx.nn.Linear) or (
-        isinstance(node, eqx.nn.Conv2d) and node.groups == 1 and node.dilation == (1, 1)
+    if isinstance(node, eqx.nn.Linear):
+        return "scalar" not in (node.in_features, node.out_features)
+    return (
+        isinstance(node, eqx.nn.Conv2d)
+        and node.groups == 1
+        and node.dilation == (1, 1)
+        and node.padding_mode == "ZEROS"
+        and not isinstance(node.padding, str)
     )
 
 

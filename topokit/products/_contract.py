@@ -53,6 +53,9 @@ def contract(wiring: Wiring, missing: str, first: Array, second: Array) -> Array
 
 
 def _compute(first: Array, second: Array, *leaves: Array, missing: str, tree: Any) -> Array:
+    if not second.size:  # a batch of no examples
+        result = _result(first, second, *leaves, missing=missing, tree=tree)
+        return jnp.zeros(result.shape, result.dtype)
     return PARTIAL_SUMS[missing](jax.tree.unflatten(tree, leaves), first, second)
 
 

@@ -7,6 +7,7 @@ a copy of them. Every form makes the three partial sums of the layer (see
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Num
@@ -135,10 +136,15 @@ def correlate(
 
 def edge_ends(wiring: Wiring) -> tuple[Int[np.ndarray, " edges"], Int[np.ndarray, " edges"]]:
     """Sender and receiver of each edge, read off the wiring itself."""
+    senders, receivers = _ends(wiring)
+    return np.asarray(senders, np.int64), np.asarray(receivers, np.int64)
+
+
+@jax.jit
+def _ends(wiring: Wiring) -> tuple[Array, Array]:
     senders, receivers = (jnp.arange(n)[:, None] for n in (wiring.n_in, wiring.n_out))
     first = correlate(wiring, senders, jnp.ones_like(receivers))
-    second = correlate(wiring, jnp.ones_like(senders), receivers)
-    return np.asarray(first, np.int64), np.asarray(second, np.int64)
+    return first, correlate(wiring, jnp.ones_like(senders), receivers)
 
 
 def _matrices(form: Pieces, w: Array) -> Num[Array, "pieces fan_out fan_in"]:

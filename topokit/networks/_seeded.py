@@ -1,0 +1,52 @@
+"""A training in which one seed decides everything that is random."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import optax
+
+from topokit.networks._dataset import Dataset
+from topokit.networks._rules import Rule
+from topokit.networks._sparsify import sparsify
+from topokit.networks._train import Epoch, Training, train
+
+
+def train_from_seed(
+    build: Callable[..., Any],
+    data: Dataset,
+    rule: Rule,
+    *,
+    seed: int,
+    epochs: int,
+    batch_size: int,
+    rate: float,
+    checkpoint: Path | None = None,
+    report: Callable[[Epoch], object] | None = None,
+) -> Training:
+    """Build a model, put topologies into it, and train it by Adam.
+
+    Args:
+        build: Makes the dense model from the keyword `key`, such as a `partial` of `mlp`.
+        data: Examples and labels.
+        rule: Chooses the topologies, as in `sparsify`.
+        seed: Decides the first weights and the order of the examples.
+        epochs: As in `train`.
+        batch_size: As in `train`.
+        rate: The first learning rate, which falls to 0 along a cosine.
+        checkpoint: As in `train`.
+        report: As in `train`.
+    """
+    key = jax.random.key(seed)
+    steps = max(1, epochs * (len(data.train_x) // batch_size))
+    return train(
+        sparsify(build(key=key), rule, key=key),
+        data,
+        optimizer=optax.adam(optax.cosine_decay_schedule(rate, steps)),
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        checkpoint=checkpoint,
+        report=report,
+    )
