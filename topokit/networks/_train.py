@@ -139,7 +139,9 @@ def _epochs(
         carry = progress.arrays, progress.opt_state, jnp.zeros(())
         for first in range(0, len(batches), STEPS):
             last = min(first + STEPS, len(batches))
-            carry = _steps(carry, first, last, batches, examples, static, optimizer)
+            carry = _steps(
+                carry, jnp.asarray(first), jnp.asarray(last), batches, examples, static, optimizer
+            )
             jax.block_until_ready(carry)
         arrays, state, total = carry
         judged = judge(eqx.combine(arrays, static), data.test_x, data.test_y)
@@ -153,8 +155,8 @@ def _epochs(
 @eqx.filter_jit
 def _steps(
     carry: tuple,
-    first: int,
-    last: int,
+    first: Int[Array, ""],
+    last: Int[Array, ""],
     batches: Int[Array, "steps batch"],
     examples: tuple[Array, Array],
     static: PyTree,
