@@ -37,6 +37,12 @@ def test_the_weights_can_be_read_back() -> None:
     assert np.isclose(accuracy, report["runs"][0]["epochs"][-1]["test_accuracy"])
 
 
+def test_runs_of_other_settings_share_a_folder() -> None:
+    for hidden in (16, 24):
+        assert topokit(f"train --model mlp --hidden {hidden} --epochs 1 --seeds 1").exit_code == 0
+    assert len(list(Path("training").glob("*.checkpoint"))) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -44,6 +50,8 @@ def test_the_weights_can_be_read_back() -> None:
         ("--mnist a --cifar10 b", "not both"),
         ("--model mlp --hidden wide", "--hidden must be widths"),
         ("--share 0", "--share"),
+        ("--rate nan", "--rate must be a finite number"),
+        ("--rate inf", "--rate must be a finite number"),
         ("--batch 5000", "batch_size must be an integer of at most 1437"),
         ("--layers torus", "--layers"),
     ],

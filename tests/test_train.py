@@ -132,14 +132,14 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path, content) -> None:
     run(1, checkpoint=path)
     damaged = path.read_bytes()[:-300] if content is None else content
     path.write_bytes(damaged)
-    with pytest.raises(ValueError, match="no checkpoint|is damaged"):
+    with pytest.raises(ValueError, match="no checkpoint|or damaged"):
         run(checkpoint=path)
     assert path.read_bytes() == damaged
 
 
 def test_another_optimizer_state_is_refused(tmp_path) -> None:
     run(1, checkpoint=tmp_path / "run.checkpoint")
-    with pytest.raises(ValueError, match="is damaged|another"):
+    with pytest.raises(ValueError, match="of another optimizer"):
         run(checkpoint=tmp_path / "run.checkpoint", optimizer=optax.sgd(1e-2, momentum=0.9))
 
 

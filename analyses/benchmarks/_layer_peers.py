@@ -130,13 +130,14 @@ def by_jax(
             output(start, given, x)
         return np.asarray(output(start, given, x))
 
-    def n_bytes(state: tuple) -> dict[str, int]:
-        weights, moments = state
-        gradient = jax.eval_shape(jax.grad(loss), weights, given, x, y)
-        parts = {"parameters": weights, "gradients": gradient, "optimizer": moments}
-        return {name: _size(part) for name, part in parts.items()} | {"indices": _size(given)}
+    return Peer(begin, train, forward, matrices, partial(_bytes, given=given))
 
-    return Peer(begin, train, forward, matrices, n_bytes)
+
+def _bytes(state: tuple, given: Any) -> dict[str, int]:
+    """What a training holds; a gradient is of the size of what it belongs to."""
+    weights, moments = state
+    parts = {"parameters": weights, "gradients": weights, "optimizer": moments, "indices": given}
+    return {name: _size(part) for name, part in parts.items()}
 
 
 def _dense_weights(start: list[np.ndarray]) -> dict:

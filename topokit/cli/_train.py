@@ -1,6 +1,7 @@
 """`topokit train`: a classifier with sparse layers learns, seed by seed, and can be interrupted."""
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -87,6 +88,8 @@ def command(
     The results go into a folder: training.json, learning.png, and for each seed a checkpoint and
     the weights (.safetensors). The same command goes on where it stopped.
     """
+    if not math.isfinite(options["rate"]):
+        raise click.UsageError(f"--rate must be a finite number; given {options['rate']}")
     data = _data(mnist, cifar10)
     out.mkdir(parents=True, exist_ok=True)
     runs: list[dict[str, Any]] = []
@@ -124,7 +127,8 @@ def _run(
     rate: float,
 ) -> dict[str, Any]:
     """Train one seed, and write its weights."""
-    settings = f"{model}-{layers}-{share:g}-{epochs}-{batch}-{rate:g}-seed-{seed}"
+    what = f"mlp-{hidden}" if model == "mlp" else model
+    settings = f"{data.name}-{what}-{layers}-{share}-{epochs}-{batch}-{rate}-seed-{seed}"
     with _bar(f"seed {seed}", epochs) as advance:
         training = tk.networks.train_from_seed(
             _builder(model, hidden, data),

@@ -76,7 +76,10 @@ def read_checkpoint(path: Path, like: Progress, mark: dict[str, Any], epochs: in
         try:
             progress = eqx.tree_deserialise_leaves(file, like._replace(rows=blank))
         except (RuntimeError, ValueError, EOFError, OSError) as error:
-            raise ValueError(f"{path} is damaged ({error}); remove it to begin anew") from error
+            raise ValueError(
+                f"{path} does not fit this training: it is of another optimizer, or damaged "
+                f"({error}). Give another file"
+            ) from error
     return progress
 
 

@@ -1,9 +1,9 @@
 """Magnitude pruning: small weights become zero, and stay zero.
 
 A mask is true where a weight is kept. Masks only shrink: what is pruned has no way back, whatever
-gradients and moments say. How many weights are kept is exact, `round(size (1 - share))`, and which
-ones are kept is their order by magnitude; of equal magnitudes the earlier is pruned first. The
-masks of a trained network are a topology: `topokit.from_weights`.
+gradients and moments say. How many weights are kept is `size (1 - share)`, rounded in single
+precision, and which ones are kept is their order by magnitude; of equal magnitudes the earlier is
+pruned first. The masks of a trained network are a topology: `topokit.from_weights`.
 """
 
 from collections.abc import Callable, Sequence
@@ -119,13 +119,14 @@ def prune(schedule: Schedule, *, scope: Scope = by_layer) -> optax.GradientTrans
     is why nothing may change them afterwards. Moments of the optimizer go on for pruned weights,
     without effect.
 
-    Matrices and convolution kernels are pruned (see `is_kernel`). To prune fewer of them, wrap it:
+    Matrices and convolution kernels are pruned (see `is_kernel`); the weights of a `SparseLayer`,
+    which are a vector, are not. To prune fewer of them, wrap it:
     `optax.masked(prune(s), tree_of_booleans)`. Trees of an Equinox partition, with None among their
     leaves, are welcome.
 
-    The number kept is that of the share as JAX's default float holds it: in single precision a
-    share such as 0.9 is off by up to 2^-25, which in layers of some ten million weights is one
-    weight.
+    The number kept is that of the share as JAX's default float holds it: where `size (1 - share)`
+    lies halfway between two integers, single precision decides between them, and in layers of some
+    ten million weights it is off by one.
 
     Args:
         schedule: The share of zeros after each update, such as `zhu_gupta` or `one_shot` make; a

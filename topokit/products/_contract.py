@@ -17,9 +17,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.core import ShapedArray
+from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
 from topokit.products._wiring import Wiring, correlate, receive, send_back
@@ -49,14 +50,33 @@ def apply_layer(
 def contract(wiring: Wiring, missing: str, first: Array, second: Array) -> Array:
     """The partial sum that leaves one role open, from the other two in the order w, x, y."""
     leaves, tree = jax.tree.flatten(wiring)
-    return _contract_p.bind(first, second, *leaves, missing=missing, tree=tree)
+    alike = _varying_alike(first, second, *leaves)
+    return _contract_p.bind(*alike, missing=missing, tree=tree)
+
+
+def _varying_alike(*arrays: Any) -> list[Array]:
+    """Let all vary over the mesh axes of `shard_map` that any does, as JAX's own primitives do.
+
+    The transpose of that sums gradients over devices.
+    """
+    axes = [jax.typeof(array).manual_axis_type.varying for array in arrays]
+    every = frozenset[Any]().union(*axes)
+    pairs = zip(arrays, axes, strict=True)
+    return [
+        lax.pcast(a, tuple(every - own), to="varying") if every - own else a for a, own in pairs
+    ]
 
 
 def _compute(first: Array, second: Array, *leaves: Array, missing: str, tree: Any) -> Array:
+    wiring = jax.tree.unflatten(tree, leaves)
     if not second.size:  # a batch of no examples
-        result = _result(first, second, *leaves, missing=missing, tree=tree)
-        return jnp.zeros(result.shape, result.dtype)
-    return PARTIAL_SUMS[missing](jax.tree.unflatten(tree, leaves), first, second)
+        columns = () if missing == "w" else second.shape[1:]
+        return jnp.zeros((_rows(wiring, missing), *columns), second.dtype)
+    return PARTIAL_SUMS[missing](wiring, first, second)
+
+
+def _rows(wiring: Wiring, role: str) -> int:
+    return {"w": wiring.n_edges, "x": wiring.n_in, "y": wiring.n_out}[role]
 
 
 def _given(missing: str) -> tuple[str, str]:
@@ -65,10 +85,12 @@ def _given(missing: str) -> tuple[str, str]:
 
 
 def _result(first: Any, second: Any, *leaves: Any, missing: str, tree: Any) -> Any:
-    wiring = jax.tree.unflatten(tree, leaves)
-    rows = {"w": wiring.n_edges, "x": wiring.n_in, "y": wiring.n_out}[missing]
-    columns = () if missing == "w" else second.shape[1:]
-    return ShapedArray((rows, *columns), first.dtype)
+    del first
+    rows = _rows(jax.tree.unflatten(tree, leaves), missing)
+    if missing == "w":
+        sharding = second.sharding.update(spec=PartitionSpec(None))
+        return second.update(shape=(rows,), sharding=sharding)
+    return second.update(shape=(rows, second.shape[1]))
 
 
 def _derivative(primals: tuple, tangents: tuple, **params: Any) -> tuple[Array, Any]:

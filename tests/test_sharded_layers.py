@@ -1,0 +1,49 @@
+"""Sparse layers on several devices: values and gradients equal those on one."""
+
+import os
+import subprocess
+import sys
+
+SCRIPT = """
+import equinox as eqx, jax, jax.numpy as jnp, numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+import topokit as tk
+
+t = tk.topologies
+mesh = jax.make_mesh((4,), ("d",), axis_types=(AxisType.Auto,))
+layers = [t.clos.layers(16, 24, 4, 3, 4), t.random_regular.layers([64, 32], 6, seed=1)]
+for recipe in [*layers, t.erdos_renyi.layers([12, 10], 0.5, seed=0)]:
+    linear = tk.networks.SparseLinear(recipe, key=jax.random.key(0))
+    weights, rest = eqx.partition(linear, eqx.is_inexact_array)
+    x = jax.random.normal(jax.random.key(1), (8, recipe.n_in))
+
+    def outputs(weights, x):
+        return jax.vmap(eqx.combine(weights, rest))(x)
+
+    def loss(weights, x, outputs=outputs):
+        return jnp.sum(jnp.tanh(outputs(weights, x)) ** 2)
+
+    shared = jax.shard_map(outputs, mesh=mesh, in_specs=(P(), P("d")), out_specs=P("d"))
+    inside = jax.shard_map(jax.grad(loss), mesh=mesh, in_specs=(P(), P("d")), out_specs=P())
+    alone = jax.grad(loss, (0, 1))(weights, x)
+    found = [
+        jax.grad(lambda w, x: loss(w, x, shared), (0, 1))(weights, x),
+        (inside(weights, x), alone[1]),
+        jax.jit(jax.grad(loss, (0, 1)))(weights, jax.device_put(x, NamedSharding(mesh, P("d")))),
+    ]
+    for gradients in found:
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+                     gradients, alone)
+"""
+
+
+def test_gradients_are_summed_over_devices() -> None:
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
