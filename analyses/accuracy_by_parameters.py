@@ -15,11 +15,7 @@ numbers, `accuracy_by_parameters.json` beside this script. `--quick` learns scik
 for a few epochs and keeps nothing.
 """
 
-import argparse
-import json
-import sys
-import tempfile
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,15 +23,12 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import optax
+from _learning import each, keep, load, mean, options, standard_error
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
-from rich.console import Console
-from rich.progress import track
 
-import topokit as tk
 from topokit import networks
 
-MNIST = Path(__file__).parents[2] / "shared/data/mnist"
 HIDDEN = (300, 100)
 SHARES = (0.5, 0.3, 0.175, 0.1, 0.05, 0.025)
 EPOCHS, BATCH, SEEDS, RATE = 12, 100, 3, 3e-3
@@ -89,7 +82,7 @@ def make(case: Case, data: networks.Dataset, seed: int) -> Any:
 
 def measure(case: Case, setting: Setting) -> dict[str, Any]:
     """Train one case with every seed."""
-    data = load(setting.mnist)
+    data = load("mnist", setting.mnist)
     steps = setting.epochs * (len(data.train_x) // BATCH)
     adam = optax.adam(optax.cosine_decay_schedule(RATE, steps))  # one, to compile once
     sizes, ends = set(), []
@@ -105,36 +98,10 @@ def measure(case: Case, setting: Setting) -> dict[str, Any]:
         "kind": case.kind,
         "share": case.share,
         "parameters": parameters,
-        "accuracy": round(float(np.mean(ends)), 5),
-        "error": round(standard_error(ends), 5),
+        "accuracy": mean(ends),
+        "error": standard_error(ends),
         "accuracies": [round(end, 5) for end in ends],
     }
-
-
-def measure_all(setting: Setting) -> list[dict[str, Any]]:
-    """Every case, in as many processes as there are cores."""
-    console = Console(stderr=True)
-    some = cases(setting.shares)
-    with tk.ranking.process_pool(tk.ranking.default_jobs()) as pool:
-        found = track(
-            pool.map(partial(measure, setting=setting), some),
-            total=len(some),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        return list(found)
-
-
-@cache
-def load(mnist: Path | None) -> networks.Dataset:
-    """MNIST from a folder, or the bundled digits; once a process."""
-    return networks.read_mnist(mnist) if mnist else networks.load_digits()
-
-
-def standard_error(values: list[float]) -> float:
-    """Of the mean; 0 for a single value."""
-    return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
 
 
 def verdict(rows: list[dict]) -> dict[str, Any] | None:
@@ -183,25 +150,13 @@ def plot(rows: list[dict], name: str) -> Axes:
 
 def main() -> None:
     """Train, print, draw, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--mnist", type=Path, default=MNIST, help="folder of MNIST's four files")
-    parser.add_argument("--quick", action="store_true", help="digits, few epochs")
-    given = parser.parse_args()
-    quick = given.quick
-    if not quick and not given.mnist.is_dir():
-        sys.exit(f"MNIST is not in {given.mnist}: name its folder with --mnist")
-    setting = QUICK if quick else Setting(given.mnist, SHARES, EPOCHS, SEEDS)
-    rows = measure_all(setting)
-    name = load(setting.mnist).name
+    quick, folders = options(__doc__, "mnist")
+    setting = QUICK if quick else Setting(folders["mnist"], SHARES, EPOCHS, SEEDS)
+    rows = each(partial(measure, setting=setting), cases(setting.shares))
+    name = load("mnist", setting.mnist).name
     settings = {"data": name, "epochs": setting.epochs, "batch": BATCH, "rate": RATE}
     verdicts = {"seeds": setting.seeds, "closnets_3": verdict(rows), "rows": rows}
-    text = json.dumps(settings | verdicts, indent=2)
-    print(text)
-    with tempfile.TemporaryDirectory() as nowhere:
-        folder = Path(nowhere) if quick else Path(__file__).parent
-        picture = folder / "accuracy_by_parameters.png"
-        tk.plotting.save_figure(plot(rows, name), picture)
-        picture.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    keep(__file__, plot(rows, name), settings | verdicts, quick=quick)
 
 
 if __name__ == "__main__":
