@@ -48,7 +48,9 @@ def test_runs_of_other_settings_share_a_folder() -> None:
     [
         ("--mnist nowhere", "nowhere"),
         ("--mnist a --cifar10 b", "not both"),
-        ("--model mlp --hidden wide", "--hidden must be widths"),
+        ("--model mlp --hidden wide", "'wide' is no list of widths such as 300,100"),
+        ("--model mlp --hidden 32,0", "'32,0' is no list of widths such as 300,100"),
+        ("--hidden 32", "--hidden goes with --model mlp"),
         ("--share 0", "--share"),
         ("--rate nan", "--rate must be a finite number"),
         ("--rate inf", "--rate must be a finite number"),

@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,9 +18,26 @@ import topokit as tk
 from topokit._atomic import replacing
 from topokit.cli._console import console, jsonable, print_json, readable
 
+
+class Widths(click.ParamType):
+    """Whole numbers above 0 with commas between them."""
+
+    name = "widths"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        """The widths, or click's way of saying that they are none."""
+        if isinstance(value, tuple):
+            return value
+        parts = value.split(",")
+        if not all(part.strip().isdecimal() and int(part) for part in parts):
+            self.fail(f"{value!r} is no list of widths such as 300,100", param, ctx)
+        return tuple(map(int, parts))
+
+
 MODELS = ("lenet-300-100", "lenet5", "mlp")
 LAYERS = ("dense", "clos", "low-rank", "random")
 INTERRUPTED = 130
+WIDTHS = Widths()
 FOLDER = click.Path(file_okay=False, path_type=Path)
 CAPTION = (
     "parameters: numbers that are trained; error: share of the test part that is wrong, in "
@@ -38,7 +56,7 @@ CAPTION = (
     "--model", type=click.Choice(MODELS), default=MODELS[0], show_default=True, help="What learns."
 )
 @click.option(
-    "--hidden", default="256", show_default=True, help="Widths of mlp's hidden layers, as 300,100."
+    "--hidden", type=WIDTHS, help="Widths of mlp's hidden layers, as 300,100.  [default: 256]"
 )
 @click.option(
     "--layers",
@@ -88,8 +106,7 @@ def command(
     The results go into a folder: training.json, learning.png, and for each seed a checkpoint and
     the weights (.safetensors). The same command goes on where it stopped.
     """
-    if not math.isfinite(options["rate"]):
-        raise click.UsageError(f"--rate must be a finite number; given {options['rate']}")
+    _check(options)
     data = _data(mnist, cifar10)
     out.mkdir(parents=True, exist_ok=True)
     runs: list[dict[str, Any]] = []
@@ -103,6 +120,16 @@ def command(
         if runs:
             report = {"data": data.name, **options, "runs": runs}
             _report(report, out, as_json)
+
+
+def _check(options: dict[str, Any]) -> None:
+    """Refuse what no option can tell by itself."""
+    if not math.isfinite(options["rate"]):
+        raise click.UsageError(f"--rate must be a finite number; given {options['rate']}")
+    if options["hidden"] and options["model"] != "mlp":
+        raise click.UsageError("--hidden goes with --model mlp; other models have their widths")
+    if options["model"] == "mlp":
+        options["hidden"] = options["hidden"] or (256,)
 
 
 def _data(mnist: Path | None, cifar10: Path | None) -> Any:
@@ -119,7 +146,7 @@ def _run(
     seed: int,
     *,
     model: str,
-    hidden: str,
+    hidden: tuple[int, ...] | None,
     layers: str,
     share: float,
     epochs: int,
@@ -127,9 +154,9 @@ def _run(
     rate: float,
 ) -> dict[str, Any]:
     """Train one seed, and write its weights."""
-    what = f"mlp-{hidden}" if model == "mlp" else model
+    what = "-".join(map(str, (model, *(hidden or ()))))
     settings = f"{data.name}-{what}-{layers}-{share}-{epochs}-{batch}-{rate}-seed-{seed}"
-    with _bar(f"seed {seed}", epochs) as advance:
+    with _bar(f"seed {seed}", epochs) as advance, _divergence_told(seed):
         training = tk.networks.train_from_seed(
             _builder(model, hidden, data),
             data,
@@ -146,22 +173,25 @@ def _run(
     return {"seed": seed, "parameters": parameters, "epochs": list(training.epochs)}
 
 
-def _builder(model: str, hidden: str, data: Any) -> Callable[..., Any]:
+@contextmanager
+def _divergence_told(seed: int) -> Iterator[None]:
+    """Say in one line that the loss of a seed is no number any more."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RuntimeWarning)
+        yield
+    if caught:
+        click.echo(f"seed {seed}: {caught[0].message}", err=True)
+
+
+def _builder(model: str, hidden: tuple[int, ...] | None, data: Any) -> Callable[..., Any]:
     """What makes the dense model from a key."""
     match model:
         case "mlp":
-            return partial(tk.networks.mlp, data.shape, _widths(hidden), data.n_classes)
+            return partial(tk.networks.mlp, data.shape, hidden or (), data.n_classes)
         case "lenet5":
             return partial(tk.networks.lenet5, data.shape, data.n_classes)
         case _:
             return partial(tk.networks.lenet_300_100, data.shape, data.n_classes)
-
-
-def _widths(hidden: str) -> list[int]:
-    try:
-        return [int(width) for width in hidden.split(",")]
-    except ValueError:
-        raise click.UsageError(f"--hidden must be widths such as 300,100; given {hidden}") from None
 
 
 def _rule(layers: str, share: float, seed: int) -> Any:

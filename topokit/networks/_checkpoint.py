@@ -1,10 +1,12 @@
 """What a training needs to go on as if it had never stopped, in one file.
 
-The file is a line of JSON, which says whose it is, and then the arrays. It is replaced whole.
+The file is a line of JSON, which says whose it is and how its contents hash, and then the arrays.
+It is replaced whole.
 """
 
 import hashlib
 import json
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,14 +19,15 @@ from topokit import __version__
 from topokit._atomic import replacing
 from topokit.networks._dataset import Dataset
 
-FORMAT = "topokit training 1"
+FORMAT = "topokit training 2"
+HEADER = 2**16  # bytes of the first line, at most
 
 
 class Progress(NamedTuple):
     """Everything that changes in a training.
 
     Attributes:
-        arrays: The arrays of the model.
+        arrays: The arrays of the model and of its state.
         opt_state: State of the optimizer.
         rows: The history, one row an epoch.
     """
@@ -47,10 +50,13 @@ def identity(model: Any, data: Dataset, **settings: int) -> dict[str, Any]:
 
 def write_checkpoint(path: Path, progress: Progress, mark: dict[str, Any]) -> None:
     """Write a checkpoint, whole or not at all."""
-    header = {"mark": mark, "epochs": len(progress.rows)}
+    body = BytesIO()
+    eqx.tree_serialise_leaves(body, progress)
+    held = body.getbuffer()
+    header = {"mark": mark, "epochs": len(progress.rows), "sha256": _sha256(held)}
     with replacing(path) as part, part.open("wb") as file:
         file.write(json.dumps(header).encode() + b"\n")
-        eqx.tree_serialise_leaves(file, progress)
+        file.write(held)
 
 
 def read_checkpoint(path: Path, like: Progress, mark: dict[str, Any], epochs: int) -> Progress:
@@ -59,38 +65,52 @@ def read_checkpoint(path: Path, like: Progress, mark: dict[str, Any], epochs: in
     Raises:
         ValueError: If the file is damaged, of another run, or further than asked for.
     """
-    with path.open("rb") as file:
-        header = _header(path, file.readline(2**16))
-        other = [name for name in mark if header["mark"].get(name) != mark[name]]
-        if other:
-            raise ValueError(
-                f"{path} is the checkpoint of another training: {', '.join(other)} differ. Give "
-                "another file, or remove it to begin anew"
-            )
-        if header["epochs"] > epochs:
-            raise ValueError(
-                f"{path} has {header['epochs']} epochs already; given epochs={epochs}. Give "
-                "another file for a shorter training"
-            )
-        blank = np.empty((header["epochs"], like.rows.shape[1]))
-        try:
-            progress = eqx.tree_deserialise_leaves(file, like._replace(rows=blank))
-        except (RuntimeError, ValueError, EOFError, OSError) as error:
-            raise ValueError(
-                f"{path} does not fit this training: it is of another optimizer, or damaged "
-                f"({error}). Give another file"
-            ) from error
-    return progress
+    line, _, held = _contents(path).partition(b"\n")
+    header = _header(path, line)
+    other = [name for name in mark if header["mark"].get(name) != mark[name]]
+    if other:
+        raise ValueError(
+            f"{path} is the checkpoint of another training, with another {' and '.join(other)}. "
+            "Give another file, or remove it to begin anew"
+        )
+    if header["epochs"] > epochs:
+        raise ValueError(
+            f"{path} has {header['epochs']} epochs already; given epochs={epochs}. Give "
+            "another file for a shorter training"
+        )
+    if _sha256(held) != header["sha256"]:
+        raise ValueError(f"{path} is damaged: its contents have another hash. Give another file")
+    blank = np.empty((header["epochs"], like.rows.shape[1]))
+    try:
+        return eqx.tree_deserialise_leaves(BytesIO(held), like._replace(rows=blank))
+    except (RuntimeError, ValueError, EOFError, OSError) as error:
+        raise ValueError(
+            f"{path} does not fit this training: it is of another optimizer ({error}). Give "
+            "another file"
+        ) from error
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except IsADirectoryError as error:
+        raise ValueError(f"{path} is a folder; give the file of a checkpoint") from error
 
 
 def _header(path: Path, line: bytes) -> dict[str, Any]:
     try:
-        match json.loads(line):
-            case {"mark": {"format": _}, "epochs": int(epochs)} as header if epochs >= 0:
+        match json.loads(line[:HEADER]):
+            case {"mark": {"format": _}, "epochs": int(epochs), "sha256": str()} as header if (
+                epochs >= 0
+            ):
                 return header
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     raise ValueError(f"{path} is no checkpoint of a training; it is left as it is")
+
+
+def _sha256(held: bytes | memoryview) -> str:
+    return hashlib.sha256(held).hexdigest()
 
 
 def _digest(tree: PyTree) -> str:

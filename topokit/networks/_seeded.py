@@ -1,9 +1,11 @@
 """A training in which one seed decides everything that is random."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import optax
 
@@ -28,7 +30,8 @@ def train_from_seed(
     """Build a model, put topologies into it, and train it by Adam.
 
     Args:
-        build: Makes the dense model from the keyword `key`, such as a `partial` of `mlp`.
+        build: Makes the dense model from the keyword `key`, such as a `partial` of `mlp`; it may
+            have a state.
         data: Examples and labels.
         rule: Chooses the topologies, as in `sparsify`.
         seed: Decides the first weights and the order of the examples.
@@ -39,14 +42,22 @@ def train_from_seed(
         report: As in `train`.
     """
     key = jax.random.key(seed)
+    model, state = eqx.nn.make_with_state(build)(key=key)
     steps = max(1, epochs * (len(data.train_x) // batch_size))
     return train(
-        sparsify(build(key=key), rule, key=key),
+        sparsify(model, rule, key=key),
         data,
-        optimizer=optax.adam(optax.cosine_decay_schedule(rate, steps)),
+        optimizer=_adam(rate, steps),
+        state=state,
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
         checkpoint=checkpoint,
         report=report,
     )
+
+
+@cache
+def _adam(rate: float, steps: int) -> optax.GradientTransformation:
+    """The same object for the same settings, for which a step is compiled once."""
+    return optax.adam(optax.cosine_decay_schedule(rate, steps))

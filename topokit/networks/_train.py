@@ -5,6 +5,8 @@ the epoch, so that a run that was cut off and goes on from its checkpoint ends a
 as one that was not.
 """
 
+import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from topokit._checks import check_count
 from topokit.networks._checkpoint import Progress, identity, read_checkpoint, write_checkpoint
@@ -55,11 +57,13 @@ class Training(NamedTuple):
         model: The model after the last epoch.
         epochs: One row an epoch.
         opt_state: State of the optimizer after the last step.
+        state: State of the model, such as the running means of batch normalization, or None.
     """
 
     model: Any
     epochs: tuple[Epoch, ...]
     opt_state: Any
+    state: Any
 
 
 def train(
@@ -67,6 +71,7 @@ def train(
     data: Dataset,
     *,
     optimizer: optax.GradientTransformation,
+    state: Any = None,
     epochs: int = 10,
     batch_size: int = 32,
     seed: int = 0,
@@ -76,13 +81,17 @@ def train(
     """Lower the cross entropy of a classifier.
 
     Args:
-        model: Any Equinox model that takes one example and returns one logit a class.
+        model: Any Equinox model that takes one example and returns one logit a class. If it takes
+            a keyword `key`, as for dropout, each example of each step has its own.
         data: Examples and labels.
         optimizer: An optax optimizer, such as `optax.adam(1e-3)`, or a chain that ends in `prune`.
+        state: The state of a model that has one, from `equinox.nn.make_with_state`. It is called
+            as `model(example, state)`, returns the logits and the next state, and may use means
+            over the axis "batch".
         epochs: How often all examples are seen. Each is shuffled anew; examples that do not fill a
             last batch wait for another epoch.
         batch_size: Examples of a step.
-        seed: Decides the order of the examples.
+        seed: Decides the order of the examples, and the keys.
         checkpoint: A file that is written after each epoch, whole or not at all. If it is there,
             the run goes on from it, and a finished one returns at once. It knows the model, the
             data, the batch size and the seed; that the optimizer is the same is up to the caller.
@@ -95,31 +104,43 @@ def train(
     Raises:
         ValueError: If the model does not fit the data, a batch has more examples than there are,
             or the checkpoint is of another run.
+
+    Warns:
+        RuntimeWarning: If the loss is no number any more after an epoch.
     """
-    _check(model, data, epochs, batch_size, seed)
-    arrays, static = eqx.partition(model, eqx.is_array)
-    state = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
-    progress = Progress(arrays, state, np.empty((0, len(Epoch._fields))))
+    _check(model, state, data, epochs, batch_size, seed)
+    arrays, static = eqx.partition((model, state), eqx.is_array)
+    begun = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
+    progress = Progress(arrays, begun, np.empty((0, len(Epoch._fields))))
     path = None if checkpoint is None else Path(checkpoint)
-    mark = identity(model, data, batch_size=batch_size, seed=seed) if path else {}
+    mark = identity((model, state), data, batch_size=batch_size, seed=seed) if path else {}
     if path and path.exists():
         progress = read_checkpoint(path, progress, mark, epochs)
     order = partial(_order, len(data.train_x), batch_size, seed)
     start = progress
-    for progress in _epochs(start, static, data, optimizer, order, epochs):
+    for progress in _epochs(start, static, data, optimizer, order, epochs, seed):
         if path:
             write_checkpoint(path, progress, mark)
+        _warn(_row(progress.rows[-1]))
         if report is not None:
             report(_row(progress.rows[-1]))
     rows = tuple(map(_row, progress.rows))
-    return Training(eqx.combine(progress.arrays, static), rows, progress.opt_state)
+    model, state = eqx.combine(progress.arrays, static)
+    return Training(model, rows, progress.opt_state, state)
 
 
 def judge(
-    model: Any, x: Float[np.ndarray, "n *shape"], y: Int[np.ndarray, " n"]
+    model: Any, x: Float[np.ndarray, "n *shape"], y: Int[np.ndarray, " n"], *, state: Any = None
 ) -> tuple[float, float]:
-    """Mean cross entropy, in nats, and accuracy, in [0, 1], of a classifier on examples."""
-    loss, right = _judged(model, jnp.asarray(x), jnp.asarray(y))
+    """Mean cross entropy, in nats, and accuracy, in [0, 1], of a classifier on examples.
+
+    Args:
+        model: As in `train`; dropout and batch normalization are set to inference.
+        x: Examples.
+        y: Their labels.
+        state: As in `train`.
+    """
+    loss, right = _judged((model, state), jnp.asarray(x), jnp.asarray(y))
     return float(loss), float(right)
 
 
@@ -130,63 +151,92 @@ def _epochs(
     optimizer: optax.GradientTransformation,
     order: Callable[[int], Int[np.ndarray, "steps batch"]],
     epochs: int,
+    seed: int,
 ) -> Iterator[Progress]:
     """Yield after each epoch what a checkpoint has to hold."""
-    examples = jax.device_put((data.train_x, data.train_y))
+    examples, key = jax.device_put((data.train_x, data.train_y)), jax.random.key(seed)
     begin = perf_counter() - (progress.rows[-1, -1] if len(progress.rows) else 0.0)
     for epoch in range(len(progress.rows), epochs):
         batches = jnp.asarray(order(epoch))
         carry = progress.arrays, progress.opt_state, jnp.zeros(())
         for first in range(0, len(batches), STEPS):
             last = min(first + STEPS, len(batches))
-            carry = _steps(
-                carry, jnp.asarray(first), jnp.asarray(last), batches, examples, static, optimizer
-            )
+            span = jnp.asarray(first), jnp.asarray(last), jax.random.fold_in(key, epoch)
+            carry = _steps(carry, span, batches, examples, static, optimizer)
             jax.block_until_ready(carry)
-        arrays, state, total = carry
-        judged = judge(eqx.combine(arrays, static), data.test_x, data.test_y)
+        arrays, begun, total = carry
+        model, state = eqx.combine(arrays, static)
+        judged = judge(model, data.test_x, data.test_y, state=state)
         mean = float(total) / len(batches)
         steps = (epoch + 1) * len(batches)
         row = [epoch + 1, steps, mean, *judged, perf_counter() - begin]
-        progress = Progress(arrays, state, np.vstack([progress.rows, row]))
+        progress = Progress(arrays, begun, np.vstack([progress.rows, row]))
         yield progress
 
 
 @eqx.filter_jit
 def _steps(
     carry: tuple,
-    first: Int[Array, ""],
-    last: Int[Array, ""],
+    span: tuple[Int[Array, ""], Int[Array, ""], Key[Array, ""]],
     batches: Int[Array, "steps batch"],
     examples: tuple[Array, Array],
     static: PyTree,
     optimizer: optax.GradientTransformation,
 ) -> tuple:
-    """Take the steps `first` to `last` of an epoch, and add up their losses."""
+    """Take the steps of an epoch from the first to the last given, and add up their losses."""
+    first, last, key = span
 
     def step(number: Array, carry: tuple) -> tuple:
-        arrays, state, total = carry
-        model = eqx.combine(arrays, static)
+        arrays, begun, total = carry
+        model, state = eqx.combine(arrays, static)
         x, y = (part[batches[number]] for part in examples)
-        loss, gradients = eqx.filter_value_and_grad(_loss)(model, x, y)
+        keys = jax.random.split(jax.random.fold_in(key, number), len(y))
+        (loss, state), slopes = eqx.filter_value_and_grad(_loss, has_aux=True)(
+            model, state, x, y, keys
+        )
         weights = eqx.filter(model, eqx.is_inexact_array)
-        updates, state = optimizer.update(gradients, state, weights)
+        updates, begun = optimizer.update(slopes, begun, weights)
         model = eqx.apply_updates(model, updates)
-        return eqx.filter(model, eqx.is_array), state, total + loss
+        return eqx.filter((model, state), eqx.is_array), begun, total + loss
 
     return lax.fori_loop(first, last, step, carry)
 
 
-def _loss(model: Any, x: Array, y: Array) -> Float[Array, ""]:
-    logits = jax.vmap(model)(x)
-    return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+def _loss(
+    model: Any, state: Any, x: Array, y: Array, keys: Key[Array, " batch"]
+) -> tuple[Float[Array, ""], Any]:
+    """Mean cross entropy of a batch, and the next state of the model."""
+
+    def one(x: Array, state: Any, key: Key[Array, ""]) -> tuple[Array, Any]:
+        extra = {"key": key} if "key" in inspect.signature(model).parameters else {}
+        return (model(x, **extra), None) if state is None else model(x, state, **extra)
+
+    together = jax.vmap(one, in_axes=(0, None, 0), out_axes=(0, None), axis_name="batch")
+    logits, state = together(x, state, keys)
+    return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), state
 
 
 @eqx.filter_jit
-def _judged(model: Any, x: Array, y: Array) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    logits = lax.map(model, x, batch_size=min(JUDGED, len(x)))
+def _judged(both: tuple[Any, Any], x: Array, y: Array) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    one = partial(_inferred, *both)
+    logits = lax.map(one, x, batch_size=min(JUDGED, len(x)))
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
     return loss, (logits.argmax(1) == y).mean()
+
+
+def _inferred(model: Any, state: Any, x: Array) -> Array:
+    """The logits of one example, without dropout and with means that were kept."""
+    model = eqx.nn.inference_mode(model)
+    return model(x) if state is None else model(x, state)[0]
+
+
+def _warn(row: Epoch) -> None:
+    if not np.isfinite(row.train_loss):
+        warnings.warn(
+            f"the training loss of epoch {row.epoch} is {row.train_loss}: take a lower rate",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 def _order(n: int, batch_size: int, seed: int, epoch: int) -> Int[np.ndarray, "steps batch"]:
@@ -200,13 +250,13 @@ def _row(numbers: Float[np.ndarray, " fields"]) -> Epoch:
     return Epoch(int(epoch), int(steps), *rest)
 
 
-def _check(model: Any, data: Dataset, epochs: int, batch_size: int, seed: int) -> None:
+def _check(model: Any, state: Any, data: Dataset, epochs: int, batch_size: int, seed: int) -> None:
     check_count("epochs", epochs, least=0)
     check_count("batch_size", batch_size, most=len(data.train_x))
     check_count("seed", seed, least=0)
     example = jax.ShapeDtypeStruct(data.shape, np.float32)
     try:
-        logits = eqx.filter_eval_shape(model, example)
+        logits = eqx.filter_eval_shape(_inferred, model, state, example)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"the model cannot take an example of {data.name}, of shape {data.shape}: {error}"
