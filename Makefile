@@ -9,6 +9,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constr
 FIGURES := $(filter-out analyses/_%,$(sort $(wildcard analyses/*.py)))
 BENCHMARKS := $(filter-out analyses/benchmarks/_%,$(sort $(wildcard analyses/benchmarks/*.py)))
 
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+# What a script printed is shown where it fails.
+QUICKLY = said=$$($(BIN)/python "$$0" --quick 2>&1) && echo "$$0 runs" || \
+	{ printf "%s\n" "$$said" "$$0 FAILED"; exit 1; }
+
 .DEFAULT_GOAL := help
 .PHONY: help rank test check bench docs figures clean
 
@@ -27,7 +32,7 @@ check: .venv/.dev ## Lint, check types, build the docs strictly, run every analy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/mkdocs build --quiet --strict --config-file docs/tools/mkdocs.yml
 	$(BIN)/python docs/tools/coverage.py
-	$(foreach script,$(FIGURES) $(BENCHMARKS),$(BIN)/python $(script) --quick &&) true
+	@printf '%s\n' $(FIGURES) $(BENCHMARKS) | xargs -n 1 -P $(CORES) sh -c '$(QUICKLY)'
 
 bench: .venv/.bench ## Run every benchmark
 	$(foreach script,$(BENCHMARKS),$(BIN)/python $(script) &&) true

@@ -45,7 +45,11 @@ def edge_arrays(graph: nx.DiGraph) -> dict[str, Any]:
                 f"edge {sender} -> {receiver} must lead from a layer to the next one; "
                 "topokit.layered turns jumping edges into chains of relays"
             )
-        trainable = _trainable(sender, receiver, data)
+        trainable = data.get("trainable", True)
+        if not isinstance(trainable, (bool, np.bool_)):
+            raise ValueError(
+                f"edge {sender} -> {receiver}: trainable must be a bool; given {trainable!r}"
+            )
         constant = 1.0 if trainable else _constant(sender, receiver, data)
         for column, value in zip(
             columns[sender[0]], (sender[1], receiver[1], trainable, constant), strict=True
@@ -193,13 +197,6 @@ def _check_indices(layer: int, indices: list[int]) -> None:
             f"layer {layer} has {len(indices)} nodes up to index {indices[-1]} but none with index "
             f"{gap}; topokit.trim and topokit.layered number the nodes anew"
         )
-
-
-def _trainable(sender: Hashable, receiver: Hashable, data: dict[str, Any]) -> bool:
-    value = data.get("trainable", True)
-    if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"edge {sender} -> {receiver}: trainable must be a bool; given {value!r}")
-    return bool(value)
 
 
 def _constant(sender: Hashable, receiver: Hashable, data: dict[str, Any]) -> float:
