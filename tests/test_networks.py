@@ -159,3 +159,22 @@ def test_a_neuron_without_connections_keeps_its_bias() -> None:
 def test_lenet5_refuses_images_that_are_too_large() -> None:
     with pytest.raises(ValueError, match=r"at most 32 pixels each way; given \(3, 33, 32\)"):
         lenet5((3, 33, 32), key=KEY)
+
+
+def test_an_image_smaller_than_the_kernel_is_refused() -> None:
+    conv = sparsify(eqx.nn.Conv2d(16, 16, 3, key=KEY), tk.networks.dense(), key=KEY)
+    with pytest.raises(ValueError, match=r"at least as large as the kernel, \(3, 3\)"):
+        conv(jnp.zeros((16, 2, 5)))
+
+
+def test_a_sparse_layer_has_the_type_of_the_dense_one() -> None:
+    half = eqx.nn.Linear(16, 20, dtype=jnp.bfloat16, key=KEY)
+    sparse = sparsify(half, clos_with(0.5), key=KEY)
+    leaves = jax.tree.leaves(eqx.filter(sparse, eqx.is_inexact_array))
+    assert {leaf.dtype for leaf in leaves} == {jnp.dtype(jnp.bfloat16)}
+    assert sparse(jnp.zeros(16, jnp.bfloat16)).dtype == jnp.bfloat16
+
+
+def test_a_stack_of_layers_is_no_dense_layer() -> None:
+    many = eqx.filter_vmap(lambda key: eqx.nn.Linear(16, 20, key=key))(jax.random.split(KEY, 3))
+    assert tk.networks.kernels(many) == {}

@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 import topokit as tk
 from topokit.networks import clos_with, mlp, random_with, read_weights, sparsify
@@ -54,7 +54,7 @@ def test_another_wiring_is_refused(tmp_path, ending) -> None:
 def test_another_model_is_refused(tmp_path, ending) -> None:
     path = tmp_path / f"weights{ending}"
     write(model(0), path)
-    with pytest.raises(ValueError, match="has no array|must have shape"):
+    with pytest.raises(ValueError, match="has no array|must have shape|that the model has not"):
         read_weights(path, mlp((1, 12, 12), [3], 10, key=jax.random.key(0)))
 
 
@@ -66,6 +66,28 @@ def test_a_damaged_file_is_refused(tmp_path, ending, content) -> None:
     path.write_bytes(path.read_bytes()[:-200] if content is None else content)
     with pytest.raises(ValueError, match="cannot be read as weights"):
         read_weights(path, model(0))
+
+
+@each_format
+@pytest.mark.parametrize("change", ["nan", "complex", "surplus"])
+def test_numbers_that_are_none_of_the_model_are_refused(tmp_path, ending, change) -> None:
+    arrays = {"weight": np.ones((2, 3), np.float32), "bias": np.zeros(2, np.float32)}
+    messages = {
+        "nan": "bias must hold finite real numbers",
+        "complex": "bias must hold finite real numbers; found complex64",
+        "surplus": "has an array 'more' that the model has not",
+    }
+    match change:
+        case "nan":
+            arrays["bias"][1] = np.nan
+        case "complex":
+            arrays["bias"] = arrays["bias"].astype(np.complex64)
+        case _:
+            arrays["more"] = arrays["bias"]
+    path = tmp_path / f"weights{ending}"
+    np.savez(path, **arrays) if ending == ".npz" else save_file(arrays, path)
+    with pytest.raises(ValueError, match=messages[change]):
+        read_weights(path, eqx.nn.Linear(3, 2, key=jax.random.key(0)))
 
 
 def test_other_endings_are_refused(tmp_path) -> None:

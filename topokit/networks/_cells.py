@@ -57,9 +57,14 @@ class SparseGRUCell(eqx.Module):
         self.bias_n = jnp.zeros(self.hidden.n_in) if bias else None
 
     def __call__(
-        self, x: Float[Array, " n_in"], state: Float[Array, " size"]
+        self,
+        x: Float[Array, " n_in"],
+        state: Float[Array, " size"],
+        *,
+        key: PRNGKeyArray | None = None,
     ) -> Float[Array, " size"]:
-        """The next state."""
+        """The next state; `key` is ignored, as by Equinox' cells."""
+        del key
         from_input = jnp.split(self.inputs(x), 3)
         from_state = jnp.split(self.hidden(state), 3)
         reset, update = (
@@ -97,9 +102,14 @@ class SparseLSTMCell(eqx.Module):
         self.inputs, self.hidden = _two_maps(inputs, hidden, 4, key=key, bias=bias, init=init)
 
     def __call__(
-        self, x: Float[Array, " n_in"], state: tuple[Float[Array, " size"], Float[Array, " size"]]
+        self,
+        x: Float[Array, " n_in"],
+        state: tuple[Float[Array, " size"], Float[Array, " size"]],
+        *,
+        key: PRNGKeyArray | None = None,
     ) -> tuple[Float[Array, " size"], Float[Array, " size"]]:
-        """The next state `(h, c)`."""
+        """The next state `(h, c)`; `key` is ignored, as by Equinox' cells."""
+        del key
         hidden, cell = state
         into, forget, new, out = jnp.split(self.inputs(x) + self.hidden(hidden), 4)
         cell = jax.nn.sigmoid(forget) * cell + jax.nn.sigmoid(into) * jnp.tanh(new)

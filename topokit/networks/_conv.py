@@ -35,6 +35,11 @@ class SparseConv2d(eqx.Module):
 
     def _patches(self, x: Array) -> Float[Array, "entries new_height new_width"]:
         x = jnp.pad(x, ((0, 0), *self.padding))
+        if any(n < kernel for n, kernel in zip(x.shape[1:], self.kernel_size, strict=True)):
+            raise ValueError(
+                f"an image must be at least as large as the kernel, {self.kernel_size}; given "
+                f"{x.shape[1:]} with its padding"
+            )
         sizes = zip(x.shape[1:], self.kernel_size, self.stride, strict=True)
         height, width = ((n - kernel) // stride + 1 for n, kernel, stride in sizes)
         down, across = self.stride

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import networkx as nx
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from topokit._graph import to_layers
@@ -69,6 +70,7 @@ class SparseLinear(eqx.Module):
         key: PRNGKeyArray,
         bias: bool = True,
         init: Callable[[Layers], Radii] = kaiming,
+        dtype: DTypeLike | None = None,
     ) -> None:
         """Draw the first weights.
 
@@ -78,18 +80,20 @@ class SparseLinear(eqx.Module):
             bias: Whether there is a bias, which starts at 0.
             init: Radii of the uniform distributions from which the weights are drawn, such as
                 `xavier`, or `kaiming` for a layer with a ReLU behind it.
+            dtype: Type of weights and bias; JAX's default, single precision, if None.
 
         Raises:
             ValueError: If the topology is not valid (see `topokit.to_layers`).
         """
         layers = to_layers(topology)
+        dtype = jnp.zeros(0).dtype if dtype is None else jnp.dtype(dtype)
         keys = jax.random.split(key, layers.depth)
         draws = zip(init(layers), keys, strict=True)
         self.layers = tuple(
-            _layer(layers, number, radii[layers.trainable[number]], key)
+            _layer(layers, number, radii[layers.trainable[number]], key, dtype)
             for number, (radii, key) in enumerate(draws)
         )
-        self.bias = jnp.zeros(layers.n_out) if bias else None
+        self.bias = jnp.zeros(layers.n_out, dtype) if bias else None
 
     @property
     def n_in(self) -> int:
@@ -106,11 +110,12 @@ class SparseLinear(eqx.Module):
     ) -> Float[Array, "n_out *rest"]:
         """Send a signal through; `key` is ignored, for the sake of `equinox.nn.Sequential`."""
         del key
-        if x.shape[:1] != (self.n_in,):
+        if np.shape(x)[:1] != (self.n_in,):
             raise ValueError(
                 f"a signal of this layer has {self.n_in} features along its first axis; given "
-                f"shape {x.shape}. Map a batch with jax.vmap"
+                f"shape {np.shape(x)}. Map a batch with jax.vmap"
             )
+        x = jnp.asarray(x)
         for layer in self.layers:
             x = layer(x)
         if self.bias is None:
@@ -128,6 +133,8 @@ class SparseLinear(eqx.Module):
             matrices: For each layer a matrix `(senders, receivers)`; entries without a trainable
                 edge are not used.
             bias: The new bias; None to keep the present one.
+
+        This reads the wiring as numbers, so that it does not go inside `jax.jit`.
 
         Raises:
             ValueError: If shapes differ from the layer's.
@@ -161,13 +168,17 @@ def edges(
 
 
 def _layer(
-    layers: Layers, number: int, radii: Float[np.ndarray, " trainable"], key: PRNGKeyArray
+    layers: Layers,
+    number: int,
+    radii: Float[np.ndarray, " trainable"],
+    key: PRNGKeyArray,
+    dtype: jnp.dtype,
 ) -> SparseLayer:
     weight = jnp.asarray(radii) * jax.random.uniform(key, radii.shape, minval=-1.0, maxval=1.0)
     free, constant = layers.trainable[number], layers.constant[number]
     values = np.unique(constant[~free])
     return SparseLayer(
-        weight.astype(jnp.float32),
+        weight.astype(dtype),
         make_wiring(layers, number),
         None if free.all() else jnp.asarray(np.flatnonzero(free), jnp.int32),
         tuple(values.tolist() if values.size < 2 else constant[~free].tolist()),

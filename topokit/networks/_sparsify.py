@@ -47,7 +47,8 @@ def sparsify(
         init: Radii of the first weights, as in `SparseLinear`.
 
     Returns:
-        The model with `SparseLinear` and `SparseConv2d` in these places. A bias starts at 0.
+        The model with `SparseLinear` and `SparseConv2d` in these places, of the same types of
+        numbers. A bias starts at 0.
 
     Raises:
         ValueError: If a name is not in the model, or a topology has other widths than its layer.
@@ -94,14 +95,20 @@ def _dense_layers(model: Any) -> list[tuple[str, Any]]:
 
 def _is_dense(node: Any) -> bool:
     if isinstance(node, eqx.nn.Linear):
-        return "scalar" not in (node.in_features, node.out_features)
+        return "scalar" not in (node.in_features, node.out_features) and not _is_stack(node, 2)
     return (
         isinstance(node, eqx.nn.Conv2d)
+        and not _is_stack(node, 4)
         and node.groups == 1
         and node.dilation == (1, 1)
         and node.padding_mode == "ZEROS"
         and not isinstance(node.padding, str)
     )
+
+
+def _is_stack(node: Any, axes: int) -> bool:
+    """Whether `equinox.filter_vmap` made it, of many layers; `tree_at` hides its arrays."""
+    return getattr(node.weight, "ndim", axes) != axes
 
 
 def _widths(layer: Any) -> tuple[int, int]:
@@ -118,7 +125,8 @@ def _sparse(
             f"the topology for {name} must have {n_in} inputs and {n_out} outputs; "
             f"given {layers.n_in} and {layers.n_out}"
         )
-    linear = SparseLinear(layers, key=key, bias=layer.bias is not None, init=init)
+    bias, dtype = layer.bias is not None, layer.weight.dtype
+    linear = SparseLinear(layers, key=key, bias=bias, init=init, dtype=dtype)
     if isinstance(layer, eqx.nn.Linear):
         return linear
     return SparseConv2d(linear, layer.kernel_size, layer.stride, layer.padding)

@@ -45,8 +45,8 @@ def read_weights(path: str | Path, like: Model) -> Model:
 
     Raises:
         FileNotFoundError: If there is no file of that name.
-        ValueError: If it is no such file, lacks an array, or holds one of another shape or
-            another wiring.
+        ValueError: If it is no such file, lacks an array, has one too many, or holds one of
+            another shape, of another wiring, or of anything but finite real numbers.
     """
     path = Path(path)
     _, load = _format(path)
@@ -56,6 +56,10 @@ def read_weights(path: str | Path, like: Model) -> Model:
         raise
     except Exception as error:  # whatever a damaged file can lead to
         raise ValueError(f"{path} cannot be read as weights: {error}") from error
+
+    surplus = set(stored) - set(_arrays(like))
+    if surplus:
+        raise ValueError(f"{path} has an array {min(surplus)!r} that the model has not")
 
     def replaced(place: tuple, leaf: Any) -> Any:
         if _is_layer(leaf):
@@ -97,6 +101,8 @@ def _read(path: Path, name: str, leaf: Any, stored: dict[str, np.ndarray]) -> ja
     values = _get(path, key, stored)
     if values.shape != array.shape:
         raise ValueError(f"{path}: {key} must have shape {array.shape}; found {values.shape}")
+    if values.dtype.kind in "cOSUM" or not np.isfinite(values.astype(np.float64)).all():
+        raise ValueError(f"{path}: {key} must hold finite real numbers; found {values.dtype}")
     return jnp.asarray(values, array.dtype)
 
 
