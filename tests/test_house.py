@@ -26,9 +26,18 @@ ROOMS = {
     "products": set(),
     "reconstruction": {"products"},
     "networks": {"topologies", "products"},
+    "challenge": {"products"},
     "ranking": {"topologies", "scores", "products", "reconstruction"},
     "plotting": {"topologies", "scores", "reconstruction", "ranking"},
-    "cli": {"topologies", "scores", "reconstruction", "networks", "ranking", "plotting"},
+    "cli": {
+        "topologies",
+        "scores",
+        "reconstruction",
+        "networks",
+        "ranking",
+        "plotting",
+        "challenge",
+    },
 }
 HEAVY = {"jax", "jaxlib", "matplotlib", "optax", "pandas", "rich"}
 GRAPH_CODE = {"topologies", "_checks", "_files", "_graph", "_layered", "_layers", "_weights"}

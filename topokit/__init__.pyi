@@ -1,3 +1,4 @@
+from . import challenge as challenge
 from . import networks as networks
 from . import plotting as plotting
 from . import ranking as ranking

@@ -21,6 +21,7 @@ PACKAGES = (
     "topokit.products",
     "topokit.ranking",
     "topokit.networks",
+    "topokit.challenge",
     "topokit.plotting",
 )
 

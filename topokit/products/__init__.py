@@ -15,6 +15,7 @@ from topokit.products._forms import gather_form as gather_form
 from topokit.products._network import Network as Network
 from topokit.products._network import compile_network as compile_network
 from topokit.products._network import multiply as multiply
+from topokit.products._sums import sum_rows as sum_rows
 from topokit.products._wiring import Wiring as Wiring
 from topokit.products._wiring import edge_ends as edge_ends
 from topokit.products._wiring import make_wiring as make_wiring

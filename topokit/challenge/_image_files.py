@@ -1,0 +1,86 @@
+"""Images and truths in the challenge's files: lines `image, pixel, 1`, and lines of one image."""
+
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+import scipy.sparse
+from jaxtyping import Int
+
+from topokit._atomic import replacing
+from topokit.challenge._images import Images, pack_images
+from topokit.challenge._lines import opened, read_lines, reading
+
+
+def read_images(path: str | Path, neurons: int = 1024, *, n: int | None = None) -> Images:
+    """Read images.
+
+    Args:
+        path: Lines `image, pixel, 1` (`.tsv`), a Matrix Market file of images x pixels (`.mtx`), or
+            numpy's `bits` of eight pixels a byte (`.npz`); the first two may be gzip (`.gz`).
+        neurons: Pixels of an image.
+        n: Number of images; None for the largest number in the file.
+
+    Raises:
+        ValueError: If the file is cut, is no such file, or has a pixel or an image that is not.
+    """
+    path = Path(path)
+    kind = next((s for s in path.suffixes[::-1] if s != ".gz"), "")
+    match kind:
+        case ".npz":
+            return _read_bits(path, neurons)
+        case ".mtx":
+            with reading(path, "a Matrix Market file"):
+                matrix = scipy.sparse.csr_array(scipy.io.mmread(path))
+            rows, columns = (part.astype(np.int64) + 1 for part in matrix.nonzero())
+            n = n or len(matrix.indptr) - 1
+        case ".tsv":
+            with opened(path) as file:
+                table = read_lines(path, file, 3)
+            rows, columns = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
+        case other:
+            raise ValueError(f"images are .tsv, .mtx or .npz files; given {other!r} ({path})")
+    last = int(n or rows.max(initial=1))
+    if rows.size and not (1 <= rows.min() <= rows.max() <= last):
+        raise ValueError(f"{path} has an image {rows.max()}; expected 1 to {last}")
+    if rows.size and not (1 <= columns.min() <= columns.max() <= neurons):
+        wrong = columns.max() if columns.max() > neurons else columns.min()
+        raise ValueError(f"{path} has a pixel {wrong}; an image has pixels 1 to {neurons}")
+    pixels = np.zeros((last, neurons), bool)
+    pixels[rows - 1, columns - 1] = True
+    return pack_images(pixels)
+
+
+def write_images(images: Images, path: str | Path) -> None:
+    """Write images as lines `image, pixel, 1`, by pixel and then by image, as the challenge has."""
+    every = images.pixels(slice(None))
+    with replacing(Path(path)) as part, part.open("w") as file:
+        for pixel, column in enumerate(every.T, 1):
+            lit = np.flatnonzero(column) + 1
+            file.write("".join(f"{image}\t{pixel}\t1\n" for image in lit.tolist()))
+
+
+def read_categories(path: str | Path) -> Int[np.ndarray, " alive"]:
+    """Read a truth: the numbers of the images that are left, from 1, ascending.
+
+    Raises:
+        ValueError: If a line is anything but one such number.
+    """
+    path = Path(path)
+    with opened(path) as file:
+        table = read_lines(path, file, 1)
+    numbers = table[:, 0].astype(np.int64)
+    if (numbers != table[:, 0]).any() or numbers.min(initial=1) < 1:
+        raise ValueError(f"{path} must list numbers of images, from 1")
+    return np.unique(numbers)
+
+
+def _read_bits(path: Path, neurons: int) -> Images:
+    with reading(path, "images in bits"), np.load(path, allow_pickle=False) as file:
+        bits = file["bits"]
+    if bits.dtype != np.uint8 or bits.ndim != 2 or bits.shape[1] != -(-neurons // 8):
+        raise ValueError(
+            f"{path} must hold bits of {neurons} pixels an image, uint8 of shape (images, "
+            f"{-(-neurons // 8)}); found {bits.dtype} of shape {bits.shape}"
+        )
+    return Images(bits, neurons)

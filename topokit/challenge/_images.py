@@ -1,0 +1,101 @@
+"""The challenge's input: images of zeros and ones, one neuron a pixel."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.fft
+from jaxtyping import Bool, Complex, Real, UInt8
+
+from topokit._checks import check_count
+
+# Share of pixels that are on in synthetic images, about that of MNIST's, and the width of their
+# strokes as a share of the image's side.
+ON, STROKE = 0.1, 0.06
+
+
+class Images(NamedTuple):
+    """Images of 0 and 1, eight pixels a byte.
+
+    Attributes:
+        bits: Pixels in the order of the neurons, the first one in the highest bit.
+        neurons: Pixels of an image.
+    """
+
+    bits: UInt8[np.ndarray, "images bytes"]
+    neurons: int
+
+    def pixels(self, which: slice) -> Bool[np.ndarray, "chosen neurons"]:
+        """Some images, unpacked."""
+        return np.unpackbits(self.bits[which], axis=1, count=self.neurons).astype(bool)
+
+
+def pack_images(pixels: Real[np.ndarray, "images neurons"]) -> Images:
+    """Images from their pixels, of which all that are not 0 are 1."""
+    pixels = np.asarray(pixels)
+    return Images(np.packbits(pixels != 0, axis=1), pixels.shape[1])
+
+
+def interpolate(images: Real[np.ndarray, "images height width"], side: int) -> Images:
+    """Enlarge gray images to `side` x `side` and keep what is above half of the brightest pixel.
+
+    This is how the challenge makes its input of MNIST's 60,000 training images, and for these and
+    32 pixels it is its very file, bit for bit. Both ways are Fourier interpolations: downward image
+    by image, across along all images side by side, so that the result of one depends on all, and
+    the modulus is taken at the end. Pixel `(x, y)` is neuron `side * x + y`. Nothing of this is in
+    the challenge's paper (section III.B names only the interpolation and the threshold).
+
+    Args:
+        images: Gray images, in any unit.
+        side: Height and width afterwards, at least those before. Cost O(images * side^2 *
+            log(images)), in memory 8 bytes a pixel.
+
+    Raises:
+        ValueError: If images would shrink.
+    """
+    images = np.asarray(images)
+    n, height, width = images.shape
+    check_count("side", side, least=max(height, width))
+    rows = np.moveaxis(images, 1, -1).reshape(n * width, height).astype(float)
+    rows = _stretched(rows, side).T
+    modulus = np.empty((side, n * side))
+    for y, row in enumerate(rows):
+        modulus[y] = np.abs(_stretched(row[None], n * side)[0])
+    on = modulus > modulus.max() / 2
+    return pack_images(np.moveaxis(on.reshape(side, n, side), 0, -1).reshape(n, -1))
+
+
+def synthetic_images(n: int, neurons: int = 1024, *, seed: int = 0) -> Images:
+    """Images of random strokes, for a machine without MNIST: smooth noise above a threshold.
+
+    Args:
+        n: Number of images.
+        neurons: Pixels of an image, a square number.
+        seed: Decides the noise.
+
+    Raises:
+        ValueError: If an image would not be square.
+    """
+    side = int(check_count("neurons", neurons) ** 0.5)
+    if side**2 != neurons:
+        raise ValueError(f"neurons must be a square number of pixels; given {neurons}")
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.rfftfreq(side), indexing="ij"))
+    smooth = np.exp(-2 * (np.pi * STROKE * side * frequency) ** 2)
+    bits = []
+    for _ in range(check_count("n", n)):
+        noise = np.fft.irfft2(np.fft.rfft2(rng.normal(size=(side, side))) * smooth, (side, side))
+        bits.append(np.packbits(noise > np.quantile(noise, 1 - ON)))
+    return Images(np.stack(bits), neurons)
+
+
+def _stretched(
+    signals: Real[np.ndarray, "signals n"] | Complex[np.ndarray, "signals n"], m: int
+) -> Complex[np.ndarray, "signals m"]:
+    """Fourier interpolation from n to m samples; the middle coefficient stays on the low side."""
+    spectrum = np.asarray(scipy.fft.fft(signals, axis=1))
+    n = spectrum.shape[1]
+    low = n // 2 + 1
+    wide = np.zeros((len(spectrum), m), complex)
+    wide[:, :low] = spectrum[:, :low]
+    wide[:, m - (n - low) :] = spectrum[:, low:]
+    return np.asarray(scipy.fft.ifft(wide, axis=1, overwrite_x=True))

@@ -1,0 +1,175 @@
+"""Networks in the challenge's files.
+
+A layer is a file `n1024-l7.tsv` of lines `sender, receiver, weight`, by receiver; neurons are
+numbered from 1, and tabs are between numbers. Files may be gzip, and may lie in one tar archive of
+any compression.
+"""
+
+import gzip
+import re
+import tarfile
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from jaxtyping import Int
+
+from topokit._atomic import replacing
+from topokit._checks import check_count
+from topokit.challenge._lines import opened, read_lines, reading
+from topokit.challenge._network import CONNECTIONS, COPIES, WEIGHT, ChallengeNetwork, bias_of
+
+LAYER = re.compile(r"n(\d+)-l(\d+)\.tsv(\.gz)?")
+KEPT = 2**27  # numbers of layers that are kept after they were read
+
+
+def read_network(path: str | Path) -> ChallengeNetwork:
+    """Read a network from its layers, files `n<neurons>-l<layer>.tsv` in a folder or an archive.
+
+    The files of a folder are read when a layer is asked for, and checked then; an archive is read
+    at once, 128 bytes a neuron and layer.
+
+    Args:
+        path: The folder, or the tar archive.
+
+    Raises:
+        FileNotFoundError: If there is no such folder or file.
+        ValueError: If there are no layers, one is missing, or one is not a layer of the challenge:
+            32 senders a neuron, each with the weight 1/16.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = {file.name: file for file in path.iterdir()}
+        neurons, names = _layer_names(path, list(found))
+        read = lru_cache(max(1, KEPT // (CONNECTIONS * neurons)))(
+            lambda layer: _read_layer(found[names[layer]], neurons)
+        )
+    else:
+        held = _read_archive(path)
+        neurons, names = _layer_names(path, list(held))
+        tables = [held[name] for name in names]
+        read = tables.__getitem__
+    depth = len(names)
+    name = f"{path.name}: {neurons} neurons, {depth} layers"
+    return ChallengeNetwork(name, neurons, depth, bias_of(neurons), read, depth)
+
+
+def write_network(network: ChallengeNetwork, folder: str | Path) -> None:
+    """Write a network into a folder, a file a layer, as the challenge's site has them.
+
+    Args:
+        network: Any network.
+        folder: Made if it is not there. Each file appears whole or not at all.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for layer in range(network.depth):
+        senders = network.senders(layer)
+        receivers = np.repeat(np.arange(network.neurons), senders.shape[1])
+        rows = np.stack([senders.ravel(), receivers], 1) + 1
+        text = "".join(f"{i}\t{j}\t{WEIGHT:e}\n" for i, j in rows.tolist())
+        with replacing(folder / f"n{network.neurons}-l{layer + 1}.tsv") as part:
+            part.write_text(text)
+
+
+def read_class_tables(path: str | Path, *, depth: int | None = None) -> ChallengeNetwork:
+    """Read a permuted network from the classes of its neurons: a small file for a large network.
+
+    Layer `k` of block `p` joins sender `i` and receiver `j` if `row_class[p, i] - col_class[p, j]`
+    is 0 or `2^k`, modulo the number of classes.
+
+    Args:
+        path: An `.npz` file with the arrays `row_class` and `col_class`, `(blocks, neurons)`.
+        depth: How many of its layers; None for all.
+
+    Raises:
+        ValueError: If it is no such file, or has fewer layers.
+    """
+    path = Path(path)
+    with reading(path, "tables of classes"), np.load(path, allow_pickle=False) as file:
+        rows, columns = file["row_class"].astype(np.int64), file["col_class"].astype(np.int64)
+    if rows.ndim != 2 or rows.shape != columns.shape or rows.shape[1] % COPIES:
+        raise ValueError(
+            f"{path} must hold row_class and col_class of one shape (blocks, neurons); found "
+            f"{rows.shape} and {columns.shape}"
+        )
+    classes = rows.shape[1] // COPIES
+    equal = np.repeat(np.arange(classes), COPIES)
+    if any((np.sort(table, axis=1) != equal).any() for table in (rows, columns)):
+        raise ValueError(
+            f"{path}: each of {classes} classes must have {COPIES} neurons in every block"
+        )
+    strides = classes.bit_length() - 1
+    longest = len(rows) * strides
+    layers = longest if depth is None else check_count("depth", depth, most=longest)
+
+    def senders(layer: int) -> Int[np.ndarray, "neurons fan_in"]:
+        block, k = divmod(layer, strides)
+        members = np.argsort(rows[block], kind="stable").reshape(classes, COPIES)
+        pair = np.stack([columns[block], (columns[block] + 2**k) % classes], 1)
+        return np.sort(members[pair].reshape(rows.shape[1], -1), axis=1).astype(np.int32)
+
+    name = f"{path.name}: {rows.shape[1]} neurons, {layers} layers"
+    return ChallengeNetwork(name, rows.shape[1], layers, bias_of(rows.shape[1]), senders, layers)
+
+
+def _layer_names(path: Path, names: list[str]) -> tuple[int, list[str]]:
+    """The width, and the names of all layers in their order."""
+    found = {name: match for name in names if (match := LAYER.fullmatch(name))}
+    widths = sorted({int(match[1]) for match in found.values()})
+    if len(widths) != 1:
+        raise ValueError(
+            f"{path} must hold the layers of one network, n1024-l1.tsv and so on; found those of "
+            f"{widths or 'no'} neurons"
+        )
+    by_layer = {int(match[2]): name for name, match in found.items()}
+    missing = next((k for k in range(1, len(by_layer) + 1) if k not in by_layer), None)
+    (neurons,) = widths
+    if missing is not None:
+        raise ValueError(f"{path} has no layer {missing}: n{neurons}-l{missing}.tsv is missing")
+    return neurons, [by_layer[k] for k in range(1, len(by_layer) + 1)]
+
+
+def _read_archive(path: Path) -> dict[str, Int[np.ndarray, "neurons fan_in"]]:
+    found = {}
+    with reading(path, "a tar archive"), tarfile.open(path) as archive:
+        for member in archive:
+            name = Path(member.name).name
+            match = LAYER.fullmatch(name)
+            file = archive.extractfile(member) if match else None
+            if match and file:
+                content = file.read()
+                plain = gzip.decompress(content) if match[3] else content
+                found[name] = _senders(Path(name), BytesIO(plain), int(match[1]))
+    return found
+
+
+def _read_layer(path: Path, neurons: int) -> Int[np.ndarray, "neurons fan_in"]:
+    with opened(path) as file:
+        return _senders(path, file, neurons)
+
+
+def _senders(path: Path, file: IO[bytes], neurons: int) -> Int[np.ndarray, "neurons fan_in"]:
+    """The senders of each neuron from the lines of a layer."""
+    table = read_lines(path, file, 3)
+    ends, weights = table[:, :2].astype(np.int64) - 1, table[:, 2]
+    if len(table) != CONNECTIONS * neurons:
+        raise ValueError(
+            f"{path} has {len(table)} connections; a layer of {neurons} neurons has "
+            f"{CONNECTIONS * neurons}: fetch it again"
+        )
+    if ends.min() < 0 or ends.max() >= neurons:
+        wrong = ends.max() + 1 if ends.max() >= neurons else ends.min() + 1
+        raise ValueError(f"{path} has a neuron {wrong}; a layer has neurons 1 to {neurons}")
+    if (weights != WEIGHT).any():
+        wrong = weights[weights != WEIGHT][0]
+        raise ValueError(f"{path} has a weight {wrong}; the challenge's are all {WEIGHT}")
+    order = np.lexsort((ends[:, 0], ends[:, 1]))
+    senders, receivers = ends[order].T
+    rows = senders.reshape(neurons, CONNECTIONS)
+    regular = np.array_equal(receivers, np.repeat(np.arange(neurons), CONNECTIONS))
+    if not regular or (np.diff(rows, axis=1) == 0).any():
+        raise ValueError(f"{path}: every neuron must have {CONNECTIONS} different senders")
+    return rows.astype(np.int32)
