@@ -1,16 +1,18 @@
 """The challenge's input: images of zeros and ones, one neuron a pixel."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
-from jaxtyping import Bool, Complex, Real, UInt8
+from jaxtyping import Bool, Complex, Float, Real, UInt8
 
 from topokit._checks import check_count
 
 # Share of pixels that are on in synthetic images, about that of MNIST's, and the width of their
 # strokes as a share of the image's side.
 ON, STROKE = 0.1, 0.06
+HELD = 2**31  # bytes of gray pixels that are kept
 
 
 class Images(NamedTuple):
@@ -32,7 +34,7 @@ class Images(NamedTuple):
 def pack_images(pixels: Real[np.ndarray, "images neurons"]) -> Images:
     """Images from their pixels, of which all that are not 0 are 1."""
     pixels = np.asarray(pixels)
-    return Images(np.packbits(pixels != 0, axis=1), pixels.shape[1])
+    return Images(np.packbits(pixels.astype(bool, copy=False), axis=1), pixels.shape[1])
 
 
 def interpolate(images: Real[np.ndarray, "images height width"], side: int) -> Images:
@@ -47,7 +49,8 @@ def interpolate(images: Real[np.ndarray, "images height width"], side: int) -> I
     Args:
         images: Gray images, in any unit.
         side: Height and width afterwards, at least those before. Cost O(images * side^2 *
-            log(images)), in memory 8 bytes a pixel.
+            log(images)); in memory a byte a pixel, and 8 as long as that is less than 2 GiB, beyond
+            which rows are computed twice.
 
     Raises:
         ValueError: If images would shrink.
@@ -55,13 +58,20 @@ def interpolate(images: Real[np.ndarray, "images height width"], side: int) -> I
     images = np.asarray(images)
     n, height, width = images.shape
     check_count("side", side, least=max(height, width))
-    rows = np.moveaxis(images, 1, -1).reshape(n * width, height).astype(float)
-    rows = _stretched(rows, side).T
-    modulus = np.empty((side, n * side))
-    for y, row in enumerate(rows):
-        modulus[y] = np.abs(_stretched(row[None], n * side)[0])
-    on = modulus > modulus.max() / 2
-    return pack_images(np.moveaxis(on.reshape(side, n, side), 0, -1).reshape(n, -1))
+    lines = np.moveaxis(images, 1, 0).reshape(height, n * width).astype(float)
+    downward = _stretched(np.eye(height), side).T
+    held = side if 8 * n * side**2 <= HELD else 0
+
+    @lru_cache(held)
+    def modulus(y: int) -> Float[np.ndarray, "images side"]:
+        """Row `y` of all images."""
+        return np.abs(_stretched((downward[y] @ lines)[None], n * side)).reshape(n, side)
+
+    half = max(modulus(y).max() for y in range(side)) / 2
+    on = np.empty((n, side, side), bool)
+    for y in range(side):
+        on[:, :, y] = modulus(y) > half
+    return pack_images(on.reshape(n, -1))
 
 
 def synthetic_images(n: int, neurons: int = 1024, *, seed: int = 0) -> Images:
