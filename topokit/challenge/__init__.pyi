@@ -1,5 +1,6 @@
 from ._image_files import read_categories as read_categories
 from ._image_files import read_images as read_images
+from ._image_files import write_categories as write_categories
 from ._image_files import write_images as write_images
 from ._images import Images as Images
 from ._images import interpolate as interpolate

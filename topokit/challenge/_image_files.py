@@ -60,6 +60,12 @@ def write_images(images: Images, path: str | Path) -> None:
             file.write("".join(f"{image}\t{pixel}\t1\n" for image in lit.tolist()))
 
 
+def write_categories(categories: Int[np.ndarray, " alive"], path: str | Path) -> None:
+    """Write a truth, a number a line; the file appears whole or not at all."""
+    with replacing(Path(path)) as part:
+        part.write_text("".join(f"{number}\n" for number in categories.tolist()))
+
+
 def read_categories(path: str | Path) -> Int[np.ndarray, " alive"]:
     """Read a truth: the numbers of the images that are left, from 1, ascending.
 

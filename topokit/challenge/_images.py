@@ -9,9 +9,9 @@ from jaxtyping import Bool, Complex, Float, Real, UInt8
 
 from topokit._checks import check_count
 
-# Share of pixels that are on in synthetic images, about that of MNIST's, and the width of their
-# strokes as a share of the image's side.
-ON, STROKE = 0.1, 0.06
+# Shares of pixels that are on in synthetic images: most die, as MNIST's do, and some live on. And
+# the width of their strokes as a share of the image's side.
+ON, STROKE = (0.02, 0.32), 0.06
 HELD = 2**31  # bytes of gray pixels that are kept
 
 
@@ -94,7 +94,7 @@ def synthetic_images(n: int, neurons: int = 1024, *, seed: int = 0) -> Images:
     bits = []
     for _ in range(check_count("n", n)):
         noise = np.fft.irfft2(np.fft.rfft2(rng.normal(size=(side, side))) * smooth, (side, side))
-        bits.append(np.packbits(noise > np.quantile(noise, 1 - ON)))
+        bits.append(np.packbits(noise > np.quantile(noise, 1 - rng.uniform(*ON))))
     return Images(np.stack(bits), neurons)
 
 

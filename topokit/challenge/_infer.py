@@ -6,8 +6,11 @@ whose signals are all 0 stays so: it is dead. The categories are the images that
 end.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
+from itertools import pairwise
 from time import perf_counter
 from typing import NamedTuple
 
@@ -30,7 +33,9 @@ Form = Callable[[ChallengeNetwork, int], Tables]
 # Numbers of a batch that stay in the cache, the fewest and most images of one, and the share of
 # live ones below which batches are packed anew. Measured on one core of a CPU
 # (analyses/benchmarks/challenge.py).
-CACHED, FEWEST, MOST, PACKED = 2**18, 64, 256, 0.75
+CACHED, FEWEST, MOST, PACKED = 2**18, 64, 256, 0.6
+# Batches that go through some layers together, first so many layers, then so many at a time.
+TOGETHER, FRONT, BACK = 16, 8, 32
 # Numbers of the signals of a group, and of tables that are kept.
 GROUPED, KEPT = 2**27, 2**27
 
@@ -112,7 +117,7 @@ def infer(
             new memory for each layer; the paper's "with buffer", in today's terms.
         group: Images that go through all layers together; None for as many as take a GiB. Memory
             grows with it, 8 bytes a neuron and image.
-        report: Called with the number of each layer, from 1, that a group has gone through.
+        report: Called now and then with the number of layers that a group has gone through.
 
     Raises:
         ValueError: If images have another size than the network's, or `by_classes` finds none.
@@ -124,24 +129,33 @@ def infer(
     check_count("group", group or 1)
     size = group or max(1, GROUPED // network.neurons)
     tables = _Tables(network, form)
-    advance = partial(_advanced, bias=jnp.float32(network.bias), buffers=buffers)
+    run = partial(_through, bias=jnp.float32(network.bias), drop_dead=drop_dead, buffers=buffers)
     alive, left = np.zeros(network.depth, np.int64), [np.array([], np.int64)]
-    _compile(network, tables, advance, min(size, len(images.bits)))
+    _compile(network, tables, run, min(size, len(images.bits)))
     begin, before = perf_counter(), tables.seconds
-    for first in range(0, len(images.bits), size):
-        batches = _unpacked(images, first, min(first + size, len(images.bits)))
-        for layer in range(network.depth):
-            batches = advance(tables(layer), batches)
-            alive[layer] += sum(int(batch.alive.sum()) for batch in batches)
-            if drop_dead:
-                batches = _packed(batches)
-            if report is not None:
-                report(layer + 1)
-        left += [batch.images[batch.alive] for batch in batches]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for first in range(0, len(images.bits), size):
+            last = min(first + size, len(images.bits))
+            parts, batches = _unpacked(images, first, last), []
+            for span in _spans(network.depth):
+                layers = [tables(layer) for layer in span]
+                done = list(pool.map(partial(run, layers), parts))
+                alive[span.start : span.stop] += sum(counts for _, counts in done)
+                batches = [batch for part, _ in done for batch in part]
+                parts = _parts(_packed(batches) if drop_dead else batches)
+                if report is not None:
+                    report(span.stop)
+            left += [batch.images[batch.alive] for batch in batches]
     making = tables.seconds - before
     seconds = perf_counter() - begin - making
     rate = len(images.bits) * network.connections / seconds
     return Inference(np.concatenate(left), alive, rate, seconds, making)
+
+
+def _spans(depth: int) -> list[range]:
+    """Layers that a few batches go through before all meet: few where many images die."""
+    starts = [0, *range(min(FRONT, depth), depth, BACK)]
+    return [range(first, last) for first, last in pairwise([*starts, depth])]
 
 
 class _Tables:
@@ -163,15 +177,20 @@ class _Tables:
         return tables
 
 
-def _unpacked(images: Images, first: int, last: int) -> list[_Batch]:
-    """Some images in batches, the last of them filled up with dark ones."""
+def _unpacked(images: Images, first: int, last: int) -> Iterator[Callable[[], list[_Batch]]]:
+    """Some images in parts of a few batches, made when they are called."""
     width = _width(images.neurons, last - first)
+    for start in range(first, last, TOGETHER * width):
+        yield partial(_part, images, range(start, min(start + TOGETHER * width, last)), width)
+
+
+def _part(images: Images, numbers: range, width: int) -> list[_Batch]:
+    """Images in batches, the last of them filled up with dark ones."""
     batches = []
-    for start in range(first, last, width):
-        stop = min(start + width, last)
-        pixels = images.pixels(slice(start, stop))
-        numbers = np.arange(start + 1, stop + 1)
-        batches.append(_batch(pixels.T.astype(np.float32), numbers, width))
+    for start in numbers[::width]:
+        stop = min(start + width, numbers.stop)
+        signals = images.pixels(slice(start, stop)).T.astype(np.float32)
+        batches.append(_batch(signals, np.arange(start + 1, stop + 1), width))
     return batches
 
 
@@ -186,23 +205,38 @@ def _width(neurons: int, images: int) -> int:
     return min(max(FEWEST, min(MOST, CACHED // neurons)), images)
 
 
-def _advanced(
-    tables: tuple[Array, ...], batches: list[_Batch], *, bias: Array, buffers: bool
-) -> list[_Batch]:
-    """All batches a layer further; they are sent off together, so that cores share them."""
-    sent = []
-    for batch in batches:
-        fits = buffers and batch.spare is not None and len(batch.spare) == len(tables[-1])
-        results = (
-            _layer_into(batch.spare, tables, batch.signals, bias)
-            if fits
-            else _layer(tables, batch.signals, bias)
-        )
-        sent.append(results)
-    return [
-        _Batch(signals, batch.images, np.asarray(alive), batch.signals if buffers else None)
-        for batch, (signals, alive) in zip(batches, sent, strict=True)
-    ]
+def _through(
+    layers: list[tuple[Array, ...]],
+    part: Callable[[], list[_Batch]],
+    *,
+    bias: Array,
+    drop_dead: bool,
+    buffers: bool,
+) -> tuple[list[_Batch], Int[np.ndarray, " layers"]]:
+    """Some batches after some layers, and how many images were alive after each."""
+    batches, alive = part(), np.zeros(len(layers), np.int64)
+    for number, tables in enumerate(layers):
+        batches = [_advanced(tables, batch, bias, buffers) for batch in batches]
+        alive[number] = sum(int(batch.alive.sum()) for batch in batches)
+        if drop_dead:
+            batches = _packed(batches)
+    return batches, alive
+
+
+def _advanced(tables: tuple[Array, ...], batch: _Batch, bias: Array, buffers: bool) -> _Batch:
+    """A batch a layer further."""
+    spare = batch.spare if buffers else None
+    if spare is not None and len(spare) == len(tables[-1]):
+        signals, alive = _layer_into(spare, tables, batch.signals, bias)
+    else:
+        signals, alive = _layer(tables, batch.signals, bias)
+    return _Batch(signals, batch.images, np.asarray(alive), batch.signals)
+
+
+def _parts(batches: list[_Batch]) -> Iterator[Callable[[], list[_Batch]]]:
+    """Batches in parts of a few."""
+    for first in range(0, len(batches), TOGETHER):
+        yield partial(list, batches[first : first + TOGETHER])
 
 
 def _packed(batches: list[_Batch]) -> list[_Batch]:
@@ -227,7 +261,7 @@ def _compute(
     for table in tables:
         signals = sum_rows(table, signals)
     signals = jnp.clip(WEIGHT * signals + bias, 0, CAP)
-    return signals, (signals > 0).any(0)
+    return signals, signals.sum(0) > 0  # which is faster than any()
 
 
 _layer = jax.jit(_compute)
@@ -238,9 +272,9 @@ _layer_into = jax.jit(
 )
 
 
-def _compile(network: ChallengeNetwork, tables: _Tables, advance: Callable, images: int) -> None:
-    """Compile what the first layers need, on dark images, so that no time is taken for it."""
+def _compile(network: ChallengeNetwork, tables: _Tables, run: Callable, images: int) -> None:
+    """Compile what the first layers need, on a dark batch, so that no time is taken for it."""
     width = _width(network.neurons, images)
-    batches = [_batch(np.zeros((network.neurons, 0), np.float32), np.zeros(0, int), width)]
-    for layer in range(min(network.depth, 4)):
-        batches = advance(tables(layer), batches)
+    dark = _batch(np.zeros((network.neurons, 0), np.float32), np.zeros(0, int), width)
+    layers = [tables(layer) for layer in range(min(network.depth, 4))]
+    run(layers, lambda: [dark], drop_dead=False)

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from topokit.cli import _build, _diagnose, _list, _plot, _rank, _score, _train
+from topokit.cli import _build, _challenge, _diagnose, _list, _plot, _rank, _score, _train
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -16,7 +16,8 @@ EXAMPLES = """Examples:
   topokit diagnose net.npz                   where a topology is weak, what to change
   topokit plot torus --shape 8x4 --depth 7 --what control -o torus.png
   topokit rank                               reconstruction losses, best first
-  topokit train --layers clos --share 0.2    a classifier with sparse layers learns"""
+  topokit train --layers clos --share 0.2    a classifier with sparse layers learns
+  topokit challenge --neurons 1024           the Sparse DNN Graph Challenge, and its rate"""
 
 
 class Root(click.Group):
@@ -65,5 +66,5 @@ def main() -> None:
     """
 
 
-for verb in (_list, _build, _score, _diagnose, _plot, _rank, _train):
+for verb in (_list, _build, _score, _diagnose, _plot, _rank, _train, _challenge):
     main.add_command(verb.command)

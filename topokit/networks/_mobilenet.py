@@ -1,0 +1,95 @@
+"""MobileNet v1: depthwise convolutions that look around, pointwise ones that mix channels.
+
+Nearly all of its parameters are in the pointwise convolutions, which are dense layers that every
+pixel goes through; these are what a topology takes the place of (NeuroFabric, sections III, VIII).
+"""
+
+from collections.abc import Sequence
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from topokit._checks import check_count, check_real
+from topokit.networks._depthwise import DepthwiseConv2d
+
+STEM = 32
+# Channels that come out of each block, and its stride.
+BLOCKS = (
+    *((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)),
+    *[(512, 1)] * 5,
+    *((1024, 2), (1024, 1)),
+)
+LEAST = 8
+# Running means over about ten steps: an epoch of a small data set has few, and weights move fast.
+MOMENTUM = 0.9
+
+
+def mobilenet_v1(
+    shape: Sequence[int] = (3, 32, 32),
+    n_classes: int = 10,
+    *,
+    width: float = 1.0,
+    stem_stride: int = 1,
+    key: PRNGKeyArray,
+) -> eqx.nn.Sequential:
+    """MobileNet v1 (Howard and others, arXiv:1704.04861, table 1).
+
+    A convolution of 3 x 3 pixels; 13 blocks of a depthwise and a pointwise convolution; batch
+    normalization and ReLU after each of these 27; the mean over pixels; a dense layer. At full
+    width it has 4,231,976 parameters for the 1,000 classes of ImageNet and 3,217,226 for 10. (The
+    3,162,336 of NeuroFabric's figure 6 are what is left of the latter without its depthwise
+    kernels, 44,640, and its classifier, 10,250.)
+
+    Batch normalization makes the model a function of an example and a state; make both with
+    `model, state = equinox.nn.make_with_state(mobilenet_v1)(key=key)`. Training takes means over
+    the mapped axis "batch". In `kernels(model)` the first layer is the 3 x 3 convolution, the last
+    is the classifier, and all between are pointwise.
+
+    Args:
+        shape: `(channels, height, width)` of an image.
+        n_classes: Number of outputs.
+        width: The paper's width multiplier: this share of the channels of every layer, though no
+            fewer than 8.
+        stem_stride: Stride of the first convolution: 2 for ImageNet, as published; 1 for images as
+            small as CIFAR-10's, as implementations for these have it (kuangliu's pytorch-cifar).
+        key: Random key of the weights, which are drawn by Kaiming's rule.
+
+    Raises:
+        ValueError: If the shape is not an image's, or a number is out of range.
+    """
+    if len(shape) != 3:
+        raise ValueError(
+            f"mobilenet_v1 takes images (channels, height, width); given {tuple(shape)}"
+        )
+    share = check_real("width", width, least=0, most=1)
+    widths = [max(LEAST, round(share * n)) for n in (STEM, *(n for n, _ in BLOCKS))]
+    n_classes = check_count("n_classes", n_classes)
+    first, last, *keys = jax.random.split(key, 2 + len(BLOCKS))
+    stride = check_count("stem_stride", stem_stride)
+    layers = _normalized(_conv(shape[0], widths[0], 3, stride, first), widths[0])
+    for (_, stride), n_in, n_out, key in zip(BLOCKS, widths, widths[1:], keys, strict=False):
+        one, other = jax.random.split(key)
+        depthwise = DepthwiseConv2d(n_in, 3, stride=stride, padding=1, key=one)
+        layers += _normalized(depthwise, n_in)
+        layers += _normalized(_conv(n_in, n_out, 1, 1, other), n_out)
+    classifier = eqx.nn.Linear(widths[-1], n_classes, key=last)
+    return eqx.nn.Sequential([*layers, eqx.nn.Lambda(_pooled), classifier])
+
+
+def _conv(n_in: int, n_out: int, side: int, stride: int, key: PRNGKeyArray) -> eqx.nn.Conv2d:
+    """A convolution of odd kernels that keeps the image's size; Kaiming's weights."""
+    conv = eqx.nn.Conv2d(
+        n_in, n_out, side, stride=stride, padding=side // 2, use_bias=False, key=key
+    )
+    weight = jax.nn.initializers.he_uniform(1, 0)(key, conv.weight.shape)
+    return eqx.tree_at(lambda c: c.weight, conv, weight)
+
+
+def _normalized(layer: eqx.Module, channels: int) -> list[eqx.Module]:
+    norm = eqx.nn.BatchNorm(channels, axis_name="batch", mode="batch", momentum=MOMENTUM)
+    return [layer, norm, eqx.nn.Lambda(jax.nn.relu)]
+
+
+def _pooled(image: Float[Array, "channels height width"]) -> Float[Array, " channels"]:
+    return image.mean((1, 2))

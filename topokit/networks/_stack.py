@@ -1,0 +1,87 @@
+"""A network read as a stack: linear layers, sparse or dense, with elementwise functions between."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from topokit.networks._linear import SparseLinear
+
+
+class Stage(NamedTuple):
+    """A linear layer of a stack and what follows it.
+
+    Attributes:
+        place: Its place among the layers of the model.
+        linear: The layer itself.
+        activate: The elementwise function up to the next linear layer; that of the last one is not
+            looked at, and is the identity here.
+    """
+
+    place: int
+    linear: SparseLinear | eqx.nn.Linear
+    activate: Callable[[Array], Array]
+
+
+def read_stack(model: eqx.nn.Sequential) -> list[Stage]:
+    """The linear layers of a model, inputs first.
+
+    What comes before the first of them, such as the flattening of an image, and after the last one,
+    such as a softmax, may be anything. Between them are `equinox.nn.Lambda` layers alone, and that
+    they act on each entry by itself is seen on a few numbers.
+
+    Raises:
+        ValueError: If there is no linear layer, or something else between two of them, or widths of
+            neighbors differ.
+    """
+    layers = model.layers
+    places = [place for place, layer in enumerate(layers) if isinstance(layer, _LINEAR)]
+    if not places:
+        raise ValueError("the model has no SparseLinear or equinox.nn.Linear among its layers")
+    for first, last in pairwise(places):
+        for place in range(first + 1, last):
+            _check_elementwise(place, layers[place])
+        n_out, n_in = widths(layers[first])[1], widths(layers[last])[0]
+        if n_out != n_in:
+            raise ValueError(
+                f"layer {first} of the model has {n_out} outputs, but layer {last} takes {n_in}"
+            )
+    ends = [*places[1:], places[-1] + 1]
+    return [
+        Stage(place, layers[place], _composed(layers[place + 1 : end]))
+        for place, end in zip(places, ends, strict=True)
+    ]
+
+
+def widths(linear: SparseLinear | eqx.nn.Linear) -> tuple[int, int]:
+    """Inputs and outputs of a linear layer."""
+    if isinstance(linear, SparseLinear):
+        return linear.n_in, linear.n_out
+    return linear.weight.shape[1], linear.weight.shape[0]
+
+
+_LINEAR = (SparseLinear, eqx.nn.Linear)
+
+
+def _composed(functions: tuple[Any, ...]) -> Callable[[Array], Array]:
+    def activate(x: Array) -> Array:
+        for function in functions:
+            x = function(x)
+        return x
+
+    return activate
+
+
+def _check_elementwise(place: int, layer: Any) -> None:
+    if isinstance(layer, eqx.nn.Lambda):
+        x = jnp.linspace(-2.0, 2.0, 5)
+        together, alone = layer(x), [layer(entry) for entry in x[:, None]]
+        if jnp.shape(together) == x.shape and jnp.allclose(together, jnp.concatenate(alone)):
+            return
+    raise ValueError(
+        f"layer {place} of the model, {layer}, must be an equinox.nn.Lambda of a function that "
+        "acts on each entry by itself, such as jax.nn.relu: it stands between two linear layers"
+    )
