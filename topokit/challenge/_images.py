@@ -31,7 +31,9 @@ class Images(NamedTuple):
         return np.unpackbits(self.bits[which], axis=1, count=self.neurons).astype(bool)
 
 
-def pack_images(pixels: Real[np.ndarray, "images neurons"]) -> Images:
+def pack_images(
+    pixels: Bool[np.ndarray, "images neurons"] | Real[np.ndarray, "images neurons"],
+) -> Images:
     """Images from their pixels, of which all that are not 0 are 1."""
     pixels = np.asarray(pixels)
     return Images(np.packbits(pixels.astype(bool, copy=False), axis=1), pixels.shape[1])

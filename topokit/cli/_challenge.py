@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from topokit.cli._console import busy, console, print_json, readable
 
 EXISTING = click.Path(exists=True, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
-SHOWN = 5
+SHOWN, RANDOM = 5, 60000
 CAPTION = (
     "images: those given; alive: those whose signals are not all 0 after the last layer; rate: "
     "images times connections a second, as in the challenge, from packed images to categories"
@@ -73,6 +74,7 @@ def command(
     Makes the network and images, or reads them, sends the images through, compares what is left
     with the truth, and prints the challenge's rate. Without data it takes random images.
     """
+    left_out = _numbers(leave_out)
     chosen = _network(network, neurons, depth)
     images = _images(chosen.neurons, **source)
     expected = None if truth is None else tk.challenge.read_categories(truth)
@@ -89,7 +91,7 @@ def command(
     if write is not None:
         _write(chosen, images, found.categories, write)
     if expected is not None:
-        _compare(found.categories, expected, _numbers(leave_out))
+        _compare(found.categories, expected, left_out)
     _report(chosen, images, found, expected is not None, as_json)
 
 
@@ -107,18 +109,18 @@ def _network(path: Path | None, neurons: int, depth: int | None) -> Any:
 def _images(neurons: int, images: Path | None, mnist: Path | None, n: int | None) -> Any:
     if images and mnist:
         raise click.UsageError("give --images or --mnist, not both")
+    side = isqrt(neurons)
+    if not images and side**2 != neurons:
+        raise click.UsageError(f"images are square, and {neurons} neurons are no square number")
     if images:
         found = tk.challenge.read_images(images, neurons)
     elif mnist:
-        side = int(neurons**0.5)
-        if side**2 != neurons:
-            raise click.UsageError(f"images are square: --neurons {neurons} is no square number")
         with busy(f"enlarging MNIST to {side} x {side}"):
             gray = np.rint(255 * tk.networks.read_mnist(mnist).train_x[:, 0]).astype(np.uint8)
             found = tk.challenge.interpolate(gray, side)
     else:
         with busy("drawing images"):
-            return tk.challenge.synthetic_images(n or 60000, neurons)
+            return tk.challenge.synthetic_images(n or RANDOM, neurons)
     if n and n > len(found.bits):
         raise click.UsageError(f"--n {n}: there are {len(found.bits)} images")
     return found._replace(bits=found.bits[:n])
