@@ -10,22 +10,22 @@ from shell import topokit
 
 import topokit as tk
 
-SMALL = "challenge --neurons 64 --depth 6 --n 40"
+SMALL = "challenge --neurons 256 --depth 6 --n 200"
 DATA = Path(__file__).parents[2] / "shared/data/graph-challenge-n1024"
 
 
 def test_what_it_writes_is_what_it_reads() -> None:
     first = topokit(f"{SMALL} --write made --json")
     assert first.exit_code == 0, first.output
-    files = "--network made --images made/sparse-images-64.tsv --neurons 64"
-    again = topokit(f"challenge {files} --truth made/neuron64-l6-categories.tsv --json")
+    files = "--network made --images made/sparse-images-256.tsv --neurons 256"
+    again = topokit(f"challenge {files} --truth made/neuron256-l6-categories.tsv --json")
     assert again.exit_code == 0, again.output
     before, after = json.loads(first.stdout), json.loads(again.stdout)
     assert after["truth"] == "met"
     assert before["categories"] == after["categories"]
     assert before["alive_by_layer"] == after["alive_by_layer"]
-    assert 0 < len(after["categories"]) < 40
-    assert after["connections"] == 32 * 64 * 6
+    assert 0 < len(after["categories"]) < 200
+    assert after["connections"] == 32 * 256 * 6
 
 
 def test_both_forms_and_all_variants_leave_the_same_images() -> None:
@@ -38,7 +38,7 @@ def test_the_table_names_the_rate() -> None:
     result = topokit(SMALL)
     assert result.exit_code == 0
     assert "rate" in result.stdout
-    assert "RadiX-Net of 64 neurons and 6 layers" in result.stdout
+    assert "RadiX-Net of 256 neurons and 6 layers" in result.stdout
 
 
 @pytest.fixture
@@ -51,17 +51,17 @@ def files() -> None:
     ("damage", "message"),
     [
         ("truth", "the categories differ from the truth: 0 of"),
-        ("truncated", "n64-l3.tsv cannot be read as lines of 3 numbers: it ends in the middle"),
-        ("short", "n64-l3.tsv has 2047 connections; a layer of 64 neurons has 2048"),
-        ("weight", "n64-l3.tsv has a weight 0.5; the challenge's are all 0.0625"),
-        ("neuron", "n64-l3.tsv has a neuron 65; a layer has neurons 1 to 64"),
-        ("missing", "has no layer 3: n64-l3.tsv is missing"),
-        ("pixel", "sparse-images-64.tsv has a pixel 65; an image has pixels 1 to 64"),
+        ("truncated", "n256-l3.tsv cannot be read as lines of 3 numbers: it ends in the middle"),
+        ("short", "n256-l3.tsv has 8191 connections; a layer of 256 neurons has 8192"),
+        ("weight", "n256-l3.tsv has a weight 0.5; the challenge's are all 0.0625"),
+        ("neuron", "n256-l3.tsv has a neuron 257; a layer has neurons 1 to 256"),
+        ("missing", "has no layer 3: n256-l3.tsv is missing"),
+        ("pixel", "sparse-images-256.tsv has a pixel 257; an image has pixels 1 to 256"),
     ],
 )
 def test_wrong_files_are_one_line_and_status_2(damage, message) -> None:
-    layer, truth = Path("made/n64-l3.tsv"), Path("made/neuron64-l6-categories.tsv")
-    images = Path("made/sparse-images-64.tsv")
+    layer, truth = Path("made/n256-l3.tsv"), Path("made/neuron256-l6-categories.tsv")
+    images = Path("made/sparse-images-256.tsv")
     lines = layer.read_text().splitlines(keepends=True)
     match damage:
         case "truth":
@@ -73,12 +73,12 @@ def test_wrong_files_are_one_line_and_status_2(damage, message) -> None:
         case "weight":
             layer.write_text("1\t1\t0.5\n" + "".join(lines[1:]))
         case "neuron":
-            layer.write_text("65\t1\t0.0625\n" + "".join(lines[1:]))
+            layer.write_text("257\t1\t0.0625\n" + "".join(lines[1:]))
         case "missing":
             layer.unlink()
         case _:
-            images.write_text("1\t65\t1\n")
-    result = topokit(f"challenge --network made --images {images} --neurons 64 --truth {truth}")
+            images.write_text("1\t257\t1\n")
+    result = topokit(f"challenge --network made --images {images} --neurons 256 --truth {truth}")
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1

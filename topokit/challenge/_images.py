@@ -11,7 +11,7 @@ from topokit._checks import check_count
 
 # Shares of pixels that are on in synthetic images: most die, as MNIST's do, and some live on. And
 # the width of their strokes as a share of the image's side.
-ON, STROKE = (0.02, 0.32), 0.06
+ON, STROKE = (0.02, 0.25), 0.06
 HELD = 2**31  # bytes of gray pixels that are kept
 
 

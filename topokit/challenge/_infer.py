@@ -33,7 +33,7 @@ Form = Callable[[ChallengeNetwork, int], Tables]
 # Numbers of a batch that stay in the cache, the fewest and most images of one, and the share of
 # live ones below which batches are packed anew. Measured on one core of a CPU
 # (analyses/benchmarks/challenge.py).
-CACHED, FEWEST, MOST, PACKED = 2**18, 64, 256, 0.6
+CACHED, FEWEST, MOST, PACKED = 2**18, 64, 1024, 0.6
 # Batches that go through some layers together, first so many layers, then so many at a time.
 TOGETHER, FRONT, BACK = 16, 8, 32
 # Numbers of the signals of a group, and of tables that are kept.
@@ -131,12 +131,13 @@ def infer(
     tables = _Tables(network, form)
     run = partial(_through, bias=jnp.float32(network.bias), drop_dead=drop_dead, buffers=buffers)
     alive, left = np.zeros(network.depth, np.int64), [np.array([], np.int64)]
-    _compile(network, tables, run, min(size, len(images.bits)))
+    width = min(_width(tables), size, len(images.bits))
+    _compile(network, tables, run, width)
     begin, before = perf_counter(), tables.seconds
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for first in range(0, len(images.bits), size):
             last = min(first + size, len(images.bits))
-            parts, batches = _unpacked(images, first, last), []
+            parts, batches = _unpacked(images, range(first, last), width), []
             for span in _spans(network.depth):
                 layers = [tables(layer) for layer in span]
                 done = list(pool.map(partial(run, layers), parts))
@@ -177,11 +178,11 @@ class _Tables:
         return tables
 
 
-def _unpacked(images: Images, first: int, last: int) -> Iterator[Callable[[], list[_Batch]]]:
+def _unpacked(images: Images, numbers: range, width: int) -> Iterator[Callable[[], list[_Batch]]]:
     """Some images in parts of a few batches, made when they are called."""
-    width = _width(images.neurons, last - first)
-    for start in range(first, last, TOGETHER * width):
-        yield partial(_part, images, range(start, min(start + TOGETHER * width, last)), width)
+    for start in numbers[:: TOGETHER * width]:
+        stop = min(start + TOGETHER * width, numbers.stop)
+        yield partial(_part, images, range(start, stop), width)
 
 
 def _part(images: Images, numbers: range, width: int) -> list[_Batch]:
@@ -200,9 +201,10 @@ def _batch(signals: Float[np.ndarray, "rows n"], images: np.ndarray, width: int)
     return _Batch(jnp.asarray(filled), np.pad(images, (0, free)), (filled != 0).any(axis=0))
 
 
-def _width(neurons: int, images: int) -> int:
-    """Columns of a batch."""
-    return min(max(FEWEST, min(MOST, CACHED // neurons)), images)
+def _width(tables: _Tables) -> int:
+    """Columns of a batch whose signals stay in the cache."""
+    rows = len(tables(0)[-1])
+    return max(FEWEST, min(MOST, CACHED // rows))
 
 
 def _through(
@@ -272,9 +274,8 @@ _layer_into = jax.jit(
 )
 
 
-def _compile(network: ChallengeNetwork, tables: _Tables, run: Callable, images: int) -> None:
+def _compile(network: ChallengeNetwork, tables: _Tables, run: Callable, width: int) -> None:
     """Compile what the first layers need, on a dark batch, so that no time is taken for it."""
-    width = _width(network.neurons, images)
     dark = _batch(np.zeros((network.neurons, 0), np.float32), np.zeros(0, int), width)
     layers = [tables(layer) for layer in range(min(network.depth, 4))]
     run(layers, lambda: [dark], drop_dead=False)
