@@ -19,8 +19,15 @@ from topokit import networks
 
 SHARED = Path(__file__).parents[2] / "shared/data"
 FOLDERS = {"mnist": SHARED / "mnist", "cifar10": SHARED / "cifar10"}
-READERS = {"mnist": networks.read_mnist, "cifar10": networks.read_cifar10}
 HINTS = {"mnist": "folder of MNIST's four files", "cifar10": "folder of CIFAR-10, or its subset"}
+
+
+def read_cifar10(folder: Path) -> networks.Dataset:
+    """CIFAR-10 from its batches, or the part of it that is an `.npz` file in the folder."""
+    return networks.read_cifar10(next(folder.glob("*.npz"), folder))
+
+
+READERS = {"mnist": networks.read_mnist, "cifar10": read_cifar10}
 
 Case = TypeVar("Case")
 Found = TypeVar("Found")
@@ -31,21 +38,30 @@ class Given(NamedTuple):
 
     quick: bool
     folders: dict[str, Path]
+    full: bool = False
 
 
-def options(doc: str | None, *needed: str) -> Given:
-    """Read `--quick` and an option for the folder of each data set, which must be there."""
+def options(doc: str | None, *needed: str, full: str = "") -> Given:
+    """Read `--quick` and an option for the folder of each data set, which must be there.
+
+    Args:
+        doc: Docstring of the script.
+        needed: The data sets.
+        full: What `--full` does, where the script has it.
+    """
     parser = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
     for name in needed:
         parser.add_argument(f"--{name}", type=Path, default=FOLDERS[name], help=HINTS[name])
     parser.add_argument("--quick", action="store_true", help="bundled digits, few epochs")
+    if full:
+        parser.add_argument("--full", action="store_true", help=full)
     given = vars(parser.parse_args())
     if given["quick"]:
         return Given(True, {})
     for name in needed:
         if not given[name].is_dir():
             sys.exit(f"{name} is not in {given[name]}: name its folder with --{name}")
-    return Given(False, {name: given[name] for name in needed})
+    return Given(False, {name: given[name] for name in needed}, given.get("full", False))
 
 
 @cache

@@ -177,7 +177,7 @@ def share_verdict(found: list[bool]) -> dict[str, Any]:
 
 def main() -> None:
     """Train, judge, draw, save."""
-    quick, folders = options(__doc__, "mnist")
+    quick, folders, _ = options(__doc__, "mnist")
     full = () if quick else (folders["mnist"], DEPTHS, SPARSITIES, RATES, SEEDS)
     setting = Setting(*full) if full else QUICK
     cases = [Case(*kind) for kind in product(setting.depths, setting.rates)]

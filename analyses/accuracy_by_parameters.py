@@ -150,7 +150,7 @@ def plot(rows: list[dict], name: str) -> Axes:
 
 def main() -> None:
     """Train, print, draw, save."""
-    quick, folders = options(__doc__, "mnist")
+    quick, folders, _ = options(__doc__, "mnist")
     setting = QUICK if quick else Setting(folders["mnist"], SHARES, EPOCHS, SEEDS)
     rows = each(partial(measure, setting=setting), cases(setting.shares))
     name = load("mnist", setting.mnist).name

@@ -51,6 +51,7 @@ def test_runs_of_other_settings_share_a_folder() -> None:
         ("--model mlp --hidden wide", "'wide' is no list of widths such as 300,100"),
         ("--model mlp --hidden 32,0", "'32,0' is no list of widths such as 300,100"),
         ("--hidden 32", "--hidden goes with --model mlp"),
+        ("--width 0.5", "--width goes with --model mobilenet-v1"),
         ("--share 0", "--share"),
         ("--rate nan", "--rate must be a finite number"),
         ("--rate inf", "--rate must be a finite number"),

@@ -34,7 +34,7 @@ class Widths(click.ParamType):
         return tuple(map(int, parts))
 
 
-MODELS = ("lenet-300-100", "lenet5", "mlp")
+MODELS = ("lenet-300-100", "lenet5", "mlp", "mobilenet-v1")
 LAYERS = ("dense", "clos", "low-rank", "random")
 INTERRUPTED = 130
 WIDTHS = Widths()
@@ -57,6 +57,11 @@ CAPTION = (
 )
 @click.option(
     "--hidden", type=WIDTHS, help="Widths of mlp's hidden layers, as 300,100.  [default: 256]"
+)
+@click.option(
+    "--width",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of mobilenet-v1's channels.  [default: 1]",
 )
 @click.option(
     "--layers",
@@ -126,10 +131,11 @@ def _check(options: dict[str, Any]) -> None:
     """Refuse what no option can tell by itself."""
     if not math.isfinite(options["rate"]):
         raise click.UsageError(f"--rate must be a finite number; given {options['rate']}")
-    if options["hidden"] and options["model"] != "mlp":
-        raise click.UsageError("--hidden goes with --model mlp; other models have their widths")
-    if options["model"] == "mlp":
-        options["hidden"] = options["hidden"] or (256,)
+    for name, model, default in (("hidden", "mlp", (256,)), ("width", "mobilenet-v1", 1.0)):
+        if options["model"] == model:
+            options[name] = options[name] or default
+        elif options[name]:
+            raise click.UsageError(f"--{name} goes with --model {model} alone")
 
 
 def _data(mnist: Path | None, cifar10: Path | None) -> Any:
@@ -147,6 +153,7 @@ def _run(
     *,
     model: str,
     hidden: tuple[int, ...] | None,
+    width: float | None,
     layers: str,
     share: float,
     epochs: int,
@@ -154,11 +161,11 @@ def _run(
     rate: float,
 ) -> dict[str, Any]:
     """Train one seed, and write its weights."""
-    what = "-".join(map(str, (model, *(hidden or ()))))
+    what = "-".join(map(str, (model, *(hidden or ()), *([width] if width else []))))
     settings = f"{data.name}-{what}-{layers}-{share}-{epochs}-{batch}-{rate}-seed-{seed}"
     with _bar(f"seed {seed}", epochs) as advance, _divergence_told(seed):
         training = tk.networks.train_from_seed(
-            _builder(model, hidden, data),
+            _builder(model, hidden, width, data),
             data,
             _rule(layers, share, seed),
             seed=seed,
@@ -183,11 +190,16 @@ def _divergence_told(seed: int) -> Iterator[None]:
         click.echo(f"seed {seed}: {caught[0].message}", err=True)
 
 
-def _builder(model: str, hidden: tuple[int, ...] | None, data: Any) -> Callable[..., Any]:
+def _builder(
+    model: str, hidden: tuple[int, ...] | None, width: float | None, data: Any
+) -> Callable[..., Any]:
     """What makes the dense model from a key."""
     match model:
         case "mlp":
             return partial(tk.networks.mlp, data.shape, hidden or (), data.n_classes)
+        case "mobilenet-v1":
+            shape, n_classes = data.shape, data.n_classes
+            return partial(tk.networks.mobilenet_v1, shape, n_classes, width=width or 1.0)
         case "lenet5":
             return partial(tk.networks.lenet5, data.shape, data.n_classes)
         case _:

@@ -4,6 +4,7 @@ from ._cifar import read_cifar10 as read_cifar10
 from ._conv import SparseConv2d as SparseConv2d
 from ._dataset import Dataset as Dataset
 from ._dataset import make_dataset as make_dataset
+from ._depthwise import DepthwiseConv2d as DepthwiseConv2d
 from ._export import to_dense as to_dense
 from ._export import to_matrices as to_matrices
 from ._export import to_topology as to_topology
@@ -14,6 +15,7 @@ from ._initialization import kaiming as kaiming
 from ._initialization import xavier as xavier
 from ._linear import SparseLayer as SparseLayer
 from ._linear import SparseLinear as SparseLinear
+from ._mobilenet import mobilenet_v1 as mobilenet_v1
 from ._models import lenet5 as lenet5
 from ._models import lenet_300_100 as lenet_300_100
 from ._models import mlp as mlp
