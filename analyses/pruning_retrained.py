@@ -1,0 +1,289 @@
+"""Pruning MNIST networks and retraining on what is left of them (Alford and others 2018, figure 7).
+
+Lenet-300-100 and Lenet-5 are trained dense; trained while each layer is pruned every 200 steps by
+Zhu and Gupta's schedule, over the middle third of the training; and the dense one is pruned once,
+by magnitude, without training after it. The two pruned networks are then structures on which new
+weights are trained. Every training has as many steps and the same falling rate of Adam. Lines are
+means over seeds, bars two standard errors to either side. "Whole" prunes the network as one, so
+that no layer is starved, at the highest sparsity: by layer, 99 % leave Lenet-5 two weights in its
+first convolution and eight in front of its ten outputs.
+
+Claims of the paper, and how they are judged here: by the means over seeds of differences between
+networks of the same seed; an accuracy is kept if it falls by no more than .2 points.
+
+a. Lenet-300-100: iterative pruning improves on or keeps the dense accuracy through 95 %. In part,
+   if not at all of these sparsities.
+b. Retraining on its structure does not reach it at any sparsity, but keeps the dense accuracy
+   through 90 %. In part, if one of the two.
+c. Retraining on the one-shot structure is noticeably worse than on the iterative one: by more than
+   .2 points and more than two standard errors at every sparsity. In part, if at some.
+d. Lenet-5: iterative pruning to 99 % loses less than one point. In part, if only as a whole.
+
+Reads MNIST from the folder that `--mnist` names. Writes `pruning_retrained.png` and, with its
+numbers, `pruning_retrained.json` beside this script. `--quick` learns scikit-learn's digits for an
+epoch and keeps nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+import optax
+from _learning import each, keep, load, mean, options, standard_error
+from _pruned import complete, hold, lenet5, lenet_300_100, prune_once, restart, schedule
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from topokit import networks
+
+SPARSITIES = (0.5, 0.75, 0.9, 0.95, 0.99)
+KEPT, POINT = 0.002, 0.01
+DENSE, ITERATIVE, ONCE, WHOLE = "dense", "iterative", "one-shot", "iterative, whole"
+AGAIN = {kind: f"{kind}, retrained" for kind in (ITERATIVE, ONCE, WHOLE)}
+LOOKS = {
+    ITERATIVE: ("o", "#0072B2", "-"),
+    AGAIN[ITERATIVE]: ("o", "#56B4E9", "--"),
+    ONCE: ("^", "#D55E00", "-"),
+    AGAIN[ONCE]: ("^", "#E69F00", "--"),
+    WHOLE: ("*", "#009E73", "none"),
+    AGAIN[WHOLE]: ("*", "#CC79A7", "none"),
+}
+
+
+class Network(NamedTuple):
+    """A network and how it is trained; `held` trains sparse weights as dense ones with zeros."""
+
+    name: str
+    make: Callable[..., Any]
+    epochs: int
+    batch: int
+    rate: float
+    held: bool
+
+
+LENETS = (
+    Network("Lenet-5", lenet5, epochs=1, batch=20, rate=2e-3, held=True),
+    Network("Lenet-300-100", lenet_300_100, epochs=6, batch=50, rate=2e-3, held=False),
+)
+SEEDS = 3
+
+
+class Setting(NamedTuple):
+    """What is trained, and how often; the bundled digits where no folder is named."""
+
+    mnist: Path | None
+    sparsities: tuple[float, ...]
+    seeds: int
+    lenets: tuple[Network, ...]
+
+
+QUICK = Setting(
+    None, (0.9,), 1, (Network("Lenet-300-100", lenet_300_100, 1, 50, rate=2e-3, held=True),)
+)
+
+
+class Case(NamedTuple):
+    """A network, and the seed of its weights and batches."""
+
+    network: Network
+    seed: int
+
+
+def adam(network: Network, data: networks.Dataset) -> optax.GradientTransformation:
+    """Adam whose rate falls along a cosine."""
+    return optax.adam(optax.cosine_decay_schedule(network.rate, steps(network, data)))
+
+
+def steps(network: Network, data: networks.Dataset) -> int:
+    """Steps of every training of a network."""
+    return network.epochs * (len(data.train_x) // network.batch)
+
+
+def trained(
+    model: Any, optimizer: optax.GradientTransformation, case: Case, data: networks.Dataset
+) -> tuple[Any, float]:
+    """The model after training, and its test accuracy."""
+    run = networks.train(
+        model,
+        data,
+        optimizer=optimizer,
+        epochs=case.network.epochs,
+        batch_size=case.network.batch,
+        seed=case.seed,
+    )
+    return run.model, run.epochs[-1].test_accuracy
+
+
+def pruned(
+    start: Any, dense: Any, case: Case, setting: Setting, data: networks.Dataset
+) -> Iterator[tuple[str, float, Any, float]]:
+    """Kind, sparsity, model and accuracy of each pruned network, before it is retrained."""
+    for sparsity in setting.sparsities:
+        once = prune_once(dense, sparsity)
+        yield ONCE, sparsity, once, networks.judge(once, data.test_x, data.test_y)[1]
+        plan = schedule(sparsity, steps(case.network, data))
+        scopes = {ITERATIVE: networks.by_layer}
+        if sparsity == max(SPARSITIES):
+            scopes[WHOLE] = networks.by_network
+        for kind, scope in scopes.items():
+            last = networks.prune(plan, scope=scope)
+            optimizer = optax.chain(adam(case.network, data), last)
+            yield kind, sparsity, *trained(start, optimizer, case, data)
+
+
+def measure(case: Case, setting: Setting) -> list[dict[str, Any]]:
+    """Everything of one network with one seed."""
+    data = load("mnist", setting.mnist)
+    blank = case.network.make(data.shape)
+    plain, seed = adam(case.network, data), 1000 + case.seed
+    held = optax.chain(plain, hold())  # one, to compile once
+    start = restart(blank, complete(blank), seed=case.seed)
+    dense, accuracy = trained(start, held, case, data)
+    found = [_row(case, DENSE, 0.0, accuracy)]
+    for kind, sparsity, model, accuracy in pruned(start, dense, case, setting, data):
+        wiring = networks.kernel_topologies(model)
+        if case.network.held:
+            again = trained(restart(blank, wiring, seed=seed), held, case, data)
+        else:
+            fresh = networks.sparsify(blank, wiring, key=jax.random.key(seed))
+            again = trained(fresh, plain, case, data)
+        found += [_row(case, kind, sparsity, accuracy), _row(case, AGAIN[kind], sparsity, again[1])]
+    return found
+
+
+def _row(case: Case, kind: str, sparsity: float, accuracy: float) -> dict[str, Any]:
+    return {
+        "network": case.network.name,
+        "kind": kind,
+        "sparsity": sparsity,
+        "seed": case.seed,
+        "accuracy": accuracy,
+    }
+
+
+def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row over all seeds, which come in order."""
+    groups: dict[tuple, list[float]] = {}
+    for row in rows:
+        key = row["network"], row["kind"], row["sparsity"]
+        groups.setdefault(key, []).append(row["accuracy"])
+    return [
+        {
+            **dict(zip(("network", "kind", "sparsity"), key, strict=True)),
+            "accuracy": mean(values),
+            "error": standard_error(values),
+            "accuracies": [round(value, 5) for value in values],
+        }
+        for key, values in groups.items()
+    ]
+
+
+def gap(rows: list[dict], network: str, kind: str, other: str, sparsity: float) -> dict[str, Any]:
+    """How much more accurate one kind is than another, seed by seed; dense has sparsity 0."""
+    wanted = [(kind, sparsity), (other, 0.0 if other == DENSE else sparsity)]
+    first, second = (
+        next(r for r in rows if (r["network"], r["kind"], r["sparsity"]) == (network, *want))
+        for want in wanted
+    )
+    gaps = np.subtract(first["accuracies"], second["accuracies"])
+    return {"sparsity": sparsity, "gap": mean(gaps), "error": standard_error(gaps)}
+
+
+def verdicts(rows: list[dict]) -> dict[str, Any]:
+    """The four claims, with the gaps that decide them."""
+    large, small = "Lenet-300-100", "Lenet-5"
+
+    def gaps(kind: str, other: str, least: float, most: float) -> list[dict[str, Any]]:
+        chosen = [s for s in SPARSITIES if least <= s <= most]
+        return [gap(rows, large, kind, other, s) for s in chosen]
+
+    first = gaps(ITERATIVE, DENSE, 0, 0.95)
+    below = gaps(AGAIN[ITERATIVE], ITERATIVE, 0, 1)
+    kept = gaps(AGAIN[ITERATIVE], DENSE, 0, 0.9)
+    worse = gaps(AGAIN[ONCE], AGAIN[ITERATIVE], 0, 1)
+    last = max(SPARSITIES)
+    extreme = {kind: gap(rows, small, kind, DENSE, last) for kind in (ITERATIVE, WHOLE)}
+    return {
+        "a": {"gaps": first} | _word([g["gap"] >= -KEPT for g in first]),
+        "b": {"to_iterative": below, "to_dense": kept}
+        | _word([all(g["gap"] < 0 for g in below), all(g["gap"] >= -KEPT for g in kept)]),
+        "c": {"gaps": worse}
+        | _word([g["gap"] < -KEPT and g["gap"] < -2 * g["error"] for g in worse]),
+        "d": {"gaps": extreme}
+        | _word([extreme[ITERATIVE]["gap"] > -POINT, max(_gaps(extreme)) > -POINT]),
+    }
+
+
+def _gaps(found: dict[str, dict]) -> list[float]:
+    return [row["gap"] for row in found.values()]
+
+
+def _word(holds: list[bool]) -> dict[str, str]:
+    part = "holds in part" if any(holds) else "does not hold"
+    return {"verdict": "holds" if all(holds) else part}
+
+
+def plot(rows: list[dict], names: list[str]) -> Axes:
+    """Test error by sparsity, a panel for each network."""
+    figure, panels = plt.subplots(
+        1, len(names), figsize=(7.4, 3.9), layout="constrained", squeeze=False
+    )
+    for ax, name in zip(panels[0], names, strict=True):
+        own = [row for row in rows if row["network"] == name]
+        for kind, (mark, color, line) in LOOKS.items():
+            chosen = [row for row in own if row["kind"] == kind]
+            ax.errorbar(
+                [_place(row["sparsity"]) for row in chosen],
+                [100 * (1 - row["accuracy"]) for row in chosen],
+                [200 * row["error"] for row in chosen],
+                color=color,
+                marker=mark,
+                markersize=5,
+                linestyle=line,
+                capsize=2,
+                label=kind,
+            )
+        dense = 100 * (1 - next(r["accuracy"] for r in own if r["kind"] == DENSE))
+        ax.axhline(dense, color="#000000", linewidth=1, linestyle=":", label=DENSE)
+        ticks = sorted({row["sparsity"] for row in own} - {0.0})
+        ax.set_xticks([_place(s) for s in ticks], [f"{100 * s:g}" for s in ticks])
+        ax.set(yscale="log", xlabel=f"sparsity of {name} (%)", ylabel="test error (%)")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.grid(alpha=0.3)
+    labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(*labels, frameon=False, fontsize=8, ncols=4, loc="outside upper center")
+    return panels[0, 0]
+
+
+def _place(sparsity: float) -> float:
+    """Sparsities on a scale of what is left."""
+    return -float(np.log(1 - sparsity))
+
+
+def main() -> None:
+    """Train, prune, retrain, print, draw, save."""
+    given = options(__doc__, "mnist")
+    quick, folders = given.quick, given.folders
+    setting = QUICK if quick else Setting(folders["mnist"], SPARSITIES, SEEDS, LENETS)
+    cases = [Case(lenet, seed) for lenet in setting.lenets for seed in range(setting.seeds)]
+    found = each(partial(measure, setting=setting), cases)
+    rows = summary([row for part in found for row in part])
+    trainings = [
+        {field: getattr(lenet, field) for field in ("name", "epochs", "batch", "rate", "held")}
+        for lenet in setting.lenets
+    ]
+    data = load("mnist", setting.mnist).name
+    numbers = {"data": data, "seeds": setting.seeds, "trainings": trainings}
+    decided = {} if quick else {"alford_7": verdicts(rows)}
+    names = [lenet.name for lenet in setting.lenets][::-1]
+    keep(__file__, plot(rows, names), numbers | decided | {"rows": rows}, quick=quick)
+
+
+if __name__ == "__main__":
+    main()
