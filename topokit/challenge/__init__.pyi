@@ -15,3 +15,4 @@ from ._layer_files import read_network as read_network
 from ._layer_files import write_network as write_network
 from ._network import ChallengeNetwork as ChallengeNetwork
 from ._network import plain_network as plain_network
+from ._recipe import network_layers as network_layers

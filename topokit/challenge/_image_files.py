@@ -9,7 +9,9 @@ from jaxtyping import Int
 
 from topokit._atomic import replacing
 from topokit.challenge._images import Images, pack_images
-from topokit.challenge._lines import opened, read_lines, reading
+from topokit.challenge._lines import as_integers, opened, read_arrays, read_lines, reading
+
+LARGEST = 2**35  # pixels of all images of a file, a byte each while they are read
 
 
 def read_images(path: str | Path, neurons: int = 1024, *, n: int | None = None) -> Images:
@@ -37,15 +39,24 @@ def read_images(path: str | Path, neurons: int = 1024, *, n: int | None = None) 
         case ".tsv":
             with opened(path) as file:
                 table = read_lines(path, file, 3)
-            rows, columns = table[:, 0].astype(np.int64), table[:, 1].astype(np.int64)
+            rows, columns = (as_integers(path, column) for column in table.T[:2])
+            if (table[:, 2] != 1).any():
+                wrong = table[table[:, 2] != 1][0, 2]
+                raise ValueError(f"{path} has a value {wrong:g}; it lists the pixels that are 1")
         case other:
             raise ValueError(f"images are .tsv, .mtx or .npz files; given {other!r} ({path})")
     last = int(n or rows.max(initial=1))
     if rows.size and not (1 <= rows.min() <= rows.max() <= last):
-        raise ValueError(f"{path} has an image {rows.max()}; expected 1 to {last}")
+        wrong = rows.max() if rows.max() > last else rows.min()
+        raise ValueError(f"{path} has an image {wrong}; expected 1 to {last}")
     if rows.size and not (1 <= columns.min() <= columns.max() <= neurons):
         wrong = columns.max() if columns.max() > neurons else columns.min()
         raise ValueError(f"{path} has a pixel {wrong}; an image has pixels 1 to {neurons}")
+    if last * neurons > LARGEST:
+        raise ValueError(
+            f"{path} has an image {last}; so many of {neurons} pixels would take "
+            f"{last * neurons / 2**30:,.0f} GiB"
+        )
     pixels = np.zeros((last, neurons), bool)
     pixels[rows - 1, columns - 1] = True
     return pack_images(pixels)
@@ -75,15 +86,14 @@ def read_categories(path: str | Path) -> Int[np.ndarray, " alive"]:
     path = Path(path)
     with opened(path) as file:
         table = read_lines(path, file, 1)
-    numbers = table[:, 0].astype(np.int64)
-    if (numbers != table[:, 0]).any() or numbers.min(initial=1) < 1:
-        raise ValueError(f"{path} must list numbers of images, from 1")
+    numbers = as_integers(path, table[:, 0])
+    if numbers.min(initial=1) < 1:
+        raise ValueError(f"{path} has an image {numbers.min()}; they are numbered from 1")
     return np.unique(numbers)
 
 
 def _read_bits(path: Path, neurons: int) -> Images:
-    with reading(path, "images in bits"), np.load(path, allow_pickle=False) as file:
-        bits = file["bits"]
+    (bits,) = read_arrays(path, "images in bits", "bits")
     if bits.dtype != np.uint8 or bits.ndim != 2 or bits.shape[1] != -(-neurons // 8):
         raise ValueError(
             f"{path} must hold bits of {neurons} pixels an image, uint8 of shape (images, "

@@ -126,8 +126,8 @@ def infer(
         raise ValueError(
             f"{network.name} takes images of {network.neurons} pixels; given {images.neurons}"
         )
-    check_count("group", group or 1)
-    size = group or max(1, GROUPED // network.neurons)
+    most = max(1, GROUPED // network.neurons)
+    size = most if group is None else check_count("group", group)
     tables = _Tables(network, form)
     run = partial(_through, bias=jnp.float32(network.bias), drop_dead=drop_dead, buffers=buffers)
     alive, left = np.zeros(network.depth, np.int64), [np.array([], np.int64)]
@@ -147,10 +147,9 @@ def infer(
                 if report is not None:
                     report(span.stop)
             left += [batch.images[batch.alive] for batch in batches]
-    making = tables.seconds - before
-    seconds = perf_counter() - begin - making
+    seconds = perf_counter() - begin - (tables.seconds - before)
     rate = len(images.bits) * network.connections / seconds
-    return Inference(np.concatenate(left), alive, rate, seconds, making)
+    return Inference(np.concatenate(left), alive, rate, seconds, tables.seconds)
 
 
 def _spans(depth: int) -> list[range]:

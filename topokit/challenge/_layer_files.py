@@ -9,16 +9,15 @@ import gzip
 import re
 import tarfile
 from functools import lru_cache
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from jaxtyping import Int
 
 from topokit._atomic import replacing
 from topokit._checks import check_count
-from topokit.challenge._lines import opened, read_lines, reading
+from topokit.challenge._lines import as_integers, opened, read_arrays, read_lines, reading
 from topokit.challenge._network import CONNECTIONS, COPIES, WEIGHT, ChallengeNetwork, bias_of
 
 LAYER = re.compile(r"n(\d+)-l(\d+)\.tsv(\.gz)?")
@@ -88,8 +87,9 @@ def read_class_tables(path: str | Path, *, depth: int | None = None) -> Challeng
         ValueError: If it is no such file, or has fewer layers.
     """
     path = Path(path)
-    with reading(path, "tables of classes"), np.load(path, allow_pickle=False) as file:
-        rows, columns = file["row_class"].astype(np.int64), file["col_class"].astype(np.int64)
+    found = read_arrays(path, "tables of classes", "row_class", "col_class")
+    with reading(path, "tables of classes"):
+        rows, columns = (table.astype(np.int64) for table in found)
     if rows.ndim != 2 or rows.shape != columns.shape or rows.shape[1] % COPIES:
         raise ValueError(
             f"{path} must hold row_class and col_class of one shape (blocks, neurons); found "
@@ -151,10 +151,10 @@ def _read_layer(path: Path, neurons: int) -> Int[np.ndarray, "neurons fan_in"]:
         return _senders(path, file, neurons)
 
 
-def _senders(path: Path, file: IO[bytes], neurons: int) -> Int[np.ndarray, "neurons fan_in"]:
+def _senders(path: Path, file: BufferedIOBase, neurons: int) -> Int[np.ndarray, "neurons fan_in"]:
     """The senders of each neuron from the lines of a layer."""
     table = read_lines(path, file, 3)
-    ends, weights = table[:, :2].astype(np.int64) - 1, table[:, 2]
+    ends, weights = as_integers(path, table[:, :2].ravel()).reshape(-1, 2) - 1, table[:, 2]
     if len(table) != CONNECTIONS * neurons:
         raise ValueError(
             f"{path} has {len(table)} connections; a layer of {neurons} neurons has "

@@ -1,19 +1,25 @@
 """Files of numbers, a line a row, plain or gzip, and errors that say which file it was."""
 
 import gzip
+import lzma
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import IO
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int, Shaped
+
+DAMAGED = (zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
+LARGEST = 2**53  # up to here double precision has all integers
 
 
-def read_lines(path: Path, file: IO[bytes], columns: int) -> Float[np.ndarray, "lines columns"]:
+def read_lines(
+    path: Path, file: BufferedIOBase, columns: int
+) -> Float[np.ndarray, "lines columns"]:
     """All numbers of a file of lines.
 
     Raises:
@@ -29,8 +35,33 @@ def read_lines(path: Path, file: IO[bytes], columns: int) -> Float[np.ndarray, "
     return table
 
 
+def as_integers(path: Path, values: Float[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """Numbers of a file that have to be integers.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    wrong = values[(values != np.round(values)) | (np.abs(values) >= LARGEST)]
+    if wrong.size:
+        raise ValueError(f"{path} has a number {wrong[0]} that must be an integer")
+    return values.astype(np.int64)
+
+
+def read_arrays(path: Path, what: str, *names: str) -> list[Shaped[np.ndarray, "..."]]:
+    """Arrays of numpy's `.npz` by their names.
+
+    Raises:
+        ValueError: If it is no such file, or lacks one.
+    """
+    with reading(path, what), path.open("rb") as file:
+        held = np.load(file, allow_pickle=False)
+        if not isinstance(held, np.lib.npyio.NpzFile):
+            raise ValueError("it is a single array")
+        return [held[name] for name in names]
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path) -> Iterator[BufferedIOBase]:
     """Open a file, gzip if it is called so."""
     opener: Callable = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as file:
@@ -44,5 +75,5 @@ def reading(path: Path, what: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    except (ValueError, KeyError, EOFError, OSError, zlib.error, tarfile.TarError) as error:
+    except (ValueError, KeyError, EOFError, OSError, *DAMAGED) as error:
         raise ValueError(f"{path} cannot be read as {what}: {error}") from error

@@ -4,10 +4,12 @@ from ._cifar import read_cifar10 as read_cifar10
 from ._conv import SparseConv2d as SparseConv2d
 from ._dataset import Dataset as Dataset
 from ._dataset import make_dataset as make_dataset
+from ._dead_neurons import without_dead_neurons as without_dead_neurons
 from ._depthwise import DepthwiseConv2d as DepthwiseConv2d
 from ._export import to_dense as to_dense
 from ._export import to_matrices as to_matrices
 from ._export import to_topology as to_topology
+from ._group_lasso import group_lasso as group_lasso
 from ._idx import read_idx as read_idx
 from ._idx import read_mnist as read_mnist
 from ._initialization import dense_xavier as dense_xavier

@@ -6,10 +6,10 @@ Group lasso adds to the loss the norms, not squared, of groups of weights,
 
 (Yuan and Lin, "Model selection and estimation in regression with grouped variables", 2006, section
 2; of neurons and channels of a network: Wen and others, "Learning structured sparsity in deep
-neural networks", 2016, as Li and others, 2018, section III and equations (1) and (2), tell it; in
-fine-tuning: Wang and others, 2019, FSSL). The norm has an edge at 0, so that at the minimum whole
-groups are 0, not only small. The gradient does not see that edge; the proximal operator of the
-penalty steps onto it, in a closed form for each group:
+neural networks", 2016, as Li and others, 2018, section III and equations (1) and (2), tell it,
+without the root; in fine-tuning: FSSL, Wang and others, 2019, who give no formula). The norm has an
+edge at 0, so that at the minimum whole groups are 0, not only small. The gradient does not see that
+edge; the proximal operator of the penalty steps onto it, in a closed form for each group:
 
     w_g  ->  max(0, 1 - rate * strength * sqrt(size of g) / |w_g|) * w_g.
 
@@ -30,7 +30,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, PyTree, Shaped
+from jaxtyping import Array, Float, Int, PyTree
 
 from topokit._checks import check_real
 from topokit.networks._linear import SparseLayer, SparseLinear, edges
@@ -52,11 +52,13 @@ class Part(NamedTuple):
 
     Attributes:
         leaf: From a model, or a tree like it, to the array.
+        sizes: Entries of each group.
         sums: From an array like it to the sums of each group.
         spread: From one number a group to what multiplies the array.
     """
 
     leaf: Callable[[Any], Array]
+    sizes: Int[np.ndarray, " groups"]
     sums: Callable[[Array], Float[Array, " groups"]]
     spread: Callable[[Float[Array, " groups"]], Array]
 
@@ -70,17 +72,19 @@ def group_lasso(
 ) -> optax.GradientTransformation:
     """Bring whole neurons to zero while training; the last part of an optimizer's chain.
 
-        optimizer = optax.chain(optax.adam(1e-3), group_lasso(model, 0.01, rate=1e-3))
+        optimizer = optax.chain(optax.adam(1e-3), group_lasso(model, 0.1, rate=1e-3))
 
     After the update that the chain has made so far, the proximal operator of the penalty (see the
     module) is applied to all groups. The updates returned are such that `optax.apply_updates`
     gives exactly 0 for a group that vanishes, which is why nothing may change them afterwards; a
     gradient may bring it back later.
 
-    With plain gradient descent of the same rate this is proximal gradient descent, whose fixed
-    points are the minima of loss and penalty. Behind Adam the penalty is taken apart from the
-    scaling of gradients, as AdamW takes weight decay: the strength compares with gradients that are
-    of the size 1, and is then rather 0.01 than 1.
+    With plain gradient descent of the same rate this is proximal gradient descent, which stands
+    still where loss and penalty together do. Behind Adam the penalty is taken apart from the
+    scaling of gradients, as AdamW takes weight decay: the strength then compares with the root mean
+    square of a group's scaled gradients, which are hardly above 1, and at 1 little survives. Either
+    way the penalty takes `rate * strength` a step from the root mean square of a group's weights:
+    with `r` before, the group needs at least `r / (rate * strength)` steps to vanish.
 
     Args:
         model: A stack of `SparseLinear` and `equinox.nn.Linear` layers with elementwise functions
@@ -146,8 +150,8 @@ def shrink_groups(
     """The proximal operator of `threshold * sum of sqrt(size) |w_g|`: group soft thresholding."""
     pairs = list(zip(groups, arrays, strict=True))
     squares = [part.sums(w * w) for part, w in pairs]
-    sizes = [part.sums(jnp.ones_like(w)) for part, w in pairs]
-    norms, roots = jnp.sqrt(sum(squares[1:], squares[0])), jnp.sqrt(sum(sizes[1:], sizes[0]))
+    norms = jnp.sqrt(sum(squares[1:], squares[0]))
+    roots = jnp.asarray(np.sqrt(sum(part.sizes for part in groups)), norms.dtype)
     factors = jnp.where(norms == 0, 0.0, jnp.maximum(0.0, 1.0 - threshold * roots / norms))
     return [part.spread(factors) * w for part, w in pairs]
 
@@ -157,7 +161,8 @@ def _incoming(stage: Stage, n_maps: int) -> list[Groups]:
     groups: list[Groups] = [(part,) for part in map(_by_receiver, *_places(stage, n_maps))]
     if n_maps == len(_weights(stage)) and stage.linear.bias is not None:
         place = stage.place
-        bias = Part(lambda tree: tree.layers[place].bias, _itself, _itself)
+        ones = np.ones(stage.linear.bias.size, int)
+        bias = Part(lambda tree: tree.layers[place].bias, ones, _itself, _itself)
         groups[-1] = (*groups[-1], bias)
     return groups
 
@@ -168,7 +173,7 @@ def _outgoing(stage: Stage) -> Groups:
     leaf, weight = _leaf(stage, number), _weights(stage)[number]
     if isinstance(weight, SparseLayer):
         return (_labeled(leaf, edges(weight)[0], weight.wiring.n_in),)
-    return (_along(leaf, 0),)
+    return (_along(leaf, weight, 0),)
 
 
 def _places(stage: Stage, n_maps: int) -> tuple[list, list]:
@@ -178,7 +183,7 @@ def _places(stage: Stage, n_maps: int) -> tuple[list, list]:
 def _by_receiver(leaf: Callable[[Any], Array], weight: SparseLayer | Array) -> Part:
     if isinstance(weight, SparseLayer):
         return _labeled(leaf, edges(weight)[1], weight.wiring.n_out)
-    return _along(leaf, 1)
+    return _along(leaf, weight, 1)
 
 
 def _weights(stage: Stage) -> list[SparseLayer | Array]:
@@ -194,14 +199,15 @@ def _leaf(stage: Stage, number: int) -> Callable[[Any], Array]:
     return lambda tree: tree.layers[place].weight
 
 
-def _labeled(leaf: Callable[[Any], Array], labels: Shaped[np.ndarray, " weights"], n: int) -> Part:
-    labels = labels.astype(np.int32)
-    return Part(leaf, lambda w: jax.ops.segment_sum(w, labels, n), lambda factors: factors[labels])
+def _labeled(leaf: Callable[[Any], Array], labels: Int[np.ndarray, " weights"], n: int) -> Part:
+    sizes, labels = np.bincount(labels, minlength=n), labels.astype(np.int32)
+    return Part(leaf, sizes, lambda w: jax.ops.segment_sum(w, labels, n), lambda f: f[labels])
 
 
-def _along(leaf: Callable[[Any], Array], axis: int) -> Part:
+def _along(leaf: Callable[[Any], Array], weight: Array, axis: int) -> Part:
     """A group is all that lies along an axis of a matrix `(receivers, senders)`."""
-    return Part(leaf, lambda w: w.sum(axis), lambda factors: jnp.expand_dims(factors, axis))
+    sizes = np.full(weight.shape[1 - axis], weight.shape[axis])
+    return Part(leaf, sizes, lambda w: w.sum(axis), lambda f: jnp.expand_dims(f, axis))
 
 
 def _itself(array: Array) -> Array:

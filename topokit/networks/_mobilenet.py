@@ -38,13 +38,14 @@ def mobilenet_v1(
     A convolution of 3 x 3 pixels; 13 blocks of a depthwise and a pointwise convolution; batch
     normalization and ReLU after each of these 27; the mean over pixels; a dense layer. At full
     width it has 4,231,976 parameters for the 1,000 classes of ImageNet and 3,217,226 for 10. (The
-    3,162,336 of NeuroFabric's figure 6 are what is left of the latter without its depthwise
-    kernels, 44,640, and its classifier, 10,250.)
+    3,162 thousand of NeuroFabric's figure 6 are not explained there; the latter without its
+    depthwise kernels, 44,640, and its classifier, 10,250, are as many.)
 
     Batch normalization makes the model a function of an example and a state; make both with
     `model, state = equinox.nn.make_with_state(mobilenet_v1)(key=key)`. Training takes means over
     the mapped axis "batch". In `kernels(model)` the first layer is the 3 x 3 convolution, the last
-    is the classifier, and all between are pointwise.
+    is the classifier, and all between are pointwise. On CPUs XLA's gradients of these are slow:
+    `sparsify(model, dense(), key=key)` makes the same network of faster layers.
 
     Args:
         shape: `(channels, height, width)` of an image.
@@ -86,7 +87,7 @@ def _conv(n_in: int, n_out: int, side: int, stride: int, key: PRNGKeyArray) -> e
     return eqx.tree_at(lambda c: c.weight, conv, weight)
 
 
-def _normalized(layer: eqx.Module, channels: int) -> list[eqx.Module]:
+def _normalized(layer: eqx.Module, channels: int) -> list:
     norm = eqx.nn.BatchNorm(channels, axis_name="batch", mode="batch", momentum=MOMENTUM)
     return [layer, norm, eqx.nn.Lambda(jax.nn.relu)]
 

@@ -38,7 +38,7 @@ def read_stack(model: eqx.nn.Sequential) -> list[Stage]:
             neighbors differ.
     """
     layers = model.layers
-    places = [place for place, layer in enumerate(layers) if isinstance(layer, _LINEAR)]
+    places = [place for place, layer in enumerate(layers) if _is_linear(layer)]
     if not places:
         raise ValueError("the model has no SparseLinear or equinox.nn.Linear among its layers")
     for first, last in pairwise(places):
@@ -63,7 +63,10 @@ def widths(linear: SparseLinear | eqx.nn.Linear) -> tuple[int, int]:
     return linear.weight.shape[1], linear.weight.shape[0]
 
 
-_LINEAR = (SparseLinear, eqx.nn.Linear)
+def _is_linear(layer: Any) -> bool:
+    if isinstance(layer, eqx.nn.Linear):
+        return "scalar" not in (layer.in_features, layer.out_features)
+    return isinstance(layer, SparseLinear)
 
 
 def _composed(functions: tuple[Any, ...]) -> Callable[[Array], Array]:

@@ -1,0 +1,173 @@
+"""The challenge's images and truths in files: read back equal, or refused by name."""
+
+import gzip
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from topokit.challenge import (
+    pack_images,
+    read_categories,
+    read_class_tables,
+    read_images,
+    read_network,
+    synthetic_images,
+    write_categories,
+    write_images,
+)
+
+IMAGES = synthetic_images(30, 64, seed=1)
+
+
+@pytest.mark.parametrize("name", ["i.tsv", "i.tsv.gz", "i.mtx", "i.mtx.gz", "i.npz"])
+def test_images_read_back_equal(name, tmp_path):
+    path, pixels = tmp_path / name, IMAGES.pixels(slice(None))
+    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    match plain.suffix:
+        case ".tsv":
+            write_images(IMAGES, plain)
+        case ".mtx":
+            scipy.io.mmwrite(plain, scipy.sparse.coo_array(pixels.astype(int)), field="pattern")
+        case _:
+            np.savez(plain, bits=IMAGES.bits)
+    if plain != path:
+        path.write_bytes(gzip.compress(plain.read_bytes()))
+    again = read_images(path, 64)
+    assert again.neurons == 64
+    np.testing.assert_array_equal(again.pixels(slice(None)), pixels)
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=20, max_size=20), min_size=1, max_size=9))
+@settings(derandomize=True, deadline=None, max_examples=30)
+def test_written_images_read_back_equal_dark_ones_too(tmp_path_factory, pixels):
+    path = tmp_path_factory.mktemp("images") / "i.tsv"
+    write_images(pack_images(np.array(pixels)), path)
+    rows = [tuple(map(int, line.split())) for line in path.read_text().splitlines()]
+    assert rows == sorted(rows, key=lambda row: (row[1], row[0]))
+    again = read_images(path, 20, n=len(pixels))
+    np.testing.assert_array_equal(again.pixels(slice(None)), pixels)
+
+
+@given(st.sets(st.integers(1, 99)))
+@settings(derandomize=True, deadline=None, max_examples=30)
+def test_categories_read_back_equal(tmp_path_factory, numbers):
+    path = tmp_path_factory.mktemp("truth") / "c.tsv"
+    write_categories(np.array(sorted(numbers), np.int64), path)
+    assert read_categories(path).tolist() == sorted(numbers)
+
+
+def saved(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def zipped(**arrays: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+WRONG_BITS = {
+    "empty": b"",
+    "text": b"no archive",
+    "one array": saved(np.zeros(3)),
+    "cut": zipped(bits=IMAGES.bits)[:-30],
+    "changed": zipped(bits=IMAGES.bits).replace(IMAGES.bits.tobytes()[:9], b"123456789"),
+    "no bits": zipped(other=IMAGES.bits),
+    "objects": zipped(bits=np.array([{}])),
+}
+
+
+@pytest.mark.parametrize("content", WRONG_BITS.values(), ids=WRONG_BITS)
+@pytest.mark.parametrize("read", [read_images, read_class_tables])
+def test_a_wrong_npz_is_refused_by_name(content, read, tmp_path):
+    path = tmp_path / "t.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"t\.npz cannot be read as"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "bits", [np.zeros((2, 9), np.uint8), np.zeros(8, np.uint8), np.zeros((2, 8))], ids=str
+)
+def test_bits_of_another_size_are_refused(bits, tmp_path):
+    np.savez(tmp_path / "i.npz", bits=bits)
+    with pytest.raises(ValueError, match=r"i\.npz must hold bits of 64 pixels an image, uint8"):
+        read_images(tmp_path / "i.npz", 64)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1\t65\t1\n", "has a pixel 65; an image has pixels 1 to 64"),
+        ("1\t0\t1\n", "has a pixel 0; an image has pixels 1 to 64"),
+        ("1\t-3\t1\n", "has a pixel -3"),
+        ("0\t5\t1\n9\t5\t1\n", "has an image 0; expected 1 to 9"),
+        ("999999999999\t5\t1\n", "has an image 999999999999"),
+        ("1\t5.5\t1\n", "5.5"),
+        ("1.5\t5\t1\n", "1.5"),
+        ("1\t5\t0\n", "has a value 0"),
+        ("1\t5\t1", "ends in the middle of a line"),
+        ("1\t5\n", "found 2 columns"),
+        ("1\tx\t1\n", "cannot be read as lines of 3 numbers"),
+        ("1\tnan\t1\n", "cannot be read as lines of 3 numbers"),
+    ],
+)
+def test_wrong_images_are_refused_by_name(content, message, tmp_path):
+    path = tmp_path / "i.tsv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_images(path, 64)
+    assert "i.tsv" in str(caught.value)
+
+
+def test_an_image_beyond_those_asked_for_is_refused(tmp_path):
+    (tmp_path / "i.tsv").write_text("3\t5\t1\n")
+    with pytest.raises(ValueError, match="has an image 3; expected 1 to 2"):
+        read_images(tmp_path / "i.tsv", 64, n=2)
+    assert len(read_images(tmp_path / "i.tsv", 64).bits) == 3
+
+
+@pytest.mark.parametrize("name", ["i.csv", "i", "i.tsv.zip", "i.gz"])
+def test_images_of_another_kind_are_refused(name, tmp_path):
+    (tmp_path / name).write_text("1\t1\t1\n")
+    with pytest.raises(ValueError, match=r"images are \.tsv, \.mtx or \.npz files"):
+        read_images(tmp_path / name, 64)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.95])
+@pytest.mark.parametrize("name", ["i.tsv.gz", "i.mtx.gz", "i.mtx"])
+def test_cut_images_are_refused_by_name(name, share, tmp_path):
+    plain = tmp_path / "whole"
+    if ".mtx" in name:
+        pixels = scipy.sparse.coo_array(IMAGES.pixels(slice(None)).astype(int))
+        scipy.io.mmwrite(plain.with_suffix(".mtx"), pixels, field="pattern")
+        content = plain.with_suffix(".mtx").read_bytes()
+    else:
+        write_images(IMAGES, plain)
+        content = plain.read_bytes()
+    content = gzip.compress(content) if name.endswith(".gz") else content
+    path = tmp_path / name
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=f"{name} cannot be read as"):
+        read_images(path, 64)
+
+
+@pytest.mark.parametrize("content", ["0\n", "1.5\n", "-2\n", "1\t2\n", "x\n", "7", "nan\n"])
+def test_a_wrong_truth_is_refused_by_name(content, tmp_path):
+    (tmp_path / "c.tsv").write_text(content)
+    with pytest.raises(ValueError, match=r"c\.tsv"):
+        read_categories(tmp_path / "c.tsv")
+
+
+@pytest.mark.parametrize("read", [read_images, read_categories, read_network, read_class_tables])
+def test_a_file_that_is_not_there_is_called_missing(read, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read(tmp_path / ("none.npz" if read is read_class_tables else "none.tsv"))
