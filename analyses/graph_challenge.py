@@ -1,0 +1,206 @@
+"""The Sparse DNN Graph Challenge made, checked, and put beside published rates.
+
+Left: the share of images that are alive by layer, in the official network with its permutations and
+in plain RadiX-Nets of three widths, on MNIST enlarged. Right: rates of the FSSL paper (Wang and
+others, "Performance of Training Sparse Deep Neural Networks on GPUs", HPEC 2019, tables VII to IX,
+on a V100: two of these captions say "with buffer" where the text says "without" and "with filter"),
+of the champion of 2020 (Hidayetoglu and others, HPEC 2020, on an A100), and topokit's as
+`benchmarks/challenge.json` holds them, with its device. A rate is inputs times connections a
+second; images that died count, so that it depends on how soon they do.
+
+Claims, each by the files themselves: MNIST enlarged is the challenge's input, byte by byte; the
+generator's first layers are the official ones, all layers are those of the class tables; by edges
+and by classes the official network leaves exactly the images of the truth, the two apart that sit
+on an unstable fixed point, where the order of a sum decides.
+
+Images alive in the first layers differ by a few between forms and widths of numbers: sums that
+cancel the bias exactly come out as 0 or just above it. These die in the next layers.
+
+`deviation` is how far the paper's rates are from 60,000 images times connections divided by the
+times in its tables IV to VI, at most, relative to the rate.
+
+Writes `graph_challenge.png` and `graph_challenge.json` beside this script. `--quick` takes a small
+made network and keeps nothing.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from _graph_challenge_figure import draw
+from _learning import keep
+from rich.console import Console
+from rich.table import Table
+
+import topokit as tk
+from topokit.challenge import ChallengeNetwork, Images, by_classes, by_edges, infer
+
+SHARED = Path(__file__).parents[2] / "shared/data"
+RATES = Path(__file__).parent / "benchmarks/challenge.json"
+# The md5 sum of the challenge's own sparse-images-1024.tsv.
+INPUT_MD5 = "470a86db55c4d52a00d4d78ce5513f74"
+UNSTABLE = (11866, 49259)
+DEPTH, BLOCK = 120, 6
+# Images of the plain networks, equally many pixels but for the first.
+PLAIN = {1024: 60000, 4096: 6000, 16384: 1500}
+INPUTS = 60000
+SIZES = [(neurons, depth) for neurons in (1024, 4096, 16384) for depth in (120, 480, 1920)]
+# Rates and seconds on the V100, by neurons and depth as in SIZES: tables VII to IX, and IV to VI.
+PAPER = {
+    "V100 with buffer": (
+        (8.43365e10, 9.64312e10, 9.60037e10, 6.50565e10, 6.67917e10, 6.61727e10)
+        + (3.79747e10, 3.74672e10, 3.75027e10),
+        (2.78748, 9.78644, 39.3201, 14.5041, 56.5171, 228.183, 99.4049, 403.006, 1610.5),
+    ),
+    "V100 without buffer": (
+        (6.04366e10, 6.44601e10, 6.53671e10, 1.88824e10, 1.91352e10, 1.91517e10)
+        + (6.27363e9, 6.22304e9, 6.20261e9),
+        (3.90375, 14.6403, 57.7488, 49.9786, 197.274, 788.416, 601.705, 2420.39, 9737.52),
+    ),
+    "V100 with filter": (
+        (8.56385e10, 8.92383e10, 9.06312e10, 6.71254e10, 6.69231e10, 6.60102e10)
+        + (3.92834e10, 3.83412e10, 3.82711e10),
+        (2.75839, 9.7138, 38.2703, 13.9857, 54.1294, 223.583, 98.1582, 399.274, 1588.71),
+    ),
+}
+CHAMPION = {(1024, 120): 1.3e13}
+
+
+def check_input(images: Images) -> dict:
+    """Lit pixels, and the sum of the file that the challenge has of these images."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "images.tsv"
+        tk.challenge.write_images(images, path)
+        md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    return {"lit": int(np.unpackbits(images.bits).sum()), "md5": md5, "holds": md5 == INPUT_MD5}
+
+
+def check_network(tables: ChallengeNetwork, data: Path) -> dict[str, bool]:
+    """Generator, class tables and official files against each other."""
+    files = tk.challenge.read_network(data / "neuron1024-l1-l120.tar.xz")
+    plain = tk.challenge.plain_network(1024, DEPTH)
+    return {
+        "first layers are the generator's": all(same(files, plain, k) for k in range(BLOCK)),
+        "all layers are those of the tables": all(same(files, tables, k) for k in range(DEPTH)),
+    }
+
+
+def same(one: ChallengeNetwork, other: ChallengeNetwork, layer: int) -> bool:
+    """Whether two networks have a layer in common."""
+    return np.array_equal(one.senders(layer), other.senders(layer))
+
+
+def check_truth(network: ChallengeNetwork, images: Images, truth: np.ndarray) -> tuple[dict, list]:
+    """By both forms: what is left against the truth, and the images alive by layer."""
+    found = {form.__name__: infer(network, images, form=form) for form in (by_edges, by_classes)}
+    rows = {}
+    for name, result in found.items():
+        apart = np.setxor1d(result.categories, truth)
+        rows[name] = {
+            "left": len(result.categories),
+            "of the unstable": np.intersect1d(result.categories, UNSTABLE).tolist(),
+            "holds": not np.setdiff1d(apart, UNSTABLE).size,
+        }
+    return {"truth": len(truth)} | rows, found["by_edges"].alive.tolist()
+
+
+def alive_by_layer(neurons: int, depth: int, images: Images) -> dict:
+    """Of a plain network."""
+    network = tk.challenge.plain_network(neurons, depth)
+    found = infer(network, images, form=by_classes)
+    return {"images": len(images.bits), "alive": found.alive.tolist()}
+
+
+def rate_table(ours: dict | None) -> dict[str, dict[str, float]]:
+    """Everyone's rates by size."""
+    table = {name_of(*size): {} for size in SIZES}
+    for name, (rates, _) in PAPER.items():
+        for size, rate in zip(SIZES, rates, strict=True):
+            table[name_of(*size)][name] = rate
+    for size, rate in CHAMPION.items():
+        table[name_of(*size)]["A100, champion of 2020"] = rate
+    if ours is not None:
+        rows = {name_of(1024, 120) + " official": ours["official"]["rows"]}
+        rows |= {name_of(row["neurons"], row["depth"]): row for row in ours["growth"]}
+        for name, row in rows.items():
+            rates = {f"topokit by {form}": row[form].get("rate") for form in ("edges", "classes")}
+            found = {who: rate for who, rate in rates.items() if rate}
+            table[name] = table.get(name, {}) | found
+    return dict(sorted(table.items(), key=lambda item: [int(p) for p in item[0].split()[:3:2]]))
+
+
+def name_of(neurons: int, depth: int) -> str:
+    """How a size is called."""
+    return f"{neurons} x {depth}"
+
+
+def deviation() -> float:
+    """Of the paper's rates from its times."""
+    connections = np.array([32 * neurons * depth for neurons, depth in SIZES])
+    apart = [
+        np.abs(INPUTS * connections / np.array(seconds) / np.array(rates) - 1)
+        for rates, seconds in PAPER.values()
+    ]
+    return round(float(np.max(apart)), 4)
+
+
+def measure(data: Path, mnist: Path) -> dict:
+    """Everything, on the official data."""
+    gray = np.rint(255 * tk.networks.read_mnist(mnist).train_x[:, 0]).astype(np.uint8)
+    enlarged = {n: tk.challenge.interpolate(gray[:k], int(n**0.5)) for n, k in PLAIN.items()}
+    tables = tk.challenge.read_class_tables(data / "n1024-class-tables.npz")
+    truth = tk.challenge.read_categories(data / "neuron1024-l120-categories.tsv")
+    verified, alive = check_truth(tables, enlarged[1024], truth)
+    curves = {"official, 1024": {"images": PLAIN[1024], "alive": alive}}
+    plain = partial(alive_by_layer, depth=DEPTH)
+    return {
+        "input": check_input(enlarged[1024]),
+        "network": check_network(tables, data),
+        "inference": verified,
+        "alive": curves | {f"plain, {n}": plain(n, images=im) for n, im in enlarged.items()},
+    }
+
+
+def measure_quickly() -> dict:
+    """The same of a small network, which is its own truth."""
+    network, images = tk.challenge.plain_network(64, 8), tk.challenge.synthetic_images(50, 64)
+    truth = infer(network, images, drop_dead=False).categories
+    verified, alive = check_truth(network, images, truth)
+    return {"inference": verified, "alive": {"plain, 64": {"images": 50, "alive": alive}}}
+
+
+def show(numbers: dict) -> None:
+    """Print the rates."""
+    names = list(dict.fromkeys(who for row in numbers["rates"].values() for who in row))
+    table = Table("neurons x layers", *names, title="inputs x connections a second")
+    for size, row in numbers["rates"].items():
+        table.add_row(size, *(f"{row[who]:.2e}" if who in row else "" for who in names))
+    Console(width=160).print(table)
+
+
+def main() -> None:
+    """Check, draw, print, save."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--data", type=Path, default=SHARED / "graph-challenge-n1024")
+    parser.add_argument("--mnist", type=Path, default=SHARED / "mnist")
+    parser.add_argument("--quick", action="store_true", help="a small network, nothing kept")
+    chosen = parser.parse_args()
+    missing = [str(path) for path in (chosen.data, chosen.mnist) if not path.is_dir()]
+    if missing and not chosen.quick:
+        sys.exit(f"not found: {', '.join(missing)}; name the folders with --data and --mnist")
+    numbers = measure_quickly() if chosen.quick else measure(chosen.data, chosen.mnist)
+    ours = json.loads(RATES.read_text(encoding="utf-8")) if RATES.exists() else None
+    device = "not measured" if ours is None else f"{ours['device']}, {ours['cores']} core"
+    numbers |= {"device": device, "rates": rate_table(ours), "deviation": deviation()}
+    show(numbers)
+    ax = draw(numbers["alive"], numbers["rates"], device)
+    keep(__file__, ax, numbers, quick=chosen.quick)
+
+
+if __name__ == "__main__":
+    main()
