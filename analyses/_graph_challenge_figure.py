@@ -22,7 +22,7 @@ MARKS = {
 
 def draw(alive: dict[str, dict], rates: dict[str, dict[str, float]], device: str) -> Axes:
     """Two panels; returns the first."""
-    _, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.6), layout="constrained")
+    _, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3.6), layout="constrained")
     deepest = max(len(row["alive"]) for row in alive.values())
     for name, row in alive.items():
         line, color = STYLES.get(name, (":", "black"))
@@ -52,4 +52,5 @@ def _draw_rates(ax: Axes, rates: dict[str, dict[str, float]], device: str) -> No
             ax.plot(*zip(*shown, strict=True), mark, color=color, mfc=fill, label=label)
     ax.set(yscale="log", ylabel="inputs x connections a second")
     ax.set_xticks(range(len(sizes)), sizes, rotation=50, ha="right", fontsize=6.5)
-    ax.legend(fontsize=6.5)
+    ax.set_ylim(top=1e15)  # room for the legend
+    ax.legend(fontsize=6, ncols=2, loc="upper center")
