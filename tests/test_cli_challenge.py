@@ -47,6 +47,17 @@ def files() -> None:
 
 
 @pytest.mark.usefixtures("files")
+def test_a_folder_with_files_and_a_truth_within_are_left_as_they_are() -> None:
+    truth = Path("made/neuron256-l6-categories.tsv")
+    truth.write_text("1\n")
+    again = topokit(f"{SMALL} --write made --truth {truth}")
+    assert (again.exit_code, truth.read_text()) == (2, "1\n")
+    other = topokit(f"{SMALL} --write made")
+    assert other.exit_code == 2
+    assert "--write made is not empty; give a new folder" in other.stderr
+
+
+@pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

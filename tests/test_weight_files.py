@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -43,6 +44,15 @@ def test_the_file_says_which_edge_each_weight_belongs_to(tmp_path) -> None:
 
 
 @each_format
+def test_half_precision_reads_back_equal(tmp_path, ending) -> None:
+    half = eqx.nn.Linear(3, 2, dtype=jnp.bfloat16, key=jax.random.key(0))
+    write(half, tmp_path / f"half{ending}")
+    again = read_weights(tmp_path / f"half{ending}", half)
+    assert again.weight.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(numbers(again)[0], numbers(half)[0])
+
+
+@each_format
 def test_another_wiring_is_refused(tmp_path, ending) -> None:
     path = tmp_path / f"weights{ending}"
     write(model(0, random_with(0.3, seed=0)), path)
@@ -69,23 +79,29 @@ def test_a_damaged_file_is_refused(tmp_path, ending, content) -> None:
 
 
 @each_format
-@pytest.mark.parametrize("change", ["nan", "complex", "surplus"])
+@pytest.mark.parametrize("change", ["nan", "large", "complex", "surplus"])
 def test_numbers_that_are_none_of_the_model_are_refused(tmp_path, ending, change) -> None:
-    arrays = {"weight": np.ones((2, 3), np.float32), "bias": np.zeros(2, np.float32)}
+    arrays: dict[str, np.ndarray] = {
+        "weight": np.ones((2, 3), np.float32),
+        "bias": np.zeros(2, np.float32),
+    }
     messages = {
         "nan": "bias must hold finite real numbers",
+        "large": "bias must hold finite real numbers in float32",
         "complex": "bias must hold finite real numbers; found complex64",
         "surplus": "has an array 'more' that the model has not",
     }
     match change:
         case "nan":
             arrays["bias"][1] = np.nan
+        case "large":
+            arrays["bias"] = np.array([1.0, 1e300])
         case "complex":
             arrays["bias"] = arrays["bias"].astype(np.complex64)
         case _:
             arrays["more"] = arrays["bias"]
     path = tmp_path / f"weights{ending}"
-    np.savez(path, **arrays) if ending == ".npz" else save_file(arrays, path)
+    np.savez(path, allow_pickle=False, **arrays) if ending == ".npz" else save_file(arrays, path)
     with pytest.raises(ValueError, match=messages[change]):
         read_weights(path, eqx.nn.Linear(3, 2, key=jax.random.key(0)))
 

@@ -53,7 +53,7 @@ CAPTION = (
 @click.option("--keep-dead", is_flag=True, help="Do not drop images that have died.")
 @click.option("--no-buffers", is_flag=True, help="Take new memory for each layer.")
 @click.option(
-    "--write", type=FOLDER, help="Write network, images and categories there, in its own form."
+    "--write", type=FOLDER, help="Write network, images and categories into a new folder."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def command(
@@ -74,6 +74,8 @@ def command(
     Makes the network and images, or reads them, sends the images through, compares what is left
     with the truth, and prints the challenge's rate. Without data it takes random images.
     """
+    if write is not None and write.is_dir() and any(write.iterdir()):
+        raise click.UsageError(f"--write {write} is not empty; give a new folder")
     left_out = _numbers(leave_out)
     chosen = _network(network, neurons, depth)
     images = _images(chosen.neurons, **source)
@@ -88,10 +90,10 @@ def command(
             buffers=not no_buffers,
             report=advance,
         )
-    if write is not None:
-        _write(chosen, images, found.categories, write)
     if expected is not None:
         _compare(found.categories, expected, left_out)
+    if write is not None:
+        _write(chosen, images, found.categories, write)
     _report(chosen, images, found, expected is not None, as_json)
 
 
@@ -113,7 +115,7 @@ def _images(neurons: int, images: Path | None, mnist: Path | None, n: int | None
     if not images and side**2 != neurons:
         raise click.UsageError(f"images are square, and {neurons} neurons are no square number")
     if images:
-        found = tk.challenge.read_images(images, neurons)
+        found = tk.challenge.read_images(images, neurons, n=n)
     elif mnist:
         with busy(f"enlarging MNIST to {side} x {side}"):
             gray = np.rint(255 * tk.networks.read_mnist(mnist).train_x[:, 0]).astype(np.uint8)
