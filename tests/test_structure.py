@@ -1,6 +1,7 @@
 """Paths, bandwidth and counts against enumeration, flows and ranks."""
 
 import math
+from unittest import mock
 
 import networkx as nx
 import numpy as np
@@ -39,6 +40,9 @@ def test_path_counts_are_those_of_enumeration(layers):
     inputs, outputs = ends(layers)
     expected = [[len(list(nx.all_simple_paths(graph, i, o))) for o in outputs] for i in inputs]
     assert path_counts(layers).tolist() == expected
+    with mock.patch("topokit.scores._paths._fit_int64", lambda _: False):
+        exact = path_counts(layers)
+    assert (exact.dtype, exact.tolist()) == (object, expected)
 
 
 @laws
