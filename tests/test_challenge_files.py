@@ -12,6 +12,7 @@ from challenges import lists, permuted
 from topokit.challenge import plain_network, read_class_tables, read_network, write_network
 
 NETWORK = plain_network(64, 4)
+TABLES = ("row_class", "col_class")
 LAYER = "n64-l3.tsv"
 
 
@@ -37,7 +38,7 @@ def archive(folder: Path, kind: Any) -> Path:
 def class_tables(path: Path, blocks: int = 2, neurons: int = 64, **changes) -> Path:
     rng = np.random.default_rng(0)
     classes = np.arange(neurons) % (neurons // 16)
-    tables = {k: rng.permuted([classes] * blocks, axis=1) for k in ("row_class", "col_class")}
+    tables = {k: rng.permuted([classes] * blocks, axis=1) for k in TABLES}
     held: Any = {name: table for name, table in (tables | changes).items() if table is not None}
     np.savez(path, **held)
     return path
@@ -142,7 +143,8 @@ def test_a_damaged_gzip_layer_is_refused_by_name(share, folder):
 
 
 def test_a_missing_layer_and_a_folder_of_two_networks_are_refused(folder):
-    write_network(plain_network(32, 1), folder)
+    write_network(plain_network(32, 1), folder.parent / "other")
+    (folder.parent / "other/n32-l1.tsv").rename(folder / "n32-l1.tsv")
     with pytest.raises(ValueError, match=r"one network.*found those of \[32, 64\] neurons"):
         read_network(folder)
     (folder / "n32-l1.tsv").unlink()
@@ -158,6 +160,49 @@ def test_a_missing_layer_and_a_folder_of_two_networks_are_refused(folder):
         read_network(folder / "none")
 
 
+def test_a_layer_that_is_there_twice_is_refused(folder):
+    (folder / f"{LAYER}.gz").write_bytes(gzip.compress((folder / LAYER).read_bytes()))
+    for path in (folder, archive(folder, "gz")):
+        with pytest.raises(ValueError, match=rf"has a layer twice: {LAYER}.* and {LAYER}"):
+            read_network(path)
+    path = folder.parent / "twice.tar"
+    with tarfile.open(path, "w") as file:
+        file.add(folder / LAYER, f"a/{LAYER}")
+        file.add(folder / LAYER, f"b/{LAYER}")
+    with pytest.raises(ValueError, match=rf"twice\.tar cannot be read.*{LAYER} twice"):
+        read_network(path)
+
+
+def test_a_link_to_itself_and_a_network_without_neurons_are_refused(tmp_path):
+    path = tmp_path / "loop.tar"
+    with tarfile.open(path, "w") as file:
+        link = tarfile.TarInfo("n64-l1.tsv")
+        link.type, link.linkname = tarfile.LNKTYPE, "n64-l1.tsv"
+        file.addfile(link)
+    with pytest.raises(ValueError, match=r"loop\.tar cannot be read as a tar archive"):
+        read_network(path)
+    (tmp_path / "n0-l1.tsv").touch()
+    with pytest.raises(ValueError, match="found those of no neurons"):
+        read_network(tmp_path)
+
+
+def test_the_first_layers_alone_are_read(folder):
+    for path in (folder, archive(folder, "gz")):
+        network = read_network(path, depth=3)
+        assert (network.depth, network.name) == (3, f"{path.name}: 64 neurons, 3 layers")
+        with pytest.raises(ValueError, match="depth must be an integer of at most 4; given 5"):
+            read_network(path, depth=5)
+
+
+def test_a_folder_with_layers_of_another_network_is_left_alone(folder):
+    for other in (plain_network(64, 3), plain_network(32, 1)):
+        with pytest.raises(ValueError, match="has layers of another network"):
+            write_network(other, folder)
+    assert len(list(folder.iterdir())) == 4
+    write_network(plain_network(64, 5), folder)
+    assert read_network(folder).depth == 5
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -166,6 +211,10 @@ def test_a_missing_layer_and_a_folder_of_two_networks_are_refused(folder):
         ({"row_class": np.array([{}])}, "cannot be read as tables of classes"),
         ({"row_class": np.zeros((2, 48), int)}, r"found \(2, 48\) and \(2, 64\)"),
         ({"row_class": np.zeros(64, int)}, "of one shape"),
+        ({key: np.zeros((0, 64), int) for key in TABLES}, r"found \(0, 64\)"),
+        ({key: np.zeros((2, 0), int) for key in TABLES}, r"found \(2, 0\)"),
+        ({key: np.zeros((2, 16), int) for key in TABLES}, r"found \(2, 16\)"),
+        ({key: np.zeros((2, 48), int) for key in TABLES}, "16 times a power of two"),
         ({"row_class": np.zeros((2, 64), int)}, "each of 4 classes must have 16 neurons"),
     ],
     ids=str,

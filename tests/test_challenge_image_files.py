@@ -35,12 +35,14 @@ def test_images_read_back_equal(name, tmp_path):
         case ".mtx":
             scipy.io.mmwrite(plain, scipy.sparse.coo_array(pixels.astype(int)), field="pattern")
         case _:
-            np.savez(plain, bits=IMAGES.bits)
+            write_images(IMAGES, plain)
     if plain != path:
         path.write_bytes(gzip.compress(plain.read_bytes()))
     again = read_images(path, 64)
     assert again.neurons == 64
     np.testing.assert_array_equal(again.pixels(slice(None)), pixels)
+    first = read_images(path, 64, n=7)
+    np.testing.assert_array_equal(first.pixels(slice(None)), pixels[:7])
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=20, max_size=20), min_size=1, max_size=9))
@@ -58,6 +60,8 @@ def test_written_images_read_back_equal_dark_ones_too(tmp_path_factory, pixels):
 @settings(derandomize=True, deadline=None, max_examples=30)
 def test_categories_read_back_equal(tmp_path_factory, numbers):
     path = tmp_path_factory.mktemp("truth") / "c.tsv"
+    write_categories(sorted(numbers), path)
+    np.testing.assert_array_equal(read_categories(path), sorted(numbers))
     write_categories(np.array(sorted(numbers), np.int64), path)
     assert read_categories(path).tolist() == sorted(numbers)
 
@@ -109,7 +113,7 @@ def test_bits_of_another_size_are_refused(bits, tmp_path):
         ("1\t65\t1\n", "has a pixel 65; an image has pixels 1 to 64"),
         ("1\t0\t1\n", "has a pixel 0; an image has pixels 1 to 64"),
         ("1\t-3\t1\n", "has a pixel -3"),
-        ("0\t5\t1\n9\t5\t1\n", "has an image 0; expected 1 to 9"),
+        ("0\t5\t1\n9\t5\t1\n", "has an image 0; images are numbered from 1"),
         ("999999999999\t5\t1\n", "has an image 999999999999"),
         ("1\t5.5\t1\n", "5.5"),
         ("1.5\t5\t1\n", "1.5"),
@@ -117,7 +121,8 @@ def test_bits_of_another_size_are_refused(bits, tmp_path):
         ("1\t5\t1", "ends in the middle of a line"),
         ("1\t5\n", "found 2 columns"),
         ("1\tx\t1\n", "cannot be read as lines of 3 numbers"),
-        ("1\tnan\t1\n", "cannot be read as lines of 3 numbers"),
+        ("1\tnan\t1\n", "cannot be read as lines of 3 numbers: found nan"),
+        ("1e300\t5\t1\n", "1e.300 that must be an integer below 2.53"),
     ],
 )
 def test_wrong_images_are_refused_by_name(content, message, tmp_path):
@@ -128,11 +133,22 @@ def test_wrong_images_are_refused_by_name(content, message, tmp_path):
     assert "i.tsv" in str(caught.value)
 
 
-def test_an_image_beyond_those_asked_for_is_refused(tmp_path):
-    (tmp_path / "i.tsv").write_text("3\t5\t1\n")
-    with pytest.raises(ValueError, match="has an image 3; expected 1 to 2"):
-        read_images(tmp_path / "i.tsv", 64, n=2)
-    assert len(read_images(tmp_path / "i.tsv", 64).bits) == 3
+def test_more_images_than_a_file_holds_are_refused(tmp_path):
+    write_images(IMAGES, tmp_path / "i.npz")
+    pixels = scipy.sparse.coo_array(IMAGES.pixels(slice(None)).astype(int))
+    scipy.io.mmwrite(tmp_path / "i.mtx", pixels, field="pattern")
+    for name in ("i.npz", "i.mtx"):
+        with pytest.raises(ValueError, match=f"{name} has 30 images; given n=31"):
+            read_images(tmp_path / name, 64, n=31)
+        with pytest.raises(ValueError, match="n must be an integer of at least 1; given 0"):
+            read_images(tmp_path / name, 64, n=0)
+
+
+def test_a_matrix_larger_than_memory_is_refused_by_name(tmp_path):
+    header = "%%MatrixMarket matrix coordinate pattern general\n9999999999999999999 64 1\n1 1\n"
+    (tmp_path / "i.mtx").write_text(header)
+    with pytest.raises(ValueError, match=r"i\.mtx cannot be read as a Matrix Market file"):
+        read_images(tmp_path / "i.mtx", 64)
 
 
 @pytest.mark.parametrize("name", ["i.csv", "i", "i.tsv.zip", "i.gz"])

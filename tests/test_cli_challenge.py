@@ -17,7 +17,7 @@ DATA = Path(__file__).parents[2] / "shared/data/graph-challenge-n1024"
 def test_what_it_writes_is_what_it_reads() -> None:
     first = topokit(f"{SMALL} --write made --json")
     assert first.exit_code == 0, first.output
-    files = "--network made --images made/sparse-images-256.tsv --neurons 256"
+    files = "--network made --images made/sparse-images-256.tsv"
     again = topokit(f"challenge {files} --truth made/neuron256-l6-categories.tsv --json")
     assert again.exit_code == 0, again.output
     before, after = json.loads(first.stdout), json.loads(again.stdout)
@@ -89,7 +89,7 @@ def test_wrong_files_are_one_line_and_status_2(damage, message) -> None:
             layer.unlink()
         case _:
             images.write_text("1\t257\t1\n")
-    result = topokit(f"challenge --network made --images {images} --neurons 256 --truth {truth}")
+    result = topokit(f"challenge --network made --images {images} --truth {truth}")
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
@@ -101,6 +101,8 @@ def test_wrong_files_are_one_line_and_status_2(damage, message) -> None:
         ("--neurons 100", "neurons must be 16 times a power of two"),
         ("--neurons 128", "images are square"),
         ("--images a.tsv", "a.tsv"),
+        ("--leave-out 7", "--leave-out needs --truth"),
+        ("--network . --neurons 64", "give --neurons or --network, not both"),
         ("--leave-out some", "--leave-out must be numbers such as 11866,49259"),
     ],
 )

@@ -228,3 +228,18 @@ def test_half_precision_stays_half_precision(dtype) -> None:
     np.testing.assert_allclose(
         outputs.astype(jnp.float32), jax.vmap(made(TOPOLOGIES["random"]))(x), atol=0.1
     )
+    assert to_matrices(linear)[0].dtype == np.float32
+
+
+def test_double_precision_stays_double_precision() -> None:
+    with jax.enable_x64(True):
+        linear = made(TOPOLOGIES["random"])
+        assert linear.layers[0].weight.dtype == np.float64
+        (matrix, *_), (layer, *_) = to_matrices(linear), linear.layers
+        assert set(matrix[matrix != 0].tolist()) == set(layer.weight.tolist())
+
+
+def test_weights_that_are_no_real_numbers_are_refused() -> None:
+    for dtype in (jnp.int32, jnp.complex64, jnp.bool_):
+        with pytest.raises(ValueError, match=r"dtype must be one of floating point; given \w+"):
+            SparseLinear(TOPOLOGIES["dense"], key=jax.random.key(0), dtype=dtype)

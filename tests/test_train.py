@@ -119,6 +119,7 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path) -> None:
     run(1, checkpoint=path)
     before = path.read_bytes()
     others: list[dict[str, Any]] = [{"seed": 1}, {"batch_size": 16}, {"of": model(1)}]
+    others += [{"of": eqx.nn.Sequential([*model().layers, eqx.nn.Dropout(0.1)])}]
     for other in others:
         with pytest.raises(ValueError, match="checkpoint of another training"):
             run(checkpoint=path, **other)
@@ -132,7 +133,8 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path) -> None:
     run(1, checkpoint=path)
     good = path.read_bytes()
     flipped = good[:-300] + bytes([good[-300] ^ 1]) + good[-299:]
-    for damaged in (good[:-300], flipped, good + b"more"):
+    fewer = good.replace(b'"epochs": 1', b'"epochs": 0', 1)
+    for damaged in (good[:-300], flipped, good + b"more", fewer):
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match="is damaged"):
             run(checkpoint=path)
@@ -159,6 +161,14 @@ def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
         train(narrow, data, optimizer=optax.sgd(0.1))
     with pytest.raises(ValueError, match=r"cannot take an example of digits, of shape \(1, 8, 8\)"):
         train(mlp((5,), [32], 10, key=jax.random.key(0)), data, optimizer=optax.sgd(0.1))
+    made, state = eqx.nn.make_with_state(Noisy)(key=jax.random.key(0))
+    with pytest.raises(ValueError, match=r"has a state; make it by .*make_with_state"):
+        run(of=made)
+    with pytest.raises(ValueError, match="cannot take an example"):
+        run(of=made, state=3)
+    normalized = eqx.tree_at(lambda m: m.layers[2].axis_name, made, "other")
+    with pytest.raises(ValueError, match="unbound axis name: other"):
+        run(of=normalized, state=state)
     with pytest.raises(ValueError, match="batch_size must be an integer of at most 1437"):
         run(batch_size=5000)
 

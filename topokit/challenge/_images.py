@@ -13,6 +13,7 @@ from topokit._checks import check_count
 # the width of their strokes as a share of the image's side.
 ON, STROKE = (0.02, 0.25), 0.06
 HELD = 2**31  # bytes of gray pixels that are kept
+LARGEST = 2**35  # bytes of synthetic images
 
 
 class Images(NamedTuple):
@@ -34,8 +35,14 @@ class Images(NamedTuple):
 def pack_images(
     pixels: Bool[np.ndarray, "images neurons"] | Real[np.ndarray, "images neurons"],
 ) -> Images:
-    """Images from their pixels, of which all that are not 0 are 1."""
+    """Images from their pixels, of which all that are not 0 are 1.
+
+    Raises:
+        ValueError: If it is not one row an image.
+    """
     pixels = np.asarray(pixels)
+    if pixels.ndim != 2:
+        raise ValueError(f"pixels must have the shape (images, neurons); given {pixels.shape}")
     return Images(np.packbits(pixels.astype(bool, copy=False), axis=1), pixels.shape[1])
 
 
@@ -85,8 +92,10 @@ def synthetic_images(n: int, neurons: int = 1024, *, seed: int = 0) -> Images:
         seed: Decides the noise.
 
     Raises:
-        ValueError: If an image would not be square.
+        ValueError: If an image would not be square, or the images would take more than 32 GiB.
     """
+    if check_count("n", n) * neurons > 8 * LARGEST:
+        raise ValueError(f"{n} images of {neurons} pixels would take more than 32 GiB; give less")
     side = int(check_count("neurons", neurons) ** 0.5)
     if side**2 != neurons:
         raise ValueError(f"neurons must be a square number of pixels; given {neurons}")
@@ -94,7 +103,7 @@ def synthetic_images(n: int, neurons: int = 1024, *, seed: int = 0) -> Images:
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.rfftfreq(side), indexing="ij"))
     smooth = np.exp(-2 * (np.pi * STROKE * side * frequency) ** 2)
     bits = []
-    for _ in range(check_count("n", n)):
+    for _ in range(n):
         noise = np.fft.irfft2(np.fft.rfft2(rng.normal(size=(side, side))) * smooth, (side, side))
         bits.append(np.packbits(noise > np.quantile(noise, 1 - rng.uniform(*ON))))
     return Images(np.stack(bits), neurons)

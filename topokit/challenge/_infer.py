@@ -45,7 +45,8 @@ class Inference(NamedTuple):
 
     Attributes:
         categories: Numbers of the images that are alive at the end, from 1, ascending.
-        alive: Images alive after each layer.
+        alive: Images alive after each layer; in the first ones a few more or less by form, where
+            a sum that cancels the bias is rounded to 0 or to just above it.
         rate: Images times connections of the network a second, as in the papers; all images
             count, whenever they died.
         seconds: Time of the inference, from packed images to categories.
@@ -122,6 +123,8 @@ def infer(
     Raises:
         ValueError: If images have another size than the network's, or `by_classes` finds none.
     """
+    if not callable(form):
+        raise ValueError(f"form must be by_edges or by_classes, the functions; given {form!r}")
     if images.neurons != network.neurons:
         raise ValueError(
             f"{network.name} takes images of {network.neurons} pixels; given {images.neurons}"

@@ -20,11 +20,11 @@ from topokit._checks import check_count
 from topokit.challenge._lines import as_integers, opened, read_arrays, read_lines, reading
 from topokit.challenge._network import CONNECTIONS, COPIES, WEIGHT, ChallengeNetwork, bias_of
 
-LAYER = re.compile(r"n(\d+)-l(\d+)\.tsv(\.gz)?")
+LAYER = re.compile(r"n([1-9]\d*)-l([1-9]\d*)\.tsv(\.gz)?")
 KEPT = 2**27  # numbers of layers that are kept after they were read
 
 
-def read_network(path: str | Path) -> ChallengeNetwork:
+def read_network(path: str | Path, *, depth: int | None = None) -> ChallengeNetwork:
     """Read a network from its layers, files `n<neurons>-l<layer>.tsv` in a folder or an archive.
 
     The files of a folder are read when a layer is asked for, and checked then; an archive is read
@@ -32,11 +32,12 @@ def read_network(path: str | Path) -> ChallengeNetwork:
 
     Args:
         path: The folder, or the tar archive.
+        depth: How many of its layers, from the first on; None for all.
 
     Raises:
         FileNotFoundError: If there is no such folder or file.
         ValueError: If there are no layers, one is missing, or one is not a layer of the challenge:
-            32 senders a neuron, each with the weight 1/16.
+            32 senders a neuron, each with the weight 1/16; or if there are fewer than `depth`.
     """
     path = Path(path)
     if path.is_dir():
@@ -50,9 +51,9 @@ def read_network(path: str | Path) -> ChallengeNetwork:
         neurons, names = _layer_names(path, list(held))
         tables = [held[name] for name in names]
         read = tables.__getitem__
-    depth = len(names)
-    name = f"{path.name}: {neurons} neurons, {depth} layers"
-    return ChallengeNetwork(name, neurons, depth, bias_of(neurons), read, depth)
+    layers = len(names) if depth is None else check_count("depth", depth, most=len(names))
+    name = f"{path.name}: {neurons} neurons, {layers} layers"
+    return ChallengeNetwork(name, neurons, layers, bias_of(neurons), read, layers)
 
 
 def write_network(network: ChallengeNetwork, folder: str | Path) -> None:
@@ -61,9 +62,16 @@ def write_network(network: ChallengeNetwork, folder: str | Path) -> None:
     Args:
         network: Any network.
         folder: Made if it is not there. Each file appears whole or not at all.
+
+    Raises:
+        ValueError: If layers of another network are in the folder, and would be left beside these.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    own = {f"n{network.neurons}-l{layer + 1}.tsv" for layer in range(network.depth)}
+    others = sorted({f.name for f in folder.iterdir() if LAYER.fullmatch(f.name)} - own)
+    if others:
+        raise ValueError(f"{folder} has layers of another network, {others[0]}; give a new folder")
     for layer in range(network.depth):
         senders = network.senders(layer)
         receivers = np.repeat(np.arange(network.neurons), senders.shape[1])
@@ -90,10 +98,10 @@ def read_class_tables(path: str | Path, *, depth: int | None = None) -> Challeng
     found = read_arrays(path, "tables of classes", "row_class", "col_class")
     with reading(path, "tables of classes"):
         rows, columns = (table.astype(np.int64) for table in found)
-    if rows.ndim != 2 or rows.shape != columns.shape or rows.shape[1] % COPIES:
+    if rows.ndim != 2 or rows.shape != columns.shape or not _possible(*rows.shape):
         raise ValueError(
-            f"{path} must hold row_class and col_class of one shape (blocks, neurons); found "
-            f"{rows.shape} and {columns.shape}"
+            f"{path} must hold row_class and col_class of one shape (blocks, neurons), the latter "
+            f"{COPIES} times a power of two; found {rows.shape} and {columns.shape}"
         )
     classes = rows.shape[1] // COPIES
     equal = np.repeat(np.arange(classes), COPIES)
@@ -115,6 +123,12 @@ def read_class_tables(path: str | Path, *, depth: int | None = None) -> Challeng
     return ChallengeNetwork(name, rows.shape[1], layers, bias_of(rows.shape[1]), senders, layers)
 
 
+def _possible(blocks: int, neurons: int) -> bool:
+    """Whether there are networks of so many neurons, in at least one block."""
+    classes, rest = divmod(neurons, COPIES)
+    return blocks > 0 and classes > 1 and not rest and not classes & (classes - 1)
+
+
 def _layer_names(path: Path, names: list[str]) -> tuple[int, list[str]]:
     """The width, and the names of all layers in their order."""
     found = {name: match for name in names if (match := LAYER.fullmatch(name))}
@@ -125,11 +139,18 @@ def _layer_names(path: Path, names: list[str]) -> tuple[int, list[str]]:
             f"{widths or 'no'} neurons"
         )
     by_layer = {int(match[2]): name for name, match in found.items()}
+    twice = sorted(set(found) - set(by_layer.values()))
+    if twice:
+        raise ValueError(f"{path} has a layer twice: {twice[0]} and {_twin(found, twice[0])}")
     missing = next((k for k in range(1, len(by_layer) + 1) if k not in by_layer), None)
     (neurons,) = widths
     if missing is not None:
         raise ValueError(f"{path} has no layer {missing}: n{neurons}-l{missing}.tsv is missing")
     return neurons, [by_layer[k] for k in range(1, len(by_layer) + 1)]
+
+
+def _twin(found: dict[str, re.Match], name: str) -> str:
+    return next(other for other in found if other != name and found[other][2] == found[name][2])
 
 
 def _read_archive(path: Path) -> dict[str, Int[np.ndarray, "neurons fan_in"]]:
@@ -139,6 +160,8 @@ def _read_archive(path: Path) -> dict[str, Int[np.ndarray, "neurons fan_in"]]:
             name = Path(member.name).name
             match = LAYER.fullmatch(name)
             file = archive.extractfile(member) if match else None
+            if name in found:
+                raise ValueError(f"it has {name} twice")
             if match and file:
                 content = file.read()
                 plain = gzip.decompress(content) if match[3] else content

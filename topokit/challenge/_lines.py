@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-DAMAGED = (zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
+DAMAGED = (zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, RecursionError)
+LARGE = (MemoryError, OverflowError)
 LARGEST = 2**53  # up to here double precision has all integers
 
 
@@ -30,8 +31,10 @@ def read_lines(
         if content and not content.endswith(b"\n"):
             raise ValueError("it ends in the middle of a line: fetch it again")
         table = np.loadtxt(BytesIO(content), ndmin=2) if content.strip() else np.zeros((0, columns))
-        if table.shape[1] != columns or not np.isfinite(table).all():
+        if table.shape[1] != columns:
             raise ValueError(f"found {table.shape[1]} columns")
+        if not np.isfinite(table).all():
+            raise ValueError(f"found {table[~np.isfinite(table)][0]}")
     return table
 
 
@@ -43,7 +46,7 @@ def as_integers(path: Path, values: Float[np.ndarray, " n"]) -> Int[np.ndarray, 
     """
     wrong = values[(values != np.round(values)) | (np.abs(values) >= LARGEST)]
     if wrong.size:
-        raise ValueError(f"{path} has a number {wrong[0]} that must be an integer")
+        raise ValueError(f"{path} has a number {wrong[0]} that must be an integer below 2^53")
     return values.astype(np.int64)
 
 
@@ -77,3 +80,5 @@ def reading(path: Path, what: str) -> Iterator[None]:
         raise
     except (ValueError, KeyError, EOFError, OSError, *DAMAGED) as error:
         raise ValueError(f"{path} cannot be read as {what}: {error}") from error
+    except LARGE as error:
+        raise ValueError(f"{path} cannot be read as {what}: too large ({error})") from error

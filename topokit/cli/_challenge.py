@@ -24,7 +24,7 @@ CAPTION = (
 
 
 @click.command("challenge")
-@click.option("--neurons", type=click.IntRange(32), default=1024, show_default=True)
+@click.option("--neurons", type=click.IntRange(32), help="Neurons of a layer.  [default: 1024]")
 @click.option("--depth", type=click.IntRange(1), help="Number of layers.  [default: 120]")
 @click.option(
     "--network",
@@ -57,7 +57,7 @@ CAPTION = (
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def command(
-    neurons: int,
+    neurons: int | None,
     depth: int | None,
     network: Path | None,
     truth: Path | None,
@@ -77,6 +77,8 @@ def command(
     if write is not None and write.is_dir() and any(write.iterdir()):
         raise click.UsageError(f"--write {write} is not empty; give a new folder")
     left_out = _numbers(leave_out)
+    if left_out and truth is None:
+        raise click.UsageError("--leave-out needs --truth")
     chosen = _network(network, neurons, depth)
     images = _images(chosen.neurons, **source)
     expected = None if truth is None else tk.challenge.read_categories(truth)
@@ -97,15 +99,14 @@ def command(
     _report(chosen, images, found, expected is not None, as_json)
 
 
-def _network(path: Path | None, neurons: int, depth: int | None) -> Any:
+def _network(path: Path | None, neurons: int | None, depth: int | None) -> Any:
     if path is None:
-        return tk.challenge.plain_network(neurons, depth or 120)
+        return tk.challenge.plain_network(neurons or 1024, depth or 120)
+    if neurons:
+        raise click.UsageError("give --neurons or --network, not both: files say how many")
     if path.suffix == ".npz":
         return tk.challenge.read_class_tables(path, depth=depth)
-    network = tk.challenge.read_network(path)
-    if depth and depth > network.depth:
-        raise click.UsageError(f"--depth {depth}: {path} has {network.depth} layers")
-    return network._replace(depth=depth, period=depth) if depth else network
+    return tk.challenge.read_network(path, depth=depth)
 
 
 def _images(neurons: int, images: Path | None, mnist: Path | None, n: int | None) -> Any:

@@ -6,6 +6,7 @@ It is replaced whole.
 
 import hashlib
 import json
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,8 @@ from topokit import __version__
 from topokit._atomic import replacing
 from topokit.networks._dataset import Dataset
 
-FORMAT = "topokit training 2"
+FORMAT = "topokit training 3"
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 HEADER = 2**16  # bytes of the first line, at most
 
 
@@ -38,11 +40,15 @@ class Progress(NamedTuple):
 
 
 def identity(model: Any, data: Dataset, **settings: int) -> dict[str, Any]:
-    """What two runs must have in common to be the same: a digest of all numbers, and settings."""
+    """What two runs must have in common to be the same.
+
+    Settings, and digests of all numbers and of what the model prints as: its functions and rates.
+    """
     return {
         "format": FORMAT,
         "version": __version__,
         "model": _digest(eqx.filter(model, eqx.is_array)),
+        "structure": _sha256(ADDRESS.sub("", eqx.tree_pformat(model)).encode()),
         "data": _digest(tuple(data[:4])),
         **settings,
     }
@@ -53,7 +59,8 @@ def write_checkpoint(path: Path, progress: Progress, mark: dict[str, Any]) -> No
     body = BytesIO()
     eqx.tree_serialise_leaves(body, progress)
     held = body.getbuffer()
-    header = {"mark": mark, "epochs": len(progress.rows), "sha256": _sha256(held)}
+    header: dict[str, Any] = {"mark": mark, "epochs": len(progress.rows)}
+    header["sha256"] = _sealed(header, held)
     with replacing(path) as part, part.open("wb") as file:
         file.write(json.dumps(header).encode() + b"\n")
         file.write(held)
@@ -78,7 +85,7 @@ def read_checkpoint(path: Path, like: Progress, mark: dict[str, Any], epochs: in
             f"{path} has {header['epochs']} epochs already; given epochs={epochs}. Give "
             "another file for a shorter training"
         )
-    if _sha256(held) != header["sha256"]:
+    if _sealed(header, held) != header["sha256"]:
         raise ValueError(f"{path} is damaged: its contents have another hash. Give another file")
     blank = np.empty((header["epochs"], like.rows.shape[1]))
     try:
@@ -107,6 +114,13 @@ def _header(path: Path, line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         pass
     raise ValueError(f"{path} is no checkpoint of a training; it is left as it is")
+
+
+def _sealed(header: dict[str, Any], held: bytes | memoryview) -> str:
+    """The hash of the arrays, and of what the header says of them."""
+    found = hashlib.sha256(json.dumps([header["mark"], header["epochs"]]).encode())
+    found.update(held)
+    return found.hexdigest()
 
 
 def _sha256(held: bytes | memoryview) -> str:

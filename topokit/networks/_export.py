@@ -31,7 +31,10 @@ def _product(layers: tuple[SparseLayer, ...]) -> Float[Array, "n_out n_in"]:
 
 
 def to_matrices(linear: SparseLinear) -> list[Float[np.ndarray, "_n_senders _n_receivers"]]:
-    """The matrix of each layer with its zeros, constant edges included: `x @ matrix` goes on."""
+    """The matrix of each layer with its zeros, constant edges included: `x @ matrix` goes on.
+
+    Of the type of the weights, though not below single precision.
+    """
     return [_matrix(layer) for layer in linear.layers]
 
 
@@ -63,7 +66,8 @@ def to_topology(linear: SparseLinear) -> nx.DiGraph:
 
 
 def _matrix(layer: SparseLayer) -> Float[np.ndarray, "n_senders n_receivers"]:
-    matrix = np.zeros((layer.wiring.n_in, layer.wiring.n_out), np.float32)
+    dtype = jnp.promote_types(layer.weight.dtype, np.float32)
+    matrix = np.zeros((layer.wiring.n_in, layer.wiring.n_out), dtype)
     matrix[edge_ends(layer.wiring)] = layer.weights()
     return matrix
 

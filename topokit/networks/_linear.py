@@ -83,10 +83,13 @@ class SparseLinear(eqx.Module):
             dtype: Type of weights and bias; JAX's default, single precision, if None.
 
         Raises:
-            ValueError: If the topology is not valid (see `topokit.to_layers`).
+            ValueError: If the topology is not valid (see `topokit.to_layers`), or the type is not
+                one of real numbers.
         """
         layers = to_layers(topology)
         dtype = jnp.zeros(0).dtype if dtype is None else jnp.dtype(dtype)
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise ValueError(f"dtype must be one of floating point; given {dtype}")
         keys = jax.random.split(key, layers.depth)
         draws = zip(init(layers), keys, strict=True)
         self.layers = tuple(

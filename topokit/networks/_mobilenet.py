@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from topokit._checks import check_count, check_real
+from topokit._checks import check_count, check_counts, check_real
 from topokit.networks._depthwise import DepthwiseConv2d
 
 STEM = 32
@@ -63,6 +63,7 @@ def mobilenet_v1(
         raise ValueError(
             f"mobilenet_v1 takes images (channels, height, width); given {tuple(shape)}"
         )
+    check_counts("shape", shape)
     share = check_real("width", width, least=0, most=1)
     widths = [max(LEAST, round(share * n)) for n in (STEM, *(n for n, _ in BLOCKS))]
     n_classes = check_count("n_classes", n_classes)

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from equinox.nn import StateIndex
 from jax import lax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
@@ -93,8 +94,9 @@ def train(
         batch_size: Examples of a step.
         seed: Decides the order of the examples, and the keys.
         checkpoint: A file that is written after each epoch, whole or not at all. If it is there,
-            the run goes on from it, and a finished one returns at once. It knows the model, the
-            data, the batch size and the seed; that the optimizer is the same is up to the caller.
+            the run goes on from it, and a finished one returns at once. It knows the model
+            with its functions and rates, the data, the batch size and the seed; that the optimizer
+            is the same is up to the caller.
         report: Called with each new row, such as by a progress display.
 
     Returns:
@@ -250,14 +252,27 @@ def _row(numbers: Float[np.ndarray, " fields"]) -> Epoch:
     return Epoch(int(epoch), int(steps), *rest)
 
 
+def _parts(model: Any) -> list[Any]:
+    return jax.tree.leaves(model, is_leaf=lambda part: isinstance(part, StateIndex))
+
+
 def _check(model: Any, state: Any, data: Dataset, epochs: int, batch_size: int, seed: int) -> None:
     check_count("epochs", epochs, least=0)
     check_count("batch_size", batch_size, most=len(data.train_x))
     check_count("seed", seed, least=0)
+    if state is None and any(isinstance(part, StateIndex) for part in _parts(model)):
+        raise ValueError(
+            "the model has a state; make it by equinox.nn.make_with_state, and give state="
+        )
     example = jax.ShapeDtypeStruct(data.shape, np.float32)
+    batch = jax.ShapeDtypeStruct((2, *data.shape), np.float32)
+    labels = jax.ShapeDtypeStruct((2,), np.int32)
     try:
         logits = eqx.filter_eval_shape(_inferred, model, state, example)
-    except (TypeError, ValueError) as error:
+        eqx.filter_eval_shape(
+            _loss, model, state, batch, labels, jax.random.split(jax.random.key(0))
+        )
+    except (TypeError, ValueError, AttributeError, NameError) as error:
         raise ValueError(
             f"the model cannot take an example of {data.name}, of shape {data.shape}: {error}"
         ) from error
