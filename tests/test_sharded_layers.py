@@ -11,6 +11,7 @@ import topokit as tk
 
 t = tk.topologies
 mesh = jax.make_mesh((4,), ("d",), axis_types=(AxisType.Auto,))
+explicit = jax.make_mesh((4,), ("d",), axis_types=(AxisType.Explicit,))
 for recipe in (t.clos.layers(16, 24, 4, 3, 4), t.erdos_renyi.layers([30, 24], 0.15, seed=0)):
     linear = tk.networks.SparseLinear(recipe, key=jax.random.key(0))
     weights, rest = eqx.partition(linear, eqx.is_inexact_array)
@@ -30,6 +31,11 @@ for recipe in (t.clos.layers(16, 24, 4, 3, 4), t.erdos_renyi.layers([30, 24], 0.
         (inside(weights, x), alone[1]),
         jax.jit(jax.grad(loss, (0, 1)))(weights, jax.device_put(x, NamedSharding(mesh, P("d")))),
     ]
+    with jax.set_mesh(explicit):
+        places = NamedSharding(explicit, P()), NamedSharding(explicit, P("d"))
+        given, step = jax.device_put((weights, x), places), jax.grad(loss, (0, 1))
+        found += [step(*given), jax.jit(step)(*given)]
+        assert jax.typeof(jax.jit(outputs)(*given)).sharding.spec == P("d", None)
     for gradients in found:
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
                      gradients, alone)

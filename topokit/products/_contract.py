@@ -13,6 +13,7 @@ mapped axis of signals becomes more columns (`jax.vmap` over examples costs no m
 written by hand, and the gradient of the weights is summed over examples before it is stored).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -20,7 +21,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
-from jax.sharding import PartitionSpec
+from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array, Float
 
 from topokit.products._wiring import Wiring, correlate, receive, send_back
@@ -72,7 +73,16 @@ def _compute(first: Array, second: Array, *leaves: Array, missing: str, tree: An
     if not second.size:  # a batch of no examples
         columns = () if missing == "w" else second.shape[1:]
         return jnp.zeros((_rows(wiring, missing), *columns), second.dtype)
-    return PARTIAL_SUMS[missing](wiring, first, second)
+    return _automatic(PARTIAL_SUMS[missing], missing, second)(wiring, first, second)
+
+
+def _automatic(call: Callable, missing: str, second: Array) -> Callable:
+    """Leave shardings inside to the compiler where the mesh's axes are explicit."""
+    sharding = jax.typeof(second).sharding
+    if not any(kind == AxisType.Explicit for kind in sharding.mesh.axis_types):
+        return call
+    spec = PartitionSpec(*([None] if missing == "w" else [None, *sharding.spec[1:]]))
+    return jax.sharding.auto_axes(call, out_sharding=spec)
 
 
 def _rows(wiring: Wiring, role: str) -> int:
