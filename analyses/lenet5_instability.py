@@ -1,0 +1,253 @@
+"""Retraining Lenet-5 on pruned structures from several starts (Alford and others 2018, figure 8).
+
+Lenet-5 is pruned iteratively on MNIST, each layer to the same sparsity. Then its structure is
+trained anew from several draws of its first weights, everything else identical: the batches, and
+Adam at one rate throughout. Curves are test accuracies of the single runs, a color for each start,
+solid at an ordinary rate, dotted at a higher one. A column is a sparsity. The rows differ in the
+size of the first weights: what the true fans of the sparse layers ask for, or what the widths of
+the dense layers do, which is what masks on a dense network come to. Numbers without a panel are
+those of the dense network, and of structures whose first convolution, which the paper suspects, is
+whole again. To have curves, an epoch is a sixth of MNIST, the first 10,000 images.
+
+Claims of the paper, and how they are judged here, once for each kind of first weights. A structure
+is unstable if the final accuracies of its runs span more than two points. Where curves still rise at
+the end, that is a span of speeds as much as of levels.
+
+e. Retraining gets stuck at different levels at all four sparsities. In part, if at some.
+f. A higher rate helps in part: the mean span is smaller at the higher rate, but some structure is
+   still unstable. In part, if it is smaller and none was, or none is, unstable.
+g. The first convolution is what makes it unstable: with it whole the mean span is less than half.
+   In part, if it is smaller at all.
+
+Reads MNIST from the folder that `--mnist` names. Writes `lenet5_instability.png` and, with its
+numbers, `lenet5_instability.json` beside this script. `--quick` learns a few of scikit-learn's
+digits from two starts and keeps nothing.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import optax
+from _learning import each, keep, load, mean, options, standard_error
+from _pruned import complete, hold, lenet5, restart, schedule
+from matplotlib.axes import Axes
+
+import topokit as tk
+from topokit import networks
+
+SPARSITIES, SEEDS = (0.75, 0.9, 0.95, 0.99), 5
+IMAGES, JUDGED, EPOCHS, BATCH = 10000, 2000, 4, 20
+RATE, HIGHER = 1e-3, 4e-3
+UNSTABLE = 0.02
+FIRST = "layers.1"
+COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7")
+
+
+class Way(NamedTuple):
+    """How a structure is trained anew."""
+
+    first_weights: str
+    init: Callable[..., list]
+    rate: float
+    whole_first: bool
+
+
+FANS, WIDTHS = ("true fans", networks.kaiming), ("dense widths", networks.dense_xavier)
+WAYS = tuple(
+    Way(*first, rate, whole)
+    for first in (FANS, WIDTHS)
+    for rate, whole in ((RATE, False), (HIGHER, False), (RATE, True))
+)
+
+
+class Setting(NamedTuple):
+    """What is trained, and how long; the bundled digits where no folder is named."""
+
+    mnist: Path | None
+    sparsities: tuple[float, ...]
+    ways: tuple[Way, ...]
+    seeds: int
+    images: int
+    judged: int
+    epochs: int
+
+    @property
+    def steps(self) -> int:
+        """Steps of a training."""
+        return self.epochs * (self.images // BATCH)
+
+
+class Case(NamedTuple):
+    """A structure, by its sparsity, and the ways in which it is trained anew."""
+
+    sparsity: float
+    ways: tuple[Way, ...]
+
+
+QUICK = Setting(None, (0.9,), WAYS[:1], 2, 200, 100, 2)
+
+
+def read(setting: Setting) -> networks.Dataset:
+    """The first images of a data set."""
+    data = load("mnist", setting.mnist)
+    few, judged = setting.images, setting.judged
+    return data._replace(
+        train_x=data.train_x[:few],
+        train_y=data.train_y[:few],
+        test_x=data.test_x[:judged],
+        test_y=data.test_y[:judged],
+    )
+
+
+@cache
+def held(rate: float) -> optax.GradientTransformation:
+    """Adam that keeps zeros; one for each rate in a process, to compile once."""
+    return optax.chain(optax.adam(rate), hold())
+
+
+def structure(sparsity: float, setting: Setting) -> dict[str, tk.Layers]:
+    """What is left of Lenet-5 after iterative pruning."""
+    data = read(setting)
+    blank = lenet5(data.shape)
+    if not sparsity:
+        return complete(blank)
+    last = networks.prune(schedule(sparsity, setting.steps))
+    run = networks.train(
+        restart(blank, complete(blank), seed=0),
+        data,
+        optimizer=optax.chain(optax.adam(RATE), last),
+        epochs=setting.epochs,
+        batch_size=BATCH,
+    )
+    return networks.kernel_topologies(run.model)
+
+
+def measure(case: Case, setting: Setting) -> list[dict[str, Any]]:
+    """Prune, and train the structure anew in all ways."""
+    wiring = structure(case.sparsity, setting)
+    return [_retrain(wiring, case.sparsity, way, setting) for way in case.ways]
+
+
+def _retrain(
+    wiring: dict[str, tk.Layers], sparsity: float, way: Way, setting: Setting
+) -> dict[str, Any]:
+    """Train a structure from all starts, with the same batches."""
+    data = read(setting)
+    blank = lenet5(data.shape)
+    wiring = wiring | ({FIRST: complete(blank)[FIRST]} if way.whole_first else {})
+    curves = []
+    for seed in range(1, setting.seeds + 1):
+        start = restart(blank, wiring, seed=seed, init=way.init)
+        run = networks.train(
+            start, data, optimizer=held(way.rate), epochs=setting.epochs, batch_size=BATCH
+        )
+        curves.append([round(row.test_accuracy, 4) for row in run.epochs])
+    ends = [curve[-1] for curve in curves]
+    return {
+        "first_weights": way.first_weights,
+        "rate": way.rate,
+        "whole_first": way.whole_first,
+        "sparsity": sparsity,
+        "edges": sum(topology.n_edges for topology in wiring.values()),
+        "accuracy": mean(ends),
+        "error": standard_error(ends),
+        "span": round(max(ends) - min(ends), 4),
+        "curves": curves,
+    }
+
+
+def verdict(rows: list[dict], first: tuple) -> dict[str, Any]:
+    """The three claims for one kind of first weights, with the spans that decide them."""
+
+    def spans(rate: float, *, whole: bool) -> list[float]:
+        kind = first[0], rate, whole
+        own = [r for r in rows if (r["first_weights"], r["rate"], r["whole_first"]) == kind]
+        return [row["span"] for row in own if row["sparsity"]]
+
+    plain, higher = spans(RATE, whole=False), spans(HIGHER, whole=False)
+    whole = spans(RATE, whole=True)
+    unstable = [span > UNSTABLE for span in plain]
+    left = [span > UNSTABLE for span in higher]
+    less = mean(higher) < mean(plain)
+    return {
+        "spans": plain,
+        "spans_higher_rate": higher,
+        "spans_whole_first": whole,
+        "e": _word(all(unstable), any(unstable)),
+        "f": _word(less and any(unstable) and any(left), less),
+        "g": _word(mean(whole) < mean(plain) / 2, mean(whole) < mean(plain)),
+    }
+
+
+def _word(whole: bool, part: bool) -> str:
+    if whole:
+        return "holds"
+    return "holds in part" if part else "does not hold"
+
+
+def plot(rows: list[dict], setting: Setting) -> Axes:
+    """A row of panels for the first weights, a column for a sparsity, a curve for each start."""
+    names = list(dict.fromkeys(way.first_weights for way in setting.ways))
+    columns = [sparsity for sparsity in setting.sparsities if sparsity]
+    size = 1.5 * len(columns) + 0.6, 1.3 * len(names) + 0.5
+    _, panels = plt.subplots(
+        len(names),
+        len(columns),
+        figsize=size,
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for row in rows:
+        if row["sparsity"] and not row["whole_first"]:
+            place = names.index(row["first_weights"]), columns.index(row["sparsity"])
+            _curves(panels[place], row, setting)
+    for ax, sparsity in zip(panels[0], columns, strict=True):
+        ax.set_title(f"{100 * sparsity:g} % pruned", fontsize=9)
+    for ax, name in zip(panels[:, 0], names, strict=True):
+        ax.set_ylabel(f"{name}\ntest accuracy (%)", fontsize=8)
+    for ax in panels[-1]:
+        ax.set_xlabel("steps", fontsize=8)
+    return panels[0, 0]
+
+
+def _curves(ax: Axes, row: dict, setting: Setting) -> None:
+    line = "-" if row["rate"] == RATE else ":"
+    for curve, color in zip(row["curves"], COLORS, strict=False):
+        steps = [(place + 1) * setting.images // BATCH for place in range(len(curve))]
+        ax.plot(steps, [100 * accuracy for accuracy in curve], line, color=color, linewidth=1.2)
+    ax.tick_params(labelsize=8)
+    ax.grid(alpha=0.3)
+
+
+def main() -> None:
+    """Prune, retrain from many starts, print, draw, save."""
+    given = options(__doc__, "mnist")
+    quick, folders = given.quick, given.folders
+    full = Setting(folders.get("mnist"), (0.0, *SPARSITIES), WAYS, SEEDS, IMAGES, JUDGED, EPOCHS)
+    setting = QUICK if quick else full
+    cases = [
+        Case(sparsity, tuple(way for way in ways if sparsity or not way.whole_first))
+        for sparsity in reversed(setting.sparsities)
+        for _, ways in groupby(setting.ways, key=lambda way: way.first_weights)
+    ]
+    rows = [row for found in each(partial(measure, setting=setting), cases) for row in found]
+    numbers = {
+        "data": load("mnist", setting.mnist).name,
+        "images": setting.images,
+        "judged": setting.judged,
+        "epochs": setting.epochs,
+        "batch": BATCH,
+        "seeds": setting.seeds,
+    }
+    decided = {} if quick else {"alford_8": {f[0]: verdict(rows, f) for f in (FANS, WIDTHS)}}
+    keep(__file__, plot(rows, setting), numbers | decided | {"rows": rows}, quick=quick)
+
+
+if __name__ == "__main__":
+    main()
