@@ -10,8 +10,8 @@ those of the dense network, and of structures whose first convolution, which the
 whole again. To have curves, an epoch is a sixth of MNIST, the first 10,000 images.
 
 Claims of the paper, and how they are judged here, once for each kind of first weights. A structure
-is unstable if the final accuracies of its runs span more than two points. Where curves still rise at
-the end, that is a span of speeds as much as of levels.
+is unstable if the final accuracies of its runs span more than two points. Where curves rise at
+the end still, that is a span of speeds as much as of levels.
 
 e. Retraining gets stuck at different levels at all four sparsities. In part, if at some.
 f. A higher rate helps in part: the mean span is smaller at the higher rate, but some structure is
