@@ -73,9 +73,11 @@ def load(name: str, folder: Path | None) -> networks.Dataset:
 def each(measure: Callable[[Case], Found], cases: Iterable[Case]) -> list[Found]:
     """Measure every case, in as many processes as there are cores, with progress on a terminal.
 
-    Processes, because a network's training gains little from threads.
+    Processes, because a network's training gains little from threads; a single case in this one.
     """
     console, listed = Console(stderr=True), list(cases)
+    if len(listed) == 1:
+        return [measure(listed[0])]
     with tk.ranking.process_pool(tk.ranking.default_jobs()) as pool:
         found = track(
             pool.map(measure, listed),
