@@ -10,9 +10,9 @@ FIGURES := $(filter-out analyses/_%,$(sort $(wildcard analyses/*.py)))
 BENCHMARKS := $(filter-out analyses/benchmarks/_%,$(sort $(wildcard analyses/benchmarks/*.py)))
 
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-# What a script printed is shown where it fails.
-QUICKLY = said=$$($(BIN)/python "$$0" --quick 2>&1) && echo "$$0 runs" || \
-	{ printf "%s\n" "$$said" "$$0 FAILED"; exit 1; }
+# Commands side by side; what one printed is shown where it fails.
+SIDE_BY_SIDE := xargs -P $(CORES) -I COMMAND sh -c 'said=$$($(BIN)/COMMAND 2>&1) && \
+	echo "passed: COMMAND" || { printf "%s\n" "$$said" "FAILED: COMMAND"; exit 1; }'
 
 .DEFAULT_GOAL := help
 .PHONY: help rank test check bench docs figures clean
@@ -29,10 +29,10 @@ test: .venv/.dev ## Run the tests
 check: .venv/.dev ## Lint, check types, build the docs strictly, run every analysis quickly
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/mkdocs build --quiet --strict --config-file docs/tools/mkdocs.yml
-	$(BIN)/python docs/tools/coverage.py
-	@printf '%s\n' $(FIGURES) $(BENCHMARKS) | xargs -n 1 -P $(CORES) sh -c '$(QUICKLY)'
+	@{ echo 'pyright --pythonpath $(BIN)/python'; \
+		echo 'mkdocs build --quiet --strict --config-file docs/tools/mkdocs.yml'; \
+		echo 'python docs/tools/coverage.py'; \
+		printf 'python %s --quick\n' $(FIGURES) $(BENCHMARKS); } | $(SIDE_BY_SIDE)
 
 bench: .venv/.bench ## Run every benchmark
 	$(foreach script,$(BENCHMARKS),$(BIN)/python $(script) &&) true
