@@ -1,8 +1,10 @@
 """Every example of the README and of the documentation runs, and prints what it says."""
 
 import doctest
+import json
 import re
 import shlex
+from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,3 +105,13 @@ def test_every_analysis_is_explained_and_keeps_its_numbers(script: Path) -> None
     page = (ROOT / "docs" / "reproducing-the-figures.md").read_text()
     assert f"`{script.relative_to(ROOT / 'analyses')}`" in page
     assert script.with_suffix(".json").exists()
+
+
+def test_verdicts_are_those_of_the_analyses() -> None:
+    page = (ROOT / "docs" / "papers-and-training.md").read_text()
+    rows = re.findall(r"^\| [^|]+ \| ([a-z ]+) \| `(.+)` \| `(.+)` \|$", page, re.MULTILINE)
+    assert len(rows) == page.count("\n| ") - 2
+    for verdict, script, place in rows:
+        found = json.loads((ROOT / "analyses" / f"{script}.json").read_text())
+        kept = reduce(dict.__getitem__, place.split("."), found)
+        assert (place, kept if isinstance(kept, str) else kept["verdict"]) == (place, verdict)

@@ -10,6 +10,6 @@ ANALYSES = Path(__file__).parents[2] / "analyses"
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Called by mkdocs with the files of the site."""
-    for figure in sorted(ANALYSES.glob("*.png")):
+    for figure in sorted(ANALYSES.rglob("*.png")):
         files.append(File.generated(config, f"images/{figure.name}", abs_src_path=str(figure)))
     return files
