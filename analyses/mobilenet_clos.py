@@ -64,7 +64,7 @@ class Case(NamedTuple):
     seed: int
 
 
-QUICK = Setting(None, 0.0, 4, 1, 256, (1.0,), 1)
+QUICK = Setting(None, 1e-3, 4, 1, 256, (1.0,), 1)
 TWO_CORES = Setting(None, 0.5, 2, 8, 32)
 FULL = Setting(None, 1.0, 1, 150, 128)
 
