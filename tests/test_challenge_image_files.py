@@ -28,16 +28,13 @@ IMAGES = synthetic_images(30, 64, seed=1)
 @pytest.mark.parametrize("name", ["i.tsv", "i.tsv.gz", "i.mtx", "i.mtx.gz", "i.npz"])
 def test_images_read_back_equal(name, tmp_path):
     path, pixels = tmp_path / name, IMAGES.pixels(slice(None))
-    plain = path.with_suffix("") if path.suffix == ".gz" else path
-    match plain.suffix:
-        case ".tsv":
-            write_images(IMAGES, plain)
-        case ".mtx":
-            scipy.io.mmwrite(plain, scipy.sparse.coo_array(pixels.astype(int)), field="pattern")
-        case _:
-            write_images(IMAGES, plain)
-    if plain != path:
-        path.write_bytes(gzip.compress(plain.read_bytes()))
+    if ".mtx" in name:
+        plain = tmp_path / "i.mtx"
+        scipy.io.mmwrite(plain, scipy.sparse.coo_array(pixels.astype(int)), field="pattern")
+        if plain != path:
+            path.write_bytes(gzip.compress(plain.read_bytes()))
+    else:
+        write_images(IMAGES, path)
     again = read_images(path, 64)
     assert again.neurons == 64
     np.testing.assert_array_equal(again.pixels(slice(None)), pixels)
@@ -59,9 +56,10 @@ def test_written_images_read_back_equal_dark_ones_too(tmp_path_factory, pixels):
 @given(st.sets(st.integers(1, 99)))
 @settings(derandomize=True, deadline=None, max_examples=30)
 def test_categories_read_back_equal(tmp_path_factory, numbers):
-    path = tmp_path_factory.mktemp("truth") / "c.tsv"
-    write_categories(sorted(numbers), path)
-    np.testing.assert_array_equal(read_categories(path), sorted(numbers))
+    folder = tmp_path_factory.mktemp("truth")
+    for path in (folder / "c.tsv", folder / "c.tsv.gz"):
+        write_categories(sorted(numbers), path)
+        np.testing.assert_array_equal(read_categories(path), sorted(numbers))
     write_categories(np.array(sorted(numbers), np.int64), path)
     assert read_categories(path).tolist() == sorted(numbers)
 
@@ -144,11 +142,31 @@ def test_more_images_than_a_file_holds_are_refused(tmp_path):
             read_images(tmp_path / name, 64, n=0)
 
 
-def test_a_matrix_larger_than_memory_is_refused_by_name(tmp_path):
-    header = "%%MatrixMarket matrix coordinate pattern general\n9999999999999999999 64 1\n1 1\n"
-    (tmp_path / "i.mtx").write_text(header)
-    with pytest.raises(ValueError, match=r"i\.mtx cannot be read as a Matrix Market file"):
-        read_images(tmp_path / "i.mtx", 64)
+@pytest.mark.parametrize("images", [2 * 10**9, 10**15, 10**19])
+def test_images_larger_than_memory_are_refused_by_name(images, tmp_path):
+    head = "%%MatrixMarket matrix coordinate pattern general"
+    (tmp_path / "i.mtx").write_text(f"{head}\n{images} 64 1\n1 1\n")
+    (tmp_path / "i.tsv").write_text(f"{images}\t1\t1\n")
+    for name in ("i.mtx", "i.tsv"):
+        with pytest.raises(ValueError, match=rf"{name} (cannot be read as|has)"):
+            read_images(tmp_path / name, 64)
+
+
+def test_a_file_of_too_many_bytes_is_refused_by_name(tmp_path, monkeypatch):
+    monkeypatch.setattr("topokit.challenge._lines.MOST_BYTES", 100)
+    (tmp_path / "i.tsv.gz").write_bytes(gzip.compress(b"1\t1\t1\n" * 100))
+    with pytest.raises(ValueError, match=r"i\.tsv\.gz cannot be read .* more than"):
+        read_images(tmp_path / "i.tsv.gz", 64)
+
+
+def test_what_could_not_be_read_back_is_not_written(tmp_path):
+    for name in ("i.mtx", "i", "i.npz.gz"):
+        with pytest.raises(ValueError, match=r"images are written as \.tsv, \.tsv\.gz or \.npz"):
+            write_images(IMAGES, tmp_path / name)
+    for number in (0, -3):
+        with pytest.raises(ValueError, match="categories must be an integer of at least 1"):
+            write_categories([5, number], tmp_path / "c.tsv")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["i.csv", "i", "i.tsv.zip", "i.gz"])
@@ -161,7 +179,7 @@ def test_images_of_another_kind_are_refused(name, tmp_path):
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.95])
 @pytest.mark.parametrize("name", ["i.tsv.gz", "i.mtx.gz", "i.mtx"])
 def test_cut_images_are_refused_by_name(name, share, tmp_path):
-    plain = tmp_path / "whole"
+    plain = tmp_path / "whole.tsv"
     if ".mtx" in name:
         pixels = scipy.sparse.coo_array(IMAGES.pixels(slice(None)).astype(int))
         scipy.io.mmwrite(plain.with_suffix(".mtx"), pixels, field="pattern")

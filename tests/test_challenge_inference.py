@@ -129,6 +129,9 @@ def test_progress_ends_at_the_last_layer_of_each_group():
 
 
 def test_images_of_another_size_are_refused():
+    few = Images(np.zeros((4, 4), np.uint8), 64)
+    with pytest.raises(ValueError, match=r"have 8 bytes each; given bits of shape \(4, 4\)"):
+        infer(plain_network(64, 2), few)
     with pytest.raises(ValueError, match="takes images of 64 pixels; given 256"):
         infer(plain_network(64, 2), synthetic_images(2, 256))
 

@@ -176,7 +176,8 @@ def test_an_output_that_nothing_reaches_keeps_its_bias() -> None:
 def test_a_stack_that_is_none_is_named() -> None:
     linear = eqx.nn.Linear(4, 4, key=jax.random.key(0))
     softmax, norm = eqx.nn.Lambda(jax.nn.softmax), eqx.nn.LayerNorm(4)
-    for between in (softmax, norm):
+    functions = (jnp.sort, jax.lax.cummax, lambda x: x[::-1], lambda x: x * jnp.ones(4), jnp.sum)
+    for between in (softmax, norm, *map(eqx.nn.Lambda, functions)):
         with pytest.raises(ValueError, match="(?s)layer 1 .* by itself"):
             without_dead_neurons(eqx.nn.Sequential([linear, between, linear]))
     with pytest.raises(ValueError, match="no SparseLinear"):

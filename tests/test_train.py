@@ -114,12 +114,40 @@ def test_pruned_weights_stay_zero_through_a_training() -> None:
     assert result.epochs[-1].test_accuracy > 0.8
 
 
+def ending(function) -> eqx.nn.Sequential:
+    return eqx.nn.Sequential([*model().layers, eqx.nn.Lambda(function)])
+
+
+def test_a_checkpoint_knows_functions_by_what_they_do(tmp_path) -> None:
+    path, factors = tmp_path / "run.checkpoint", jnp.arange(10.0)
+
+    def scaled(by):
+        return ending(lambda x: x * by + factors)
+
+    run(1, of=scaled(2.0), checkpoint=path)
+    run(1, of=scaled(2.0), checkpoint=path)
+    for other in (scaled(3.0), ending(lambda x: x + factors), ending(jax.nn.relu)):
+        with pytest.raises(ValueError, match="another structure"):
+            run(1, of=other, checkpoint=path)
+    with pytest.raises(FileNotFoundError, match="there is no folder .*none; make it first"):
+        run(1, checkpoint=tmp_path / "none" / "run.checkpoint")
+
+
+def test_random_keys_go_into_a_checkpoint_too(tmp_path) -> None:
+    noise = optax.chain(optax.add_noise(0.1, 0.5, jax.random.key(1)), optax.sgd(0.1))
+    path = tmp_path / "run.checkpoint"
+    run(1, optimizer=noise, checkpoint=path)
+    again, once = run(2, optimizer=noise, checkpoint=path), run(2, optimizer=noise)
+    assert again.epochs[-1][2:5] == once.epochs[-1][2:5]
+
+
 def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path) -> None:
     path = tmp_path / "run.checkpoint"
     run(1, checkpoint=path)
     before = path.read_bytes()
     others: list[dict[str, Any]] = [{"seed": 1}, {"batch_size": 16}, {"of": model(1)}]
     others += [{"of": eqx.nn.Sequential([*model().layers, eqx.nn.Dropout(0.1)])}]
+    others += [{"of": ending(lambda x: x * 2.0)}]
     for other in others:
         with pytest.raises(ValueError, match="checkpoint of another training"):
             run(checkpoint=path, **other)
@@ -241,6 +269,12 @@ def test_a_model_with_dropout_is_judged_without_it() -> None:
     assert judge(trained.model, *load_digits()[2:4]) == judge(
         trained.model.layers[0], *load_digits()[2:4]
     )
+
+
+def test_nothing_is_judged_on_nothing() -> None:
+    data = load_digits()
+    with pytest.raises(ValueError, match="no examples"):
+        judge(model(), data.test_x[:0], data.test_y[:0])
 
 
 def test_a_loss_that_is_no_number_is_told() -> None:

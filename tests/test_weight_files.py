@@ -1,5 +1,7 @@
 """Weights in files: what is written is read, whole, and nothing else is."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -19,6 +21,15 @@ def model(seed: int, rule=None):
     key = jax.random.key(seed)
     layers = [eqx.nn.Conv2d(16, 16, 1, key=key), eqx.nn.Linear(16, 20, key=key)]
     return sparsify(eqx.nn.Sequential(layers), rule or clos_with(0.5), key=key)
+
+
+class Held(eqx.Module):
+    held: Any
+
+
+class Odd(eqx.Module):
+    file: Any
+    allow_pickle: Any
 
 
 def numbers(model) -> list[np.ndarray]:
@@ -110,3 +121,23 @@ def test_other_endings_are_refused(tmp_path) -> None:
     with pytest.raises(ValueError, match=r"\.npz or \.safetensors files; given '\.pt'"):
         write(model(0), tmp_path / "weights.pt")
     assert list(tmp_path.iterdir()) == []
+
+
+@each_format
+def test_names_that_would_collide_are_refused(tmp_path, ending) -> None:
+    key = jax.random.key(0)
+    linear = eqx.nn.Linear(3, 2, use_bias=False, key=key)
+    twice = {"a.b": linear, "a": {"b": linear}}
+    with pytest.raises(ValueError, match=r"called held\.a\.b\.weight; rename"):
+        write(Held(twice), tmp_path / f"weights{ending}")
+    with pytest.raises(ValueError, match=r"two layers of the model are called held\.a\.b"):
+        tk.networks.kernels(Held(twice))
+
+
+@each_format
+def test_an_array_may_have_any_name(tmp_path, ending) -> None:
+    odd = Odd(jnp.ones(2), jnp.zeros(3))
+    write(odd, tmp_path / f"weights{ending}")
+    again = read_weights(tmp_path / f"weights{ending}", Odd(jnp.zeros(2), jnp.ones(3)))
+    np.testing.assert_array_equal(again.file, np.ones(2))
+    np.testing.assert_array_equal(again.allow_pickle, np.zeros(3))

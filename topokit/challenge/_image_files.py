@@ -10,10 +10,17 @@ from jaxtyping import Int
 
 from topokit._atomic import replacing
 from topokit._checks import check_count
-from topokit.challenge._images import Images, pack_images
-from topokit.challenge._lines import as_integers, opened, read_arrays, read_lines, reading
+from topokit.challenge._images import Images
+from topokit.challenge._lines import (
+    as_integers,
+    opened,
+    read_arrays,
+    read_lines,
+    reading,
+    written,
+)
 
-LARGEST = 2**35  # pixels of all images of a file, a byte each while they are read
+LARGEST = 2**31  # bytes of all images of a file
 
 
 def read_images(path: str | Path, neurons: int = 1024, *, n: int | None = None) -> Images:
@@ -33,15 +40,14 @@ def read_images(path: str | Path, neurons: int = 1024, *, n: int | None = None) 
     path = Path(path)
     if n is not None:
         check_count("n", n)
-    kind = next((s for s in path.suffixes[::-1] if s != ".gz"), "")
-    match kind:
+    match _kind(path):
         case ".npz":
             return _read_bits(path, neurons, n)
         case ".mtx":
             with reading(path, "a Matrix Market file"):
-                matrix = scipy.sparse.csr_array(scipy.io.mmread(path))
+                matrix = scipy.sparse.coo_array(scipy.io.mmread(path))
             rows, columns = (part.astype(np.int64) + 1 for part in matrix.nonzero())
-            n = _first(path, len(matrix.indptr) - 1, n)
+            n = _first(path, dict(enumerate(matrix.shape or ()))[0], n)
         case ".tsv":
             with opened(path) as file:
                 table = read_lines(path, file, 3)
@@ -51,21 +57,22 @@ def read_images(path: str | Path, neurons: int = 1024, *, n: int | None = None) 
                 raise ValueError(f"{path} has a value {wrong:g}; it lists the pixels that are 1")
         case other:
             raise ValueError(f"images are .tsv, .mtx or .npz files; given {other!r} ({path})")
-    last = rows.max(initial=1) if n is None else n
+    last = int(rows.max(initial=1)) if n is None else n
     if rows.min(initial=1) < 1:
         raise ValueError(f"{path} has an image {rows.min()}; images are numbered from 1")
     if rows.size and not (1 <= columns.min() <= columns.max() <= neurons):
         wrong = columns.max() if columns.max() > neurons else columns.min()
         raise ValueError(f"{path} has a pixel {wrong}; an image has pixels 1 to {neurons}")
-    if last * neurons > LARGEST:
+    bytes_each = -(-neurons // 8)
+    if last * bytes_each > LARGEST:
         raise ValueError(
             f"{path} has an image {last}; so many of {neurons} pixels would take "
-            f"{last * neurons / 2**30:,.0f} GiB"
+            f"{last * bytes_each / 2**30:,.1f} GiB"
         )
-    pixels = np.zeros((last, neurons), bool)
-    wanted = rows <= last
-    pixels[rows[wanted] - 1, columns[wanted] - 1] = True
-    return pack_images(pixels)
+    bits, wanted = np.zeros((last, bytes_each), np.uint8), rows <= last
+    byte, bit = np.divmod(columns[wanted] - 1, 8)
+    np.bitwise_or.at(bits, (rows[wanted] - 1, byte), (128 >> bit).astype(np.uint8))
+    return Images(bits, neurons)
 
 
 def write_images(images: Images, path: str | Path) -> None:
@@ -73,17 +80,24 @@ def write_images(images: Images, path: str | Path) -> None:
 
     Args:
         images: Any images.
-        path: A name that ends in `.npz` for numpy's `bits` of eight pixels a byte. Any other file
-            has lines `image, pixel, 1`, by pixel and then by image, as the challenge's; images
-            without a lit pixel have no line, and `read_images` needs `n` for those at the end.
+        path: A name that ends in `.npz` for numpy's `bits` of eight pixels a byte, or in `.tsv` or
+            `.tsv.gz` for lines `image, pixel, 1`, by pixel and then by image, as the challenge has
+            them; images without a lit pixel have no line, and `read_images` needs `n` for those at
+            the end.
+
+    Raises:
+        ValueError: If the name ends otherwise.
     """
     path = Path(path)
-    if path.suffix == ".npz":
+    kind = _kind(path)
+    if kind == ".npz" and path.suffix == kind:
         with replacing(path) as part:
             np.savez_compressed(part, bits=images.bits)
         return
+    if kind != ".tsv":
+        raise ValueError(f"images are written as .tsv, .tsv.gz or .npz files; given {path}")
     every = images.pixels(slice(None))
-    with replacing(path) as part, part.open("w") as file:
+    with written(path) as file:
         for pixel, column in enumerate(every.T, 1):
             lit = np.flatnonzero(column) + 1
             file.write("".join(f"{image}\t{pixel}\t1\n" for image in lit.tolist()))
@@ -92,9 +106,14 @@ def write_images(images: Images, path: str | Path) -> None:
 def write_categories(
     categories: Sequence[int] | Int[np.ndarray, " alive"], path: str | Path
 ) -> None:
-    """Write a truth, a number a line; the file appears whole or not at all."""
-    with replacing(Path(path)) as part:
-        part.write_text("".join(f"{int(number)}\n" for number in categories))
+    """Write a truth, a number a line; the file appears whole or not at all.
+
+    Raises:
+        ValueError: If one is not the number of an image, from 1.
+    """
+    numbers = [check_count("categories", number) for number in np.asarray(categories).tolist()]
+    with written(Path(path)) as file:
+        file.write("".join(f"{number}\n" for number in numbers))
 
 
 def read_categories(path: str | Path) -> Int[np.ndarray, " alive"]:
@@ -110,6 +129,11 @@ def read_categories(path: str | Path) -> Int[np.ndarray, " alive"]:
     if numbers.min(initial=1) < 1:
         raise ValueError(f"{path} has an image {numbers.min()}; they are numbered from 1")
     return np.unique(numbers)
+
+
+def _kind(path: Path) -> str:
+    """The ending of a name, below that of gzip."""
+    return next((s for s in path.suffixes[::-1] if s != ".gz"), "")
 
 
 def _first(path: Path, held: int, n: int | None) -> int:

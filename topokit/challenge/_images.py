@@ -13,7 +13,7 @@ from topokit._checks import check_count
 # the width of their strokes as a share of the image's side.
 ON, STROKE = (0.02, 0.25), 0.06
 HELD = 2**31  # bytes of gray pixels that are kept
-LARGEST = 2**35  # bytes of synthetic images
+LARGEST, WORK = 2**33, 64  # bytes of synthetic images, and of the work on a pixel
 
 
 class Images(NamedTuple):
@@ -62,9 +62,11 @@ def interpolate(images: Real[np.ndarray, "images height width"], side: int) -> I
             which rows are computed twice.
 
     Raises:
-        ValueError: If images would shrink.
+        ValueError: If images would shrink, or there are none.
     """
     images = np.asarray(images)
+    if images.ndim != 3 or not images.size:
+        raise ValueError(f"images must be (images, height, width); given shape {images.shape}")
     n, height, width = images.shape
     check_count("side", side, least=max(height, width))
     lines = np.moveaxis(images, 1, 0).reshape(height, n * width).astype(float)
@@ -92,10 +94,10 @@ def synthetic_images(n: int, neurons: int = 1024, *, seed: int = 0) -> Images:
         seed: Decides the noise.
 
     Raises:
-        ValueError: If an image would not be square, or the images would take more than 32 GiB.
+        ValueError: If an image would not be square, or the images would take more than 8 GiB.
     """
-    if check_count("n", n) * neurons > 8 * LARGEST:
-        raise ValueError(f"{n} images of {neurons} pixels would take more than 32 GiB; give less")
+    if (check_count("n", n) / 8 + WORK) * neurons > LARGEST:
+        raise ValueError(f"{n} images of {neurons} pixels would take more than 8 GiB; give less")
     side = int(check_count("neurons", neurons) ** 0.5)
     if side**2 != neurons:
         raise ValueError(f"neurons must be a square number of pixels; given {neurons}")

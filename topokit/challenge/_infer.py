@@ -129,6 +129,11 @@ def infer(
         raise ValueError(
             f"{network.name} takes images of {network.neurons} pixels; given {images.neurons}"
         )
+    if images.bits.shape[1:] != (-(-images.neurons // 8),):
+        raise ValueError(
+            f"images of {images.neurons} pixels have {-(-images.neurons // 8)} bytes each; given "
+            f"bits of shape {images.bits.shape}"
+        )
     most = max(1, GROUPED // network.neurons)
     size = most if group is None else check_count("group", group)
     tables = _Tables(network, form)

@@ -7,14 +7,19 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from io import BufferedIOBase, BytesIO
+from gzip import GzipFile
+from io import BufferedIOBase, BytesIO, TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from topokit._atomic import replacing
+
 DAMAGED = (zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, RecursionError)
 LARGE = (MemoryError, OverflowError)
+MOST_BYTES = 2**33
 LARGEST = 2**53  # up to here double precision has all integers
 
 
@@ -27,7 +32,9 @@ def read_lines(
         ValueError: If it is cut, or holds anything but so many numbers a line.
     """
     with reading(path, f"lines of {columns} numbers"):
-        content = file.read()
+        content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise ValueError(f"it has more than {MOST_BYTES / 2**30:g} GiB")
         if content and not content.endswith(b"\n"):
             raise ValueError("it ends in the middle of a line: fetch it again")
         table = np.loadtxt(BytesIO(content), ndmin=2) if content.strip() else np.zeros((0, columns))
@@ -69,6 +76,15 @@ def opened(path: Path) -> Iterator[BufferedIOBase]:
     opener: Callable = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rb") as file:
         yield file
+
+
+@contextmanager
+def written(path: Path) -> Iterator[TextIO]:
+    """A new file of lines, gzip if it is called so, that appears whole or not at all."""
+    with replacing(path) as part, part.open("wb") as file:
+        packed = GzipFile("", "wb", fileobj=file, mtime=0) if path.suffix == ".gz" else file
+        with TextIOWrapper(packed, encoding="ascii", newline="\n") as lines:
+            yield lines
 
 
 @contextmanager

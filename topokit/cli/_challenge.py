@@ -24,7 +24,12 @@ CAPTION = (
 
 
 @click.command("challenge")
-@click.option("--neurons", type=click.IntRange(32), help="Neurons of a layer.  [default: 1024]")
+@click.option(
+    "--neurons",
+    type=click.IntRange(32),
+    help="Neurons of a layer: 16 times a power of two, and a square number for images that are "
+    "made.  [default: 1024]",
+)
 @click.option("--depth", type=click.IntRange(1), help="Number of layers.  [default: 120]")
 @click.option(
     "--network",

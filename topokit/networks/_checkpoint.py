@@ -6,7 +6,6 @@ It is replaced whole.
 
 import hashlib
 import json
-import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,10 +17,9 @@ from jaxtyping import Float, PyTree
 
 from topokit import __version__
 from topokit._atomic import replacing
-from topokit.networks._dataset import Dataset
+from topokit.networks._identity import is_key
 
 FORMAT = "topokit training 3"
-ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 HEADER = 2**16  # bytes of the first line, at most
 
 
@@ -39,27 +37,12 @@ class Progress(NamedTuple):
     rows: Float[np.ndarray, "epochs fields"]
 
 
-def identity(model: Any, data: Dataset, **settings: int) -> dict[str, Any]:
-    """What two runs must have in common to be the same.
-
-    Settings, and digests of all numbers and of what the model prints as: its functions and rates.
-    """
-    return {
-        "format": FORMAT,
-        "version": __version__,
-        "model": _digest(eqx.filter(model, eqx.is_array)),
-        "structure": _sha256(ADDRESS.sub("", eqx.tree_pformat(model)).encode()),
-        "data": _digest(tuple(data[:4])),
-        **settings,
-    }
-
-
 def write_checkpoint(path: Path, progress: Progress, mark: dict[str, Any]) -> None:
     """Write a checkpoint, whole or not at all."""
     body = BytesIO()
-    eqx.tree_serialise_leaves(body, progress)
+    eqx.tree_serialise_leaves(body, _plain(progress))
     held = body.getbuffer()
-    header: dict[str, Any] = {"mark": mark, "epochs": len(progress.rows)}
+    header: dict[str, Any] = {"mark": _marked(mark), "epochs": len(progress.rows)}
     header["sha256"] = _sealed(header, held)
     with replacing(path) as part, part.open("wb") as file:
         file.write(json.dumps(header).encode() + b"\n")
@@ -74,7 +57,8 @@ def read_checkpoint(path: Path, like: Progress, mark: dict[str, Any], epochs: in
     """
     line, _, held = _contents(path).partition(b"\n")
     header = _header(path, line)
-    other = [name for name in mark if header["mark"].get(name) != mark[name]]
+    wanted = _marked(mark)
+    other = [name for name in wanted if header["mark"].get(name) != wanted[name]]
     if other:
         raise ValueError(
             f"{path} is the checkpoint of another training, with another {' and '.join(other)}. "
@@ -88,13 +72,18 @@ def read_checkpoint(path: Path, like: Progress, mark: dict[str, Any], epochs: in
     if _sealed(header, held) != header["sha256"]:
         raise ValueError(f"{path} is damaged: its contents have another hash. Give another file")
     blank = np.empty((header["epochs"], like.rows.shape[1]))
+    like = like._replace(rows=blank)
     try:
-        return eqx.tree_deserialise_leaves(BytesIO(held), like._replace(rows=blank))
+        return _keyed(eqx.tree_deserialise_leaves(BytesIO(held), _plain(like)), like)
     except (RuntimeError, ValueError, EOFError, OSError) as error:
         raise ValueError(
             f"{path} does not fit this training: it is of another optimizer ({error}). Give "
             "another file"
         ) from error
+
+
+def _marked(mark: dict[str, Any]) -> dict[str, Any]:
+    return {"format": FORMAT, "version": __version__, **mark}
 
 
 def _contents(path: Path) -> bytes:
@@ -123,15 +112,15 @@ def _sealed(header: dict[str, Any], held: bytes | memoryview) -> str:
     return found.hexdigest()
 
 
-def _sha256(held: bytes | memoryview) -> str:
-    return hashlib.sha256(held).hexdigest()
+def _plain(progress: Progress) -> Progress:
+    """Random keys as the numbers that they are made of."""
+    return jax.tree.map(lambda a: jax.random.key_data(a) if is_key(a) else a, progress)
 
 
-def _digest(tree: PyTree) -> str:
-    """A hash of all arrays of a tree, with their types and shapes."""
-    found = hashlib.sha256()
-    for leaf in jax.tree.leaves(tree):
-        array = np.asarray(leaf)
-        found.update(f"{array.dtype}{array.shape}".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
+def _keyed(progress: Progress, like: Progress) -> Progress:
+    """Numbers as random keys again, where they were."""
+    return jax.tree.map(
+        lambda a, b: jax.random.wrap_key_data(a, impl=jax.random.key_impl(b)) if is_key(b) else a,
+        progress,
+        like,
+    )

@@ -66,6 +66,7 @@ def make_dataset(
         ValueError: If there are no examples, examples and labels are not equally many, the shapes
             of the parts differ, a value is not finite, or a label is not one of the classes.
     """
+    train_x, train_y, test_x, test_y = map(np.asarray, (train_x, train_y, test_x, test_y))
     x, y = _examples("train_x", train_x), _labels("train_y", train_y)
     if classes is None:
         classes = [str(label) for label in range(int(y.max(initial=0)) + 1)]

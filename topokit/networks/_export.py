@@ -18,6 +18,7 @@ def to_dense(linear: SparseLinear) -> eqx.nn.Linear:
     weight = _product(linear.layers)
     biased = linear.bias is not None
     dense = eqx.nn.Linear(linear.n_in, linear.n_out, use_bias=biased, key=jax.random.key(0))
+    weight = weight.astype(linear.layers[0].weight.dtype)
     dense = eqx.tree_at(lambda d: d.weight, dense, weight)
     return eqx.tree_at(lambda d: d.bias, dense, linear.bias) if biased else dense
 

@@ -65,6 +65,8 @@ def mobilenet_v1(
         )
     check_counts("shape", shape)
     share = check_real("width", width, least=0, most=1)
+    if not share:
+        raise ValueError(f"width must be above 0; given {width}")
     widths = [max(LEAST, round(share * n)) for n in (STEM, *(n for n, _ in BLOCKS))]
     n_classes = check_count("n_classes", n_classes)
     first, last, *keys = jax.random.split(key, 2 + len(BLOCKS))

@@ -1,5 +1,6 @@
 """Any Equinox model with topologies in the places of its dense layers and convolutions."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -90,7 +91,11 @@ def n_parameters(model: Any) -> int:
 def _dense_layers(model: Any) -> list[tuple[str, Any]]:
     places, _ = jax.tree_util.tree_flatten_with_path(model, is_leaf=_is_dense)
     rows = [(path, leaf) for path, leaf in places if _is_dense(leaf)]
-    return [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in rows]
+    named = [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in rows]
+    twice = [name for name, count in Counter(name for name, _ in named).items() if count > 1]
+    if twice:
+        raise ValueError(f"two layers of the model are called {twice[0]}; rename a field or a key")
+    return named
 
 
 def _is_dense(node: Any) -> bool:

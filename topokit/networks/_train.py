@@ -23,8 +23,9 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from topokit._checks import check_count
-from topokit.networks._checkpoint import Progress, identity, read_checkpoint, write_checkpoint
+from topokit.networks._checkpoint import Progress, read_checkpoint, write_checkpoint
 from topokit.networks._dataset import Dataset
+from topokit.networks._identity import identity
 
 # Steps of one compiled call, long enough to hide its start and short enough to be interrupted, and
 # the examples that are judged at a time.
@@ -95,8 +96,8 @@ def train(
         seed: Decides the order of the examples, and the keys.
         checkpoint: A file that is written after each epoch, whole or not at all. If it is there,
             the run goes on from it, and a finished one returns at once. It knows the model
-            with its functions and rates, the data, the batch size and the seed; that the optimizer
-            is the same is up to the caller.
+            with the code of its functions, the data, the batch size and the seed; that the
+            optimizer is the same is up to the caller.
         report: Called with each new row, such as by a progress display.
 
     Returns:
@@ -106,6 +107,7 @@ def train(
     Raises:
         ValueError: If the model does not fit the data, a batch has more examples than there are,
             or the checkpoint is of another run.
+        FileNotFoundError: If the folder of the checkpoint is not there.
 
     Warns:
         RuntimeWarning: If the loss is no number any more after an epoch.
@@ -115,6 +117,10 @@ def train(
     begun = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
     progress = Progress(arrays, begun, np.empty((0, len(Epoch._fields))))
     path = None if checkpoint is None else Path(checkpoint)
+    if path and not path.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"{path}: there is no folder {path.absolute().parent}; make it first"
+        )
     mark = identity((model, state), data, batch_size=batch_size, seed=seed) if path else {}
     if path and path.exists():
         progress = read_checkpoint(path, progress, mark, epochs)
@@ -141,7 +147,12 @@ def judge(
         x: Examples.
         y: Their labels.
         state: As in `train`.
+
+    Raises:
+        ValueError: If there are no examples.
     """
+    if not len(x):
+        raise ValueError("there are no examples to judge the model on")
     loss, right = _judged((model, state), jnp.asarray(x), jnp.asarray(y))
     return float(loss), float(right)
 

@@ -7,6 +7,7 @@ trainable edges, and the sender and the receiver of each.
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import ZipFile
 
 import equinox as eqx
 import jax
@@ -27,7 +28,7 @@ def write_weights(model: eqx.Module, path: str | Path) -> None:
     The file appears whole or not at all.
 
     Raises:
-        ValueError: If the name ends otherwise.
+        ValueError: If the name of the file ends otherwise, or two arrays have one name.
     """
     path = Path(path)
     save, _ = _format(path)
@@ -81,14 +82,18 @@ def _name(place: tuple) -> str:
 
 
 def _arrays(model: eqx.Module) -> dict[str, np.ndarray]:
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
+    taken: set[str] = set()
     for name, leaf in _numbers(model):
         if _is_layer(leaf):
             ends = dict(zip(ENDS, edges(leaf), strict=True))
             arrays |= {f"{name}.{end}": index.astype(np.int32) for end, index in ends.items()}
             arrays[f"{name}.weight"] = np.asarray(leaf.weight)
         else:
-            arrays[name] = np.asarray(leaf)
+            arrays |= {name: np.asarray(leaf)}
+        if name in taken:
+            raise ValueError(f"two arrays of the model are called {name}; rename a field or a key")
+        taken.add(name)
     return arrays
 
 
@@ -133,7 +138,11 @@ def _format(path: Path) -> tuple[Callable, Callable]:
 
 
 def _save_npz(arrays: dict[str, np.ndarray], path: Path) -> None:
-    np.savez(path, allow_pickle=False, **arrays)
+    """As `numpy.savez`, which takes no array by the name of one of its own arguments."""
+    with ZipFile(path, "w") as file:
+        for name, array in arrays.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as part:
+                np.lib.format.write_array(part, array, allow_pickle=False)
 
 
 def _load_npz(path: Path) -> dict[str, np.ndarray]:
