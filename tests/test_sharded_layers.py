@@ -12,7 +12,7 @@ import topokit as tk
 t = tk.topologies
 mesh = jax.make_mesh((4,), ("d",), axis_types=(AxisType.Auto,))
 explicit = jax.make_mesh((4,), ("d",), axis_types=(AxisType.Explicit,))
-for recipe in (t.clos.layers(16, 24, 4, 3, 4), t.erdos_renyi.layers([30, 24], 0.15, seed=0)):
+for recipe in (t.low_rank.layers(16, 24, 4), t.erdos_renyi.layers([30, 24], 0.15, seed=0)):
     linear = tk.networks.SparseLinear(recipe, key=jax.random.key(0))
     weights, rest = eqx.partition(linear, eqx.is_inexact_array)
     x = jax.random.normal(jax.random.key(1), (8, recipe.n_in))

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import networkx as nx
 import numpy as np
+from jax.core import Tracer
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
@@ -96,7 +97,7 @@ class SparseLinear(eqx.Module):
             _layer(layers, number, radii[layers.trainable[number]], key, dtype)
             for number, (radii, key) in enumerate(draws)
         )
-        self.bias = jnp.zeros(layers.n_out, dtype) if bias else None
+        self.bias = jax.device_put(np.zeros(layers.n_out, dtype)) if bias else None
 
     @property
     def n_in(self) -> int:
@@ -147,8 +148,7 @@ class SparseLinear(eqx.Module):
         if given != shapes:
             raise ValueError(f"matrices must have the shapes {shapes}; given {given}")
         weights = [
-            jnp.asarray(matrix, layer.weight.dtype)[edges(layer)]
-            for layer, matrix in zip(self.layers, matrices, strict=True)
+            _entries(matrix, layer) for layer, matrix in zip(self.layers, matrices, strict=True)
         ]
         filled = eqx.tree_at(lambda s: [layer.weight for layer in s.layers], self, weights)
         if bias is None:
@@ -170,6 +170,27 @@ def edges(
     return senders[free], receivers[free]
 
 
+def _entries(matrix: np.ndarray | Array, layer: SparseLayer) -> Float[Array, " trainable"]:
+    if isinstance(matrix, Tracer):
+        return matrix.astype(layer.weight.dtype)[edges(layer)]
+    return jax.device_put(np.asarray(matrix)[edges(layer)].astype(layer.weight.dtype))
+
+
+def _scaled(
+    draws: Float[Array, " more"], radii: Float[np.ndarray, " trainable"], dtype: jnp.dtype
+) -> Float[Array, " trainable"]:
+    """The first draws times radii; with numpy where it can be, as JAX compiles each size anew."""
+    radii = radii.astype(draws.dtype)
+    if isinstance(draws, Tracer):
+        return (draws[: radii.size] * radii).astype(dtype)
+    return jax.device_put((radii * np.asarray(draws)[: radii.size]).astype(dtype))
+
+
+def _rounded(n: int) -> int:
+    """A power of two from 1,024 on: few programs for all sizes, and the same first draws."""
+    return max(1024, 1 << (n - 1).bit_length())
+
+
 def _layer(
     layers: Layers,
     number: int,
@@ -177,13 +198,13 @@ def _layer(
     key: PRNGKeyArray,
     dtype: jnp.dtype,
 ) -> SparseLayer:
-    weight = jnp.asarray(radii) * jax.random.uniform(key, radii.shape, minval=-1.0, maxval=1.0)
+    draws = jax.random.uniform(key, (_rounded(radii.size),), minval=-1.0, maxval=1.0)
     free, constant = layers.trainable[number], layers.constant[number]
     values = np.unique(constant[~free])
     return SparseLayer(
-        weight.astype(dtype),
+        _scaled(draws, radii, dtype),
         make_wiring(layers, number),
-        None if free.all() else jnp.asarray(np.flatnonzero(free), jnp.int32),
+        None if free.all() else jax.device_put(np.flatnonzero(free).astype(np.int32)),
         tuple(values.tolist() if values.size < 2 else constant[~free].tolist()),
-        None if free.all() else jnp.asarray(np.flatnonzero(~free), jnp.int32),
+        None if free.all() else jax.device_put(np.flatnonzero(~free).astype(np.int32)),
     )

@@ -7,6 +7,7 @@ density is faster as a single dense matrix with zeros than as lists of edges.
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -91,4 +92,4 @@ def _order(order: np.ndarray) -> Order | None:
 
 
 def _indices(array: np.ndarray) -> Array:
-    return jnp.asarray(array, jnp.int32)
+    return jax.device_put(np.asarray(array, np.int32))

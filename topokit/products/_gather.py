@@ -55,7 +55,7 @@ def make_gather(step: Step) -> Gather:
     back = _fill(behind, step.edges[order], step.edges.size)
     shape = (step.n_receivers, step.parts, -1)
     arrays = senders.reshape(shape), edges.reshape(shape), receivers, back, slots
-    return Gather(*(jnp.asarray(a, jnp.int32) for a in arrays))
+    return Gather(*(jax.device_put(np.asarray(a, np.int32)) for a in arrays))
 
 
 def gather_multiply(

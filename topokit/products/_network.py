@@ -69,7 +69,7 @@ def compile_network(layers: Layers, *, batch: int = 1, form: FormRule = fastest_
     steps, columns = plan_product(layers)
     stages = tuple(_stages(steps, [form(step, batch) for step in steps]))
     true = jnp.asarray(True) if jax.default_backend() == "cpu" else None
-    return Network(stages, jnp.asarray(columns, jnp.int32), true)
+    return Network(stages, jax.device_put(columns.astype("int32")), true)
 
 
 def multiply(
@@ -150,4 +150,4 @@ def _alike(pair: tuple[Step, Form]) -> tuple | None:
 
 
 def _spread(step: Step) -> Array | None:
-    return None if step.spread is None else jnp.asarray(step.spread, jnp.int32)
+    return None if step.spread is None else jax.device_put(step.spread.astype("int32"))

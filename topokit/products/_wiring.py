@@ -197,4 +197,5 @@ def _pieces(
 
 
 def _indices(array: np.ndarray) -> Array:
-    return jnp.asarray(array, jnp.int32)
+    """On the device, without a program of its size, which `jnp.asarray` would compile."""
+    return jax.device_put(array.astype(np.int32))
