@@ -97,9 +97,8 @@ def by_jax(
     matrices: Callable[[tuple], list[np.ndarray]],
 ) -> Peer:
     """Compile a model `apply(weights, given, x)` and its training."""
-    optimizer = optax.adam(RATE)
+    optimizer, (x, y) = optax.adam(RATE), map(jnp.asarray, batch)
     init = jax.jit(optimizer.init)
-    x, y = map(jnp.asarray, batch)
 
     @jax.jit
     def output(weights: Any, given: Any, x: jax.Array) -> jax.Array:

@@ -45,9 +45,12 @@ def read_images(path: str | Path, neurons: int = 1024, *, n: int | None = None) 
             return _read_bits(path, neurons, n)
         case ".mtx":
             with reading(path, "a Matrix Market file"):
-                matrix = scipy.sparse.coo_array(scipy.io.mmread(path))
+                held, matrix = (
+                    scipy.io.mminfo(path)[0],
+                    scipy.sparse.coo_array(scipy.io.mmread(path)),
+                )
             rows, columns = (part.astype(np.int64) + 1 for part in matrix.nonzero())
-            n = _first(path, dict(enumerate(matrix.shape or ()))[0], n)
+            n = _first(path, held, n)
         case ".tsv":
             with opened(path) as file:
                 table = read_lines(path, file, 3)

@@ -123,17 +123,7 @@ def infer(
     Raises:
         ValueError: If images have another size than the network's, or `by_classes` finds none.
     """
-    if not callable(form):
-        raise ValueError(f"form must be by_edges or by_classes, the functions; given {form!r}")
-    if images.neurons != network.neurons:
-        raise ValueError(
-            f"{network.name} takes images of {network.neurons} pixels; given {images.neurons}"
-        )
-    if images.bits.shape[1:] != (-(-images.neurons // 8),):
-        raise ValueError(
-            f"images of {images.neurons} pixels have {-(-images.neurons // 8)} bytes each; given "
-            f"bits of shape {images.bits.shape}"
-        )
+    _check(network, images, form)
     most = max(1, GROUPED // network.neurons)
     size = most if group is None else check_count("group", group)
     tables = _Tables(network, form)
@@ -158,6 +148,20 @@ def infer(
     seconds = perf_counter() - begin - (tables.seconds - before)
     rate = len(images.bits) * network.connections / seconds
     return Inference(np.concatenate(left), alive, rate, seconds, tables.seconds)
+
+
+def _check(network: ChallengeNetwork, images: Images, form: Form) -> None:
+    if not callable(form):
+        raise ValueError(f"form must be by_edges or by_classes, the functions; given {form!r}")
+    if images.neurons != network.neurons:
+        raise ValueError(
+            f"{network.name} takes images of {network.neurons} pixels; given {images.neurons}"
+        )
+    if images.bits.shape[1:] != (-(-images.neurons // 8),):
+        raise ValueError(
+            f"images of {images.neurons} pixels have {-(-images.neurons // 8)} bytes each; given "
+            f"bits of shape {images.bits.shape}"
+        )
 
 
 def _spans(depth: int) -> list[range]:

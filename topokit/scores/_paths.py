@@ -31,7 +31,7 @@ def path_counts(topology: nx.DiGraph | Layers) -> Shaped[np.ndarray, "n_in n_out
 
     Cost O(n_in E): 0.04 s for a butterfly of 1,024 inputs and 20 layers. Python integers are added
     up once for all receivers with the same senders, of which the Graph Challenge's networks have 16
-    each: 9 s for 1,024 neurons and 120 layers.
+    each.
 
     Raises:
         ValueError: If the counts would take more than 4 GiB.
