@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import sparse
 
-from topokit.scores._controllability._bound import solve_program
+from topokit.scores.control._bound import solve_program
 
 # How many inputs a commodity of each form names; one that names none is control as such.
 SUM, MARGINAL, PAIRWISE = 0, 1, 2

@@ -17,10 +17,10 @@ from topokit.reconstruction import (
     Chain,
     HierarchicalSVD,
     _als,
-    _normal,
     end_to_end,
     reconstruct,
 )
+from topokit.reconstruction import _normal_equations as _normal
 
 
 def gaussian(n_targets: int, n_in: int, n_out: int, seed: int = 0) -> np.ndarray:
@@ -74,7 +74,7 @@ def best_loss_of_layer(layers, weights, layer: int, targets: np.ndarray) -> np.n
 
 def sides(
     layers, weights, targets, layer: int
-) -> tuple[_normal.Side, _normal.Side, _normal.Wiring]:
+) -> tuple[_normal.Side, _normal.Side, _normal.LayerEdges]:
     """What lies before and after a layer, and all wirings, in double precision."""
     wirings = _normal.wire(layers)
     diagonal = layers.n_trainable == layers.n_edges and _normal.is_diagonal(wirings)

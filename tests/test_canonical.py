@@ -14,9 +14,10 @@ from strategies import layered_networks
 import topokit as tk
 from topokit.ranking import default_topologies
 from topokit.scores import control_bound, control_capacity, controllability
-from topokit.scores._controllability import _bound, _canonical, _network
-from topokit.scores._controllability._bound import solve_program
-from topokit.scores._controllability._canonical import STEPS_AT_ONCE
+from topokit.scores.control import _bound, _canonical
+from topokit.scores.control import _control_network as _network
+from topokit.scores.control._bound import solve_program
+from topokit.scores.control._canonical import STEPS_AT_ONCE
 
 t = tk.topologies
 laws = settings(derandomize=True, deadline=None, max_examples=12)

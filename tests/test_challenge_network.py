@@ -12,9 +12,9 @@ from recipes import same
 
 import topokit as tk
 from topokit.challenge import plain_network, read_class_tables, read_network
+from topokit.challenge._as_layers import network_layers
+from topokit.challenge._challenge_network import BIASES
 from topokit.challenge._classes import find_classes
-from topokit.challenge._network import BIASES
-from topokit.challenge._recipe import network_layers
 from topokit.scores import path_counts
 from topokit.topologies import radix_net
 

@@ -8,8 +8,8 @@ from shell import output_of, topokit
 
 import topokit as tk
 from topokit.cli._console import jsonable
-from topokit.cli._diagnose import COLORS
-from topokit.scores._diagnose import _criteria as criteria
+from topokit.cli._diagnose_command import COLORS
+from topokit.diagnosis import _criteria as criteria
 
 NARROW = "low_rank --n-in 6 --n-out 6 --rank 2"
 

@@ -183,6 +183,6 @@ def test_results_are_written_before_they_are_printed(a_list, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("topokit.cli._rank._table", full)
+    monkeypatch.setattr("topokit.cli._rank_command._table", full)
     assert topokit(f"rank {a_list} {QUICK} --out kept").exit_code == 2
     assert {path.name for path in Path("kept").iterdir()} >= RESULTS

@@ -11,14 +11,14 @@ from scipy.optimize import minimize
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.scores._controllability._alike import find_kinds
-from topokit.scores._controllability._bound import (
+from topokit.scores.control._bound import (
     control_bound,
     control_capacity,
     least_totals,
     proven_loss,
 )
-from topokit.scores._controllability._network import make_network
+from topokit.scores.control._color_refinement import find_kinds
+from topokit.scores.control._control_network import make_network
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 t = tk.topologies

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.scores._controllability import _wiring
-from topokit.scores._controllability._flow import draw_logits, propagate
-from topokit.scores._controllability._marginal import marginal
-from topokit.scores._controllability._neurons import carrying
-from topokit.scores._controllability._pairwise import pairwise
-from topokit.scores._controllability._wiring import make_wiring
+from topokit.scores.control._neuron_limits import carrying
+from topokit.scores.control.descent import _padded_layers as _wiring
+from topokit.scores.control.descent._marginal import marginal
+from topokit.scores.control.descent._padded_layers import make_wiring
+from topokit.scores.control.descent._pairwise import pairwise
+from topokit.scores.control.descent._propagation import draw_logits, propagate
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 few = settings(laws, max_examples=6)

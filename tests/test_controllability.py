@@ -10,11 +10,12 @@ from strategies import layered_networks
 
 import topokit as tk
 from topokit.scores import controllability
-from topokit.scores._controllability import _descent, control_bound, control_capacity
-from topokit.scores._controllability._flow import draw_logits
-from topokit.scores._controllability._marginal import marginal
-from topokit.scores._controllability._pairwise import pairwise
-from topokit.scores._controllability._wiring import make_wiring
+from topokit.scores.control import control_bound, control_capacity
+from topokit.scores.control.descent import _descent
+from topokit.scores.control.descent._marginal import marginal
+from topokit.scores.control.descent._padded_layers import make_wiring
+from topokit.scores.control.descent._pairwise import pairwise
+from topokit.scores.control.descent._propagation import draw_logits
 
 t = tk.topologies
 METHODS = ("marginal", "pairwise")

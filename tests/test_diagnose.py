@@ -9,10 +9,10 @@ from recipes import count_paths
 
 import topokit as tk
 from topokit.cli._console import jsonable
-from topokit.scores._diagnose._criteria import DEEPENED, WIDENED_BY, judge_skips
-from topokit.scores._diagnose._reach import find_reach
-from topokit.scores._diagnose._skips import count_skips
-from topokit.scores._diagnose._waste import find_waste
+from topokit.diagnosis._criteria import DEEPENED, WIDENED_BY, judge_skips
+from topokit.diagnosis._reach import find_reach
+from topokit.diagnosis._skips import count_skips
+from topokit.diagnosis._waste import find_waste
 
 T = tk.topologies
 MEMBERS = [
@@ -178,14 +178,14 @@ def test_the_solver_is_told_from_the_wiring_on_request():
 
 
 def test_what_is_beyond_a_memory_limit_is_none_and_the_words_name_the_cure(monkeypatch):
-    monkeypatch.setattr("topokit.scores._freedom.limit", 1)
-    monkeypatch.setattr("topokit.scores._controllability._canonical.limit", 1)
+    monkeypatch.setattr("topokit.scores.freedom._degrees_of_freedom.limit", 1)
+    monkeypatch.setattr("topokit.scores.control._canonical.limit", 1)
     found = tk.diagnose(T.butterfly(8))
     assert found.waste.total is found.waste.wasted is found.fairness is None
     assert found.waste.known == 16
     assert "topokit.scores.estimate_freedom" in str(found)
     assert "topokit.scores.control_bound" in str(found)
     monkeypatch.undo()
-    monkeypatch.setattr("topokit.scores._diagnose._waste.limit", 1)
+    monkeypatch.setattr("topokit.diagnosis._waste.limit", 1)
     waste = find_waste(T.butterfly.layers(8))
     assert (waste.total, waste.wasted) == (16, None)

@@ -8,15 +8,15 @@ from hypothesis.extra.numpy import arrays
 from strategies import layered_networks
 
 import topokit as tk
-from topokit._layers import live_edges
+from topokit.layers import live_edges
 from topokit.scores import degrees_of_freedom, leverage, path_counts
-from topokit.scores._estimate import estimate_freedom, estimate_leverage
-from topokit.scores._flatten import flat_weights
-from topokit.scores._gauge import idle_directions, with_idle
-from topokit.scores._jacobian import edge_factors, spanning_edges
-from topokit.scores._leverage import draw_weights
-from topokit.scores._project import Operator, project
-from topokit.scores._tangent import jacobian_operator, linearize
+from topokit.scores.freedom._estimate import estimate_freedom, estimate_leverage
+from topokit.scores.freedom._isometric_weights import flat_weights
+from topokit.scores.freedom._jacobian_factors import edge_factors, spanning_edges
+from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize
+from topokit.scores.freedom._leverage import draw_weights
+from topokit.scores.freedom._lsqr_projection import Operator, project
+from topokit.scores.freedom._scale_invariances import idle_directions, with_idle
 
 laws = settings(derandomize=True, deadline=None, max_examples=15)
 t = tk.topologies

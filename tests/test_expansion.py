@@ -9,13 +9,13 @@ from scipy.sparse import csr_array
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.scores import _expansion as expansion
 from topokit.scores import (
     graph_spectral_gap,
     mean_difference_of_bound,
     ramanujan_bounds,
     second_singular_values,
 )
+from topokit.scores.literature import _expansion as expansion
 from topokit.topologies import (
     butterfly,
     clos,

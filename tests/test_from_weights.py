@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from strategies import layered_networks
 
 import topokit as tk
-from topokit._weights import from_weights
+from topokit.files._weights import from_weights
 
 fixed = settings(derandomize=True, deadline=None)
 networks = layered_networks(trainable=True)
@@ -256,6 +256,6 @@ def test_the_extra_that_reads_safetensors_is_named(tmp_path, monkeypatch):
             raise ModuleNotFoundError("No module named 'safetensors'")
 
     save_file({"weight": square}, tmp_path / "w.safetensors")
-    monkeypatch.setattr(sys.modules["topokit._weights"], "safetensors", Missing())
+    monkeypatch.setattr(sys.modules["topokit.files._weights"], "safetensors", Missing())
     with pytest.raises(ModuleNotFoundError, match=r"topokit\[networks\]"):
         from_weights(tmp_path / "w.safetensors")

@@ -1,6 +1,8 @@
 """The house: what is promised about versions, pins, imports and citations."""
 
 import ast
+import collections
+import graphlib
 import re
 import subprocess
 import sys
@@ -18,20 +20,29 @@ ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "topokit").rglob("*.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-# The rooms of the house, and what each may import of the others: data flows one way. The modules
-# beside them, such as `_graph`, are the ground floor: all may import them, they import no room.
+# The rooms of the house, and what each may import of the others: data flows one way. A room within
+# `scores` is a room of its own. The modules beside the rooms, such as `_checks`, are what all may
+# import; they import no room.
 ROOMS = {
-    "topologies": set(),
-    "scores": set(),
-    "products": set(),
-    "reconstruction": {"products"},
-    "networks": {"topologies", "products"},
-    "challenge": {"products"},
-    "ranking": {"topologies", "scores", "products", "reconstruction"},
-    "plotting": {"topologies", "scores", "reconstruction", "ranking"},
+    "layers": set(),
+    "files": {"layers"},
+    "topologies": {"layers"},
+    "products": {"layers"},
+    "scores.counts": {"layers"},
+    "scores.freedom": {"layers", "scores.counts"},
+    "scores.control": {"layers"},
+    "scores.literature": {"layers"},
+    "scores": {"layers", "scores.counts", "scores.freedom", "scores.control", "scores.literature"},
+    "diagnosis": {"layers", "scores.counts", "scores.freedom", "scores.control"},
+    "reconstruction": {"layers", "products"},
+    "networks": {"layers", "topologies", "products"},
+    "challenge": {"layers", "products"},
+    "ranking": {"layers", "topologies", "scores", "products", "reconstruction"},
+    "plotting": {"layers", "topologies", "scores", "reconstruction", "ranking"},
     "cli": {
         "topologies",
         "scores",
+        "diagnosis",
         "reconstruction",
         "networks",
         "ranking",
@@ -40,11 +51,18 @@ ROOMS = {
     },
 }
 HEAVY = {"jax", "jaxlib", "matplotlib", "optax", "pandas", "rich"}
-GRAPH_CODE = {"topologies", "_checks", "_files", "_graph", "_layered", "_layers", "_weights"}
+GRAPH_CODE = {"layers", "files", "topologies", "_checks"}
 
 
-def room(module: Path) -> str:
-    return module.relative_to(ROOT / "topokit").with_suffix("").parts[0]
+def room(dotted: str) -> str:
+    """The room of a module, `topokit.scores.freedom._leverage` or a name in it; "" at the door."""
+    _, *parts = dotted.split(".")
+    inner = parts[:1] == ["scores"] and len(parts) > 1 and f"scores.{parts[1]}" in ROOMS
+    return ".".join(parts[: 2 if inner else 1])
+
+
+def dotted(module: Path) -> str:
+    return ".".join(module.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def imported(module: Path) -> set[str]:
@@ -75,24 +93,54 @@ def test_building_a_topology_loads_neither_jax_nor_matplotlib() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(ROOT)))
-def test_imports_run_one_way(module: Path) -> None:
-    if module.parent == ROOT / "topokit" and module.name == "__init__.py":
-        return
-    names = imported(module)
-    rooms = {name.split(".")[1] for name in names if name.startswith("topokit.")}
-    ground = {name for name in rooms if name.startswith("_")}
-    assert rooms - ground - {room(module)} <= ROOMS.get(room(module), set())
-    assert "topokit" not in names or room(module) == "cli", "the front door is for users"
+def test_imports_run_one_way_and_nothing_private_leaves_its_room() -> None:
+    wrong = []
+    for module in MODULES:
+        here = room(dotted(module))
+        for name in imported(module):
+            there = room(name)
+            if not name.startswith("topokit") or there == here or not here:
+                continue
+            allowed = there in ROOMS.get(here, set()) or there.startswith("_")
+            private = any(part.startswith("_") for part in name.split(".")[2:])
+            front = name == "topokit" and here == "cli"
+            if not front and (not allowed or private):
+                wrong.append(f"{dotted(module)} imports {name}")
+    assert wrong == []
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(ROOT)))
-def test_graph_code_knows_no_jax_and_jax_code_no_graph(module: Path) -> None:
-    packages = {name.split(".")[0] for name in imported(module)}
-    if room(module) in GRAPH_CODE:
-        assert packages.isdisjoint(HEAVY)
-    if "jax" in packages:
-        assert networkx_names(module) <= {"DiGraph"}, "only the type, at the public door"
+def test_the_rooms_have_an_order() -> None:
+    tuple(graphlib.TopologicalSorter(ROOMS).static_order())
+
+
+def test_the_rooms_are_the_folders() -> None:
+    folders = {dotted(module.parent) for module in MODULES if module.name == "__init__.py"}
+    found = {room(f) for f in folders} - {""}
+    assert found == ROOMS.keys()
+
+
+def test_graph_code_knows_no_jax_and_jax_code_no_graph() -> None:
+    wrong = []
+    for module in MODULES:
+        packages = {name.split(".")[0] for name in imported(module)}
+        if room(dotted(module)) in GRAPH_CODE and not packages.isdisjoint(HEAVY):
+            wrong.append(f"{dotted(module)} builds graphs and imports {packages & HEAVY}")
+        if "jax" in packages and not networkx_names(module) <= {"DiGraph"}:
+            wrong.append(f"{dotted(module)} computes with JAX and reads a graph")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("kind", [ast.ClassDef, None], ids=["class", "module"])
+def test_no_name_stands_for_two_things(kind: type[ast.ClassDef] | None) -> None:
+    places = collections.defaultdict(set)
+    for module in MODULES:
+        if kind is None and not module.stem.startswith("__"):
+            places[module.stem].add(dotted(module))
+        elif kind is not None:
+            tree = ast.walk(ast.parse(module.read_text()))
+            for name in (node.name for node in tree if isinstance(node, kind)):
+                places[name].add(dotted(module))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_one_version_everywhere() -> None:

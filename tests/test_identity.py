@@ -9,7 +9,7 @@ import pytest
 from solvers import Idle, Nameless
 
 import topokit as tk
-from topokit.ranking._identity import content_of, describe
+from topokit.ranking._content_keys import content_of, describe
 from topokit.reconstruction import Adam
 
 
@@ -28,7 +28,7 @@ def test_settings_are_told_apart_in_every_process():
     values += [None, True, 1, 1.0, "1", (1, 2), [1, [2]], {"a": 1}, np.float32(1), Idle, len]
     texts = [describe("x", value) for value in values]
     assert len(set(texts)) == len(values)
-    code = "import jax.numpy as jnp; from topokit.ranking._identity import describe;"
+    code = "import jax.numpy as jnp; from topokit.ranking._content_keys import describe;"
     code += "from topokit.reconstruction import Adam;"
     code += "print(describe('x', Adam()), describe('x', jnp.square), sep='\\n')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

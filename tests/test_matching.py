@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import structural_rank
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.scores import _matching, match_constraints, satisfiable_constraints
+from topokit.scores.counts import _matching, match_constraints, satisfiable_constraints
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 t = tk.topologies

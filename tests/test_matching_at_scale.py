@@ -13,9 +13,9 @@ from scipy.sparse.csgraph import structural_rank
 from strategies import layered_networks
 
 import topokit as tk
-from topokit._layers import ancestors, descendants
-from topokit.scores import _matching, match_constraints, satisfiable_constraints
-from topokit.scores._rectangles import from_bits, has_bit, merge_edges, sample_cells, to_bits
+from topokit.layers import ancestors, descendants
+from topokit.scores.counts import _matching, match_constraints, satisfiable_constraints
+from topokit.scores.counts._rectangles import from_bits, has_bit, merge_edges, sample_cells, to_bits
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 t = tk.topologies

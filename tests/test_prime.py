@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flint import nmod_mat
 
-from topokit.scores._prime import eliminate, multiply, prime, to_residues
+from topokit.scores.freedom._rank_mod_p import eliminate, multiply, prime, to_residues
 
 
 @pytest.mark.parametrize(

@@ -10,22 +10,21 @@ from hypothesis import given, settings
 from strategies import layered_networks
 
 import topokit as tk
+from topokit.layers import sparse_xavier, xavier_radii
+from topokit.products import _end_to_end as network_module
 from topokit.products import _error as tiles
-from topokit.products import _network as network_module
 from topokit.products import (
     arrange_goal,
     block_form,
-    compile_network,
+    compile_product,
     dense_form,
     fastest_form,
     gather_form,
     multiply,
-    sparse_xavier,
     total_error,
-    xavier_radii,
 )
 from topokit.products._blocks import Blocks
-from topokit.products._plan import plan_product
+from topokit.products._column_plan import plan_product
 
 BATCH = 3
 REGULAR = {
@@ -82,7 +81,7 @@ def product_and_gradient(network, weights, cotangent) -> tuple[jax.Array, jax.Ar
 
 
 def check_against_dense(layers: tk.Layers, form, batch: int) -> None:
-    network = compile_network(layers, batch=batch, form=form)
+    network = compile_product(layers, batch=batch, form=form)
     weights = jnp.asarray(random_weights(layers, batch))
     shape = (layers.n_out, layers.n_in, batch)
     cotangent = jnp.asarray(np.random.default_rng(1).normal(size=shape), jnp.float32)
@@ -125,7 +124,7 @@ def test_double_precision_is_kept():
     cotangent = np.ones((16, 16, BATCH))
     with jax.enable_x64(True):
         weights = jnp.asarray(random_weights(layers, dtype=np.float64))
-        found = product_and_gradient(compile_network(layers), weights, jnp.asarray(cotangent))
+        found = product_and_gradient(compile_product(layers), weights, jnp.asarray(cotangent))
     for one, two in zip(found, dense_product(layers, weights, cotangent), strict=True):
         assert one.dtype == np.float64
         assert np.allclose(one, two, rtol=1e-12, atol=1e-13)
@@ -134,7 +133,7 @@ def test_double_precision_is_kept():
 def test_long_runs_of_equal_layers_are_scanned_and_equal_the_dense_product(monkeypatch):
     monkeypatch.setattr(network_module, "SCANNED", 4)
     layers = REGULAR["deep butterfly"]
-    assert len(compile_network(layers).stages) == 5
+    assert len(compile_product(layers).stages) == 5
     check_against_dense(layers, gather_form, BATCH)
     check_against_dense(layers, gather_form, 1)
 
@@ -152,7 +151,7 @@ def test_a_torus_is_spread_out_after_its_first_layer():
 
 
 def test_complete_pieces_become_blocks():
-    network = compile_network(REGULAR["clos"], form=block_form)
+    network = compile_product(REGULAR["clos"], form=block_form)
     blocks = network.stages[-1].layers
     assert isinstance(blocks, Blocks)
     assert blocks.edges.shape == (2, 6, 3)
@@ -164,7 +163,7 @@ def test_tiles_of_columns_change_neither_error_nor_gradient(name, batch, monkeyp
     monkeypatch.setattr(tiles, "TILE", 4)
     monkeypatch.setattr(tiles, "TILED", 1)
     layers = REGULAR[name]
-    network = compile_network(layers, form=gather_form)
+    network = compile_product(layers, form=gather_form)
     weights = jnp.asarray(random_weights(layers, batch))
     rng = np.random.default_rng(2)
     goal = jnp.asarray(rng.normal(size=(layers.n_out, layers.n_in, batch)), jnp.float32)
@@ -184,7 +183,7 @@ def test_tiles_of_columns_change_neither_error_nor_gradient(name, batch, monkeyp
 
 def test_an_error_is_differentiable_in_the_weights_alone():
     layers = REGULAR["torus"]
-    network, weights = compile_network(layers), jnp.asarray(random_weights(layers))
+    network, weights = compile_product(layers), jnp.asarray(random_weights(layers))
     goal, unit = jnp.ones((12, 12, BATCH)), jnp.ones(BATCH)
 
     def error(weights, goal, unit) -> jax.Array:

@@ -10,7 +10,7 @@ from strategies import layered_networks
 import topokit as tk
 from topokit._limits import TooLargeError
 from topokit.reconstruction import Adam, Satisfaction, satisfy
-from topokit.reconstruction._polish import multiply_layers, polish
+from topokit.reconstruction._newton import multiply_layers, polish
 
 t = tk.topologies
 QUICK = Adam(steps=1500, learning_rate=0.1)

@@ -9,7 +9,7 @@ import pytest
 
 import topokit as tk
 from topokit.scores import Score
-from topokit.scores._predict import predicted_loss
+from topokit.scores.freedom._predicted_loss import predicted_loss
 
 topology = tk.with_skip(tk.topologies.butterfly(8, 4))
 
@@ -55,8 +55,8 @@ def test_the_same_topology_has_the_same_score(scored):
 
 
 def test_what_is_beyond_its_memory_limit_is_none(monkeypatch):
-    for module in ("matching", "freedom", "leverage"):
-        monkeypatch.setattr(f"topokit.scores._{module}.limit", 1)
+    for module in ("counts._matching", "freedom._degrees_of_freedom", "freedom._leverage"):
+        monkeypatch.setattr(f"topokit.scores.{module}.limit", 1)
     found = tk.score(topology)
     assert found.satisfiable is found.degrees_of_freedom is found.predicted_loss is None
     assert found.edges == 64

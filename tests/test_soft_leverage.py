@@ -10,9 +10,9 @@ from recipes import count_paths
 from strategies import layered_networks
 
 import topokit as tk
-from topokit._xavier import xavier_radii
+from topokit.layers import xavier_radii
 from topokit.scores import soft_leverage
-from topokit.scores._soft_leverage import _draw_signs
+from topokit.scores.freedom._soft_leverage import _draw_signs
 
 quick = settings(derandomize=True, deadline=None, max_examples=25)
 

@@ -40,7 +40,7 @@ def test_path_counts_are_those_of_enumeration(layers):
     inputs, outputs = ends(layers)
     expected = [[len(list(nx.all_simple_paths(graph, i, o))) for o in outputs] for i in inputs]
     assert path_counts(layers).tolist() == expected
-    with mock.patch("topokit.scores._paths._fit_int64", return_value=False):
+    with mock.patch("topokit.scores.counts._paths._fit_int64", return_value=False):
         exact = path_counts(layers)
     assert (exact.dtype, exact.tolist()) == (object, expected)
 
@@ -106,7 +106,7 @@ def test_a_mean_beyond_all_floats_is_an_integer_rounded_down():
 
 def test_counts_in_blocks_of_inputs_are_the_counts_at_once(monkeypatch):
     whole = path_counts(tk.topologies.clos(16, 12, 4, 3, 2))
-    monkeypatch.setattr("topokit.scores._paths.terms_at_once", 200)
+    monkeypatch.setattr("topokit.scores.counts._paths.terms_at_once", 200)
     assert np.array_equal(path_counts(tk.topologies.clos(16, 12, 4, 3, 2)), whole)
 
 

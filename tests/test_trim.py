@@ -9,7 +9,7 @@ from recipes import product, same
 from strategies import layered_networks
 
 import topokit as tk
-from topokit._layers import sort_layers
+from topokit.layers import sort_layers
 from topokit.topologies import (
     butterfly,
     dense,

@@ -12,11 +12,11 @@ from recipes import count_paths
 from strategies import layered_networks
 
 import topokit as tk
-from topokit._layers import ancestors
-from topokit.scores._diagnose._bottleneck import find_bottleneck, minimum_cut
-from topokit.scores._diagnose._fairness import variance_shares
-from topokit.scores._diagnose._reach import find_reach
-from topokit.scores._diagnose._waste import find_waste, row_leverage
+from topokit.diagnosis._bottleneck import find_bottleneck, minimum_cut
+from topokit.diagnosis._fairness import variance_shares
+from topokit.diagnosis._reach import find_reach
+from topokit.diagnosis._waste import find_waste, row_leverage
+from topokit.layers import ancestors
 
 T = tk.topologies
 networks = settings(derandomize=True, deadline=None, max_examples=60)

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 import topokit as tk
-from topokit.products import arrange_goal, compile_network, total_error
+from topokit.products import arrange_goal, compile_product, total_error
 
 RATE = 1e-3
 
@@ -51,7 +51,7 @@ def draw(layers: tk.Layers, n_targets: int) -> Case:
 
 def by_topokit(case: Case) -> Descent:
     """`topokit.products`, as `reconstruct` calls them."""
-    network = compile_network(case.layers, batch=len(case.targets))
+    network = compile_product(case.layers, batch=len(case.targets))
     start = [jnp.asarray(np.concatenate([w.T for w in case.weights]))]
     goals = arrange_goal(network, jnp.asarray(case.targets.transpose(2, 1, 0)))
 

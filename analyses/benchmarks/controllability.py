@@ -34,15 +34,15 @@ from scipy.stats import linregress
 
 import topokit as tk
 from topokit.scores import control_bound, controllability
-from topokit.scores._controllability import _descent
-from topokit.scores._controllability._bound import least_totals
-from topokit.scores._controllability._flow import Form, draw_logits
-from topokit.scores._controllability._improve import begin, improve, make_problem
-from topokit.scores._controllability._marginal import marginal
-from topokit.scores._controllability._network import make_network
-from topokit.scores._controllability._pairwise import pairwise
-from topokit.scores._controllability._plan import plan_evenly
-from topokit.scores._controllability._wiring import make_wiring
+from topokit.scores.control._bound import least_totals
+from topokit.scores.control._control_network import make_network
+from topokit.scores.control._flow_plan import plan_evenly
+from topokit.scores.control._primal_dual import begin, improve, make_problem
+from topokit.scores.control.descent import _descent
+from topokit.scores.control.descent._marginal import marginal
+from topokit.scores.control.descent._padded_layers import make_wiring
+from topokit.scores.control.descent._pairwise import pairwise
+from topokit.scores.control.descent._propagation import ControlForm, draw_logits
 
 REPETITIONS, BOUND_REPETITIONS, QUICK_REPETITIONS = 7, 3, 2
 STEPS, PAIRWISE_STEPS, GROWTH_STEPS = 100, 5, 5
@@ -133,7 +133,7 @@ def dense_steps(layers: tk.Layers) -> Callable[[], object]:
     return run
 
 
-def descent_steps(layers: tk.Layers, form: Form, steps: int) -> Callable[[], object]:
+def descent_steps(layers: tk.Layers, form: ControlForm, steps: int) -> Callable[[], object]:
     """The same descent in one of topokit's forms."""
     wiring = make_wiring(layers)
     rng = np.random.default_rng(0)

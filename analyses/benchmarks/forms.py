@@ -26,8 +26,8 @@ from rich.table import Table
 
 from topokit.products import FormRule, block_form, dense_form, fastest_form, gather_form
 from topokit.products._blocks import Blocks
-from topokit.products._network import Network, Stage, through
-from topokit.products._plan import Step
+from topokit.products._column_plan import Step
+from topokit.products._end_to_end import Product, Stage, through
 
 SIZES = ((32, 64), (64, 16), (256, 1), (1024, 1))
 BLOCKS = ((2, 2), (4, 4), (8, 8), (16, 16), (32, 32), (4, 16), (16, 4))
@@ -63,10 +63,10 @@ def steps_of(step: Step, columns: int, batch: int, form: FormRule) -> Callable[[
         for shape in ((step.edges.size,), (step.n_senders, columns), (step.n_receivers, columns))
     )
     stage = Stage(form(step, batch), None, None)
-    network = Network((stage,), jnp.arange(columns), jnp.asarray(True))
+    network = Product((stage,), jnp.arange(columns), jnp.asarray(True))
 
     @jax.jit
-    def run(network: Network, state: tuple, goal: jax.Array) -> jax.Array:
+    def run(network: Product, state: tuple, goal: jax.Array) -> jax.Array:
         def loss(state: tuple) -> jax.Array:
             return jnp.sum((through(network, *state) - goal) ** 2)
 

@@ -28,11 +28,12 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 import topokit as tk
-from topokit.scores import _freedom, _leverage
-from topokit.scores._estimate import estimate_freedom
-from topokit.scores._freedom import degrees_of_freedom
-from topokit.scores._jacobian import edge_factors, spanning_edges
-from topokit.scores._prime import prime
+from topokit.scores.freedom import _degrees_of_freedom as _freedom
+from topokit.scores.freedom import _leverage
+from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
+from topokit.scores.freedom._estimate import estimate_freedom
+from topokit.scores.freedom._jacobian_factors import edge_factors, spanning_edges
+from topokit.scores.freedom._rank_mod_p import prime
 
 REPETITIONS, REPEATED_UP_TO = 3, 3000
 PROBES = 2

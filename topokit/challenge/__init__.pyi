@@ -1,3 +1,6 @@
+from ._as_layers import network_layers as network_layers
+from ._challenge_network import ChallengeNetwork as ChallengeNetwork
+from ._challenge_network import plain_network as plain_network
 from ._image_files import read_categories as read_categories
 from ._image_files import read_images as read_images
 from ._image_files import write_categories as write_categories
@@ -13,6 +16,3 @@ from ._infer import infer as infer
 from ._layer_files import read_class_tables as read_class_tables
 from ._layer_files import read_network as read_network
 from ._layer_files import write_network as write_network
-from ._network import ChallengeNetwork as ChallengeNetwork
-from ._network import plain_network as plain_network
-from ._recipe import network_layers as network_layers

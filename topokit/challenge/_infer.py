@@ -20,9 +20,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from topokit._checks import check_count
+from topokit.challenge._challenge_network import CAP, CONNECTIONS, WEIGHT, ChallengeNetwork
 from topokit.challenge._classes import find_classes
 from topokit.challenge._images import Images
-from topokit.challenge._network import CAP, CONNECTIONS, WEIGHT, ChallengeNetwork
 from topokit.products import sum_rows
 
 Tables = tuple[Int[np.ndarray, "_rows _fan_in"], ...]

@@ -17,8 +17,14 @@ from jaxtyping import Int
 
 from topokit._atomic import replacing
 from topokit._checks import check_count
+from topokit.challenge._challenge_network import (
+    CONNECTIONS,
+    COPIES,
+    WEIGHT,
+    ChallengeNetwork,
+    bias_of,
+)
 from topokit.challenge._lines import as_integers, opened, read_arrays, read_lines, reading
-from topokit.challenge._network import CONNECTIONS, COPIES, WEIGHT, ChallengeNetwork, bias_of
 
 LAYER = re.compile(r"n([1-9]\d*)-l([1-9]\d*)\.tsv(\.gz)?")
 KEPT = 2**27  # numbers of layers that are kept after they were read

@@ -5,7 +5,16 @@ from typing import Any
 
 import click
 
-from topokit.cli import _build, _challenge, _diagnose, _list, _plot, _rank, _score, _train
+from topokit.cli import (
+    _build_command,
+    _challenge_command,
+    _diagnose_command,
+    _list_command,
+    _plot_command,
+    _rank_command,
+    _score_command,
+    _train_command,
+)
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -66,5 +75,14 @@ def main() -> None:
     """
 
 
-for verb in (_list, _build, _score, _diagnose, _plot, _rank, _train, _challenge):
+for verb in (
+    _list_command,
+    _build_command,
+    _score_command,
+    _diagnose_command,
+    _plot_command,
+    _rank_command,
+    _train_command,
+    _challenge_command,
+):
     main.add_command(verb.command)

@@ -9,8 +9,7 @@ import click
 
 from topokit.cli._docstrings import entries
 from topokit.cli._make import SEED
-from topokit.topologies import Family
-from topokit.topologies._skip import placements
+from topokit.topologies import Family, placements
 
 
 class Numbers(click.ParamType):

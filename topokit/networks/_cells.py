@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import networkx as nx
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from topokit._graph import to_layers
-from topokit._layers import Layers
+from topokit.layers import Layers, to_layers
 from topokit.networks._initialization import Radii, xavier
 from topokit.networks._linear import SparseLinear
 

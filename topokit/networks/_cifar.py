@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from topokit.networks._content import check_md5, opened, take
+from topokit.networks._checked_bytes import check_md5, opened, take
 from topokit.networks._dataset import Dataset, image_dataset
 from topokit.networks._pickled import unpickle_batch
 

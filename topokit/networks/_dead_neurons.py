@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from topokit._layers import Layers, sort_layers
+from topokit.layers import Layers, sort_layers
 from topokit.networks._linear import SparseLayer, SparseLinear
-from topokit.networks._stack import Stage, read_stack, widths
+from topokit.networks._sequential import StackedLayer, read_stack, widths
 from topokit.products import edge_ends
 
 Mask = Bool[np.ndarray, " _neurons"]
@@ -76,7 +76,7 @@ def without_dead_neurons(model: eqx.nn.Sequential) -> eqx.nn.Sequential:
 
 
 def _forward(
-    stages: list[Stage], maps: list[list[Map]]
+    stages: list[StackedLayer], maps: list[list[Map]]
 ) -> tuple[list[Mask], list[Float[np.ndarray, " _n_out"]]]:
     """Which neurons any input reaches, and each bias with what constants add to it."""
     n_in = widths(stages[0].linear)[0]

@@ -7,8 +7,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Array, Float
 
-from topokit._graph import from_layers
-from topokit._layers import make_layers
+from topokit.layers import from_layers, make_layers
 from topokit.networks._linear import SparseLayer, SparseLinear
 from topokit.products import edge_ends
 

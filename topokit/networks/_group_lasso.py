@@ -34,7 +34,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from topokit._checks import check_real
 from topokit.networks._linear import SparseLayer, SparseLinear, edges
-from topokit.networks._stack import Stage, read_stack
+from topokit.networks._sequential import StackedLayer, read_stack
 
 
 class GroupLassoState(NamedTuple):
@@ -156,7 +156,7 @@ def shrink_groups(
     return [part.spread(factors) * w for part, w in pairs]
 
 
-def _incoming(stage: Stage, n_maps: int) -> list[Groups]:
+def _incoming(stage: StackedLayer, n_maps: int) -> list[Groups]:
     """What each receiver of the first maps of a stage gets; the last one of all has the bias."""
     groups: list[Groups] = [(part,) for part in map(_by_receiver, *_places(stage, n_maps))]
     if n_maps == len(_weights(stage)) and stage.linear.bias is not None:
@@ -167,7 +167,7 @@ def _incoming(stage: Stage, n_maps: int) -> list[Groups]:
     return groups
 
 
-def _outgoing(stage: Stage) -> Groups:
+def _outgoing(stage: StackedLayer) -> Groups:
     """What each sender of the last map of a stage sends."""
     number = len(_weights(stage)) - 1
     leaf, weight = _leaf(stage, number), _weights(stage)[number]
@@ -176,7 +176,7 @@ def _outgoing(stage: Stage) -> Groups:
     return (_along(leaf, weight, 0),)
 
 
-def _places(stage: Stage, n_maps: int) -> tuple[list, list]:
+def _places(stage: StackedLayer, n_maps: int) -> tuple[list, list]:
     return [_leaf(stage, number) for number in range(n_maps)], _weights(stage)[:n_maps]
 
 
@@ -186,13 +186,13 @@ def _by_receiver(leaf: Callable[[Any], Array], weight: SparseLayer | Array) -> P
     return _along(leaf, weight, 1)
 
 
-def _weights(stage: Stage) -> list[SparseLayer | Array]:
+def _weights(stage: StackedLayer) -> list[SparseLayer | Array]:
     """The maps of a stage: the layers of a cascade, or one matrix."""
     linear = stage.linear
     return list(linear.layers) if isinstance(linear, SparseLinear) else [linear.weight]
 
 
-def _leaf(stage: Stage, number: int) -> Callable[[Any], Array]:
+def _leaf(stage: StackedLayer, number: int) -> Callable[[Any], Array]:
     place = stage.place
     if isinstance(stage.linear, SparseLinear):
         return lambda tree: tree.layers[place].layers[number].weight

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Num, UInt8
 
-from topokit.networks._content import check_md5, opened, take
+from topokit.networks._checked_bytes import check_md5, opened, take
 from topokit.networks._dataset import Dataset, image_dataset
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -10,8 +10,7 @@ it.
 import numpy as np
 from jaxtyping import Float
 
-from topokit._layers import Layers, in_degrees
-from topokit._xavier import BESIDE_CONSTANTS, xavier_radii
+from topokit.layers import BESIDE_CONSTANTS, Layers, in_degrees, xavier_radii
 
 Radii = list[Float[np.ndarray, " _edges"]]
 

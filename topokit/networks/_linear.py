@@ -11,8 +11,7 @@ from jax.core import Tracer
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from topokit._graph import to_layers
-from topokit._layers import Layers
+from topokit.layers import Layers, to_layers
 from topokit.networks._initialization import Radii, kaiming
 from topokit.products import Wiring, apply_layer, edge_ends, make_wiring
 

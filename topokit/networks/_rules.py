@@ -12,7 +12,7 @@ from math import isqrt
 import networkx as nx
 
 from topokit._checks import check_real
-from topokit._layers import Layers
+from topokit.layers import Layers
 from topokit.topologies import clos, low_rank, random_regular
 from topokit.topologies import dense as dense_topology
 

@@ -10,8 +10,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from topokit._graph import to_layers
-from topokit._layers import Layers, sort_layers
+from topokit.layers import Layers, sort_layers, to_layers
 from topokit.networks._conv import SparseConv2d
 from topokit.networks._initialization import Radii, kaiming
 from topokit.networks._linear import SparseLinear

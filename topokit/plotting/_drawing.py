@@ -8,8 +8,7 @@ from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from topokit._graph import to_layers
-from topokit._layers import Layers, each_layer
+from topokit.layers import Layers, each_layer, to_layers
 from topokit.plotting._panels import CONSTANT, TRAINABLE, new_axes
 
 

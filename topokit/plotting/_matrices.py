@@ -11,8 +11,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 
-from topokit._graph import to_layers
-from topokit._layers import Layers, each_layer
+from topokit.layers import Layers, each_layer, to_layers
 from topokit.plotting._panels import (
     CONSTANT,
     TRAINABLE,

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from topokit.products._arrange import arranged, permuted
-from topokit.products._plan import Step
+from topokit.products._column_plan import Step
+from topokit.products._permutation import arranged, permuted
 
 
 class Order(NamedTuple):

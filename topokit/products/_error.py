@@ -15,8 +15,8 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 
+from topokit.products._end_to_end import Product, ones, through
 from topokit.products._gather import Gather
-from topokit.products._network import Network, ones, through
 
 # Columns of a tile, and the numbers in the rows of one layer from which on tiles pay.
 TILE, TILED = 128, 2**18
@@ -26,14 +26,14 @@ Cost = Callable[[Array], Array]
 
 
 def arrange_goal(
-    network: Network, goal: Float[Array, "n_out n_in batch"]
+    network: Product, goal: Float[Array, "n_out n_in batch"]
 ) -> Float[Array, "n_out n_in batch"]:
     """The goal with its columns in the order in which the product has them."""
     return goal[:, network.columns]
 
 
 def total_error(
-    network: Network,
+    network: Product,
     weights: Float[Array, "edges batch"],
     goal: Float[Array, "n_out n_in batch"],
     cost: Cost,
@@ -47,7 +47,7 @@ def total_error(
     the weights alone; goal and unit count as constants.
 
     Args:
-        network: From `compile_network`.
+        network: From `compile_product`.
         weights: The weights of all edges, layer by layer.
         goal: What the product should be.
         cost: The cost of one entry's error.
@@ -62,7 +62,7 @@ def total_error(
 
 
 def _error(
-    network: Network,
+    network: Product,
     weights: Float[Array, "edges *batch"],
     goal: Float[Array, "n_out n_in *batch"],
     cost: Cost,
@@ -78,7 +78,7 @@ def _error(
         return _rest(back, weights[edges:], x, goal, unit, cost)
     (axis,) = mesh.axis_names
 
-    def share(back: Network, weights: Array, x: Array, goal: Array, unit: Array) -> Array:
+    def share(back: Product, weights: Array, x: Array, goal: Array, unit: Array) -> Array:
         return lax.psum(_rest(back, weights, x, goal, unit, cost), axis)
 
     whole, columns = PartitionSpec(), PartitionSpec(None, axis)
@@ -89,7 +89,7 @@ def _error(
 
 
 def _rest(
-    back: Network, weights: Array, x: Array, goal: Array, unit: Array, cost: Cost
+    back: Product, weights: Array, x: Array, goal: Array, unit: Array, cost: Cost
 ) -> Float[Array, "*batch"]:
     """The error from full rows on: for all columns at once, or in tiles where that pays."""
     gathered = any(isinstance(stage.layers, Gather) for stage in back.stages)
@@ -99,14 +99,14 @@ def _rest(
 
 
 def _of_columns(
-    back: Network, weights: Array, x: Array, goal: Array, unit: Array, cost: Cost
+    back: Product, weights: Array, x: Array, goal: Array, unit: Array, cost: Cost
 ) -> Float[Array, "*batch"]:
     return cost(unit * (goal - through(back, weights, x))).sum((0, 1))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(5,))
 def _tiled(
-    back: Network, weights: Array, x: Array, goal: Array, unit: Array, cost: Cost
+    back: Product, weights: Array, x: Array, goal: Array, unit: Array, cost: Cost
 ) -> Float[Array, "*batch"]:
     def error(tile: tuple[Array, Array]) -> Array:
         return _of_columns(back, weights, *tile, unit, cost)
@@ -115,7 +115,7 @@ def _tiled(
 
 
 def _forward(
-    back: Network, weights: Array, x: Array, goal: Array, unit: Array, cost: Cost
+    back: Product, weights: Array, x: Array, goal: Array, unit: Array, cost: Cost
 ) -> tuple[Array, tuple[Array, Array]]:
     """Value and gradients at once: each tile goes forward and backward before the next begins."""
 
@@ -143,7 +143,7 @@ def _backward(
 _tiled.defvjp(_forward, _backward)
 
 
-def _full_rows(network: Network) -> int:
+def _full_rows(network: Product) -> int:
     """The number of stages after which every row has one column for each input."""
     columns, n_in = 1, network.columns.size
     for number, stage in enumerate(network.stages):

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from topokit.products._blocks import Blocks, make_blocks, make_dense
+from topokit.products._column_plan import Step
 from topokit.products._gather import Gather, make_gather
-from topokit.products._plan import Step
 
 Form = Gather | Blocks
 

@@ -17,7 +17,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from topokit.products._plan import Step
+from topokit.products._column_plan import Step
 
 # Columns down to which rows are folded where there is no batch: the width of vector instructions.
 LANES = 16

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Num
 
-from topokit._layers import Layers
+from topokit.layers import Layers
 from topokit.products._lists import Lists, edge_products, gather_sum, make_lists
 
 # Edges of a complete piece from which on it is multiplied as such, and the density from which on a

@@ -1,6 +1,7 @@
 """Rankings and sweeps: scores and reconstruction losses of many topologies at once."""
 
 from topokit.ranking._default import default_topologies as default_topologies
+from topokit.ranking._drawn_targets import gaussian_targets as gaussian_targets
 from topokit.ranking._pool import default_jobs as default_jobs
 from topokit.ranking._pool import interrupts_ignored as interrupts_ignored
 from topokit.ranking._pool import process_pool as process_pool
@@ -13,5 +14,4 @@ from topokit.ranking._rank import rank as rank
 from topokit.ranking._sweep import Result as Result
 from topokit.ranking._sweep import read_store as read_store
 from topokit.ranking._sweep import sweep as sweep
-from topokit.ranking._targets import gaussian_targets as gaussian_targets
 from topokit.ranking._unfinished import UnfinishedError as UnfinishedError

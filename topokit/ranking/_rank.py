@@ -16,10 +16,10 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Float
 
-from topokit._layers import Layers
+from topokit.layers import Layers
+from topokit.ranking._drawn_targets import drawn_targets
 from topokit.ranking._run import Task, run
 from topokit.ranking._store import Entry
-from topokit.ranking._targets import drawn_targets
 from topokit.ranking._work import (
     Subject,
     check_seed,

@@ -13,11 +13,11 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Array
 
-from topokit._layers import Layers
+from topokit.layers import Layers
 from topokit.products import Cost
+from topokit.ranking._drawn_targets import Targets, drawn_targets, given_targets
 from topokit.ranking._run import Task, run
 from topokit.ranking._store import Entry, Store
-from topokit.ranking._targets import Targets, drawn_targets, given_targets
 from topokit.ranking._work import (
     RECONSTRUCTION,
     Subject,

@@ -14,17 +14,14 @@ import jax.numpy as jnp
 import networkx as nx
 
 from topokit._checks import check_count
-from topokit._graph import to_layers
-from topokit._layers import Layers
+from topokit.layers import Layers, to_layers
 from topokit.products import Cost
-from topokit.ranking._identity import Named, content_of, describe, key_of, packed, unpacked
+from topokit.ranking._content_keys import Named, content_of, describe, key_of, packed, unpacked
+from topokit.ranking._drawn_targets import Targets
 from topokit.ranking._run import Task
 from topokit.ranking._store import Entry
-from topokit.ranking._targets import Targets
-from topokit.reconstruction import Solver, reconstruct
-from topokit.reconstruction._problem import check_solver
-from topokit.reconstruction._targets import check_cost
-from topokit.scores._score import score_control
+from topokit.reconstruction import Solver, check_cost, check_solver, reconstruct
+from topokit.scores import score_control
 
 SCORE, RECONSTRUCTION = "score", "reconstruction"
 

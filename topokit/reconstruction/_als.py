@@ -9,11 +9,11 @@ from jaxtyping import Array, Float
 
 from topokit._checks import check_count
 from topokit._limits import check_memory
-from topokit.reconstruction._edges import by_layer
+from topokit.reconstruction._edge_arrays import by_layer
 from topokit.reconstruction._iterate import Stall, iterate
-from topokit.reconstruction._normal import (
+from topokit.reconstruction._normal_equations import (
+    LayerEdges,
     Side,
-    Wiring,
     backward,
     forward,
     improve,
@@ -65,7 +65,7 @@ class ALS(NamedTuple):
         return solution._replace(parameters=jnp.concatenate([w[:-1] for w in solution.parameters]))
 
 
-def _check_memory(wirings: list[Wiring], problem: Problem) -> None:
+def _check_memory(wirings: list[LayerEdges], problem: Problem) -> None:
     """The normal matrices of a layer, twice over, for each of the batch."""
     shapes = [wiring.blocks.shape for wiring in wirings]
     largest = max((blocks * size**2 for blocks, size in shapes if size > 1), default=0)
@@ -75,7 +75,7 @@ def _check_memory(wirings: list[Wiring], problem: Problem) -> None:
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _sweeps(
-    als: ALS, diagonal: bool, targets: Array, wirings: list[Wiring], start: Weights
+    als: ALS, diagonal: bool, targets: Array, wirings: list[LayerEdges], start: Weights
 ) -> Solution:
     if targets.shape[2] == 1:  # faster without a trailing axis of one
         targets = targets[..., 0]
@@ -92,7 +92,7 @@ def _sweeps(
 
 
 def _sweep(
-    first: Side, last: Side, wirings: list[Wiring], weights: list[Array]
+    first: Side, last: Side, wirings: list[LayerEdges], weights: list[Array]
 ) -> tuple[list[Array], Array]:
     """Solve for every layer, outputs to inputs and back; the weights and their product."""
     befores, afters = [first], [last]

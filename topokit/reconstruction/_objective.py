@@ -11,8 +11,8 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float
 from scipy.sparse import csr_array
 
-from topokit._layers import Layers
-from topokit.products import Cost, Network, total_error
+from topokit.layers import Layers
+from topokit.products import Cost, Product, total_error
 
 
 @jax.tree_util.register_static
@@ -30,7 +30,7 @@ class Comparison:
 
 
 def relative_loss(
-    network: Network,
+    network: Product,
     weights: Float[Array, "edges batch"],
     goal: Float[Array, "n_out n_in batch"],
     scale: Float[Array, " batch"],

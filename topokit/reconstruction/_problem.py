@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from topokit._layers import Layers
-from topokit.products import Network
+from topokit.layers import Layers
+from topokit.products import Product
 from topokit.reconstruction._objective import Comparison, relative_loss
 
 Parameters = Float[Array, "edges batch"]
@@ -35,7 +35,7 @@ class Problem(NamedTuple):
     """
 
     layers: Layers
-    network: Network
+    network: Product
     targets: Float[Array, "n_out n_in batch"]
     goal: Float[Array, "n_out n_in batch"]
     scale: Float[Array, " batch"]

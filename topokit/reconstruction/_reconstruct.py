@@ -16,23 +16,25 @@ from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int
 
 from topokit._checks import check_count
-from topokit._graph import to_layers
 from topokit._keys import generator
-from topokit._layers import Layers
-from topokit._xavier import BESIDE_CONSTANTS
+from topokit.layers import (
+    BESIDE_CONSTANTS,
+    Layers,
+    sparse_xavier,
+    to_layers,
+    xavier_radii,
+)
 from topokit.products import (
     Cost,
     FormRule,
-    Network,
+    Product,
     arrange_goal,
-    compile_network,
+    compile_product,
     fastest_form,
     multiply,
-    sparse_xavier,
-    xavier_radii,
 )
 from topokit.reconstruction._adam import Adam
-from topokit.reconstruction._edges import by_layer
+from topokit.reconstruction._edge_arrays import by_layer
 from topokit.reconstruction._objective import Comparison, loss_of_weights
 from topokit.reconstruction._problem import (
     Parameters,
@@ -41,7 +43,7 @@ from topokit.reconstruction._problem import (
     Solver,
     check_solver,
 )
-from topokit.reconstruction._targets import check_targets, sizes
+from topokit.reconstruction._target_checks import check_targets, sizes
 
 # Activations of one layer of one chunk, in numbers: 256 KiB in single precision.
 CHUNK = 2**16
@@ -116,7 +118,7 @@ def reconstruct(
     rng = generator(key)
     repeated = np.repeat(stack, restarts, axis=0)
     size = max(1, min(len(repeated), CHUNK // (max(layers.widths) * layers.n_in)))
-    problem = _problem(layers, compile_network(layers, batch=size, form=form), comparison)
+    problem = _problem(layers, compile_product(layers, batch=size, form=form), comparison)
     parts = []
     for start in range(0, len(repeated), size):
         chunk = repeated[start : start + size]
@@ -135,7 +137,7 @@ def end_to_end(
     """The end-to-end matrices of a topology with the weights of a `Reconstruction`."""
     layers = to_layers(topology)
     stacked = jnp.asarray(np.concatenate([np.asarray(w).T for w in weights]))
-    network = compile_network(layers, batch=stacked.shape[1])
+    network = compile_product(layers, batch=stacked.shape[1])
     return np.asarray(multiply(network, stacked)).transpose(2, 1, 0)
 
 
@@ -187,7 +189,7 @@ def _checked(solver: Solver, solution: object, shape: tuple[int, ...]) -> Soluti
     return solution
 
 
-def _problem(layers: Layers, network: Network, comparison: Comparison) -> Problem:
+def _problem(layers: Layers, network: Product, comparison: Comparison) -> Problem:
     """All of a problem but its targets."""
     dtype = jnp.result_type(float)
     none = jnp.zeros((layers.n_out, layers.n_in, 0), dtype)

@@ -26,14 +26,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from topokit._checks import check_count, check_real
-from topokit._graph import to_layers
-from topokit._layers import Layers
 from topokit._limits import check_memory
+from topokit.layers import Layers, to_layers
 from topokit.reconstruction._adam import Adam
-from topokit.reconstruction._polish import Weights, multiply_layers, polish
+from topokit.reconstruction._newton import Weights, multiply_layers, polish
 from topokit.reconstruction._problem import Solver
 from topokit.reconstruction._reconstruct import reconstruct
-from topokit.reconstruction._targets import check_targets
+from topokit.reconstruction._target_checks import check_targets
 
 # A small rate and many steps: entries settle as the rate goes to 0.
 L1_ADAM = Adam(steps=6000, learning_rate=0.1)

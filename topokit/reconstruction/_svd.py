@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from topokit._layers import Layers
+from topokit.layers import Layers
 from topokit.reconstruction._problem import Parameters, Problem, Solution
 
 Matrices = Float[np.ndarray, "batch _rows _columns"]

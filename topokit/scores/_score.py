@@ -5,14 +5,11 @@ from typing import Any, NamedTuple
 
 import networkx as nx
 
-from topokit._graph import to_layers
-from topokit._layers import Layers
 from topokit._limits import TooLargeError
-from topokit.scores._controllability import Controllability, controllability
-from topokit.scores._freedom import degrees_of_freedom
-from topokit.scores._matching import satisfiable_constraints
-from topokit.scores._predict import loss_of_counts
-from topokit.scores._structure import structure
+from topokit.layers import Layers, to_layers
+from topokit.scores.control import Controllability, controllability
+from topokit.scores.counts import satisfiable_constraints, structure
+from topokit.scores.freedom import degrees_of_freedom, loss_of_counts
 
 
 class Score(NamedTuple):

@@ -21,5 +21,6 @@ from topokit.topologies._radix import radix_net as radix_net
 from topokit.topologies._random import erdos_renyi as erdos_renyi
 from topokit.topologies._random import random_regular as random_regular
 from topokit.topologies._random import small_world as small_world
+from topokit.topologies._skip import placements as placements
 from topokit.topologies._skip import with_skip as with_skip
 from topokit.topologies._trim import trim as trim

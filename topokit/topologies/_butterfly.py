@@ -3,9 +3,9 @@
 import numpy as np
 
 from topokit._checks import check_count, check_power_of_two
-from topokit._layers import Layers
+from topokit.layers import Layers
 from topokit.topologies._compose import join
-from topokit.topologies._edges import out_lists, stack
+from topokit.topologies._edge_algebra import out_lists, stack
 from topokit.topologies._family import family
 
 

@@ -1,8 +1,8 @@
 """The Clos network: three stages of crossbar routers."""
 
 from topokit._checks import check_count
-from topokit._layers import Layers
-from topokit.topologies._edges import complete, identity, kron, stack
+from topokit.layers import Layers
+from topokit.topologies._edge_algebra import complete, identity, kron, stack
 from topokit.topologies._family import family
 
 

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 import networkx as nx
 import numpy as np
 
-from topokit._graph import from_layers, to_layers
-from topokit._layers import Layers, make_layers
+from topokit.layers import Layers, from_layers, make_layers, to_layers
 
 Topology = TypeVar("Topology", nx.DiGraph, Layers)
 

@@ -7,8 +7,8 @@ is a flow that overloads no neuron, and such flows can be made integral (Menger'
 """
 
 from topokit._checks import check_count
-from topokit._layers import Layers
-from topokit.topologies._edges import complete, stack
+from topokit.layers import Layers
+from topokit.topologies._edge_algebra import complete, stack
 from topokit.topologies._family import family
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Int
 
-from topokit.topologies._edges import Edges, in_lists
+from topokit.topologies._edge_algebra import Edges, in_lists
 
 
 def coins(cells: int, density: float, rng: np.random.Generator) -> Int[np.ndarray, " heads"]:

@@ -13,8 +13,7 @@ from typing import Generic, ParamSpec
 import networkx as nx
 import numpy as np
 
-from topokit._graph import from_layers
-from topokit._layers import Layers
+from topokit.layers import Layers, from_layers
 
 P = ParamSpec("P")
 

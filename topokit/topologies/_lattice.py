@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Int
 
 from topokit._checks import check_count, check_counts, check_power_of_two
-from topokit._layers import Layers
-from topokit.topologies._edges import out_lists, stack
+from topokit.layers import Layers
+from topokit.topologies._edge_algebra import out_lists, stack
 from topokit.topologies._family import family
 
 

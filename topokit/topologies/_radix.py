@@ -7,8 +7,8 @@ from math import prod
 import numpy as np
 
 from topokit._checks import check_counts
-from topokit._layers import Layers
-from topokit.topologies._edges import Edges, complete, kron, out_lists, stack
+from topokit.layers import Layers
+from topokit.topologies._edge_algebra import Edges, complete, kron, out_lists, stack
 from topokit.topologies._family import family
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from topokit._checks import check_count, check_counts, check_real
-from topokit._layers import Layers
+from topokit.layers import Layers
 from topokit.topologies._draws import coins, regular_layer, rewired_ring
-from topokit.topologies._edges import stack
+from topokit.topologies._edge_algebra import stack
 from topokit.topologies._family import family
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from topokit._checks import check_count
-from topokit._graph import to_layers
-from topokit._layers import each_layer
+from topokit.layers import each_layer, to_layers
 from topokit.topologies._compose import Topology, as_given
 
 placements = ("straight", "crossing", "random")

@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from topokit._checks import check_counts
-from topokit._graph import edge_arrays, node_indices
-from topokit._layers import Layers, each_layer, make_layers, sort_layers
+from topokit.layers import Layers, each_layer, edge_arrays, make_layers, node_indices, sort_layers
 from topokit.topologies._compose import Topology, name_of
 
 

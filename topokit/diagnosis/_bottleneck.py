@@ -1,0 +1,82 @@
+"""Where signals get stuck: the fewest neurons that cut every path, and what each layer lets pass.
+
+As many paths without a common neuron lead through a network as there are neurons in the smallest
+set that cuts all paths (Menger). A maximum flow finds both: what can still be reached from the
+source against the flow ends at such a set.
+"""
+
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+
+from topokit.diagnosis._reach import live_neurons
+from topokit.layers import Layers, live_edges
+from topokit.scores.counts import neuron_network
+
+
+class Bottleneck(NamedTuple):
+    """How many independent signals pass, and what stops the others.
+
+    Attributes:
+        bandwidth: Most paths that share no neuron: the signals that pass.
+        needed: `min(n_in, n_out)`, the most that could.
+        neurons: For each layer of neurons, how many lie on a path: the bandwidth is at most the
+            least of them.
+        passing: For each layer of edges, how many signals it lets pass by itself: its maximum
+            matching. The bandwidth is at most the least of them, and can be less where no layer
+            alone is to blame.
+        cut: `bandwidth` neurons `(layer, index)` that cut every path; of several such sets the one
+            nearest to the inputs.
+    """
+
+    bandwidth: int
+    needed: int
+    neurons: tuple[int, ...]
+    passing: tuple[int, ...]
+    cut: tuple[tuple[int, int], ...]
+
+
+def find_bottleneck(layers: Layers) -> Bottleneck:
+    """Cut the network, and each of its layers; cost that of two maximum flows."""
+    cut = minimum_cut(layers)
+    return Bottleneck(
+        len(cut),
+        min(layers.n_in, layers.n_out),
+        tuple(int(alive.sum()) for alive in live_neurons(layers)),
+        tuple(len(minimum_cut(layer)) for layer in _single_layers(layers)),
+        tuple(cut),
+    )
+
+
+def minimum_cut(layers: Layers) -> list[tuple[int, int]]:
+    """The fewest neurons that cut every path, those nearest to the inputs.
+
+    Cost: one maximum flow over E edges.
+    """
+    first = list(accumulate(layers.widths, initial=0))
+    places = _cut_places(neuron_network(layers), sum(layers.widths))
+    layer_of = np.searchsorted(first, places, side="right") - 1
+    return [(int(m), int(v - first[m])) for m, v in zip(layer_of, places, strict=True)]
+
+
+def _cut_places(graph: csr_array, n: int) -> Int[np.ndarray, " cut"]:
+    """The neurons that the source can still enter and not leave."""
+    source, sink = 2 * n, 2 * n + 1
+    residual = csr_array(graph - maximum_flow(graph, source, sink).flow)
+    residual.eliminate_zeros()
+    near = np.zeros(2 * n + 2, bool)
+    near[breadth_first_order(residual, source, return_predecessors=False)] = True
+    return np.flatnonzero(near[:n] & ~near[n : 2 * n])
+
+
+def _single_layers(layers: Layers) -> list[Layers]:
+    """Each layer as a network of its own, without the edges that lie on no path."""
+    result = []
+    for number, on in enumerate(live_edges(layers)):
+        arrays = [(column[number][on],) for column in layers[1:]]
+        result.append(Layers(layers.widths[number : number + 2], *arrays))
+    return result

@@ -1,0 +1,129 @@
+"""All that was found out about a topology, and its door."""
+
+from typing import NamedTuple
+
+import networkx as nx
+
+from topokit.diagnosis._bottleneck import Bottleneck, find_bottleneck
+from topokit.diagnosis._criteria import (
+    Criterion,
+    judge_bandwidth,
+    judge_depth,
+    judge_fairness,
+    judge_skips,
+)
+from topokit.diagnosis._fairness import Fairness, find_fairness
+from topokit.diagnosis._reach import Reach, find_reach
+from topokit.diagnosis._report import (
+    tell_bottleneck,
+    tell_criteria,
+    tell_fairness,
+    tell_waste,
+    written,
+)
+from topokit.diagnosis._skips import Skips, count_skips
+from topokit.diagnosis._waste import Waste, find_waste
+from topokit.layers import Layers, to_layers
+
+
+class Diagnosis(NamedTuple):
+    """Where a topology is weak; `print` shows it in words.
+
+    Attributes:
+        name: Name of the graph, `"topology"` where it has none.
+        n_in: Inputs.
+        n_out: Outputs.
+        depth: Layers of edges.
+        edges: Edges, constant ones included.
+        trainable: Edges whose weight is free.
+        skips: How far the topology uses skip connections.
+        reach: Which pairs have a path, and how soon.
+        fairness: How evenly the canonical K serves inputs, outputs and pairs; None where
+            `topokit.controllability` is beyond its memory limit.
+        bottleneck: Where signals get stuck.
+        waste: Trainable edges without a degree of freedom of their own.
+        criteria: The verdicts on the four criteria, in the paper's order.
+    """
+
+    name: str
+    n_in: int
+    n_out: int
+    depth: int
+    edges: int
+    trainable: int
+    skips: Skips
+    reach: Reach
+    fairness: Fairness | None
+    bottleneck: Bottleneck
+    waste: Waste
+    criteria: tuple[Criterion, Criterion, Criterion, Criterion]
+
+    @property
+    def title(self) -> str:
+        """Name and size on one line."""
+        return (
+            f"{self.name}: n_in {self.n_in:,}, n_out {self.n_out:,}, depth {self.depth:,}, "
+            f"{self.trainable:,} of {self.edges:,} edges trainable"
+        )
+
+    def findings(self) -> dict[str, list[str]]:
+        """What lies behind the verdicts, in lines under headings."""
+        return {
+            "Control": tell_fairness(self.fairness, self.reach, self.n_in),
+            "Bottlenecks": tell_bottleneck(self.bottleneck),
+            "Wasted weights": tell_waste(self.waste),
+        }
+
+    def __str__(self) -> str:
+        """All of it in words, no line beyond 88 columns."""
+        return written(self.title, {"Criteria": tell_criteria(self.criteria)} | self.findings())
+
+
+def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnosis:
+    """Where a topology is weak, and what to change: `print(diagnose(topology))`.
+
+    It judges the four criteria of NeuroFabric, section VII.E (see `Criterion`): skip connections, a
+    K without variance, a depth that does not grow with the parameters, a bandwidth that does not
+    shrink with them. The third is a matter of a family; it is open for a graph that names none in
+    `G.graph["family"]`. Behind the verdicts are numbers: the parts of the deviation of K
+    (`Fairness`), the neurons that cut all paths (`Bottleneck`), the weights wasted in each layer
+    (`Waste`), and more, for users to set thresholds of their own.
+
+    Cost: mostly that of `controllability`, of `degrees_of_freedom` where it fits its memory limit,
+    and of two maximum flows. What does not fit is None.
+
+    Args:
+        topology: A graph or a recipe.
+        descend: Whether to find the paper's K too, by plain descent, so that the unevenness of the
+            solver can be told from that of the wiring. It takes far longer than all the rest.
+
+    Raises:
+        ValueError: If the graph is not a valid topology.
+    """
+    layers = to_layers(topology)
+    named = {} if isinstance(topology, Layers) else topology.graph
+    skips = count_skips(layers)
+    reach, reached = find_reach(layers)
+    if not isinstance(descend, bool):
+        raise ValueError(f"descend must be True or False; given {descend!r}")
+    fairness = find_fairness(layers, reached, descend=descend)
+    bottleneck = find_bottleneck(layers)
+    return Diagnosis(
+        str(named.get("name") or "topology"),
+        layers.n_in,
+        layers.n_out,
+        layers.depth,
+        layers.n_edges,
+        layers.n_trainable,
+        skips,
+        reach,
+        fairness,
+        bottleneck,
+        find_waste(layers),
+        (
+            judge_skips(skips, reach),
+            judge_fairness(fairness, reach, (layers.n_in, layers.n_out)),
+            judge_depth(layers.depth, reach, str(named.get("family"))),
+            judge_bandwidth(bottleneck),
+        ),
+    )

@@ -1,0 +1,66 @@
+"""Which inputs reach which outputs, whether a free weight lies on the way, and how soon."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from topokit.layers import Layers, forward, live_edges
+
+terms_at_once = 2**24
+
+# What a neuron holds of an input: 0 for no path, 1 for paths of constants alone, FREE for a path
+# with a trainable edge. FREE exceeds any fan-in, so that sums of ones do not reach it.
+FREE = 2.0**40
+
+
+class Reach(NamedTuple):
+    """Which entries of the end-to-end matrix are more than zeros and constants.
+
+    Attributes:
+        unreached: Pairs of an input and an output without a path: entries that are 0.
+        frozen: Pairs with paths, all of constant edges alone: entries that no weight can change.
+        complete_after: The first layer of neurons all of which all inputs reach (neurons that lie
+            on no path left out), 0 for a single input; None where a pair has no path.
+    """
+
+    unreached: int
+    frozen: int
+    complete_after: int | None
+
+
+def find_reach(layers: Layers) -> tuple[Reach, Bool[np.ndarray, "n_in n_out"]]:
+    """Follow all inputs; also which pairs have a path.
+
+    Cost O(n_in E), a few inputs at a time.
+    """
+    alive = live_neurons(layers)
+    weights = [np.where(free, FREE, 1.0) for free in layers.trainable]
+    complete = np.ones(layers.depth + 1, bool)
+    reached, frozen = np.empty((layers.n_in, layers.n_out), bool), 0
+    block = max(1, terms_at_once // max(s.size for s in layers.senders))
+    for first in range(0, layers.n_in, block):
+        rows = slice(first, min(first + block, layers.n_in))
+        held = start = np.eye(layers.n_in, rows.stop - first, k=-first)
+        for layer, held in enumerate(forward(layers, weights, start, settle=_settle)):
+            complete[layer] &= bool(held[alive[layer]].all())
+        reached[rows] = held.T > 0
+        frozen += int(np.count_nonzero(held == 1))
+    first = int(complete.argmax()) if complete.any() else None
+    return Reach(int(np.count_nonzero(~reached)), frozen, first), reached
+
+
+def live_neurons(layers: Layers) -> list[Bool[np.ndarray, " _width"]]:
+    """For each layer of neurons, which lie on a path from an input to an output; cost O(E)."""
+    live = live_edges(layers)
+    ends = [layers.senders[0][live[0]]]
+    ends += [r[on] for r, on in zip(layers.receivers, live, strict=True)]
+    marks = [np.zeros(width, bool) for width in layers.widths]
+    for mark, neurons in zip(marks, ends, strict=True):
+        mark[neurons] = True
+    return marks
+
+
+def _settle(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:
+    """Back to 0, 1 or FREE."""
+    return np.where(values >= FREE, FREE, np.minimum(values, 1.0))

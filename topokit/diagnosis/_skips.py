@@ -1,0 +1,35 @@
+"""Neurons that mix signals, and which of them have a weight fixed."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from topokit.layers import Layers, live_edges
+
+
+class Skips(NamedTuple):
+    """How far a topology uses skip connections.
+
+    Attributes:
+        mixing: Neurons with two in-edges or more, of those that lie on a path.
+        fixed: Those of them with one constant in-edge.
+        several: Those of them with more; each constant beyond the first takes a ratio away. The
+            neurons that are left have none, and a weight to spare.
+    """
+
+    mixing: int
+    fixed: int
+    several: int
+
+
+def count_skips(layers: Layers) -> Skips:
+    """Count constants at each neuron, among the edges that lie on a path; cost O(E)."""
+    live = live_edges(layers)
+    edges = list(zip(layers.receivers, layers.trainable, layers.widths[1:], live, strict=True))
+    mixes = np.concatenate([np.bincount(r[on], minlength=w) > 1 for r, _, w, on in edges])
+    constants = np.concatenate([np.bincount(r[on & ~t], minlength=w) for r, t, w, on in edges])
+    return Skips(
+        int(mixes.sum()),
+        int(np.count_nonzero(mixes & (constants == 1))),
+        int(np.count_nonzero(constants > 1)),
+    )

@@ -1,0 +1,20 @@
+"""Controllability: which inputs a network can weigh against which, at every output.
+
+A weight sets ratios between inputs. `controllability` counts how many of them each output controls
+and whose they are (NeuroFabric section VI and appendix A); `control_bound` and `control_capacity`
+prove how far any such count can go.
+
+`_neuron_limits` says what each neuron may add and hold, `_control_network` puts that in arrays, and
+`_color_refinement` finds the neurons that play the same part. `_bound` solves for the totals by a
+convex program; `_canonical` finds the fairest plan that attains them: `_flow_plan` is what a plan
+is, `_primal_dual` how it improves. Apart from these stands `descent`, the paper's own way: gradient
+descent on its loss.
+"""
+
+from topokit.scores.control._bound import control_bound as control_bound
+from topokit.scores.control._bound import control_capacity as control_capacity
+from topokit.scores.control._controllability import Controllability as Controllability
+from topokit.scores.control._controllability import controllability as controllability
+from topokit.scores.control._neuron_limits import Neurons as Neurons
+from topokit.scores.control._neuron_limits import carrying as carrying
+from topokit.scores.control._neuron_limits import count_neurons as count_neurons

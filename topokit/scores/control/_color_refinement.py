@@ -1,0 +1,90 @@
+"""Neurons that play the same part, by color refinement.
+
+Two neurons are alike if they may add and hold as much and have equally many neurons of each kind
+before and behind them: the coarsest equitable partition of the network. A convex program has an
+optimum that treats all neurons of a kind alike, for averaging over a kind keeps every constraint
+and raises no convex cost (Grohe, Kersting, Mladenov and Selman, "Dimension reduction via colour
+refinement", 2014). So one neuron of each kind is enough: a Clos layer of any size has three.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from topokit.scores.control._control_network import ControlNetwork
+
+
+class Kinds(NamedTuple):
+    """A network in which one neuron, and one edge, stands for all of its kind.
+
+    Attributes:
+        neuron: The kind of each neuron.
+        edge: The kind of each edge.
+        neurons: How many neurons there are of each kind.
+        edges: How many edges there are of each kind.
+        gain: What the neurons of a kind may add, together.
+        room: What they can hold, together.
+        senders: The kind of the senders of each kind of edges.
+        receivers: The kind of their receivers.
+        outputs: The kinds of outputs.
+    """
+
+    neuron: Int[np.ndarray, " neurons"]
+    edge: Int[np.ndarray, " edges"]
+    neurons: Int[np.ndarray, " kinds"]
+    edges: Int[np.ndarray, " edge_kinds"]
+    gain: Float[np.ndarray, " kinds"]
+    room: Float[np.ndarray, " kinds"]
+    senders: Int[np.ndarray, " edge_kinds"]
+    receivers: Int[np.ndarray, " edge_kinds"]
+    outputs: Int[np.ndarray, " output_kinds"]
+
+
+def find_kinds(network: ControlNetwork) -> Kinds:
+    """Merge what is alike; cost O(E log E) a round, and a few rounds more than there are layers."""
+    neuron = _refine(network)
+    n = int(neuron.max()) + 1
+    pairs, edge, edges = np.unique(
+        neuron[network.senders] * n + neuron[network.receivers],
+        return_inverse=True,
+        return_counts=True,
+    )
+    senders, receivers = np.divmod(pairs, n)
+    return Kinds(
+        neuron,
+        edge,
+        np.bincount(neuron),
+        edges,
+        np.bincount(neuron, network.gain),
+        np.bincount(neuron, network.room),
+        senders,
+        receivers,
+        np.unique(neuron[network.outputs]),
+    )
+
+
+def _refine(network: ControlNetwork) -> Int[np.ndarray, " neurons"]:
+    """Part neurons by what they are, then by the kinds around them until nothing parts any more.
+
+    The kinds around a neuron are told by the sum of a random number for each: that two sets of them
+    have one sum has a chance of 2^-64.
+    """
+    rng = np.random.default_rng(0)
+    layer = np.repeat(np.arange(len(network.layers)), [s.stop - s.start for s in network.layers])
+    kinds = _classes(layer, network.gain, network.room)
+    while True:
+        before, behind = rng.integers(2**64, size=(2, int(kinds.max()) + 1), dtype=np.uint64)
+        arriving, leaving = np.zeros((2, kinds.size), np.uint64)
+        np.add.at(arriving, network.receivers, before[kinds[network.senders]])
+        np.add.at(leaving, network.senders, behind[kinds[network.receivers]])
+        finer = _classes(kinds, arriving, leaving)
+        if finer.max() == kinds.max():
+            return kinds
+        kinds = finer
+
+
+def _classes(*columns: np.ndarray) -> Int[np.ndarray, " rows"]:
+    """Number the rows so that equal rows have one number."""
+    table = np.stack([column.astype(np.uint64) for column in columns], axis=1)
+    return np.unique(table, axis=0, return_inverse=True)[1].ravel()

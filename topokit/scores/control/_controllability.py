@@ -1,0 +1,147 @@
+"""Controllability, as its users ask for it: one K, what it adds up to, and how good it is."""
+
+from typing import NamedTuple
+
+import networkx as nx
+import numpy as np
+from jaxtyping import Array, Float
+
+from topokit._checks import check_count, check_real
+from topokit._keys import generator
+from topokit.layers import Layers, to_layers
+from topokit.scores.control._bound import control_bound
+from topokit.scores.control._canonical import find_canonical
+from topokit.scores.control.descent import descend, marginal, pairwise
+
+# The weight of evenness beside the loss where a descent has to weigh both.
+EVENNESS = 0.01
+
+
+class Controllability(NamedTuple):
+    """What each output controls, and how far from the best that is.
+
+    Attributes:
+        K: `K[i, k] = sum_j C_ij(k)`: how many ratios of input `i` to other inputs output `k`
+            controls, in [0, n_in - 1]. A column sums to at most `n_in - 1`.
+        total: Sum of K: the ratios that the network controls in all.
+        loss: Equation (20): the sum over outputs of `(n_in - 1 - sum_i K[i, k])^2`; 0 is perfect.
+        bound: A proven lower bound on the loss; where they meet, no other K can do better.
+        losses: The loss at every step of a descent. Of the canonical K, the loss at the start and
+            at every check.
+        converged: Whether K is the canonical one: the loss has met its bound and K stands still.
+            False if `steps` ended the search, and of a descent, which knows no end.
+    """
+
+    K: Float[np.ndarray, "n_in n_out"]
+    total: float
+    loss: float
+    bound: float
+    losses: Float[np.ndarray, " checks"]
+    converged: bool
+
+    @property
+    def gap(self) -> float:
+        """How much of the loss may be the method's: `loss - bound`, relative to the bound.
+
+        Where the bound is less than 1, the loss of one ratio missing, relative to 1.
+        """
+        return (self.loss - self.bound) / max(self.bound, 1.0)
+
+
+def controllability(
+    topology: nx.DiGraph | Layers,
+    *,
+    method: str = "marginal",
+    fairness: bool | float = True,
+    steps: int | None = None,
+    learning_rate: float = 0.03,
+    key: Array | int | None = None,
+) -> Controllability:
+    """How many ratios of inputs each output controls, and of which inputs.
+
+    `C_ij(v)` in [0, 1] is how freely the ratio of inputs `i` and `j` can be set at neuron `v`:
+
+    - An input controls nothing (equation (10)).
+    - A neuron sums what arrives and adds up to `min(t, k - 1)` of its own, for `k` in-edges of
+      which `t` are trainable, on pairs of the inputs A(v) that reach it ((12), (27), (28)).
+    - `C_ij + C_ji <= 1` (9) and `sum_ij C_ij(v) <= |A(v)| - 1` (11); what exceeds is lost.
+    - It splits each `C_ij` over its out-edges, by shares that sum to 1 ((15) to (17)).
+
+    What is added and how it is split is to make the loss (20) least. That decides how much each
+    output controls, but not whose ratios, so that there are two K:
+
+    - The **canonical** K: of all that have the least loss, the one of least sum of squares. First
+      the loss, then fairness (a lexicographic choice, the limit of a penalty whose weight goes to
+      0), so that nothing is paid for it. It is unique, and unevenness that is left is the wiring's
+      own: pairs that no path joins, outputs that get less, inputs that crowd.
+    - The paper's K (`fairness=False`): where plain descent by Adam from nearly even shares ends.
+      Besides the wiring it shows the way that the descent took.
+
+    Edges that come from no input or lead to no output do not count.
+
+    Cost of the canonical K: one convex program for the totals (`control_bound`), then O(kinds E) a
+    step, a kind being all inputs that feed the same neurons. No step where a first plan proves
+    even, as for Clos, butterfly and low rank; hundreds for lattices and random networks, the more
+    the larger and sparser they are. Of a descent: O(n_in E) a step and as much memory
+    (marginal), O(n_in^2 E) (pairwise). What takes steps is compiled once for each set of shapes.
+
+    Args:
+        topology: A graph or a recipe.
+        method: `"marginal"` keeps for each input the sum over `j` of its C_ij, all that K needs.
+            `"pairwise"` keeps every C_ij as the paper does, for `n_in` times the cost. Only this
+            knows the bound on single pairs (9), so its total can be the less. It always descends;
+            for fairness it adds a small penalty on the variance of K, so that its K is near the
+            canonical and not certain to be.
+        fairness: Whether to seek the canonical K. A number counts as true above 0.
+        steps: How many steps to take: exactly so many in a descent (500 by default), at most so
+            many to the canonical K (10,000 by default).
+        learning_rate: Of a descent, where its cosine schedule starts.
+        key: Of a descent, where it starts: a JAX key or an integer seed; 0 by default.
+
+    Returns:
+        The canonical K, as near as `steps` allow (see `converged`), or the best iterate of a
+        descent.
+
+    Raises:
+        ValueError: If `method` is neither form, a number is out of range, the graph is not a valid
+            topology, or the arrays would take more than 16 GiB (8 GiB for a descent).
+    """
+    if not isinstance(method, str) or method not in ("marginal", "pairwise"):
+        raise ValueError(f"method must be 'marginal' or 'pairwise'; given {method!r}")
+    if not isinstance(fairness, bool | np.bool_):
+        fairness = check_real("fairness", fairness, least=0, most=np.inf) > 0
+    learning_rate = check_real("learning_rate", learning_rate, least=0, most=10)
+    steps = None if steps is None else check_count("steps", steps)
+    rng = generator(key)
+    layers = to_layers(topology)
+    if fairness and method == "marginal":
+        K, bound, losses, converged = find_canonical(layers, steps=steps or 10_000)
+        return _result(layers, K, bound, losses, converged=converged)
+    form, remedy = (
+        (marginal, "the canonical K, fairness=True, needs less")
+        if method == "marginal"
+        else (pairwise, f"method='marginal' needs {layers.n_in} times less")
+    )
+    K, losses = descend(
+        layers,
+        form,
+        evenness=EVENNESS if fairness else 0.0,
+        steps=steps or 500,
+        learning_rate=learning_rate,
+        rng=rng,
+        remedy=remedy,
+    )
+    return _result(layers, K, control_bound(layers), losses, converged=False)
+
+
+def _result(
+    layers: Layers,
+    K: Float[np.ndarray, "n_in n_out"],
+    bound: float,
+    losses: Float[np.ndarray, " checks"],
+    *,
+    converged: bool,
+) -> Controllability:
+    loss = float(np.sum((layers.n_in - 1 - K.sum(axis=0)) ** 2))
+    # Rounding in single precision may take K beyond what is possible, by a millionth of the loss.
+    return Controllability(K, float(K.sum()), loss, min(bound, loss), losses, converged)

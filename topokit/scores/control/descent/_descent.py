@@ -1,0 +1,101 @@
+"""Descent on the controllability loss (NeuroFabric section VI.C), compiled as one loop."""
+
+from functools import partial
+from math import prod
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from topokit._limits import check_memory
+from topokit.layers import Layers
+from topokit.scores.control.descent._padded_layers import PaddedLayers, make_wiring
+from topokit.scores.control.descent._propagation import (
+    ControlForm,
+    Logits,
+    draw_logits,
+    logit_shapes,
+    propagate,
+)
+
+limit = 2**33
+
+# Bytes that a step takes for each logit: parameters, gradient, two moments of Adam, the shares and
+# their derivatives, in single precision.
+BYTES = 48
+
+# Logits start nearly even, but for what breaks a tie.
+DEVIATION = 0.01
+
+# Slopes this small are rounding. Adam would magnify them and let K drift where the loss is flat.
+NOISE = 1e-4
+
+
+def descend(
+    layers: Layers,
+    form: ControlForm,
+    *,
+    evenness: float,
+    steps: int,
+    learning_rate: float,
+    rng: np.random.Generator,
+    remedy: str,
+) -> tuple[Float[np.ndarray, "n_in n_out"], Float[np.ndarray, " steps"]]:
+    """The K of least loss and penalty that Adam meets, and the loss at every step.
+
+    Args:
+        layers: The recipe.
+        form: What is kept of the tensor.
+        evenness: Weight of the penalty `sum((K - mean(K))^2)`.
+        steps: How many steps to take.
+        learning_rate: Where the cosine schedule starts.
+        rng: For the logits to start from.
+        remedy: What to do instead if it takes too much memory.
+    """
+    wiring = make_wiring(layers)
+    count = sum(prod(shape) for shape in logit_shapes(form, wiring))
+    check_memory("controllability by descent", BYTES * count, limit, remedy)
+    logits = draw_logits(rng, form, wiring, deviation=DEVIATION)
+    control, losses = _descend(
+        logits, wiring, evenness, learning_rate, form=form, steps=steps, n_out=layers.n_out
+    )
+    return np.asarray(control, float).T, np.asarray(losses, float)
+
+
+@partial(jax.jit, static_argnames=("form", "steps", "n_out"))
+def _descend(
+    logits: Logits,
+    wiring: PaddedLayers,
+    evenness: float | Array,
+    learning_rate: float | Array,
+    *,
+    form: ControlForm,
+    steps: int,
+    n_out: int,
+) -> tuple[Float[Array, "n_out n_in"], Float[Array, " steps"]]:
+    """The best K, transposed, and the loss at every step."""
+    n_in = wiring.first.reach.shape[1]
+    schedule = optax.cosine_decay_schedule(1.0, steps)
+    optimizer = optax.adam(
+        lambda count: learning_rate * schedule(count), b1=0.9, b2=0.95, eps=NOISE
+    )
+
+    def objective(logits):
+        K = form.read(propagate(form, wiring, logits)[:n_out])
+        loss = jnp.sum((n_in - 1 - K.sum(axis=1)) ** 2)
+        return loss + evenness * jnp.sum((K - K.mean()) ** 2), (loss, K)
+
+    def step(state, _):
+        logits, moments, least, best = state
+        (value, (loss, K)), slope = jax.value_and_grad(objective, has_aux=True)(logits)
+        best = jnp.where(value < least, K, best)
+        updates, moments = optimizer.update(slope, moments)
+        logits = optax.apply_updates(logits, updates)
+        return (logits, moments, jnp.minimum(value, least), best), loss
+
+    blank = jnp.zeros((n_out, n_in), jnp.float32)
+    start = (logits, optimizer.init(logits), jnp.float32(jnp.inf), blank)
+    (*_, best), losses = jax.lax.scan(step, start, length=steps)
+    return best, losses

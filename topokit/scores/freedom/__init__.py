@@ -1,0 +1,20 @@
+"""How freely the weights move the end-to-end matrix: the rank of its Jacobian, and where it lies.
+
+Exact where the Jacobian fits memory (`degrees_of_freedom` over a prime field, `leverage`), by
+random probes beyond (`estimate_freedom`), and what both foretell (`predicted_loss`).
+"""
+
+from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom as degrees_of_freedom
+from topokit.scores.freedom._estimate import FreedomEstimate as FreedomEstimate
+from topokit.scores.freedom._estimate import LeverageEstimate as LeverageEstimate
+from topokit.scores.freedom._estimate import estimate_freedom as estimate_freedom
+from topokit.scores.freedom._estimate import estimate_leverage as estimate_leverage
+from topokit.scores.freedom._isometric_weights import flat_weights as flat_weights
+from topokit.scores.freedom._jacobian_factors import edge_factors as edge_factors
+from topokit.scores.freedom._jacobian_factors import free_neurons as free_neurons
+from topokit.scores.freedom._leverage import leverage as leverage
+from topokit.scores.freedom._predicted_loss import interaction_order as interaction_order
+from topokit.scores.freedom._predicted_loss import loss_of_counts as loss_of_counts
+from topokit.scores.freedom._predicted_loss import low_rank_loss as low_rank_loss
+from topokit.scores.freedom._predicted_loss import predicted_loss as predicted_loss
+from topokit.scores.freedom._soft_leverage import soft_leverage as soft_leverage

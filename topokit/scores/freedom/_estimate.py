@@ -1,0 +1,219 @@
+"""Degrees of freedom and leverage by random probes, for networks whose Jacobian fits no memory.
+
+The rank of a projector is its trace, and `z^T P z` has it as its mean if the entries of `z` are
+random signs (Hutchinson). What is random in it comes from the off-diagonal entries of `P`, so the
+probes are put where little is missing. If the columns, less those known to be idle, are no more
+than the entries of the end-to-end matrix, they are probes of the weights: `z` less its projection
+on the Jacobian's rows and on the idle directions. Otherwise they are probes of the matrix. A
+network that wastes nothing, or that sets every entry, is then counted with little variance.
+"""
+
+from typing import NamedTuple
+
+import networkx as nx
+import numpy as np
+from jaxtyping import Float
+
+from topokit._checks import check_count, check_real
+from topokit._limits import check_memory
+from topokit.layers import Layers, ancestors, to_layers
+from topokit.scores.freedom._isometric_weights import flat_weights
+from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize
+from topokit.scores.freedom._leverage import draw_weights
+from topokit.scores.freedom._lsqr_projection import Projection, project
+from topokit.scores.freedom._scale_invariances import idle_directions, with_idle
+
+limit = 2**33
+
+
+class FreedomEstimate(NamedTuple):
+    """What probes say of the degrees of freedom.
+
+    Attributes:
+        degrees_of_freedom: The estimate, no integer.
+        standard_error: Of the mean over the probes; it knows nothing of `drift`. Over a few probes
+            it is rough itself: twice it is no bound where `probes` is 4.
+        drift: What the second half of the steps added, in degrees of freedom, on average; 0 where
+            the steps came to an end of themselves. The estimate falls short of the truth by what
+            further steps would add, mostly less than this, but singular values near zero can
+            hide beyond.
+        steps: The most steps that a probe took.
+        converged: Whether all probes stopped by `tolerance` and not by `most_steps`.
+    """
+
+    degrees_of_freedom: float
+    standard_error: float
+    drift: float
+    steps: int
+    converged: bool
+
+
+class LeverageEstimate(NamedTuple):
+    """What probes say of the leverage map H; its single entries would be all noise.
+
+    Attributes:
+        inputs: Mean leverage of each input's entries: the share of its row that is controlled.
+        outputs: Mean leverage of each output's entries.
+        inputs_error: Standard error of `inputs`.
+        outputs_error: Standard error of `outputs`.
+        mean_square_shortfall: Unbiased estimate of `mean((1 - H)^2)` over all entries: 0 where all
+            are controlled, 1 where none is. `predicted_loss` takes this mean for two trainable
+            edges on a path, and a greater exponent for more.
+        drift: Share of the matrix that the second half of the steps added, on average.
+        steps: The most steps that a probe took.
+        converged: Whether all probes stopped by `tolerance` and not by `most_steps`.
+    """
+
+    inputs: Float[np.ndarray, " n_in"]
+    outputs: Float[np.ndarray, " n_out"]
+    inputs_error: Float[np.ndarray, " n_in"]
+    outputs_error: Float[np.ndarray, " n_out"]
+    mean_square_shortfall: float
+    drift: float
+    steps: int
+    converged: bool
+
+
+def estimate_freedom(
+    topology: nx.DiGraph | Layers,
+    *,
+    probes: int = 4,
+    tolerance: float = 1e-3,
+    most_steps: int = 1000,
+    seed: int = 0,
+) -> FreedomEstimate:
+    """Estimate `degrees_of_freedom` without a matrix.
+
+    Every probe draws weights of its own, at which layers are nearly isometric so that few steps
+    reach small singular values. All errors but that of sampling lower the estimate: too few steps,
+    and weights at which the rank is not the generic one.
+
+    Cost: for each probe and step about five products of all layers with a matrix,
+    O((n_in + n_out) E); memory for what all neurons hold and some matrices, O(n_in neurons).
+
+    Args:
+        topology: A graph or a recipe.
+        probes: How many random vectors; at least 2, for the standard error.
+        tolerance: A probe stops once the second half of its steps added less than this share of
+            what all of them found.
+        most_steps: Steps after which it stops anyway.
+        seed: For weights and probes.
+
+    Raises:
+        ValueError: If an argument is out of range, or more than 8 GiB would be needed.
+    """
+    layers = to_layers(topology)
+    _check(layers, probes, tolerance, most_steps, seed)
+    rng = np.random.default_rng(seed)
+    n_pairs = int(ancestors(layers)[-1].sum())
+    counts, found = zip(
+        *(_count(layers, n_pairs, rng, tolerance, most_steps) for _ in range(probes)), strict=True
+    )
+    mean, error = _mean_and_error(list(counts))
+    return FreedomEstimate(
+        float(mean),
+        float(error),
+        float(np.mean([p.drift for p in found])),
+        max(p.steps for p in found),
+        all(p.settled for p in found),
+    )
+
+
+def estimate_leverage(
+    topology: nx.DiGraph | Layers,
+    *,
+    probes: int = 8,
+    tolerance: float = 1e-3,
+    most_steps: int = 1000,
+    seed: int = 0,
+) -> LeverageEstimate:
+    """Estimate the row means, the column means and the mean square shortfall of `leverage`.
+
+    Every probe draws weights as for training, as `leverage` does. Deep products of these have small
+    singular values that steps reach late or never, and the estimate leaves out what they would
+    add: all means together, times the entries, fall short of the degrees of freedom by it, far
+    beyond `drift` in the deepest networks. Compare with `estimate_freedom`, which is free to choose
+    its weights.
+
+    Cost: for each probe and step as for `estimate_freedom`, but more steps.
+
+    Args:
+        topology: A graph or a recipe.
+        probes: How many random matrices; at least 2, for the standard errors.
+        tolerance: A probe stops once the second half of its steps added less than this share of
+            what all of them found.
+        most_steps: Steps after which it stops anyway.
+        seed: For weights and probes.
+
+    Raises:
+        ValueError: If an argument is out of range, or more than 8 GiB would be needed.
+    """
+    layers = to_layers(topology)
+    _check(layers, probes, tolerance, most_steps, seed)
+    rng = np.random.default_rng(seed)
+    reachable = ancestors(layers)[-1].ravel()
+    n_pairs, shape = reachable.size, (layers.n_out, layers.n_in)
+    found, rows, columns = [], [], []
+    total, squares = np.zeros(n_pairs), 0.0
+    for _ in range(probes):
+        operator = jacobian_operator(linearize(layers, draw_weights(layers, rng)))
+        probe = reachable * rng.choice([-1.0, 1.0], n_pairs)
+        found.append(project(operator, probe, tolerance=tolerance, most_steps=most_steps))
+        shares = probe * found[-1].image
+        total, squares = total + shares, squares + shares @ shares
+        rows.append(shares.reshape(shape).mean(axis=0))
+        columns.append(shares.reshape(shape).mean(axis=1))
+    # Products of different probes have no noise in common.
+    squared = (total @ total - squares) / (probes * (probes - 1))
+    inputs, inputs_error = _mean_and_error(rows)
+    outputs, outputs_error = _mean_and_error(columns)
+    return LeverageEstimate(
+        inputs,
+        outputs,
+        inputs_error,
+        outputs_error,
+        float(1 + (squared - 2 * total.sum() / probes) / n_pairs),
+        float(np.mean([p.drift for p in found])) / n_pairs,
+        max(p.steps for p in found),
+        all(p.settled for p in found),
+    )
+
+
+def _count(
+    layers: Layers, n_pairs: int, rng: np.random.Generator, tolerance: float, most_steps: int
+) -> tuple[float, Projection]:
+    """The estimate of one probe, at weights of its own."""
+    tangent = linearize(layers, flat_weights(layers, rng))
+    jacobian = jacobian_operator(tangent)
+    of_weights = with_idle(jacobian, idle_directions(layers, tangent))
+    n_columns = jacobian.shape[1] - (of_weights.shape[1] - jacobian.shape[0])
+    if n_columns <= n_pairs:
+        whole, operator = n_columns, of_weights
+        probe = rng.choice([-1.0, 1.0], operator.shape[0])
+    else:
+        whole, operator = n_pairs, jacobian
+        probe = rng.choice([-1.0, 1.0], operator.shape[0]) * ancestors(layers)[-1].ravel()
+    found = project(operator, probe, tolerance=tolerance, most_steps=most_steps)
+    return whole - found.rest, found
+
+
+def _mean_and_error(
+    samples: list,
+) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
+    """The mean of what the probes found, and its standard error."""
+    mean, deviation = np.mean(samples, axis=0), np.std(samples, axis=0, ddof=1)
+    return np.asarray(mean), np.asarray(deviation / np.sqrt(len(samples)))
+
+
+def _check(layers: Layers, probes: int, tolerance: float, most_steps: int, seed: int) -> None:
+    check_count("probes", probes, least=2)
+    check_count("most_steps", most_steps)
+    check_count("seed", seed, least=0)
+    check_real("tolerance", tolerance, least=0.0, most=1.0)
+    held = layers.n_in * sum(layers.widths) + 12 * layers.n_in * layers.n_out
+    check_memory(
+        "an estimate",
+        8 * (held + 16 * layers.n_edges),
+        limit,
+        "topokit.structure counts an upper bound, the trainable edges",
+    )

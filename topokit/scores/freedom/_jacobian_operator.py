@@ -1,0 +1,139 @@
+"""The Jacobian of the end-to-end matrix as an operator: multiplied with, never written down.
+
+A change of the weights is carried forward along the edges, a change of the end-to-end matrix
+backward: either product costs about as much as two products of all layers with a matrix. Columns
+are scaled to length 1, which leaves their span alone.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from topokit.layers import Layers, live_edges
+from topokit.scores.freedom._isometric_weights import Matrix, to_matrix
+from topokit.scores.freedom._lsqr_projection import Operator
+
+pairs_at_once = 256
+negligible = 1e-12
+
+
+class Tangent(NamedTuple):
+    """A network at given weights, ready for products with its Jacobian.
+
+    Attributes:
+        widths: Neurons per layer.
+        weights: Every edge's weight, each layer scaled so that states are of order 1.
+        ahead: Each layer as a matrix, receivers by senders.
+        behind: Each layer as a matrix, senders by receivers.
+        states: What each sender holds: the product of the layers before, transposed.
+        edges: For each layer, the places of the edges that have a column.
+        senders: For each layer, the senders of these edges.
+        receivers: For each layer, their receivers.
+        scales: For each layer, what brings their columns to length 1.
+    """
+
+    widths: tuple[int, ...]
+    weights: list[Float[np.ndarray, " _edges"]]
+    ahead: list[Matrix]
+    behind: list[Matrix]
+    states: list[Float[np.ndarray, "_width n_in"]]
+    edges: list[Int[np.ndarray, " _columns"]]
+    senders: list[Int[np.ndarray, " _columns"]]
+    receivers: list[Int[np.ndarray, " _columns"]]
+    scales: list[Float[np.ndarray, " _columns"]]
+
+
+def linearize(layers: Layers, weights: list[Float[np.ndarray, " _edges"]]) -> Tangent:
+    """Set up the products at these weights; cost O((n_in + n_out) E)."""
+    weights, ahead, behind, states = _carry_forward(layers, weights)
+    lengths = _lengths_behind(behind, layers.n_out)
+    columns = []
+    live = [on & free for on, free in zip(live_edges(layers), layers.trainable, strict=True)]
+    for row in zip(layers.senders, layers.receivers, live, states, lengths, strict=True):
+        senders, receivers, wanted, state, length = row
+        norms = np.linalg.norm(state, axis=1)[senders] * length[receivers]
+        edges = np.flatnonzero(wanted & (norms > negligible * norms.max()))
+        columns.append((edges, senders[edges], receivers[edges], 1 / norms[edges]))
+    return Tangent(
+        layers.widths, weights, ahead, behind, states, *map(list, zip(*columns, strict=True))
+    )
+
+
+def jacobian_operator(tangent: Tangent) -> Operator:
+    """The Jacobian with columns of length 1; rows are the pairs, output by output."""
+    n_columns = sum(edges.size for edges in tangent.edges)
+    return Operator(
+        (tangent.widths[-1] * tangent.widths[0], n_columns),
+        partial(_push, tangent),
+        partial(_pull, tangent),
+    )
+
+
+def _push(tangent: Tangent, changes: np.ndarray) -> Float[np.ndarray, " pairs"]:
+    """How `W_d`, transposed and flattened, moves with the scaled weights."""
+    ends = np.cumsum([edges.size for edges in tangent.edges])[:-1]
+    moved = np.zeros_like(tangent.states[0])
+    for number, part in enumerate(np.split(changes.ravel(), ends)):
+        moved = tangent.ahead[number] @ moved
+        if part.size:
+            places = tangent.receivers[number], tangent.senders[number]
+            shape = tangent.widths[number + 1], tangent.widths[number]
+            change = to_matrix(part * tangent.scales[number], places, shape)
+            moved += change @ tangent.states[number]
+    return moved.ravel()
+
+
+def _pull(tangent: Tangent, matrix: np.ndarray) -> Float[np.ndarray, " columns"]:
+    """The transposed product: how the columns agree with a matrix."""
+    carried = matrix.reshape(-1, tangent.widths[0])
+    result = []
+    for number in reversed(range(len(tangent.edges))):
+        dots = _pairwise_dots(tangent, number, carried)
+        result.append(dots * tangent.scales[number])
+        carried = tangent.behind[number] @ carried
+    return np.concatenate(result[::-1])
+
+
+def _pairwise_dots(
+    tangent: Tangent, number: int, carried: Float[np.ndarray, "width n_in"]
+) -> Float[np.ndarray, " columns"]:
+    """For each edge with a column, what its sender holds times what its receiver was handed."""
+    senders, receivers = tangent.senders[number], tangent.receivers[number]
+    state = tangent.states[number]
+    if isinstance(tangent.ahead[number], np.ndarray):
+        return (state @ carried.T)[senders, receivers]
+    dots = np.empty(senders.size)
+    for first in range(0, senders.size, pairs_at_once):
+        some = slice(first, first + pairs_at_once)
+        dots[some] = np.einsum("ei,ei->e", state[senders[some]], carried[receivers[some]])
+    return dots
+
+
+def _carry_forward(
+    layers: Layers, weights: list[Float[np.ndarray, " _edges"]]
+) -> tuple[list[np.ndarray], list[Matrix], list[Matrix], list[np.ndarray]]:
+    """The layers as matrices both ways, scaled so that what neurons hold stays of order 1."""
+    scaled, ahead, behind, states = [], [], [], [np.eye(layers.n_in)]
+    for number, (senders, receivers) in enumerate(
+        zip(layers.senders, layers.receivers, strict=True)
+    ):
+        shape = layers.widths[number : number + 2]
+        matrix = to_matrix(weights[number], (receivers, senders), shape[::-1])
+        state = matrix @ states[-1]
+        factor = 1 / (np.abs(state).max() or 1.0)  # 0 where constants cancel
+        scaled.append(weights[number] * factor)
+        ahead.append(matrix * factor)
+        behind.append(to_matrix(scaled[-1], (senders, receivers), shape))
+        states.append(state * factor)
+    return scaled, ahead, behind, states[:-1]
+
+
+def _lengths_behind(behind: list[Matrix], n_out: int) -> list[Float[np.ndarray, " _width"]]:
+    """For each layer, the lengths of its receivers' rows of the product of the layers behind."""
+    carried, lengths = np.eye(n_out), []
+    for matrix in reversed(behind):
+        lengths.append(np.linalg.norm(carried, axis=1))
+        carried = matrix @ carried
+    return lengths[::-1]

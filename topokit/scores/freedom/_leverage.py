@@ -1,0 +1,118 @@
+"""Leverage: which entries of the end-to-end matrix the degrees of freedom fall on.
+
+Near given weights the network can move `W_d` within the column space of its Jacobian. The diagonal
+of the projector on that space says, for each entry, how much of an error there it could remove:
+1 if the entry is free of all others, 0 if nothing can move it.
+"""
+
+from math import prod
+
+import networkx as nx
+import numpy as np
+from jaxtyping import Float
+from scipy.linalg import qr
+from threadpoolctl import threadpool_limits
+
+from topokit._checks import check_count
+from topokit._limits import check_memory
+from topokit.layers import Layers, to_layers, xavier_radii
+from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
+from topokit.scores.freedom._jacobian_factors import edge_factors, spanning_edges
+
+limit = 2**31
+
+
+def leverage(
+    topology: nx.DiGraph | Layers, *, draws: int = 8, seed: int = 0
+) -> Float[np.ndarray, "n_in n_out"]:
+    """The share of each entry of the end-to-end matrix that the weights control.
+
+    Entry `(i, o)` lies in [0, 1]; the entries sum to `degrees_of_freedom`. It is the diagonal of
+    the projector on the columns of `dW_d/dw`, averaged over weights drawn as for training, and the
+    exact counterpart of a controllability matrix K. If a target's entries are independent and of
+    one variance, `1 - H` is the share that no small change of the weights removes; from it comes
+    `topokit.scores.predicted_loss`.
+
+    The basis comes from a QR factorization of the columns, scaled to one length, and is cut at
+    the exact rank; where that rank equals the number of entries, all are 1 and nothing is drawn.
+
+    Cost: `draws` factorizations of an `n_in * n_out` by m matrix, O(n_in n_out m^2), with m the
+    trainable edges less the hidden neurons. `estimate_leverage` goes further.
+
+    Args:
+        topology: A graph or a recipe.
+        draws: How many random weights to average over.
+        seed: For the weights, which follow sparse Xavier: uniform in [-r, r] with
+            `r = sqrt(6 / (fan_in + fan_out))` of the edge's receiver and sender (NeuroFabric,
+            equation 2, with true fans for irregular layers).
+
+    Raises:
+        ValueError: If `draws` is no positive integer, `seed` is negative, or the factorization
+            would take more than 2 GiB.
+    """
+    layers = to_layers(topology)
+    _check_size(layers)  # before the rank is counted
+    return leverage_of_rank(layers, degrees_of_freedom(layers), draws=draws, seed=seed)
+
+
+def leverage_of_rank(
+    layers: Layers, rank: int, *, draws: int = 8, seed: int = 0
+) -> Float[np.ndarray, "n_in n_out"]:
+    """`leverage` where the degrees of freedom are known."""
+    draws, seed = check_count("draws", draws), check_count("seed", seed, least=0)
+    _check_size(layers)
+    shape = (layers.n_in, layers.n_out)
+    if rank == 0:
+        return np.zeros(shape)
+    if rank == prod(shape):
+        return np.ones(shape)
+    keep = spanning_edges(layers)
+    rng = np.random.default_rng(seed)
+    total = np.zeros(prod(shape))
+    # Threads gain little on matrices of this size, and lose much where cores are busy.
+    with threadpool_limits(1, user_api="blas"):
+        for _ in range(draws):
+            a, b = edge_factors(layers, draw_weights(layers, rng), keep, settle=_unit_scale)
+            total += _projector_diagonal(a, b, rank)
+    return np.minimum(total / draws, 1.0).reshape(shape)
+
+
+def draw_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:
+    """Sparse Xavier weights with true fans; constant edges keep their constants."""
+    rows = zip(xavier_radii(layers), layers.trainable, layers.constant, strict=True)
+    return [
+        np.where(free, radii * rng.uniform(-1, 1, radii.size), constant)
+        for radii, free, constant in rows
+    ]
+
+
+def _check_size(layers: Layers) -> None:
+    kept = sum(int(k.sum()) for k in spanning_edges(layers))
+    check_memory(
+        "leverage",
+        16 * layers.n_in * layers.n_out * kept,
+        limit,
+        "topokit.scores.estimate_leverage sums it up in far less",
+    )
+
+
+def _projector_diagonal(
+    a: Float[np.ndarray, "kept n_in"], b: Float[np.ndarray, "kept n_out"], rank: int
+) -> Float[np.ndarray, " pairs"]:
+    """Diagonal of the projector on the first `rank` pivoted columns a_e b_e^T."""
+    columns = np.einsum("ei,eo->eio", _unit_rows(a), _unit_rows(b)).reshape(len(a), -1).T
+    # Columns known to be independent span their space in any order; only others need the pivots.
+    factors = qr(columns, overwrite_a=True, mode="economic", pivoting=rank < len(a))
+    basis = np.asarray(factors[0])[:, :rank]
+    return np.einsum("pk,pk->p", basis, basis)
+
+
+def _unit_scale(values: np.ndarray) -> np.ndarray:
+    """Divide by the largest magnitude: a deep product neither overflows nor vanishes."""
+    return values / np.abs(values).max()
+
+
+def _unit_rows(values: Float[np.ndarray, "m n"]) -> Float[np.ndarray, "m n"]:
+    """Scale each row to length 1; rows of zeros (constants that cancel) stay zero."""
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return values / np.where(lengths > 0, lengths, 1.0)

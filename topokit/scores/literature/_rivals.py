@@ -1,0 +1,137 @@
+"""Data-free scores that others have proposed, so that those of topokit can be compared.
+
+Each is cheap and tells something; none knows which entries of the end-to-end matrix the weights can
+set, which is what `degrees_of_freedom` and `leverage` count.
+"""
+
+from typing import NamedTuple
+
+import networkx as nx
+import numpy as np
+from jaxtyping import Bool
+
+from topokit._checks import check_count
+from topokit.layers import Layers, backward, forward, to_layers
+from topokit.scores.literature._distances import average_path_length
+from topokit.scores.literature._expansion import (
+    graph_spectral_gap,
+    mean_difference_of_bound,
+    ramanujan_bounds,
+    second_singular_values,
+)
+from topokit.scores.literature._synflow import log_synflow
+
+ROUNDING = 1e-9
+
+
+class Rivals(NamedTuple):
+    """Rival scores as plain numbers; each says which way its authors read it.
+
+    Attributes:
+        edges: Edges, constant ones included. More is better.
+        trainable: Edges whose weight is free. More is better.
+        effective_edges: Edges on a path from an input to an output, 1 to `edges` (Vysogorets and
+            Kempe, 2021, arXiv:2107.02306: "effective sparsity" is the share of all others). More.
+        effective_nodes: Neurons on such a path, inputs and outputs included (Pham et al., 2023,
+            "Towards data-agnostic pruning at initialization: what makes a good sparse mask?").
+            More, in balance with the paths.
+        effective_paths: Paths from any input to any output, a Python integer of any size (Pham et
+            al., 2023). More, in balance with the nodes.
+        log_synflow: `log_synflow` at one draw of sparse Xavier weights. More.
+        spectral_gap_min: One less the greatest of `second_singular_values`: the gap of the layer
+            that mixes worst, in [0, 1]. More.
+        spectral_gap_mean: The mean of the layers' gaps, in [0, 1]. More.
+        graph_spectral_gap: The gap of the whole network as one graph, in [0, 1]. More.
+        ramanujan_share: Share of layers whose second singular value is at most the Ramanujan bound,
+            in [0, 1] (Pal et al., 2022; Hoang et al., 2023). More.
+        ramanujan_margin: Mean of bound less second singular value, in units of the first, in
+            [-1, 1]. More.
+        difference_of_bound: `mean_difference_of_bound`, or None where it is not defined. More.
+        average_path_length: `average_path_length`, at least 1. A middling one, or less.
+    """
+
+    edges: int
+    trainable: int
+    effective_edges: int
+    effective_nodes: int
+    effective_paths: int
+    log_synflow: float
+    spectral_gap_min: float
+    spectral_gap_mean: float
+    graph_spectral_gap: float
+    ramanujan_share: float
+    ramanujan_margin: float
+    difference_of_bound: float | None
+    average_path_length: float
+
+
+def rivals(topology: nx.DiGraph | Layers, *, seed: int = 0) -> Rivals:
+    """Score a topology as others would, by its graph or by one draw of weights.
+
+    Cost: mostly `average_path_length`, O(diameter * neurons * E / 64); the others are about linear
+    in E. Memory near that of the recipe.
+
+    Args:
+        topology: A graph or a recipe.
+        seed: For the weights of SynFlow, the only random part.
+
+    Raises:
+        ValueError: If the graph is not a valid topology, or `seed` is negative.
+    """
+    layers, seed = to_layers(topology), check_count("seed", seed, least=0)
+    second = np.minimum(second_singular_values(layers), 1.0)
+    margins = ramanujan_bounds(layers) - second
+    neurons = _effective_neurons(layers)
+    return Rivals(
+        edges=layers.n_edges,
+        trainable=layers.n_trainable,
+        effective_edges=sum(int(on.sum()) for on in _on_paths(layers, neurons)),
+        effective_nodes=sum(int(on.sum()) for on in neurons),
+        effective_paths=_count_paths(layers),
+        log_synflow=log_synflow(layers, seed=seed),
+        spectral_gap_min=float(1 - second.max()),
+        spectral_gap_mean=float(1 - second.mean()),
+        graph_spectral_gap=graph_spectral_gap(layers),
+        ramanujan_share=float((margins > -ROUNDING).mean()),
+        ramanujan_margin=float(margins.mean()),
+        difference_of_bound=mean_difference_of_bound(layers),
+        average_path_length=average_path_length(layers),
+    )
+
+
+def effective_edges(topology: nx.DiGraph | Layers) -> list[Bool[np.ndarray, " _edges"]]:
+    """For each layer, which edges lie on a path from an input to an output; cost O(E).
+
+    The others can be removed without a change of the end-to-end matrix (Vysogorets and Kempe, 2021,
+    arXiv:2107.02306, who call them inactivated).
+    """
+    layers = to_layers(topology)
+    return _on_paths(layers, _effective_neurons(layers))
+
+
+def _effective_neurons(layers: Layers) -> list[Bool[np.ndarray, " _width"]]:
+    """For each layer of neurons, which an input reaches and which reach an output."""
+    ones = [np.ones(s.size, bool) for s in layers.senders]
+    reached = forward(layers, ones, np.ones((layers.n_in, 1), bool), settle=_any)
+    useful = backward(layers, ones, np.ones((layers.n_out, 1), bool), settle=_any)
+    return [(r & u)[:, 0] for r, u in zip(reached, useful, strict=True)]
+
+
+def _on_paths(
+    layers: Layers, neurons: list[Bool[np.ndarray, " _width"]]
+) -> list[Bool[np.ndarray, " _edges"]]:
+    """An edge lies on a path where both its neurons do."""
+    rows = zip(neurons, layers.senders, neurons[1:], layers.receivers, strict=False)
+    return [before[s] & behind[r] for before, s, behind, r in rows]
+
+
+def _count_paths(layers: Layers) -> int:
+    """Paths from any input to any output, in Python integers, which do not overflow."""
+    ones = [np.ones(s.size, object) for s in layers.senders]
+    *_, last = forward(layers, ones, np.ones((layers.n_in, 1), object))
+    return int(last.sum())
+
+
+def _any(values: np.ndarray) -> np.ndarray:
+    """Of sums of truth values, which have a true term."""
+    return values > 0
