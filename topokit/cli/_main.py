@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from topokit import __version__
+from topokit._extras import MissingExtraError
 from topokit.cli import (
     _build_command,
     _challenge_command,
@@ -41,7 +43,7 @@ class Root(click.Group):
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             status = WRONG_INPUT
-        except (click.ClickException, ValueError, OSError, MemoryError) as error:
+        except (click.ClickException, MissingExtraError, ValueError, OSError, MemoryError) as error:
             click.echo(f"Error: {_one_line(error)}", err=True)
             status = WRONG_INPUT
         except click.Abort:
@@ -67,7 +69,7 @@ def _one_line(error: Exception) -> str:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\n" + EXAMPLES,
 )
-@click.version_option(package_name="topokit")
+@click.version_option(__version__)
 def main() -> None:
     """Build, score and rank the wiring of sparse neural networks, without data.
 

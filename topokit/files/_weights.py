@@ -7,18 +7,16 @@ lie on: PyTorch and Equinox put them first, Flax, Keras and topokit put them las
 import os
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import lazy_loader as lazy
 import networkx as nx
 import numpy as np
 
+from topokit._extras import MissingExtraError, extras_named
 from topokit.layers import from_masks
-
-# Part of the extra `networks`: a core install is without it.
-safetensors: Any = lazy.load("safetensors")
 
 Named = dict[str, np.ndarray]
 
@@ -209,10 +207,8 @@ def _read(path: Path) -> Named:
     with path.open("rb") as file:
         try:
             return readers[path.suffix](file)
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"to read {path} install the extra: pip install 'topokit[networks]'"
-            ) from error
+        except MissingExtraError:
+            raise
         except Exception as error:  # Whatever damaged bytes do to a parser.
             raise ValueError(f"weights: {path} cannot be read: {error}") from error
 
@@ -226,6 +222,8 @@ def _read_npz(file: BinaryIO) -> Named:
 
 
 def _read_safetensors(file: BinaryIO) -> Named:
+    with extras_named():
+        safetensors = import_module("safetensors")
     with safetensors.safe_open(file.name, framework="np") as opened:
         return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
 

@@ -5,6 +5,15 @@ so that they go wherever JAX code takes those. Needs the extra `networks`; modul
 use.
 """
 
+from typing import Any
+
 import lazy_loader as lazy
 
-__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
+from topokit._extras import extras_named
+
+_attribute, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
+
+
+def __getattr__(name: str) -> Any:
+    with extras_named():
+        return _attribute(name)

@@ -10,14 +10,14 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
-from functools import cache, reduce
+from functools import reduce
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from jax.stages import Wrapped
 
+from topokit import __version__
 from topokit.layers import Layers
 
 
@@ -33,7 +33,7 @@ def content_of(layers: Layers) -> str:
 
 def key_of(*parts: str) -> str:
     """A hash of some texts and of the version of topokit."""
-    return hashlib.sha256("\n".join([_version(), *parts]).encode()).hexdigest()
+    return hashlib.sha256("\n".join([__version__, *parts]).encode()).hexdigest()
 
 
 def describe(name: str, value: Any) -> str:
@@ -127,8 +127,3 @@ def _source(value: Any) -> str:
         return hashlib.sha256(inspect.getsource(value).encode()).hexdigest()
     except (OSError, TypeError):
         return ""
-
-
-@cache
-def _version() -> str:
-    return version("topokit")
