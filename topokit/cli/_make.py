@@ -38,7 +38,7 @@ def make(family: Family, parameters: Mapping[str, Any], *, seed: int = SEED) -> 
     Raises:
         ValueError: If the parameters are not the builder's, or it refuses them.
     """
-    takes_seed = "seed" in inspect.signature(family.layers).parameters
+    takes_seed = "seed" in inspect.signature(family).parameters
     try:
         return family(**parameters, **({"seed": seed} if takes_seed else {}))
     except TypeError as error:
@@ -66,6 +66,6 @@ def change(
 
 def describe(family: Family) -> str:
     """The signature of a builder without its types, such as `(n, depth=None)`."""
-    signature = inspect.signature(family.layers)
+    signature = inspect.signature(family)
     bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
     return str(signature.replace(parameters=bare, return_annotation=signature.empty))

@@ -42,7 +42,7 @@ def family_options(family: Family) -> list[click.Option]:
     texts = entries(family, "Args")
     return [
         _option(parameter, texts.get(parameter.name, ""))
-        for parameter in inspect.signature(family.layers).parameters.values()
+        for parameter in inspect.signature(family).parameters.values()
         if parameter.name != "seed"
     ]
 

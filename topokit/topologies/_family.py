@@ -1,14 +1,15 @@
 """A family of topologies: one definition, as arrays or as a graph.
 
-A builder's body returns a `Layers`. Decorated with `family` it returns the `networkx.DiGraph`, and
-the arrays stay one attribute away for networks too large for a graph: `butterfly(1024)` is a
-graph, `butterfly.layers(2**20)` a recipe.
+A builder's body returns a `Layers`. Decorated with `family` it is a function that returns the
+`networkx.DiGraph`, and the arrays stay one attribute away for networks too large for a graph:
+`butterfly(1024)` is a graph, `butterfly.layers(2**20)` a recipe. Both are plain functions, which
+pickle finds by their names: an executor takes either.
 """
 
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Generic, ParamSpec
+from typing import ParamSpec, Protocol, cast, runtime_checkable
 
 import networkx as nx
 import numpy as np
@@ -18,31 +19,40 @@ from topokit.layers import Layers, from_layers
 P = ParamSpec("P")
 
 
-class Family(Generic[P]):
+@runtime_checkable
+class Family(Protocol[P]):
     """A builder: call it for the graph, call `.layers` for the arrays alone."""
 
     __name__: str
 
-    def __init__(self, build: Callable[P, Layers]) -> None:
-        """Take the builder's name, docstring and signature."""
-        functools.update_wrapper(self, build)
-        self.layers = build
-
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> nx.DiGraph:
         """Build the topology as a graph that keeps its name, family and parameters."""
-        bound = inspect.signature(self.layers).bind(*args, **kwargs)
-        named = [f"{key}={_plain(value)!r}" for key, value in kwargs.items()]
-        name = f"{self.__name__}({', '.join([*(repr(_plain(a)) for a in args), *named])})"
-        bound.apply_defaults()
-        layers = self.layers(*args, **kwargs)
-        return from_layers(
-            layers, name=name, family=self.__name__, parameters=_plain(bound.arguments)
-        )
+        ...
+
+    @property
+    def layers(self) -> Callable[P, Layers]:
+        """The same topology as arrays, from the same arguments."""
+        ...
 
 
 def family(build: Callable[P, Layers]) -> Family[P]:
     """Make a builder of arrays a builder of graphs."""
-    return Family(build)
+    name, signature = build.__name__, inspect.signature(build)
+
+    @functools.wraps(build)
+    def builder(*args: P.args, **kwargs: P.kwargs) -> nx.DiGraph:
+        bound = signature.bind(*args, **kwargs)
+        named = [f"{key}={_plain(value)!r}" for key, value in kwargs.items()]
+        label = f"{name}({', '.join([*(repr(_plain(a)) for a in args), *named])})"
+        bound.apply_defaults()
+        layers = build(*args, **kwargs)
+        return from_layers(layers, name=label, family=name, parameters=_plain(bound.arguments))
+
+    builder.__annotations__ = {**build.__annotations__, "return": nx.DiGraph}
+    builder.__dict__["__signature__"] = signature.replace(return_annotation=nx.DiGraph)
+    builder.__dict__["layers"] = build
+    build.__name__, build.__qualname__ = "layers", f"{build.__qualname__}.layers"
+    return cast(Family[P], builder)
 
 
 def _plain(value: object) -> object:
