@@ -28,6 +28,7 @@ from topokit.networks import (
 )
 
 EPOCHS = 4
+DIGITS = load_digits()
 ADAM = optax.adam(1e-2)  # one, for which a step is compiled once
 SCRIPT = """
 import sys
@@ -37,7 +38,7 @@ key = jax.random.key(0)
 data = load_digits()
 model = sparsify(mlp(data.shape, [64], 10, key=key), clos_with(0.5), key=key)
 train(model, data, optimizer=optax.adam(1e-2), epochs=4, batch_size=8, checkpoint=sys.argv[1],
-      report=lambda row: print(row.epoch, flush=True))
+      settings={"optimizer": ["adam", 1e-2]}, report=lambda row: print(row.epoch, flush=True))
 """
 
 
@@ -47,8 +48,9 @@ def model(seed: int = 0):
 
 
 def run(epochs: int = EPOCHS, **options):
-    settings = {"optimizer": ADAM, "batch_size": 8} | options
-    return train(settings.pop("of", model()), load_digits(), epochs=epochs, **settings)
+    given = {"optimizer": ADAM, "batch_size": 8, "settings": {"optimizer": ["adam", 1e-2]}}
+    given |= options
+    return train(given.pop("of", model()), given.pop("data", DIGITS), epochs=epochs, **given)
 
 
 def numbers(tree) -> list[np.ndarray]:
@@ -70,7 +72,7 @@ def whole():
 def test_it_learns(whole) -> None:
     assert whole.epochs[-1].test_accuracy > 0.9
     assert whole.epochs[-1].train_loss < whole.epochs[0].train_loss
-    assert judge(whole.model, *load_digits()[2:4])[1] == whole.epochs[-1].test_accuracy
+    assert judge(whole.model, *DIGITS[2:4])[1] == whole.epochs[-1].test_accuracy
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_does_not(whole) -> None:
@@ -107,28 +109,31 @@ def test_pruned_weights_stay_zero_through_a_training() -> None:
     dense = mlp((1, 8, 8), [32], 10, key=jax.random.key(0))
     schedule = zhu_gupta(0.9, start=50, every=50, times=6)
     result = train(
-        dense, load_digits(), optimizer=optax.chain(optax.adam(1e-2), prune(schedule)), epochs=10
+        dense, DIGITS, optimizer=optax.chain(optax.adam(1e-2), prune(schedule)), epochs=10
     )
     kept = {name: t.n_edges for name, t in tk.networks.kernel_topologies(result.model).items()}
     assert kept == {"layers.1": round(64 * 32 * 0.1), "layers.3": round(32 * 10 * 0.1)}
     assert result.epochs[-1].test_accuracy > 0.8
 
 
-def ending(function) -> eqx.nn.Sequential:
-    return eqx.nn.Sequential([*model().layers, eqx.nn.Lambda(function)])
+def ending(function, seed: int = 0) -> eqx.nn.Sequential:
+    return eqx.nn.Sequential([*model(seed).layers, eqx.nn.Lambda(function)])
 
 
-def test_a_checkpoint_knows_functions_by_what_they_do(tmp_path) -> None:
-    path, factors = tmp_path / "run.checkpoint", jnp.arange(10.0)
-
-    def scaled(by):
-        return ending(lambda x: x * by + factors)
-
-    run(1, of=scaled(2.0), checkpoint=path)
-    run(1, of=scaled(2.0), checkpoint=path)
-    for other in (scaled(3.0), ending(lambda x: x + factors), ending(jax.nn.relu)):
-        with pytest.raises(ValueError, match="another structure"):
-            run(1, of=other, checkpoint=path)
+def test_a_checkpoint_asks_for_what_it_cannot_see(tmp_path) -> None:
+    path = tmp_path / "run.checkpoint"
+    by = jnp.arange(10.0)
+    scaled = ending(lambda x: x * by)
+    with pytest.raises(ValueError, match=r"cannot tell optimizer\.init, .* settings={'optimizer'"):
+        run(1, checkpoint=path, settings=None)
+    with pytest.raises(ValueError, match=r"cannot tell model\.layers\[4\]\.fn .*{'model': \.\.\.}"):
+        run(1, of=scaled, checkpoint=path)
+    assert not path.exists()
+    stated = {"optimizer": ["adam", 1e-2], "model": "scaled by 0 to 9"}
+    run(1, of=scaled, checkpoint=path, settings=stated)
+    run(1, of=scaled, checkpoint=path, settings=stated)
+    with pytest.raises(ValueError, match=r"settings\['model'\] is 'scaled by 0 to 9', here 'not'"):
+        run(1, of=scaled, checkpoint=path, settings=stated | {"model": "not"})
     with pytest.raises(FileNotFoundError, match="there is no folder .*none; make it first"):
         run(1, checkpoint=tmp_path / "none" / "run.checkpoint")
 
@@ -141,19 +146,61 @@ def test_random_keys_go_into_a_checkpoint_too(tmp_path) -> None:
     assert again.epochs[-1][2:5] == once.epochs[-1][2:5]
 
 
-def test_a_checkpoint_of_another_run_is_refused_and_kept(tmp_path) -> None:
-    path = tmp_path / "run.checkpoint"
-    run(1, checkpoint=path)
-    before = path.read_bytes()
-    others: list[dict[str, Any]] = [{"seed": 1}, {"batch_size": 16}, {"of": model(1)}]
-    others += [{"of": eqx.nn.Sequential([*model().layers, eqx.nn.Dropout(0.1)])}]
-    others += [{"of": ending(lambda x: x * 2.0)}]
-    for other in others:
-        with pytest.raises(ValueError, match="checkpoint of another training"):
-            run(checkpoint=path, **other)
+def in_half(tree):
+    return jax.tree.map(lambda a: a.astype(jnp.float16) if eqx.is_inexact_array(a) else a, tree)
+
+
+def reversed_examples():
+    return DIGITS._replace(train_x=DIGITS.train_x[::-1], train_y=DIGITS.train_y[::-1])
+
+
+STATED = {"optimizer": ["adam", 1e-2]}
+LAST = r"model\.layers\[4\]"
+OTHERS: dict[str, tuple[dict[str, Any], str]] = {
+    "seed": ({"seed": 1}, "seed is 0, here 1"),
+    "batch size": ({"batch_size": 16}, "batch_size is 8, here 16"),
+    "first weights": ({"of": ending(jnp.tanh, 1)}, r"\.weight is float32 .*, here float32 "),
+    "type of numbers": ({"of": in_half(ending(jnp.tanh))}, "is float32 .*, here float16 "),
+    "function": ({"of": ending(jax.nn.relu)}, rf"{LAST}\.fn is .*tanh, here .*relu"),
+    "layer": ({"of": eqx.nn.Sequential([*model().layers, eqx.nn.Dropout(0.1)])}, rf"{LAST} is "),
+    "learning rate": ({"settings": {"optimizer": ["adam", 3.0]}}, r"\[1\] is 0.01, here 3.0"),
+    "word more": ({"settings": STATED | {"loss": 1}}, r"settings\['loss'\] is not there, here 1"),
+    "state of the optimizer": ({"optimizer": optax.sgd(1e-2, 0.9)}, r"optimizer_state"),
+    "state of equal arrays": ({"optimizer": optax.adabelief(1e-2)}, r"optimizer_state"),
+    "order of examples": ({"data": reversed_examples()}, r"data\['train_x'\] is .*, here "),
+    "test part": ({"data": DIGITS._replace(test_y=DIGITS.test_y[::-1])}, r"data\['test_y'\] is "),
+}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    path = tmp_path_factory.mktemp("kept") / "run.checkpoint"
+    run(1, of=ending(jnp.tanh), checkpoint=path)
+    return path
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_checkpoint_of_another_run_is_refused_and_kept(kept, kind) -> None:
+    change, told = OTHERS[kind]
+    before = kept.read_bytes()
+    with pytest.raises(ValueError, match=f"checkpoint of another training: .*{told}"):
+        run(checkpoint=kept, **{"of": ending(jnp.tanh)} | change)
+    assert kept.read_bytes() == before
+
+
+def test_a_checkpoint_tells_rates_apart_that_the_state_holds(tmp_path) -> None:
+    path, stated = tmp_path / "run.checkpoint", {"optimizer": "sgd"}
+    slow, fast = (optax.inject_hyperparams(optax.sgd)(learning_rate=by) for by in (0.01, 0.1))
+    run(1, optimizer=slow, settings=stated, checkpoint=path)
+    with pytest.raises(ValueError, match=r"hyperparams\['learning_rate'\] is float32"):
+        run(1, optimizer=fast, settings=stated, checkpoint=path)
+
+
+def test_a_checkpoint_of_a_longer_run_is_refused_and_kept(kept) -> None:
+    before = kept.read_bytes()
     with pytest.raises(ValueError, match=r"has 1 epochs already; given epochs=0"):
-        run(0, checkpoint=path)
-    assert path.read_bytes() == before
+        run(0, of=ending(jnp.tanh), checkpoint=kept)
+    assert kept.read_bytes() == before
 
 
 def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path) -> None:
@@ -176,14 +223,8 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path) -> None:
         run(checkpoint=tmp_path)
 
 
-def test_another_optimizer_state_is_refused(tmp_path) -> None:
-    run(1, checkpoint=tmp_path / "run.checkpoint")
-    with pytest.raises(ValueError, match="of another optimizer"):
-        run(checkpoint=tmp_path / "run.checkpoint", optimizer=optax.sgd(1e-2, momentum=0.9))
-
-
 def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
-    data = load_digits()
+    data = DIGITS
     narrow = mlp((1, 8, 8), [32], 7, key=jax.random.key(0))
     with pytest.raises(ValueError, match=r"must return 10 logits.* returns shape \(7,\)"):
         train(narrow, data, optimizer=optax.sgd(0.1))
@@ -215,7 +256,7 @@ def test_the_loss_is_the_cross_entropy_by_hand() -> None:
 
 def test_every_example_is_seen_once_an_epoch() -> None:
     steps = run(1, batch_size=100).epochs[0].steps
-    assert steps == len(load_digits().train_x) // 100
+    assert steps == len(DIGITS.train_x) // 100
 
 
 class Noisy(eqx.Module):
@@ -253,7 +294,7 @@ def test_a_state_and_dropout_go_on_after_an_interruption_too(tmp_path) -> None:
 
 
 def test_running_means_are_those_of_the_layer_before() -> None:
-    data = load_digits()
+    data = DIGITS
     trained = noisy(3, optimizer=optax.sgd(0.0))
     before = trained.model.layers.layers[1]
     sums = jax.vmap(before)(jnp.asarray(data.train_x).reshape(-1, 64))
@@ -266,13 +307,11 @@ def test_running_means_are_those_of_the_layer_before() -> None:
 def test_a_model_with_dropout_is_judged_without_it() -> None:
     dropping = eqx.nn.Sequential([model(), eqx.nn.Dropout(0.5)])
     trained = run(1, of=dropping)
-    assert judge(trained.model, *load_digits()[2:4]) == judge(
-        trained.model.layers[0], *load_digits()[2:4]
-    )
+    assert judge(trained.model, *DIGITS[2:4]) == judge(trained.model.layers[0], *DIGITS[2:4])
 
 
 def test_nothing_is_judged_on_nothing() -> None:
-    data = load_digits()
+    data = DIGITS
     with pytest.raises(ValueError, match="no examples"):
         judge(model(), data.test_x[:0], data.test_y[:0])
 

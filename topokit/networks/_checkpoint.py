@@ -1,7 +1,7 @@
 """What a training needs to go on as if it had never stopped, in one file.
 
 The file is a line of JSON, which says whose it is and how its contents hash, and then the arrays.
-It is replaced whole.
+It is replaced whole. Whose it is, its mark, are lines of text that decide the training, by name.
 """
 
 import hashlib
@@ -17,10 +17,11 @@ from jaxtyping import Float, PyTree
 
 from topokit import __version__
 from topokit._atomic import replacing
-from topokit.networks._identity import is_key
+from topokit.networks._fingerprint import is_key
 
-FORMAT = "topokit training 3"
-HEADER = 2**16  # bytes of the first line, at most
+FORMAT = "topokit training 4"
+HEADER = 2**24  # bytes of the first line, at most
+TOLD = 3  # differences that an error tells
 
 
 class Progress(NamedTuple):
@@ -37,7 +38,7 @@ class Progress(NamedTuple):
     rows: Float[np.ndarray, "epochs fields"]
 
 
-def write_checkpoint(path: Path, progress: Progress, mark: dict[str, Any]) -> None:
+def write_checkpoint(path: Path, progress: Progress, mark: dict[str, str]) -> None:
     """Write a checkpoint, whole or not at all."""
     body = BytesIO()
     eqx.tree_serialise_leaves(body, _plain(progress))
@@ -49,7 +50,7 @@ def write_checkpoint(path: Path, progress: Progress, mark: dict[str, Any]) -> No
         file.write(held)
 
 
-def read_checkpoint(path: Path, like: Progress, mark: dict[str, Any], epochs: int) -> Progress:
+def read_checkpoint(path: Path, like: Progress, mark: dict[str, str], epochs: int) -> Progress:
     """Read a checkpoint of this very run with at most so many epochs.
 
     Raises:
@@ -57,13 +58,7 @@ def read_checkpoint(path: Path, like: Progress, mark: dict[str, Any], epochs: in
     """
     line, _, held = _contents(path).partition(b"\n")
     header = _header(path, line)
-    wanted = _marked(mark)
-    other = [name for name in wanted if header["mark"].get(name) != wanted[name]]
-    if other:
-        raise ValueError(
-            f"{path} is the checkpoint of another training, with another {' and '.join(other)}. "
-            "Give another file, or remove it to begin anew"
-        )
+    _check_mark(path, header["mark"], _marked(mark))
     if header["epochs"] > epochs:
         raise ValueError(
             f"{path} has {header['epochs']} epochs already; given epochs={epochs}. Give "
@@ -73,16 +68,23 @@ def read_checkpoint(path: Path, like: Progress, mark: dict[str, Any], epochs: in
         raise ValueError(f"{path} is damaged: its contents have another hash. Give another file")
     blank = np.empty((header["epochs"], like.rows.shape[1]))
     like = like._replace(rows=blank)
-    try:
-        return _keyed(eqx.tree_deserialise_leaves(BytesIO(held), _plain(like)), like)
-    except (RuntimeError, ValueError, EOFError, OSError) as error:
-        raise ValueError(
-            f"{path} does not fit this training: it is of another optimizer ({error}). Give "
-            "another file"
-        ) from error
+    return _keyed(eqx.tree_deserialise_leaves(BytesIO(held), _plain(like)), like)
 
 
-def _marked(mark: dict[str, Any]) -> dict[str, Any]:
+def _check_mark(path: Path, held: dict[str, str], wanted: dict[str, str]) -> None:
+    """Raise a ValueError that names what differs, with both values."""
+    names = [name for name in wanted | held if held.get(name) != wanted.get(name)]
+    if not names:
+        return
+    told = [f"{n} is {held.get(n, 'not there')}, here {wanted.get(n, 'not there')}" for n in names]
+    more = f"; and {len(told) - TOLD} more differ" if len(told) > TOLD else ""
+    raise ValueError(
+        f"{path} is the checkpoint of another training: {'; '.join(told[:TOLD])}{more}. Give "
+        "another file, or remove it to begin anew"
+    )
+
+
+def _marked(mark: dict[str, str]) -> dict[str, str]:
     return {"format": FORMAT, "version": __version__, **mark}
 
 
@@ -96,7 +98,7 @@ def _contents(path: Path) -> bytes:
 def _header(path: Path, line: bytes) -> dict[str, Any]:
     try:
         match json.loads(line[:HEADER]):
-            case {"mark": {"format": _}, "epochs": int(epochs), "sha256": str()} as header if (
+            case {"mark": {"format": str()}, "epochs": int(epochs), "sha256": str()} as header if (
                 epochs >= 0
             ):
                 return header

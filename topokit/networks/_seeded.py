@@ -1,6 +1,6 @@
 """A training in which one seed decides everything that is random."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ def train_from_seed(
     batch_size: int,
     rate: float,
     checkpoint: Path | None = None,
+    settings: Mapping[str, Any] | None = None,
     report: Callable[[Epoch], object] | None = None,
 ) -> Training:
     """Build a model, put topologies into it, and train it by Adam.
@@ -39,6 +40,7 @@ def train_from_seed(
         batch_size: As in `train`.
         rate: The first learning rate, which falls to 0 along a cosine.
         checkpoint: As in `train`.
+        settings: As in `train`; the optimizer is stated already.
         report: As in `train`.
     """
     key = jax.random.key(seed)
@@ -53,6 +55,7 @@ def train_from_seed(
         batch_size=batch_size,
         seed=seed,
         checkpoint=checkpoint,
+        settings={"optimizer": {"adam": rate, "steps": steps}} | dict(settings or {}),
         report=report,
     )
 

@@ -7,7 +7,7 @@ as one that was not.
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -25,7 +25,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from topokit._checks import check_count
 from topokit.networks._checkpoint import Progress, read_checkpoint, write_checkpoint
 from topokit.networks._dataset import Dataset
-from topokit.networks._identity import identity
+from topokit.networks._fingerprint import fingerprint
 
 # Steps of one compiled call, long enough to hide its start and short enough to be interrupted, and
 # the examples that are judged at a time.
@@ -78,6 +78,7 @@ def train(
     batch_size: int = 32,
     seed: int = 0,
     checkpoint: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
     report: Callable[[Epoch], object] | None = None,
 ) -> Training:
     """Lower the cross entropy of a classifier.
@@ -95,9 +96,14 @@ def train(
         batch_size: Examples of a step.
         seed: Decides the order of the examples, and the keys.
         checkpoint: A file that is written after each epoch, whole or not at all. If it is there,
-            the run goes on from it, and a finished one returns at once. It knows the model
-            with the code of its functions, the data, the batch size and the seed; that the
-            optimizer is the same is up to the caller.
+            the run goes on from it, and a finished one returns at once. It belongs to one training,
+            whatever the number of epochs: another model or first state of the optimizer, down to
+            their arrays, other data, settings, batch size or seed, are refused. The code behind the
+            names of functions and classes is not compared.
+        settings: What a checkpoint cannot see, stated by plain values that it compares: always the
+            optimizer, which is made of closures, as `{"optimizer": ["adam", 3e-3]}`; and lambdas,
+            closures and the like in the model, by their names in it (`"model.layers[2].fn"`) or
+            together (`"model"`). More may be stated.
         report: Called with each new row, such as by a progress display.
 
     Returns:
@@ -106,7 +112,8 @@ def train(
 
     Raises:
         ValueError: If the model does not fit the data, a batch has more examples than there are,
-            or the checkpoint is of another run.
+            the checkpoint is of another run, or something decides the run that is neither known nor
+            stated (see `settings`).
         FileNotFoundError: If the folder of the checkpoint is not there.
 
     Warns:
@@ -121,7 +128,18 @@ def train(
         raise FileNotFoundError(
             f"{path}: there is no folder {path.absolute().parent}; make it first"
         )
-    mark = identity((model, state), data, batch_size=batch_size, seed=seed) if path else {}
+    mark = {}
+    if path:
+        mark = fingerprint(
+            settings or {},
+            model=model,
+            state=state,
+            optimizer=optimizer,
+            optimizer_state=begun,
+            data={name: part for name, part in data._asdict().items() if name[-2:] in ("_x", "_y")},
+            batch_size=batch_size,
+            seed=seed,
+        )
     if path and path.exists():
         progress = read_checkpoint(path, progress, mark, epochs)
     order = partial(_order, len(data.train_x), batch_size, seed)
