@@ -5,6 +5,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import topokit as tk
 from topokit.networks import (
@@ -86,22 +88,66 @@ def test_lenet_300_100_has_its_published_size() -> None:
     assert n_parameters(lenet_300_100(key=KEY)) == 266610
 
 
+sizes = st.integers(1, 300)
+shares = st.floats(1e-6, 1)
+FEW = settings(derandomize=True, deadline=None, max_examples=100)
+
+
+def n_edges(rule, n_in: int, n_out: int) -> int:
+    layers = tk.to_layers(rule(n_in, n_out))
+    assert (layers.n_in, layers.n_out) == (n_in, n_out)
+    return layers.n_edges
+
+
 @each_rule
-@pytest.mark.parametrize("share", [0.05, 0.2, 0.7])
-def test_a_rule_keeps_to_its_share(rule, share) -> None:
-    for n_in, n_out in [(784, 300), (300, 100), (96, 17), (400, 120)]:
-        layers = tk.to_layers(rule(share)(n_in, n_out))
-        assert (layers.n_in, layers.n_out) == (n_in, n_out)
-        smallest = tk.to_layers(rule(1e-6)(n_in, n_out)).n_edges == n_in * n_out
-        assert smallest, "where nothing fits the layer stays dense"
-        if layers.n_edges != n_in * n_out:
-            assert layers.n_edges <= share * n_in * n_out
+@given(share=shares, n_in=sizes, n_out=sizes)
+@FEW
+def test_a_rule_keeps_to_its_share_or_says_the_least_that_it_can(rule, share, n_in, n_out) -> None:
+    try:
+        assert n_edges(rule(share, dense_below=0), n_in, n_out) <= share * n_in * n_out
+    except ValueError as error:
+        told = str(error)
+        if "takes more than all" in told:
+            with pytest.raises(ValueError, match="takes more than all"):
+                rule(0.999999, dense_below=0)(n_in, n_out)
+        else:
+            least = float(told.split("at least ")[1].split(" of")[0])
+            assert n_edges(rule(least, dense_below=0), n_in, n_out) <= least * n_in * n_out
+            with pytest.raises(ValueError, match=f"a share of at least {least} of"):
+                rule(0.999 * least, dense_below=0)(n_in, n_out)
+
+
+@each_rule
+@given(pair=st.tuples(shares, shares), n_in=sizes, n_out=sizes, dense_below=st.integers(0, 20))
+@FEW
+def test_a_smaller_share_never_gives_more(rule, pair, n_in, n_out, dense_below) -> None:
+    less, more = (rule(share, dense_below=dense_below) for share in sorted(pair))
+    try:
+        found = n_edges(less, n_in, n_out)
+    except ValueError:
+        return  # there is nothing where less is refused
+    assert found <= n_edges(more, n_in, n_out)
+
+
+@each_rule
+def test_layers_without_room_are_refused_by_name_or_left_to_another_rule(rule) -> None:
+    model = mlp((300,), [100], 10, key=KEY)
+    message = r"layers\.1: .* between 300 and 100 neurons takes a share of at least 0\.0.* of the "
+    message += r"30000 connections; given share=1e-06\. .* dense_below=101 or by otherwise=dense"
+    with pytest.raises(ValueError, match=message):
+        sparsify(model, rule(1e-6), key=KEY)
+    for dense_rule in (rule(1e-6, dense_below=101), rule(1e-6, otherwise=dense())):
+        assert n_parameters(sparsify(model, dense_rule, key=KEY)) == n_parameters(model)
 
 
 @each_rule
 def test_narrow_layers_stay_dense(rule) -> None:
     for n_in, n_out in [(100, 10), (9, 64), (15, 15)]:
-        assert tk.to_layers(rule(0.5)(n_in, n_out)).n_edges == n_in * n_out
+        assert n_edges(rule(0.5), n_in, n_out) == n_in * n_out
+        assert n_edges(rule(0.5, dense_below=9), n_in, n_out) < n_in * n_out
+    assert n_edges(rule(0.5), 16, 16) < 256
+    with pytest.raises(ValueError, match="dense_below must be"):
+        rule(0.5, dense_below=-1)
 
 
 @each_rule

@@ -1,22 +1,27 @@
 """Rules that choose a topology for every layer of a network, from its width and a share of edges.
 
 A rule takes the numbers of inputs and outputs of a dense layer and returns the topology that takes
-its place. `share` is the most of the dense layer's connections that it may have. Layers with fewer
-than 16 inputs or outputs, such as the last one of a classifier, stay dense: they have few
-connections, and a sparse topology would cut the signals that go through.
+its place. `share` is the most of the dense layer's connections that it may have: a smaller one
+never gives more, and where it has no room for any such topology the layer is refused, with the
+least share that has. There are two words for leaving layers dense. `dense_below` says how many
+inputs and outputs a layer must have to be replaced; the default keeps the last layer of a
+classifier, which has few connections, and where a sparse topology would cut the signals that go
+through. `otherwise` is the rule for layers without room: `clos_with(0.05, otherwise=dense())`.
 """
 
 from collections.abc import Callable
+from decimal import ROUND_CEILING, Context
 from math import isqrt
 
 import networkx as nx
 
-from topokit._checks import check_real
+from topokit._checks import check_count, check_real
 from topokit.layers import Layers
 from topokit.topologies import clos, low_rank, random_regular
 from topokit.topologies import dense as dense_topology
 
 NARROW = 16
+LEAST_DIGITS = Context(prec=4, rounding=ROUND_CEILING)
 
 Rule = Callable[[int, int], nx.DiGraph | Layers]
 """From the numbers of inputs and outputs to a topology with as many."""
@@ -27,52 +32,101 @@ def dense() -> Rule:
     return dense_topology.layers
 
 
-def clos_with(share: float) -> Rule:
+def clos_with(share: float, *, dense_below: int = NARROW, otherwise: Rule | None = None) -> Rule:
     """Clos networks with about sqrt(n) routers on either side (ClosNets, equation (1)).
 
     `P = R_m (I + O + R_i R_o)` edges for `R_m` middle routers: as many as the share allows.
+
+    Args:
+        share: The most of the dense layer's connections, in (0, 1].
+        dense_below: Layers with fewer inputs or fewer outputs stay dense.
+        otherwise: The rule for layers that the share has no room for; None refuses them.
+
+    Raises:
+        ValueError: If an argument is out of range; the rule, if a share has no room.
     """
-    _check(share)
 
-    def rule(n_in: int, n_out: int) -> Layers:
-        first, last = _near_root(n_in), _near_root(n_out)
-        middle = int(share * n_in * n_out / (n_in + n_out + first * last))
-        if middle < 1 or min(n_in, n_out) < NARROW:
-            return dense_topology.layers(n_in, n_out)
-        return clos.layers(n_in, n_out, first, middle, last)
+    def middle(share: float, n_in: int, n_out: int) -> int:
+        routers = _near_root(n_in) * _near_root(n_out)
+        return int(share * n_in * n_out / (n_in + n_out + routers))
 
-    return rule
+    def build(n_in: int, n_out: int, middle: int) -> Layers:
+        return clos.layers(n_in, n_out, _near_root(n_in), middle, _near_root(n_out))
 
-
-def low_rank_with(share: float) -> Rule:
-    """Products of two dense matrices, of the greatest rank that the share allows."""
-    _check(share)
-
-    def rule(n_in: int, n_out: int) -> Layers:
-        rank = int(share * n_in * n_out / (n_in + n_out))
-        if rank < 1 or share == 1 or min(n_in, n_out) < NARROW:
-            return dense_topology.layers(n_in, n_out)
-        return low_rank.layers(n_in, n_out, rank)
-
-    return rule
+    return _sized("a Clos network", share, middle, build, dense_below, otherwise)
 
 
-def random_with(share: float, *, seed: int = 0) -> Rule:
-    """One sparse layer of random edges with equal fan-in, "a priori pruned" in ClosNets."""
-    _check(share)
+def low_rank_with(
+    share: float, *, dense_below: int = NARROW, otherwise: Rule | None = None
+) -> Rule:
+    """Products of two dense matrices, of the greatest rank that the share allows.
 
-    def rule(n_in: int, n_out: int) -> Layers:
-        fan_in = int(share * n_in)
-        if fan_in < 1 or min(n_in, n_out) < NARROW:
-            return dense_topology.layers(n_in, n_out)
+    That is the dense layer itself at a share of 1. Arguments as in `clos_with`.
+    """
+
+    def rank(share: float, n_in: int, n_out: int) -> int:
+        return int(share * n_in * n_out / (n_in + n_out))
+
+    rule = _sized("a low-rank product", share, rank, low_rank.layers, dense_below, otherwise)
+    return dense() if share == 1 else rule
+
+
+def random_with(
+    share: float, *, seed: int = 0, dense_below: int = NARROW, otherwise: Rule | None = None
+) -> Rule:
+    """One sparse layer of random edges with equal fan-in, "a priori pruned" in ClosNets.
+
+    `seed` chooses the edges; the other arguments are those of `clos_with`.
+    """
+
+    def fan_in(share: float, n_in: int, n_out: int) -> int:  # noqa: ARG001
+        return int(share * n_in)
+
+    def build(n_in: int, n_out: int, fan_in: int) -> Layers:
         return random_regular.layers([n_in, n_out], fan_in, seed=seed)
 
+    return _sized("a random layer", share, fan_in, build, dense_below, otherwise)
+
+
+def _sized(
+    what: str,
+    share: float,
+    size: Callable[[float, int, int], int],
+    build: Callable[[int, int, int], Layers],
+    dense_below: int,
+    otherwise: Rule | None,
+) -> Rule:
+    """The rule that builds what it builds as large as the share allows."""
+    if not check_real("share", share, least=0, most=1):
+        raise ValueError("share must be above 0: a layer needs connections; given 0")
+    check_count("dense_below", dense_below, least=0)
+
+    def rule(n_in: int, n_out: int) -> nx.DiGraph | Layers:
+        if min(n_in, n_out) < dense_below:
+            return dense_topology.layers(n_in, n_out)
+        if fitting := size(share, n_in, n_out):
+            return build(n_in, n_out, fitting)
+        if otherwise is not None:
+            return otherwise(n_in, n_out)
+        least = _least(lambda share: size(share, n_in, n_out) > 0)
+        need = "more than all" if least is None else f"a share of at least {least}"
+        raise ValueError(
+            f"{what} between {n_in} and {n_out} neurons takes {need} of the {n_in * n_out} "
+            f"connections; given share={share}. Give more, or leave such layers dense, by "
+            f"dense_below={min(n_in, n_out) + 1} or by otherwise=dense()"
+        )
+
     return rule
 
 
-def _check(share: float) -> None:
-    if not check_real("share", share, least=0, most=1):
-        raise ValueError("share must be above 0: a layer needs connections; given 0")
+def _least(fits: Callable[[float], bool]) -> float | None:
+    """The least share that fits, rounded up to four digits; None if none does."""
+    if not fits(1.0):
+        return None
+    low, high = 0.0, 1.0
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return float(LEAST_DIGITS.create_decimal_from_float(high))
 
 
 def _near_root(n: int) -> int:

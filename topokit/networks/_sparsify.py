@@ -51,12 +51,11 @@ def sparsify(
         numbers. A bias starts at 0.
 
     Raises:
-        ValueError: If a name is not in the model, or a topology has other widths than its layer.
+        ValueError: If a name is not in the model, a topology has other widths than its layer, or
+            the rule has none for a layer.
     """
     found = dict(_dense_layers(model))
-    chosen = (
-        wiring if isinstance(wiring, Mapping) else {n: wiring(*_widths(found[n])) for n in found}
-    )
+    chosen = wiring if isinstance(wiring, Mapping) else _by_rule(wiring, found)
     unknown = [name for name in chosen if name not in found]
     if unknown:
         raise ValueError(f"the model has no layer {unknown[0]!r}; its layers are {list(found)}")
@@ -113,6 +112,17 @@ def _is_dense(node: Any) -> bool:
 def _is_stack(node: Any, axes: int) -> bool:
     """Whether `equinox.filter_vmap` made it, of many layers; `tree_at` hides its arrays."""
     return getattr(node.weight, "ndim", axes) != axes
+
+
+def _by_rule(rule: Rule, found: Mapping[str, Any]) -> dict[str, Topology]:
+    """A topology for each layer; what the rule refuses is told with the layer's name."""
+    chosen = {}
+    for name, layer in found.items():
+        try:
+            chosen[name] = rule(*_widths(layer))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}" if name else str(error)) from error
+    return chosen
 
 
 def _widths(layer: Any) -> tuple[int, int]:
