@@ -15,18 +15,18 @@ numbers, `accuracy_by_parameters.json` beside this script. `--quick` learns scik
 for a few epochs and keeps nothing.
 """
 
-from functools import partial
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
 import optax
-from _learning import each, keep, load, mean, options, standard_error
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from analyses._learning import load, train
+from analyses.kit import COLORS, Look, Study, mean, points, standard_error, verdict
 from topokit import networks
 
 HIDDEN = (300, 100)
@@ -38,21 +38,21 @@ RULES = {
     "low rank": networks.low_rank_with,
 }
 FEWER, HALF_A_PERCENT = 5.5, 0.005
-LOOKS = {
-    "dense": ("s", "#000000"),
-    "Clos": ("o", "#0072B2"),
-    "a priori pruned": ("^", "#D55E00"),
-    "low rank": ("D", "#009E73"),
+STYLES = {
+    "dense": Look("s", COLORS.black),
+    "Clos": Look("o", COLORS.blue),
+    "a priori pruned": Look("^", COLORS.red),
+    "low rank": Look("D", COLORS.green),
 }
 
 
 class Setting(NamedTuple):
     """What is trained, and how long; the bundled digits where no folder is named."""
 
-    mnist: Path | None
     shares: tuple[float, ...]
     epochs: int
     seeds: int
+    mnist: Path | None = None
 
 
 class Case(NamedTuple):
@@ -62,12 +62,10 @@ class Case(NamedTuple):
     share: float
 
 
-QUICK = Setting(None, (0.3,), 1, 1)
-
-
-def cases(shares: tuple[float, ...]) -> list[Case]:
+def cases(setting: Setting) -> list[Case]:
     """Every kind at every share, and the whole dense network."""
-    return [Case("dense", 1.0), *(Case(k, s) for k in ("dense", *RULES) for s in shares)]
+    kinds = ("dense", *RULES)
+    return [Case("dense", 1.0), *(Case(k, s) for k in kinds for s in setting.shares)]
 
 
 def make(case: Case, data: networks.Dataset, seed: int) -> Any:
@@ -80,19 +78,22 @@ def make(case: Case, data: networks.Dataset, seed: int) -> Any:
     return networks.sparsify(model, rule, key=key)
 
 
+@cache
+def adam(steps: int) -> optax.GradientTransformation:
+    """Adam whose rate falls along a cosine; one object, to compile once."""
+    return optax.adam(optax.cosine_decay_schedule(RATE, steps))
+
+
 def measure(case: Case, setting: Setting) -> dict[str, Any]:
     """Train one case with every seed."""
     data = load("mnist", setting.mnist)
-    steps = setting.epochs * (len(data.train_x) // BATCH)
-    adam = optax.adam(optax.cosine_decay_schedule(RATE, steps))  # one, to compile once
+    optimizer = adam(setting.epochs * (len(data.train_x) // BATCH))
     sizes, ends = set(), []
     for seed in range(setting.seeds):
         model = make(case, data, seed)
-        run = networks.train(
-            model, data, optimizer=adam, epochs=setting.epochs, batch_size=BATCH, seed=seed
-        )
+        run = train(model, data, optimizer, epochs=setting.epochs, batch=BATCH, seed=seed)
         sizes.add(networks.n_parameters(model))
-        ends.append(run.epochs[-1].test_accuracy)
+        ends.append(run.accuracy)
     (parameters,) = sizes
     return {
         "kind": case.kind,
@@ -104,7 +105,13 @@ def measure(case: Case, setting: Setting) -> dict[str, Any]:
     }
 
 
-def verdict(rows: list[dict]) -> dict[str, Any] | None:
+def summarize(rows: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+    """The verdict beside the rows."""
+    data = load("mnist", setting.mnist).name
+    return {"data": data, "closnets_3": judge(rows), "rows": rows}
+
+
+def judge(rows: list[dict]) -> dict[str, Any] | None:
     """The dense network beside the largest Clos one that is so many times smaller."""
     dense, *others = rows
     most = dense["parameters"] / FEWER
@@ -114,50 +121,42 @@ def verdict(rows: list[dict]) -> dict[str, Any] | None:
     clos = max(small, key=lambda row: row["parameters"])
     gap = dense["accuracy"] - clos["accuracy"]
     error = float(np.hypot(dense["error"], clos["error"]))
-    part = "holds in part" if gap < HALF_A_PERCENT else "does not hold"
     return {
         "times_fewer": round(dense["parameters"] / clos["parameters"], 2),
         "dense": dense["accuracy"],
         "clos": clos["accuracy"],
         "gap": round(gap, 5),
         "gap_error": round(error, 5),
-        "verdict": "holds" if gap < 2 * error else part,
+        "verdict": verdict(gap < 2 * error, gap < HALF_A_PERCENT),
     }
 
 
-def plot(rows: list[dict], name: str) -> Axes:
+def draw(figure: Figure, results: dict[str, Any]) -> None:
     """Test error against parameters, both logarithmic."""
-    _, ax = plt.subplots(figsize=(5.8, 3.9), layout="constrained")
-    for kind, (mark, color) in LOOKS.items():
-        own = sorted((r for r in rows if r["kind"] == kind), key=lambda r: r["parameters"])
-        ax.errorbar(
-            [r["parameters"] for r in own],
-            [100 * (1 - r["accuracy"]) for r in own],
-            [200 * r["error"] for r in own],
-            color=color,
-            marker=mark,
-            markersize=5,
-            capsize=2,
-            label=kind,
-        )
-    ax.set(xscale="log", yscale="log", xlabel="parameters", ylabel=f"test error on {name} (%)")
+    ax = figure.subplots()
+    for kind, look in STYLES.items():
+        own = [row for row in results["rows"] if row["kind"] == kind]
+        own.sort(key=lambda row: row["parameters"])
+        size, lost, error = ([row[n] for row in own] for n in ("parameters", "accuracy", "error"))
+        points(ax, size, 100 * (1 - np.array(lost)), 100 * np.array(error), look, kind)
+    ax.set(xscale="log", yscale="log", xlabel="parameters")
+    ax.set_ylabel(f"test error on {results['data']} (%)")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.grid(alpha=0.3, which="both")
     ax.legend(frameon=False, fontsize=9)
-    return ax
 
 
-def main() -> None:
-    """Train, print, draw, save."""
-    quick, folders, _ = options(__doc__, "mnist")
-    setting = QUICK if quick else Setting(folders["mnist"], SHARES, EPOCHS, SEEDS)
-    rows = each(partial(measure, setting=setting), cases(setting.shares))
-    name = load("mnist", setting.mnist).name
-    settings = {"data": name, "epochs": setting.epochs, "batch": BATCH, "rate": RATE}
-    verdicts = {"seeds": setting.seeds, "closnets_3": verdict(rows), "rows": rows}
-    keep(__file__, plot(rows, name), settings | verdicts, quick=quick)
-
+STUDY = Study(
+    full=Setting(SHARES, EPOCHS, SEEDS),
+    quick=Setting((0.3,), 1, 1),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(5.8, 3.9),
+    data=("mnist",),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -18,38 +18,33 @@ Writes `canonical_control.png` and, with its numbers, `canonical_control.json` b
 `--quick` takes few small networks and steps, and keeps nothing.
 """
 
-import argparse
-import json
-import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count, islice
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 import topokit as tk
+from analyses.kit import COLORS, Look, Study
 
-FOLDER = Path(__file__).parent
 EVEN = 0.01
 DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10)
 LARGE_DEPTHS = {"hypercube": (1, 2, 3, 4), "torus": (1, 2, 4, 6)}
 DENSITIES, NETWORKS = (0.06, 0.08, 0.1, 0.13, 0.16, 0.2), 10
 SPARSE_DEPTHS = (2, 4)
-QUICK_STEPS = 50
 # What lies above is said in words, so that the rest can be read.
-TOP = 0.6
-LOOKS = {
-    "hypercube": ("#0072B2", "o"),
-    "torus": ("#D55E00", "s"),
-    "butterfly": ("#009E73", "^"),
-    "random": ("#CC79A7", "D"),
-    "small world": ("#000000", "v"),
+STYLE_TOP = 0.6
+STYLES = {
+    "hypercube": Look("o", COLORS.blue),
+    "torus": Look("s", COLORS.red),
+    "butterfly": Look("^", COLORS.green),
+    "random": Look("D", COLORS.pink),
+    "small world": Look("v", COLORS.black),
 }
-SPARSE_LOOKS = (("#555555", "o"), ("#E69F00", "s"))
-BELOW: dict[str, Any] = {"loc": "outside lower left", "ncols": 6, "frameon": False, "fontsize": 13}
+STYLES_SPARSE = (Look("o", COLORS.dark), Look("s", COLORS.amber))
+STYLE_BELOW: dict[str, Any] = {"loc": "outside lower left", "ncols": 6, "frameon": False}
 t = tk.topologies
 FAMILIES: dict[str, Callable[[int], tk.Layers]] = {
     "hypercube": lambda depth: t.hypercube.layers(32, depth),
@@ -62,6 +57,48 @@ LARGE: dict[str, Callable[[int], tk.Layers]] = {
     "hypercube": lambda depth: t.hypercube.layers(1024, depth),
     "torus": lambda depth: t.torus.layers((32, 32), depth),
 }
+
+
+class Setting(NamedTuple):
+    """Depths of families at both sizes, sparse networks, and steps, as many as needed if None."""
+
+    depths: dict[str, tuple[int, ...]]
+    large: dict[str, tuple[int, ...]]
+    sparse_depths: tuple[int, ...]
+    densities: tuple[float, ...]
+    networks: int
+    steps: int | None
+
+
+class Case(NamedTuple):
+    """A panel, what stands there, and a depth."""
+
+    panel: str
+    name: str
+    depth: int
+
+
+def cases(setting: Setting) -> list[Case]:
+    """The largest first."""
+    large = [Case("1024", name, d) for name, depths in setting.large.items() for d in depths]
+    small = [Case("32", name, d) for name, depths in setting.depths.items() for d in depths]
+    sparse = [Case("sparse", str(x), d) for d in setting.sparse_depths for x in setting.densities]
+    return [*large, *small, *sparse]
+
+
+def measure(case: Case, setting: Setting) -> dict[str, Any]:
+    """The parts of the canonical K and of the paper's, or crowding in some sparse networks."""
+    if case.panel == "sparse":
+        drawn = islice(sparse_networks(case.depth, float(case.name)), setting.networks)
+        return {str(seed): crowding(layers, setting.steps) for seed, layers in drawn}
+    large = case.panel == "1024"
+    layers = (LARGE if large else FAMILIES)[case.name](case.depth)
+    reach, ways = reachable(layers), ("canonical", "descent")[: 1 if large else 2]
+    fair = {way: way == "canonical" for way in ways}
+    found = {
+        w: tk.controllability(layers, fairness=f, steps=setting.steps).K for w, f in fair.items()
+    }
+    return {way: parts(K, reach) for way, K in found.items()}
 
 
 def reachable(layers: tk.Layers) -> np.ndarray:
@@ -89,23 +126,6 @@ def parts(K: np.ndarray, reach: np.ndarray) -> dict[str, float]:
     return {name: round(float(value), 5) for name, value in found.items()}
 
 
-def by_depth(
-    build: Callable[[int], tk.Layers], depths: tuple[int, ...], *, descent: bool, steps: int | None
-) -> dict[str, dict[str, Any]]:
-    """The parts of the canonical K, and of the paper's, of one family."""
-    found = {}
-    for depth in depths:
-        layers = build(depth)
-        reach = reachable(layers)
-        found[str(depth)] = {
-            way: parts(
-                tk.controllability(layers, fairness=way == "canonical", steps=steps).K, reach
-            )
-            for way in ("canonical", "descent")[: 1 + descent]
-        }
-    return found
-
-
 def sparse_networks(depth: int, density: float) -> Iterator[tuple[int, tk.Layers]]:
     """Random networks by seed, without those that leave an output without inputs."""
     for seed in count():
@@ -127,44 +147,29 @@ def crowding(layers: tk.Layers, steps: int | None) -> dict[str, float]:
     } | parts(K, reach)
 
 
-def by_density(
-    depth: int, densities: tuple[float, ...], networks: int, steps: int | None
-) -> dict[str, dict[str, Any]]:
-    """Crowding in sparse random networks of one depth."""
-    return {
-        str(density): {
-            str(seed): crowding(layers, steps)
-            for seed, layers in islice(sparse_networks(depth, density), networks)
-        }
-        for density in densities
-    }
+def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+    """By panel; sparse networks by depth and density, others by family and depth."""
+    found: dict[str, Any] = {"32": {}, "1024": {}, "sparse": {}}
+    for case, record in zip(cases(setting), records, strict=True):
+        outer, inner = case.name, str(case.depth)
+        if case.panel == "sparse":
+            outer, inner = inner, outer
+        found[case.panel].setdefault(outer, {})[inner] = record
+    return found
 
 
-def measure(*, quick: bool) -> dict[str, Any]:
-    """All three panels."""
-    steps = QUICK_STEPS if quick else None
-    names, depths = (("hypercube",), (1, 2)) if quick else (tuple(FAMILIES), DEPTHS)
-    large = {"hypercube": (1,)} if quick else LARGE_DEPTHS
-    sparse = ((2,), DENSITIES[-1:], 2) if quick else (SPARSE_DEPTHS, DENSITIES, NETWORKS)
-    return {
-        "32": {n: by_depth(FAMILIES[n], depths, descent=True, steps=steps) for n in names},
-        "1024": {n: by_depth(LARGE[n], d, descent=False, steps=steps) for n, d in large.items()},
-        "sparse": {str(depth): by_density(depth, *sparse[1:], steps) for depth in sparse[0]},
-    }
-
-
-def plot(found: dict[str, Any]) -> np.ndarray:
+def draw(figure: Figure, results: dict[str, Any]) -> None:
     """Deviation by depth at two sizes, and crowding by density."""
-    figure, axes = plt.subplots(1, 3, figsize=(12, 4.6), layout="constrained")
+    axes = figure.subplots(1, 3)
     for ax, size in zip(axes, ("32", "1024"), strict=False):
-        for name, rows in found[size].items():
+        for name, rows in results[size].items():
             draw_family(ax, name, rows)
         ax.set_title(f"{int(size):,} inputs and outputs", fontsize=14)
         ax.set_xlabel("layers", fontsize=14)
         ax.set_ylabel("deviation of K [ratios]", fontsize=14)
     axes[0].plot([], [], "k--", label="by descent", linewidth=1)
-    figure.legend(*axes[0].get_legend_handles_labels(), **BELOW)
-    for look, (depth, rows) in zip(SPARSE_LOOKS, found["sparse"].items(), strict=False):
+    figure.legend(*axes[0].get_legend_handles_labels(), **STYLE_BELOW, fontsize=13)
+    for look, (depth, rows) in zip(STYLES_SPARSE, results["sparse"].items(), strict=False):
         draw_sparse(axes[2], look, depth, rows)
     axes[2].set_title("sparse random, 32 inputs", fontsize=14)
     axes[2].set_xlabel("density", fontsize=14)
@@ -174,50 +179,46 @@ def plot(found: dict[str, Any]) -> np.ndarray:
         ax.tick_params(labelsize=13)
         ax.set_ylim(bottom=0)
         ax.grid(alpha=0.3)
-    return axes
 
 
 def draw_family(ax: Axes, name: str, rows: dict[str, dict[str, Any]]) -> None:
     """The canonical deviation by depth, and the descent's, dashed, where it is there."""
-    color, marker = LOOKS[name]
+    marker, color, _ = STYLES[name]
     depths = [int(depth) for depth in rows]
     heights = [row["canonical"]["deviation"] for row in rows.values()]
     ax.plot(depths, heights, color=color, marker=marker, label=name)
     if all("descent" in row for row in rows.values()):
         heights = [row["descent"]["deviation"] for row in rows.values()]
         ax.plot(depths, heights, color=color, marker=marker, markersize=3, ls="--", linewidth=1)
-        if max(heights) > TOP:
+        if max(heights) > STYLE_TOP:
             words = f"{name}, by descent: up to {max(heights):.2f}"
             place: Any = {"ha": "right", "va": "top", "transform": ax.transAxes}
             back = {"facecolor": "white", "edgecolor": "none", "pad": 1}
             ax.text(0.98, 0.97, words, color=color, fontsize=11, bbox=back, **place)
-            ax.set_ylim(top=TOP)
+            ax.set_ylim(top=STYLE_TOP)
 
 
-def draw_sparse(ax: Axes, look: tuple[str, str], depth: str, rows: dict[str, dict]) -> None:
+def draw_sparse(ax: Axes, look: Look, depth: str, rows: dict[str, dict]) -> None:
     """A dot for each network, and a line through the means."""
-    color, marker = look
     shares = {float(d): [100 * n["uneven"] for n in row.values()] for d, row in rows.items()}
     means = [float(np.mean(values)) for values in shares.values()]
-    ax.plot(list(shares), means, color=color, marker=marker, label=f"{depth} layers")
+    style: dict[str, Any] = {"color": look.color, "marker": look.marker}
+    ax.plot(list(shares), means, **style, label=f"{depth} layers")
     for density, values in shares.items():
-        x = [density] * len(values)
-        ax.plot(x, values, color=color, marker=marker, ls="none", markersize=4, alpha=0.35)
+        ax.plot([density] * len(values), values, **style, ls="none", markersize=4, alpha=0.35)
 
 
-def main() -> None:
-    """Measure, print, draw, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few small networks and steps")
-    quick = parser.parse_args().quick
-    found = measure(quick=quick)
-    text = json.dumps(found, indent=2)
-    print(text)
-    with tempfile.TemporaryDirectory() as nowhere:
-        folder = Path(nowhere) if quick else FOLDER
-        tk.plotting.save_figure(plot(found), folder / "canonical_control.png")
-        (folder / "canonical_control.json").write_text(text + "\n", encoding="utf-8")
-
+STUDY = Study(
+    full=Setting(
+        dict.fromkeys(FAMILIES, DEPTHS), LARGE_DEPTHS, SPARSE_DEPTHS, DENSITIES, NETWORKS, None
+    ),
+    quick=Setting({"hypercube": (1, 2)}, {"hypercube": (1,)}, (2,), DENSITIES[-1:], 2, 50),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(12.0, 4.6),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -14,130 +14,144 @@ Reads the tables of the official network from the folder that `--data` names. Wr
 `challenge_scores.json` beside this script; `--quick` takes the smallest widths and keeps nothing.
 """
 
-import argparse
-import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import isclose
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from typing import Any, NamedTuple
 
 import topokit as tk
+from analyses import kit
+from analyses.kit import Study
 from topokit import challenge
 
-DATA = Path(__file__).parents[2] / "shared/data/graph-challenge-n1024"
 TABLES = "n1024-class-tables.npz"
-WIDTHS, QUICK_WIDTHS = (64, 128, 256, 512, 1024), (32,)
-DEEP, SEED, SAME = 120, 0, 1e-4
-BLOCK = "RadiX-Net, a block"
-SHOWN = {
-    "edges": "edges",
-    "bandwidth": "bandwidth",
-    "paths_min": "fewest paths",
-    "paths_max": "most paths",
-    "satisfiable": "satisfiable",
-    "degrees_of_freedom": "degrees of freedom",
-    "predicted_loss": "predicted loss",
-    "control_mean": "mean K",
-    "control_deviation": "deviation of K",
+DEEP, DEEP_WIDTH, SEED, SAME = 120, 1024, 0, 1e-4
+SHOWN = (
+    "edges",
+    "bandwidth",
+    "paths_min",
+    "paths_max",
+    "satisfiable",
+    "degrees_of_freedom",
+    "predicted_loss",
+    "control_mean",
+    "control_deviation",
+)
+
+
+class Setting(NamedTuple):
+    """Widths of a block, and whether deep networks are scored as well."""
+
+    widths: tuple[int, ...]
+    deep: bool
+    data: Path = Path()
+
+
+class Case(NamedTuple):
+    """A network by its width and name."""
+
+    width: int
+    network: str
+
+
+def block(width: int) -> challenge.ChallengeNetwork:
+    """The least layers of the challenge that join every pair."""
+    return challenge.plain_network(width, challenge.plain_network(width).period)
+
+
+def random(width: int) -> tk.Layers:
+    """As many layers and senders a neuron as a block has."""
+    one = block(width)
+    senders = one.connections // width // one.depth
+    return tk.topologies.random_regular.layers([width] * (one.depth + 1), senders, seed=SEED)
+
+
+def share(width: int) -> float:
+    """Of a block's edges in a dense layer's."""
+    return block(width).connections / width**2
+
+
+PEERS: dict[str, Callable[[int], Any]] = {
+    "RadiX-Net, a block": lambda n: challenge.network_layers(block(n)),
+    "random, regular": random,
+    "Clos": lambda n: tk.networks.clos_with(share(n))(n, n),
+    "low rank": lambda n: tk.networks.low_rank_with(share(n))(n, n),
+}
+DEEP_NETWORKS: dict[str, Callable[[Path], challenge.ChallengeNetwork]] = {
+    "RadiX-Net": lambda _: challenge.plain_network(DEEP_WIDTH, DEEP),
+    "official network": lambda data: challenge.read_class_tables(data / TABLES),
 }
 
-Made = tuple[str, Callable[[], tk.Layers]]
+
+def cases(setting: Setting) -> list[Case]:
+    """A block of each width and its peers, and the deep networks."""
+    found = [Case(width, peer) for width in setting.widths for peer in PEERS]
+    return found + [Case(DEEP_WIDTH, name) for name in DEEP_NETWORKS if setting.deep]
 
 
-def of_width(neurons: int) -> Iterator[Made]:
-    """A block of the challenge's layers, and its peers."""
-    depth = challenge.plain_network(neurons).period
-    block = challenge.plain_network(neurons, depth)
-    share = block.connections / neurons**2
-    yield BLOCK, lambda: challenge.network_layers(block)
-    widths, senders = [neurons] * (depth + 1), block.connections // neurons // depth
-    random = tk.topologies.random_regular.layers
-    yield "random, regular", lambda: random(widths, senders, seed=SEED)
-    yield "Clos", lambda: tk.to_layers(tk.networks.clos_with(share)(neurons, neurons))
-    yield "low rank", lambda: tk.to_layers(tk.networks.low_rank_with(share)(neurons, neurons))
-
-
-def deep(data: Path) -> Iterator[Made]:
-    """All layers of the smallest network of the challenge."""
-    plain = challenge.plain_network(1024, DEEP)
-    yield "RadiX-Net", lambda: challenge.network_layers(plain)
-    official = challenge.read_class_tables(data / TABLES)
-    yield "official network", lambda: challenge.network_layers(official)
-
-
-def row(name: str, make: Callable[[], tk.Layers]) -> dict[str, Any]:
+def measure(case: Case, setting: Setting) -> dict[str, Any]:
     """The score of a network."""
-    return {"network": name} | tk.score(make())._asdict()
+    if case.network in PEERS:
+        layers = tk.to_layers(PEERS[case.network](case.width))
+    else:
+        layers = challenge.network_layers(DEEP_NETWORKS[case.network](setting.data))
+    return {"network": case.network} | tk.score(layers)._asdict()
 
 
-def verdicts(rows: list[dict[str, Any]]) -> dict[str, dict[str, bool]]:
-    """Whether all networks of a kind have each property."""
-    found: dict[str, dict[str, bool]] = {}
-    for name in dict.fromkeys(r["network"] for r in rows):
-        own = [r for r in rows if r["network"] == name]
-        found[name] = {
-            "equally many paths": all(r["paths_min"] == r["paths_max"] for r in own),
-            "K at its bound": all(
-                isclose(r["control_loss"], r["control_bound"], rel_tol=SAME, abs_tol=SAME)
-                for r in own
-            ),
-            "K the same for all": all(r["control_deviation"] < SAME for r in own),
-            "an entry an edge": all(
-                r["satisfiable"] == min(r["trainable"], r["n_in"] * r["n_out"]) for r in own
-            ),
-        }
-    return found
+def summarize(rows: list[dict[str, Any]], _: Setting) -> dict[str, Any]:
+    """Whether all networks of a kind have each property, and the scores."""
+    found = {name: verdicts([r for r in rows if r["network"] == name]) for name in names(rows)}
+    return {"challenge": found, "rows": [short(row) for row in rows]}
 
 
-def readable(value: Any) -> str:
-    """A number in a table."""
-    if value is None:
-        return "too large"
-    if isinstance(value, int) and value > 10**9:
-        bits = value.bit_length() - 1
-        return f"2^{bits}" if value == 2**bits else f"about 2^{bits}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+def names(rows: list[dict[str, Any]]) -> list[str]:
+    """Of the networks, each once."""
+    return list(dict.fromkeys(row["network"] for row in rows))
+
+
+def verdicts(own: list[dict[str, Any]]) -> dict[str, bool]:
+    """Of one kind."""
+    return {
+        "equally many paths": all(r["paths_min"] == r["paths_max"] for r in own),
+        "K at its bound": all(
+            isclose(r["control_loss"], r["control_bound"], rel_tol=SAME, abs_tol=SAME) for r in own
+        ),
+        "K the same for all": all(r["control_deviation"] < SAME for r in own),
+        "an entry an edge": all(
+            r["satisfiable"] == min(r["trainable"], r["n_in"] * r["n_out"]) for r in own
+        ),
+    }
 
 
 def short(row: dict[str, Any]) -> dict[str, Any]:
     """A row whose integers are no longer than double precision holds; others as powers."""
-    return {k: readable(v) if isinstance(v, int) and v > 2**53 else v for k, v in row.items()}
+    long = {name: value for name, value in row.items() if isinstance(value, int) and value > 2**53}
+    return row | {name: power(value) for name, value in long.items()}
 
 
-def show(rows: list[dict[str, Any]]) -> None:
-    """Print the scores."""
-    table = Table("width", "layers", "network", *SHOWN.values(), title="data-free scores")
-    for r in rows:
-        cells = [readable(r[name]) for name in SHOWN]
-        table.add_row(str(r["n_in"]), str(r["depth"]), r["network"], *cells)
-    Console(width=170).print(table)
+def power(value: int) -> str:
+    """A long integer in words."""
+    bits = value.bit_length() - 1
+    return f"2^{bits}" if value == 2**bits else f"about 2^{bits}"
 
 
-def main() -> None:
-    """Score, print, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", type=Path, default=DATA, help="folder of the official network")
-    parser.add_argument("--quick", action="store_true", help="smallest widths, nothing kept")
-    given = parser.parse_args()
-    if not given.quick and not (given.data / TABLES).exists():
-        sys.exit(f"{given.data / TABLES} is not there: name its folder with --data")
-    widths = QUICK_WIDTHS if given.quick else WIDTHS
-    made = [one for width in widths for one in of_width(width)]
-    made += [] if given.quick else deep(given.data)
-    console = Console(stderr=True)
-    progress = {"console": console, "transient": True, "disable": not console.is_terminal}
-    rows = [row(*one) for one in track(made, **progress)]
-    show(rows)
-    if not given.quick:
-        found = {"challenge": verdicts(rows), "rows": [short(r) for r in rows]}
-        text = json.dumps(found, indent=2)
-        Path(__file__).with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+def show(results: dict[str, Any]) -> None:
+    """Print the scores; a dash is for what is too large."""
+    rows = {f"{r['network']}, {r['n_in']} x {r['depth']}": r for r in results["rows"]}
+    chosen = {name: {field: row[field] for field in SHOWN} for name, row in rows.items()}
+    kit.show({"data-free scores": chosen, "challenge": results["challenge"]})
 
+
+STUDY = Study(
+    full=Setting((64, 128, 256, 512, 1024), deep=True),
+    quick=Setting((32,), deep=False),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    show=show,
+    data=("data",),
+    alone=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

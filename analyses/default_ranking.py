@@ -12,51 +12,57 @@ Writes `default_ranking.png` and, with its numbers, `default_ranking.json` besid
 `--quick` takes few targets and steps and keeps nothing.
 """
 
-import argparse
-import json
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
+from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
 import topokit as tk
+from analyses.kit import Study, significant
 from topokit.ranking import Row
 from topokit.reconstruction import Adam
 
-TARGETS, STEPS = 16, 2000
-QUICK_TARGETS, QUICK_STEPS = 2, 20
-QUICK_NAMES = ("clos", "clos + skip", "low rank", "low rank + skip")
 FIELDS = ("loss", "loss_error", "trainable", "depth", "degrees_of_freedom", "predicted_loss")
+FIELDS += ("family", "skip")
 # The deviation of K is not among them: it is 0 for all twenty.
 SCORES = ("predicted_loss", "degrees_of_freedom", "control_total", "depth")
 DECIMALS = 3  # of a score, so that equals tie
 
 
-def evaluate(*, quick: bool) -> list[Row]:
-    """Rank, in as many processes as there are cores."""
-    topologies = tk.ranking.default_topologies()
-    if quick:
-        topologies = {name: topologies[name] for name in QUICK_NAMES}
-    with tk.ranking.process_pool(tk.ranking.default_jobs()) as pool:
-        evaluations = tk.ranking.evaluate_all(
-            topologies,
-            targets=QUICK_TARGETS if quick else TARGETS,
-            solver=Adam(steps=QUICK_STEPS if quick else STEPS),
-            executor=pool,
-        )
-        console = Console(stderr=True)
-        bar = track(
-            evaluations,
-            total=len(topologies),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        return sorted((row for row, _ in bar), key=tk.ranking.best_first)
+class Setting(NamedTuple):
+    """How the topologies are measured."""
+
+    names: tuple[str, ...]
+    targets: int
+    steps: int
+
+
+def cases(setting: Setting) -> Sequence[str]:
+    """The topologies."""
+    return setting.names
+
+
+def measure(name: str, setting: Setting) -> Row:
+    """Its row in a ranking."""
+    (evaluation,) = tk.ranking.evaluate_all(
+        {name: tk.ranking.default_topologies()[name]},
+        targets=setting.targets,
+        solver=Adam(steps=setting.steps),
+    )
+    return evaluation.row
+
+
+def summarize(records: list[Row], _: Setting) -> dict[str, Any]:
+    """The ranking, and what it says of scores and of skip connections."""
+    rows = sorted(records, key=tk.ranking.best_first)
+    return {
+        "rank_correlation_with_loss": correlations(rows),
+        "loss_with_skip_by_loss_without": skip_ratios(rows),
+        "rows": {row.name: {field: getattr(row, field) for field in FIELDS} for row in rows},
+    }
 
 
 def correlations(rows: Sequence[Row]) -> dict[str, float]:
@@ -71,32 +77,27 @@ def skip_ratios(rows: Sequence[Row]) -> dict[str, float]:
     """For each family, its loss with skip connections divided by its loss without."""
     loss = {row.name: row.loss for row in rows}
     return {
-        name: float(f"{loss[f'{name} + skip'] / loss[name]:.3g}")
+        name: significant(loss[f"{name} + skip"] / loss[name], 3)
         for name in loss
         if f"{name} + skip" in loss
     }
 
 
-def main() -> None:
-    """Rank, print, draw, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few targets and steps")
-    quick = parser.parse_args().quick
-    rows = evaluate(quick=quick)
-    found = {
-        "targets": rows[0].targets,
-        "steps": rows[0].steps,
-        "rank_correlation_with_loss": correlations(rows),
-        "loss_with_skip_by_loss_without": skip_ratios(rows),
-        "rows": {row.name: {field: getattr(row, field) for field in FIELDS} for row in rows},
-    }
-    text = json.dumps(found, indent=2)
-    print(text)
-    with tempfile.TemporaryDirectory() as nowhere:
-        folder = Path(nowhere) if quick else Path(__file__).parent
-        tk.plotting.save_figure(tk.plotting.plot_ranking(rows), folder / "default_ranking.png")
-        (folder / "default_ranking.json").write_text(text + "\n", encoding="utf-8")
+def draw(figure: Figure, results: dict[str, Any]) -> None:
+    """As the ranking is drawn."""
+    rows = [SimpleNamespace(name=name, **row) for name, row in results["rows"].items()]
+    tk.plotting.plot_ranking(rows, figure.subplots())
 
+
+STUDY = Study(
+    full=Setting(tuple(tk.ranking.default_topologies()), targets=16, steps=2000),
+    quick=Setting(("clos", "clos + skip"), targets=2, steps=20),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(6.4, 6.1),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -37,26 +37,28 @@ Writes `equal_classes.png` and, with its numbers, `equal_classes.json` beside th
 takes two small classes, few targets and steps, and keeps nothing.
 """
 
-import argparse
-import json
-import tempfile
 from collections.abc import Callable
 from itertools import accumulate, count
-from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
-from _equal_figure import plot_classes
-from rich.console import Console
-from rich.progress import track
-from scipy.stats import rankdata
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 import topokit as tk
+from analyses.kit import COLORS, Look, Study, estimate, rank_correlation
 from topokit.reconstruction import Adam, reconstruct
 from topokit.topologies import random_regular
 
-FOLDER = Path(__file__).parent
 FIRST_SEED = 10_000  # of the wirings; the score was made on those of seeds below
+STYLES = {
+    "soft leverage": Look("o", COLORS.blue),
+    "coverage": Look("D", COLORS.green),
+    "leverage": Look("s", COLORS.red),
+    "unreached pairs": Look("^", COLORS.amber),
+    "second singular values": Look("x", "0.5"),
+}
 
 
 class Class(NamedTuple):
@@ -83,20 +85,6 @@ class Class(NamedTuple):
         return self.fan_in * sum(self.widths[1:]) - sum(self.widths[1:-1])
 
 
-Clouds = dict[str, tuple[np.ndarray, np.ndarray]]
-"""For each class the losses and the soft leverages of its wirings."""
-
-
-class Effort(NamedTuple):
-    """How much is spent on a class; targets are those of one half."""
-
-    wirings: int
-    targets: int
-    steps: int
-    draws: int
-    resamples: int
-
-
 CLASSES = (
     Class((16,) * 5, 2, True),
     Class((16,) * 7, 2, True),
@@ -112,9 +100,39 @@ DESIGNED = {
     "butterfly": (CLASSES[0], tk.topologies.butterfly(16, 4)),
     "clos": (CLASSES[5], tk.topologies.clos(16, 16, 4, 4, 4)),
 }
-FULL = Effort(wirings=60, targets=128, steps=1000, draws=16, resamples=999)
 QUICK_CLASSES = (Class((6,) * 3, 3, False), Class((6,) * 4, 2, False))
-QUICK = Effort(wirings=4, targets=4, steps=100, draws=2, resamples=19)
+
+
+class Setting(NamedTuple):
+    """The classes, and how much is spent on each; targets are those of one half."""
+
+    classes: tuple[Class, ...]
+    designed: tuple[str, ...]
+    wirings: int
+    targets: int
+    steps: int
+    draws: int
+    resamples: int
+
+
+def cases(setting: Setting) -> list[Class | str]:
+    """All classes, and the designed wirings that stand beside them."""
+    return [*setting.classes, *setting.designed]
+
+
+def measure(case: Class | str, setting: Setting) -> dict[str, Any]:
+    """Of a class every wiring's losses and scores; of a designed wiring its own."""
+    if isinstance(case, Class):
+        wirings = draw_wirings(case, setting.wirings)
+    else:
+        wirings = [tk.to_layers(DESIGNED[case][1])]
+    return {
+        "halves": measure_losses(wirings, setting),
+        "scores": {
+            name: np.array([score(wiring, setting) for wiring in wirings])
+            for name, score in SCORES.items()
+        },
+    }
 
 
 def draw_wirings(kind: Class, wirings: int) -> list[tk.Layers]:
@@ -129,33 +147,17 @@ def draw_wirings(kind: Class, wirings: int) -> list[tk.Layers]:
     raise AssertionError
 
 
-def measure_losses(wirings: list[tk.Layers], effort: Effort) -> np.ndarray:
+def measure_losses(wirings: list[tk.Layers], setting: Setting) -> np.ndarray:
     """Mean loss of each wiring in each half, `(2, wirings)`."""
-    shape = (effort.targets, wirings[0].n_in, wirings[0].n_out)
+    shape = (setting.targets, wirings[0].n_in, wirings[0].n_out)
     halves = [np.random.default_rng(half).standard_normal(shape) for half in (0, 1)]
-    solver = Adam(steps=effort.steps)
+    solver = Adam(steps=setting.steps)
     return np.array(
         [
             [reconstruct(w, half, solver=solver, key=key).loss.mean() for w in wirings]
             for key, half in enumerate(halves)
         ]
     )
-
-
-def set_beside(name: str, rows: dict[str, Any], clouds: Clouds, effort: Effort) -> dict[str, Any]:
-    """A designed wiring beside the random ones of its class."""
-    where, layers = DESIGNED[name][0].name, tk.to_layers(DESIGNED[name][1])
-    loss = float(measure_losses([layers], effort).mean())
-    score = SCORES["soft leverage"](layers, effort)
-    losses, scores = clouds[where]
-    return {
-        "class": where,
-        "degrees_of_freedom": tk.degrees_of_freedom(layers),
-        "loss": round(loss, 4),
-        "wirings_with_less_loss": int((losses < loss).sum()),
-        "wirings_called_better": int((scores < score).sum()),
-        "of": rows[where]["wirings"],
-    }
 
 
 def coverage(layers: tk.Layers) -> float:
@@ -168,7 +170,7 @@ def coverage(layers: tk.Layers) -> float:
     return float((1 / (1 + shared)).mean())
 
 
-SCORES: dict[str, Callable[[tk.Layers, Effort], float]] = {
+SCORES: dict[str, Callable[[tk.Layers, Setting], float]] = {
     "soft leverage": lambda w, e: float(
         ((1 - tk.scores.soft_leverage(w, draws=e.draws)) ** 2).mean()
     ),
@@ -182,12 +184,34 @@ SCORES: dict[str, Callable[[tk.Layers, Effort], float]] = {
 }
 
 
-def rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Spearman's, along the last axis; not a number where either side is constant."""
-    x, y = (rankdata(values, axis=-1) for values in (x, y))
-    x, y = (ranks - ranks.mean(axis=-1, keepdims=True) for ranks in (x, y))
-    with np.errstate(invalid="ignore"):
-        return (x * y).sum(axis=-1) / np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
+def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+    """What is reported of each class, over all of them, and of designed wirings beside them."""
+    found = dict(zip(cases(setting), records, strict=True))
+    rows = {kind.name: study(kind, found[kind], setting) for kind in setting.classes}
+    return {
+        "mean_agreement": summary(rows),
+        "classes": rows,
+        "designed": {n: set_beside(n, found[n], found, setting) for n in setting.designed},
+        "wirings": {kind.name: cloud(found[kind]) for kind in setting.classes},
+    }
+
+
+def study(kind: Class, record: dict[str, Any], setting: Setting) -> dict[str, Any]:
+    """What is reported of a class."""
+    halves = record["halves"]
+    loss = halves.mean(axis=0)
+    both = max(float(np.corrcoef(halves)[0, 1]), 0.0)
+    return {
+        "seen": kind.seen,
+        "wirings": setting.wirings,
+        "degrees_of_freedom": kind.freedom,
+        "loss_least": round(float(loss.min()), 4),
+        "loss_mean": round(float(loss.mean()), 4),
+        "loss_most": round(float(loss.max()), 4),
+        "halves_correlate": round(both, 3),
+        "ceiling": round(float(np.sqrt(2 * both / (1 + both))), 3),
+        "scores": {n: judge(v, loss, setting.resamples) for n, v in record["scores"].items()},
+    }
 
 
 def judge(score: np.ndarray, loss: np.ndarray, resamples: int) -> dict[str, Any] | None:
@@ -195,33 +219,31 @@ def judge(score: np.ndarray, loss: np.ndarray, resamples: int) -> dict[str, Any]
     score = np.round(score, 9)  # so that equals tie
     if np.ptp(score) == 0:
         return None
-    draws = np.random.default_rng(0).integers(loss.size, size=(resamples, loss.size))
-    edges = np.nanpercentile(rank_correlation(score[draws], loss[draws]), [2.5, 97.5])
+    found = estimate(rank_correlation, score, loss, resamples=resamples)
+    return {"agreement": found["value"], "interval": found["interval"]}
+
+
+def set_beside(
+    name: str, record: dict[str, Any], found: dict[Any, dict[str, Any]], setting: Setting
+) -> dict[str, Any]:
+    """A designed wiring beside the random ones of its class."""
+    kind, graph = DESIGNED[name]
+    loss, (score,) = record["halves"].mean(), record["scores"]["soft leverage"]
+    losses = found[kind]["halves"].mean(axis=0)
     return {
-        "agreement": round(float(rank_correlation(score, loss)), 3),
-        "interval": [round(float(edge), 3) for edge in edges],
+        "class": kind.name,
+        "degrees_of_freedom": tk.degrees_of_freedom(graph),
+        "loss": round(float(loss), 4),
+        "wirings_with_less_loss": int((losses < loss).sum()),
+        "wirings_called_better": int((found[kind]["scores"]["soft leverage"] < score).sum()),
+        "of": setting.wirings,
     }
 
 
-def study(kind: Class, effort: Effort) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """One class: what is reported, and the losses and soft leverages behind it."""
-    wirings = draw_wirings(kind, effort.wirings)
-    halves = measure_losses(wirings, effort)
-    loss = halves.mean(axis=0)
-    both = max(float(np.corrcoef(halves)[0, 1]), 0.0)
-    values = {name: np.array([score(w, effort) for w in wirings]) for name, score in SCORES.items()}
-    row = {
-        "seen": kind.seen,
-        "wirings": effort.wirings,
-        "degrees_of_freedom": kind.freedom,
-        "loss_least": round(float(loss.min()), 4),
-        "loss_mean": round(float(loss.mean()), 4),
-        "loss_most": round(float(loss.max()), 4),
-        "halves_correlate": round(both, 3),
-        "ceiling": round(float(np.sqrt(2 * both / (1 + both))), 3),
-        "scores": {name: judge(v, loss, effort.resamples) for name, v in values.items()},
-    }
-    return row, loss, values["soft leverage"]
+def cloud(record: dict[str, Any]) -> dict[str, list[float]]:
+    """The loss and the soft leverage of each wiring."""
+    loss, score = record["halves"].mean(axis=0), record["scores"]["soft leverage"]
+    return {"loss": loss.round(6).tolist(), "soft leverage": score.round(6).tolist()}
 
 
 def summary(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, float | int]]:
@@ -243,28 +265,60 @@ def summary(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, float | int]
     return result
 
 
-def main() -> None:
-    """Draw, train, score, correlate, print, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="two small classes, few targets")
-    quick = parser.parse_args().quick
-    classes, effort = (QUICK_CLASSES, QUICK) if quick else (CLASSES, FULL)
-    rows: dict[str, dict[str, Any]] = {}
-    clouds: Clouds = {}
-    console = Console(stderr=True)
-    for kind in track(classes, console=console, transient=True, disable=not console.is_terminal):
-        rows[kind.name], *cloud = study(kind, effort)
-        clouds[kind.name] = (cloud[0], cloud[1])
-    found = {**effort._asdict(), "mean_agreement": summary(rows), "classes": rows}
-    if not quick:
-        found["designed"] = {d: set_beside(d, rows, clouds, effort) for d in DESIGNED}
-    text = json.dumps(found, indent=2)
-    print(text)
-    with tempfile.TemporaryDirectory() as nowhere:
-        folder = Path(nowhere) if quick else FOLDER
-        tk.plotting.save_figure(plot_classes(rows, clouds), folder / "equal_classes.png")
-        (folder / "equal_classes.json").write_text(text + "\n", encoding="utf-8")
+def draw(figure: Figure, results: dict[str, Any]) -> None:
+    """Agreement on the left, the wirings themselves on the right."""
+    left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
+    draw_agreement(left, results["classes"])
+    draw_spread(right, results["wirings"])
+    figure.legend(
+        *left.get_legend_handles_labels(), loc="outside upper center", ncols=6, frameon=False
+    )
 
+
+def draw_agreement(ax: Axes, rows: dict[str, dict[str, Any]]) -> None:
+    """For each class a row: its ceiling as a black bar, and some scores."""
+    for place, row in enumerate(rows.values()):
+        ax.plot([row["ceiling"]] * 2, [place - 0.38, place + 0.38], color="black", linewidth=2)
+        for name, (marker, color, _) in STYLES.items():
+            found = row["scores"][name]
+            if found is not None:
+                ax.plot(found["agreement"], place, marker, color=color, markersize=7)
+        ax.plot(
+            row["scores"]["soft leverage"]["interval"], [place] * 2, color=COLORS.blue, zorder=1
+        )
+    ax.plot([], [], color="black", linewidth=2, label="ceiling")
+    for name, (marker, color, _) in STYLES.items():
+        ax.plot([], [], marker, color=color, label=name)
+    labels = [name + (" *" if not row["seen"] else "") for name, row in rows.items()]
+    ax.set_yticks(range(len(rows)), labels)
+    ax.set(xlim=(-0.45, 1.02), ylim=(len(rows) - 0.4, -0.6))
+    ax.axvline(0, color="0.3", linewidth=0.8)
+    ax.set_xlabel("rank correlation with the loss within the class (* not seen before)")
+    ax.grid(alpha=0.3)
+
+
+def draw_spread(ax: Axes, clouds: dict[str, dict[str, list[float]]]) -> None:
+    """Every wiring, both numbers relative to the mean of its class."""
+    colors = plt.get_cmap("viridis")(np.linspace(0, 0.95, len(clouds)))
+    for (name, found), color in zip(clouds.items(), colors, strict=True):
+        values = (np.array(found[key]) for key in ("soft leverage", "loss"))
+        x, y = (100 * (own / own.mean() - 1) for own in values)
+        ax.plot(x, y, ".", color=color, markersize=5, label=name)
+    ax.set_xlabel("mean (1 - soft leverage)², % above its class")
+    ax.set_ylabel("loss, % above its class")
+    ax.legend(fontsize=8, frameon=False, handletextpad=0.1)
+    ax.grid(alpha=0.3)
+
+
+STUDY = Study(
+    full=Setting(CLASSES, tuple(DESIGNED), 60, targets=128, steps=1000, draws=16, resamples=999),
+    quick=Setting(QUICK_CLASSES, (), 4, targets=4, steps=100, draws=2, resamples=19),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(12.0, 5.6),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -10,43 +10,54 @@ yet the unevenness is the descent's, not the wiring's. The loss sees only the su
 many K share it. The canonical ones have the same totals and the same loss, which is proven to be
 the least there is, and no variance.
 
-Writes `figure_5.png` and, with its numbers, `figure_5.json` beside this script or into `--folder`.
-`--quick` takes 8 inputs and few steps, and without a folder keeps nothing.
+Writes `figure_5.png` and, with its numbers, `figure_5.json` beside this script; `--quick` takes 8
+inputs and few steps.
 """
 
-import argparse
-import json
-import tempfile
-from pathlib import Path
+from itertools import product
+from typing import Any, NamedTuple
 
-import networkx as nx
+import numpy as np
+from matplotlib.figure import Figure
 
 import topokit as tk
-from topokit.scores import Controllability
+from analyses.kit import Study, significant
 
-QUICK_STEPS = 50
-
-
-def topologies(*, quick: bool) -> dict[str, nx.DiGraph]:
-    """The four of the paper, or four of their families with 8 inputs."""
-    t = tk.topologies
-    if quick:
-        return {
-            "hypercube, depth 2": t.hypercube(8, 2),
-            "Clos (4, 3, 4)": t.clos(8, 8, 4, 3, 4),
-            "butterfly, depth 6": t.butterfly(8, 6),
-            "torus 4×2, depth 2": t.torus((4, 2), 2),
-        }
-    return {
-        "hypercube, depth 6": t.hypercube(32, 6),
-        "Clos (8, 9, 8)": t.clos(32, 32, 8, 9, 8),
-        "butterfly, depth 18": t.butterfly(32, 18),
-        "torus 8×4, depth 7": t.torus((8, 4), 7),
-    }
+t = tk.topologies
+FAIR = {"descent": False, "canonical": True}
+TOPOLOGIES = {
+    "hypercube, depth 6": lambda: t.hypercube.layers(32, 6),
+    "Clos (8, 9, 8)": lambda: t.clos.layers(32, 32, 8, 9, 8),
+    "butterfly, depth 18": lambda: t.butterfly.layers(32, 18),
+    "torus 8×4, depth 7": lambda: t.torus.layers((8, 4), 7),
+}
+QUICK_TOPOLOGIES = {
+    "hypercube, depth 2": lambda: t.hypercube.layers(8, 2),
+    "Clos (4, 3, 4)": lambda: t.clos.layers(8, 8, 4, 3, 4),
+}
 
 
-def numbers(control: Controllability) -> dict[str, float]:
+def build(name: str) -> tk.Layers:
+    """A topology by its name."""
+    return (TOPOLOGIES | QUICK_TOPOLOGIES)[name]()
+
+
+class Setting(NamedTuple):
+    """The topologies, and the steps of the search; as many as it needs, if None."""
+
+    topologies: tuple[str, ...]
+    steps: int | None
+
+
+def cases(setting: Setting) -> list[tuple[str, str]]:
+    """Both ways for each topology."""
+    return list(product(setting.topologies, FAIR))
+
+
+def measure(case: tuple[str, str], setting: Setting) -> dict[str, Any]:
     """What the picture shows of one K, and how good it is."""
+    name, way = case
+    control = tk.controllability(build(name), fairness=FAIR[way], steps=setting.steps)
     K = control.K
     found = {
         "total": control.total,
@@ -57,38 +68,37 @@ def numbers(control: Controllability) -> dict[str, float]:
         "loss": control.loss,
         "bound": control.bound,
     }
-    return {name: float(f"{value:.4g}") for name, value in found.items()}
+    numbers = {name: significant(value) for name, value in found.items()}
+    return numbers | {"K": np.round(K, 3).tolist()}
 
 
-def save(folder: Path, rows: dict[str, dict[str, Controllability]], edges: dict[str, int]) -> None:
-    """Write the picture and its numbers."""
-    heatmaps = {f"{name}: {row}": c.K for row, found in rows.items() for name, c in found.items()}
-    tk.plotting.save_figure(tk.plotting.plot_controls(heatmaps), folder / "figure_5.png")
-    table = {
-        name: {"edges": n} | {row: numbers(found[name]) for row, found in rows.items()}
-        for name, n in edges.items()
+def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+    """By topology and way."""
+    found = dict(zip(cases(setting), records, strict=True))
+    return {
+        "topologies": {
+            name: {"edges": build(name).n_edges} | {way: found[name, way] for way in FAIR}
+            for name in setting.topologies
+        }
     }
-    text = json.dumps({"topologies": table}, indent=2, ensure_ascii=False)
-    (folder / "figure_5.json").write_text(text + "\n", encoding="utf-8")
 
 
-def main() -> None:
-    """Find both, draw, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="8 inputs and few steps")
-    parser.add_argument("--folder", type=Path, help="where to write the picture and the numbers")
-    arguments = parser.parse_args()
-    graphs = topologies(quick=arguments.quick)
-    steps = QUICK_STEPS if arguments.quick else None
-    rows = {
-        row: {n: tk.controllability(g, fairness=f, steps=steps) for n, g in graphs.items()}
-        for row, f in (("descent", False), ("canonical", True))
-    }
-    edges = {name: graph.number_of_edges() for name, graph in graphs.items()}
-    with tempfile.TemporaryDirectory() as nowhere:
-        given = Path(nowhere) if arguments.quick else Path(__file__).parent
-        save(arguments.folder or given, rows, edges)
+def draw(figure: Figure, results: dict[str, Any]) -> None:
+    """A row for each way, a column for each topology."""
+    rows = results["topologies"]
+    maps = {f"{name}: {way}": np.array(rows[name][way]["K"]) for way, name in product(FAIR, rows)}
+    tk.plotting.plot_controls(maps, figure.subplots(len(FAIR), len(rows)).ravel())
 
+
+STUDY = Study(
+    full=Setting(tuple(TOPOLOGIES), None),
+    quick=Setting(tuple(QUICK_TOPOLOGIES), 50),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(9.6, 5.5),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -17,27 +17,20 @@ what a set of its entries can sum to) from 7 neurons and 9 edges on, the loss al
 Writes `form_difference.json` beside this script; `--quick` stops at fewer neurons and keeps none.
 """
 
-import argparse
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations, combinations_with_replacement, permutations, product
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import clarabel
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 from scipy import sparse
 
-from topokit.scores.control._bound import solve_program
+from analyses import kit
+from analyses.kit import Study
 
 # How many inputs a commodity of each form names; one that names none is control as such.
 SUM, MARGINAL, PAIRWISE = 0, 1, 2
-
-# Up to how many neurons to look for a difference in loss, and for one in K.
-NEURONS = {"all trainable": (10, 8), "with constants": (8, 7)}
-QUICK_NEURONS = {"all trainable": (7, 6), "with constants": (7, 6)}
 
 TOLERANCE = 1e-4
 
@@ -188,6 +181,16 @@ def inequalities(
     return sparse.csc_array(matrix), np.array([limit for *_, limit in rows], float)
 
 
+def solve(quadratic: sparse.csc_array, linear: np.ndarray, within: Program) -> np.ndarray:
+    """The control that minimizes half a quadratic form, of its upper triangle, and a linear one."""
+    options = clarabel.DefaultSettings()
+    options.verbose = False
+    limits = [clarabel.NonnegativeConeT(within.limits.size)]
+    upper, rows = map(sparse.csc_matrix, (quadratic, within.rows))
+    solver = clarabel.DefaultSolver(upper, linear, rows, within.limits, limits, options)
+    return np.array(solver.solve().x)
+
+
 def least_loss(network: Network, form: int) -> float:
     """The least loss (20)."""
     found, most = program(network, form), network.n_in - 1
@@ -195,7 +198,7 @@ def least_loss(network: Network, form: int) -> float:
     for (output, _), variable in found.held.items():
         sums[output, variable] = 1
     quadratic = sparse.csc_array(np.triu(2 * sums.T @ sums))
-    x, _ = solve_program(quadratic, -2 * most * sums.sum(0), found.rows, found.limits)
+    x = solve(quadratic, -2 * most * sums.sum(0), found)
     return float(np.sum((most - sums @ x) ** 2))
 
 
@@ -212,7 +215,7 @@ def most_worth(found: Program, chosen: set[Entry]) -> float:
     for (output, commodity), variable in found.held.items():
         worth[variable] = any((i, output) in chosen for i in commodity)
     none = sparse.csc_array((worth.size, worth.size))
-    return float(worth @ solve_program(none, -worth, found.rows, found.limits)[0])
+    return float(worth @ solve(none, -worth, found))
 
 
 def entries(network: Network) -> list[Entry]:
@@ -242,19 +245,61 @@ def difference(network: Network, *, sets: bool) -> str:
     return "K alone" if sets and differing_set(network) else "nothing"
 
 
-def search(neurons: int, neurons_k: int, *, constants: bool) -> dict:
-    """Every network up to a size: how many differ in what, and the smallest of each kind."""
-    counts, least = {}, {}
-    for size in range(5, neurons + 1):
-        counts[size] = Counter()
-        for network in networks(size, constants=constants):
-            kind = difference(network, sets=size <= neurons_k)
-            counts[size][kind] += 1
-            key = size, network.edges
-            if kind != "nothing" and (kind not in least or key < least[kind][0]):
-                least[kind] = key, network
-    found = {kind: describe(network) for kind, (_, network) in least.items()}
-    return {"K_up_to": neurons_k, "neurons": counts, "smallest": found}
+class Setting(NamedTuple):
+    """Up to how many neurons to look for a difference in loss, and for one in K, by weights."""
+
+    neurons: dict[str, tuple[int, int]]
+
+
+class Case(NamedTuple):
+    """All networks of one size."""
+
+    weights: str
+    size: int
+
+
+class Found(NamedTuple):
+    """How many networks differ in what, and one with the fewest edges of each kind."""
+
+    counts: Counter[str]
+    least: dict[str, Network]
+
+
+def cases(setting: Setting) -> list[Case]:
+    """The largest first."""
+    found = [
+        Case(w, size) for w, (most, _) in setting.neurons.items() for size in range(5, most + 1)
+    ]
+    return sorted(found, key=lambda case: -case.size)
+
+
+def measure(case: Case, setting: Setting) -> Found:
+    """Every network of a size."""
+    counts, least = Counter(), {}
+    sets = case.size <= setting.neurons[case.weights][1]
+    for network in networks(case.size, constants=case.weights == "with constants"):
+        kind = difference(network, sets=sets)
+        counts[kind] += 1
+        if kind != "nothing" and (kind not in least or network.edges < least[kind].edges):
+            least[kind] = network
+    return Found(counts, least)
+
+
+def summarize(records: list[Found], setting: Setting) -> dict[str, Any]:
+    """For each choice of weights what differs, and the smallest network of each kind."""
+    found = dict(zip(cases(setting), records, strict=True))
+    results = {}
+    for weights, (most, most_k) in setting.neurons.items():
+        rows = {size: found[Case(weights, size)] for size in range(5, most + 1)}
+        smallest: dict[str, Network] = {}
+        for row in rows.values():
+            smallest = row.least | smallest
+        results[weights] = {
+            "K_up_to": most_k,
+            "neurons": {size: dict(row.counts) for size, row in rows.items()},
+            "smallest": {kind: describe(network) for kind, network in smallest.items()},
+        }
+    return results
 
 
 def describe(network: Network) -> dict:
@@ -272,29 +317,20 @@ def describe(network: Network) -> dict:
     } | {name: [round(abs(value), 4) for value in pair] for name, pair in pairs.items()}
 
 
-def show(results: dict[str, dict]) -> None:
-    """Print how many networks differ, and the smallest examples: marginal, then pairwise."""
-    columns = ("neurons", "edges", "total", "loss", "of_set")
-    table = Table("weights", "differ in", *columns)
-    for name, result in results.items():
-        Console().print(name, {size: dict(count) for size, count in result["neurons"].items()})
-        for kind, row in result["smallest"].items():
-            table.add_row(name, kind, *(str(row[column]) for column in columns))
-    Console().print(table)
+def show(results: dict[str, Any]) -> None:
+    """How many networks differ, and the smallest examples: marginal, then pairwise."""
+    for weights, result in results.items():
+        kit.show({weights: result["neurons"], "smallest": result["smallest"]})
 
 
-def main() -> None:
-    """Search, print, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer neurons, nothing written")
-    quick = parser.parse_args().quick
-    sizes = QUICK_NEURONS if quick else NEURONS
-    results = {name: search(*sizes[name], constants=name == "with constants") for name in sizes}
-    show(results)
-    if not quick:
-        path = Path(__file__).with_suffix(".json")
-        path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-
+STUDY = Study(
+    full=Setting({"all trainable": (10, 8), "with constants": (8, 7)}),
+    quick=Setting({"all trainable": (6, 6), "with constants": (6, 6)}),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    show=show,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -23,24 +23,22 @@ Writes `graph_challenge.png` and `graph_challenge.json` beside this script. `--q
 made network and keeps nothing.
 """
 
-import argparse
 import hashlib
 import json
-import sys
 import tempfile
-from functools import partial
+from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from _graph_challenge_figure import draw
-from _learning import keep
-from rich.console import Console
-from rich.table import Table
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 import topokit as tk
+from analyses._learning import load
+from analyses.kit import COLORS, Look, Study
 from topokit.challenge import ChallengeNetwork, Images, by_classes, by_edges, infer
 
-SHARED = Path(__file__).parents[2] / "shared/data"
 RATES = Path(__file__).parent / "benchmarks/challenge.json"
 # The md5 sum of the challenge's own sparse-images-1024.tsv.
 INPUT_MD5 = "470a86db55c4d52a00d4d78ce5513f74"
@@ -69,6 +67,86 @@ PAPER = {
     ),
 }
 CHAMPION = {(1024, 120): 1.3e13}
+
+
+QUICK_PLAIN, QUICK_DEPTH = {64: 50}, 8
+STYLES_ALIVE = {
+    "official, 1024": Look("", COLORS.blue, "-"),
+    "plain, 1024": Look("", COLORS.blue, "--"),
+    "plain, 4096": Look("", COLORS.red, "--"),
+    "plain, 16384": Look("", COLORS.green, "--"),
+}
+STYLES_RATES = {
+    "V100 with buffer": Look("s", COLORS.gray),
+    "V100 without buffer": Look("v", COLORS.gray),
+    "V100 with filter": Look("^", COLORS.gray),
+    "A100, champion of 2020": Look("*", COLORS.gray),
+    "topokit by edges": Look("o", COLORS.blue),
+    "topokit by classes": Look("D", COLORS.red),
+}
+
+
+class Setting(NamedTuple):
+    """The official files and MNIST, or a small network that is its own truth."""
+
+    plain: dict[int, int]
+    depth: int
+    official: bool
+    data: Path = Path()
+    mnist: Path | None = None
+
+
+class Official(NamedTuple):
+    """The network of 1,024 neurons, and what it leaves."""
+
+    network: ChallengeNetwork
+    truth: np.ndarray
+
+
+@cache
+def official(data: Path) -> Official:
+    """From the official files."""
+    return Official(
+        tk.challenge.read_class_tables(data / "n1024-class-tables.npz"),
+        tk.challenge.read_categories(data / "neuron1024-l120-categories.tsv"),
+    )
+
+
+def images(neurons: int, setting: Setting) -> Images:
+    """The first of MNIST, enlarged, or synthetic ones."""
+    number = setting.plain[neurons]
+    if not setting.official:
+        return tk.challenge.synthetic_images(number, neurons)
+    gray = np.rint(255 * load("mnist", setting.mnist).train_x[:number, 0]).astype(np.uint8)
+    return tk.challenge.interpolate(gray, int(neurons**0.5))
+
+
+def cases(setting: Setting) -> list[str | int]:
+    """The checks by name, and plain networks by their neurons."""
+    checks = ["input", "network", "inference"] if setting.official else ["inference"]
+    return [*checks, *setting.plain]
+
+
+def measure(case: str | int, setting: Setting) -> Any:
+    """One check, or the images alive in a plain network."""
+    first = next(iter(setting.plain))
+    match case:
+        case "input":
+            return check_input(images(first, setting))
+        case "network":
+            return check_network(official(setting.data).network, setting.data)
+        case "inference":
+            return check_truth(*truth(setting), images(first, setting))
+    return alive_by_layer(int(case), setting.depth, images(int(case), setting))
+
+
+def truth(setting: Setting) -> Official:
+    """The official network, or a small one that is its own truth."""
+    if setting.official:
+        return official(setting.data)
+    (neurons,) = setting.plain
+    network = tk.challenge.plain_network(neurons, setting.depth)
+    return Official(network, infer(network, images(neurons, setting), drop_dead=False).categories)
 
 
 def check_input(images: Images) -> dict:
@@ -149,58 +227,69 @@ def deviation() -> float:
     return round(float(np.max(apart)), 4)
 
 
-def measure(data: Path, mnist: Path) -> dict:
-    """Everything, on the official data."""
-    gray = np.rint(255 * tk.networks.read_mnist(mnist).train_x[:, 0]).astype(np.uint8)
-    enlarged = {n: tk.challenge.interpolate(gray[:k], int(n**0.5)) for n, k in PLAIN.items()}
-    tables = tk.challenge.read_class_tables(data / "n1024-class-tables.npz")
-    truth = tk.challenge.read_categories(data / "neuron1024-l120-categories.tsv")
-    verified, alive = check_truth(tables, enlarged[1024], truth)
-    curves = {"official, 1024": {"images": PLAIN[1024], "alive": alive}}
-    plain = partial(alive_by_layer, depth=DEPTH)
-    return {
-        "input": check_input(enlarged[1024]),
-        "network": check_network(tables, data),
-        "inference": verified,
-        "alive": curves | {f"plain, {n}": plain(n, images=im) for n, im in enlarged.items()},
-    }
-
-
-def measure_quickly() -> dict:
-    """The same of a small network, which is its own truth."""
-    network, images = tk.challenge.plain_network(64, 8), tk.challenge.synthetic_images(50, 64)
-    truth = infer(network, images, drop_dead=False).categories
-    verified, alive = check_truth(network, images, truth)
-    return {"inference": verified, "alive": {"plain, 64": {"images": 50, "alive": alive}}}
-
-
-def show(numbers: dict) -> None:
-    """Print the rates."""
-    names = list(dict.fromkeys(who for row in numbers["rates"].values() for who in row))
-    table = Table("neurons x layers", *names, title="inputs x connections a second")
-    for size, row in numbers["rates"].items():
-        table.add_row(size, *(f"{row[who]:.2e}" if who in row else "" for who in names))
-    Console(width=160).print(table)
-
-
-def main() -> None:
-    """Check, draw, print, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", type=Path, default=SHARED / "graph-challenge-n1024")
-    parser.add_argument("--mnist", type=Path, default=SHARED / "mnist")
-    parser.add_argument("--quick", action="store_true", help="a small network, nothing kept")
-    chosen = parser.parse_args()
-    missing = [str(path) for path in (chosen.data, chosen.mnist) if not path.is_dir()]
-    if missing and not chosen.quick:
-        sys.exit(f"not found: {', '.join(missing)}; name the folders with --data and --mnist")
-    numbers = measure_quickly() if chosen.quick else measure(chosen.data, chosen.mnist)
+def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
+    """Checks, images alive by layer, and everyone's rates."""
+    found = dict(zip(cases(setting), records, strict=True))
+    found["inference"], alive = found["inference"]
+    curves = {"official, 1024": {"images": PLAIN[1024], "alive": alive}} if setting.official else {}
+    curves |= {f"plain, {n}": found.pop(n) for n in setting.plain}
     ours = json.loads(RATES.read_text(encoding="utf-8")) if RATES.exists() else None
     device = "not measured" if ours is None else f"{ours['device']}, {ours['cores']} core"
-    numbers |= {"device": device, "rates": rate_table(ours), "deviation": deviation()}
-    show(numbers)
-    ax = draw(numbers["alive"], numbers["rates"], device)
-    keep(__file__, ax, numbers, quick=chosen.quick)
+    more = {"device": device, "rates": rate_table(ours), "deviation": deviation()}
+    return found | {"alive": curves} | more
 
+
+def draw(figure: Figure, results: dict[str, Any]) -> None:
+    """Images alive by layer, and rates beside the paper's."""
+    left, right = figure.subplots(1, 2)
+    draw_alive(left, results["alive"])
+    draw_rates(right, results["rates"], results["device"])
+
+
+def draw_alive(ax: Axes, alive: dict[str, dict]) -> None:
+    """A line for each network."""
+    deepest = max(len(row["alive"]) for row in alive.values())
+    for name, row in alive.items():
+        _, color, line = STYLES_ALIVE.get(name, Look("", "black", ":"))
+        share = 100 * np.array([row["images"], *row["alive"]]) / row["images"]
+        layers = np.arange(len(share))
+        ax.plot(layers + 1, share, line, color=color, label=f"{name} ({row['images']:,} images)")
+    ticks = [layer for layer in (0, 1, 3, 7, 15, 31, 63, 120) if layer <= deepest]
+    ax.set(xscale="log", yscale="log", xlabel="layers passed", ylabel="images alive (%)")
+    ax.set_xticks([tick + 1 for tick in ticks], [str(tick) for tick in ticks])
+    ax.minorticks_off()
+    ax.legend(fontsize=6.5)
+
+
+def draw_rates(ax: Axes, rates: dict[str, dict[str, float]], device: str) -> None:
+    """One column a size."""
+    sizes = list(rates)
+    for name, (mark, color, _) in STYLES_RATES.items():
+        shown = [
+            (place, rates[size][name]) for place, size in enumerate(sizes) if name in rates[size]
+        ]
+        if shown:
+            mine = name.startswith("topokit")
+            label = f"{name} ({device})" if mine else name
+            fill = color if mine else "none"
+            ax.plot(*zip(*shown, strict=True), mark, color=color, mfc=fill, label=label)
+    ax.set(yscale="log", ylabel="inputs x connections a second")
+    ax.set_xticks(range(len(sizes)), sizes, rotation=50, ha="right", fontsize=6.5)
+    ax.set_ylim(top=1e15)  # room for the legend
+    ax.legend(fontsize=6, ncols=2, loc="upper center")
+
+
+STUDY = Study(
+    full=Setting(PLAIN, DEPTH, official=True),
+    quick=Setting(QUICK_PLAIN, QUICK_DEPTH, official=False),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(7.4, 3.6),
+    data=("data", "mnist"),
+    alone=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

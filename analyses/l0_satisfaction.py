@@ -18,38 +18,54 @@ Writes `l0_satisfaction.png` and, with its numbers, `l0_satisfaction.json` besid
 `--quick` takes four inputs, few families, targets and steps, and keeps nothing.
 """
 
-import argparse
-import json
-import tempfile
-from collections.abc import Iterable, Sequence
-from functools import partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
-from matplotlib.axes import Axes
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from matplotlib.figure import Figure
 
 import topokit as tk
-from topokit.reconstruction import L1_ADAM, Adam, end_to_end, satisfy
+from analyses.kit import COLORS, Study
+from topokit.reconstruction import L1_ADAM, end_to_end, satisfy
 
-SIZES, TARGETS, RESTARTS, SEED = (4, 8, 16), 4, 4, 0
-QUICK_TARGETS, QUICK_RESTARTS, QUICK_STEPS, QUICK_FAMILIES = 2, 2, 200, 3
+SEED = 0
+SOLVER = L1_ADAM
 TOLERANCES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 # The errors that training leaves are looked at for these, with 8 inputs.
-TOLERANCE_SIZE = 8
+TOLERANCE_SIZE, TOLERANCE_VARIANTS = 8, ("plain", "+ skip")
 MOVABLE = 1e-9  # leverage of an entry that some weight moves
 VARIANTS = {
     "plain": lambda graph: graph,
     "+ skip": tk.with_skip,
     "+ skip + diagonal": lambda graph: tk.with_diagonal(tk.with_skip(graph)),
 }
-COLORS = {"plain": "#0072B2", "+ skip": "#D55E00", "+ skip + diagonal": "#009E73"}
+STYLES = {"plain": COLORS.blue, "+ skip": COLORS.red, "+ skip + diagonal": COLORS.green}
+
+
+class Setting(NamedTuple):
+    """Sizes, how many families of each, and what is spent on a topology."""
+
+    sizes: tuple[int, ...]
+    families: int
+    targets: int
+    restarts: int
+    steps: int
+
+
+class Case(NamedTuple):
+    """A topology, and whether what training leaves is looked at, or what is met at last."""
+
+    n: int
+    family: str
+    variant: str
+    within_tolerances: bool
+
+    @property
+    def graph(self) -> nx.DiGraph:
+        """The topology."""
+        return VARIANTS[self.variant](families(self.n)[self.family])
 
 
 def families(n: int) -> dict[str, nx.DiGraph]:
@@ -72,15 +88,26 @@ def families(n: int) -> dict[str, nx.DiGraph]:
     }
 
 
-def measure(n: int, family: str, variant: str, targets: int, restarts: int, solver: Adam) -> dict:
+def cases(setting: Setting) -> list[Case]:
+    """All variants of all families, the largest first, and those that tolerances are for."""
+    names = {n: [*families(n)][: setting.families] for n in sorted(setting.sizes, reverse=True)}
+    found = [Case(n, f, v, False) for n in names for f in names[n] for v in VARIANTS]
+    n, variants = TOLERANCE_SIZE, TOLERANCE_VARIANTS
+    return found + [Case(n, f, v, True) for f in names.get(n, []) for v in variants]
+
+
+def measure(case: Case, setting: Setting) -> Any:
     """One topology: what is met, beside what could be."""
-    topology = VARIANTS[variant](families(n)[family])
-    wanted = tk.ranking.gaussian_targets(targets, n, n, seed=SEED)
-    found = satisfy(topology, wanted, solver=solver, restarts=restarts)
+    solver, topology = SOLVER._replace(steps=setting.steps), case.graph
+    wanted = tk.ranking.gaussian_targets(setting.targets, case.n, case.n, seed=SEED)
+    if case.within_tolerances:
+        weights = tk.reconstruct(topology, wanted, solver=solver, loss=jnp.abs).weights
+        return within(abs(end_to_end(topology, weights) - wanted), wanted, topology)
+    found = satisfy(topology, wanted, solver=solver, restarts=setting.restarts)
     return {
-        "n": n,
-        "family": family,
-        "variant": variant,
+        "n": case.n,
+        "family": case.family,
+        "variant": case.variant,
         "trainable": tk.to_layers(topology).n_trainable,
         "movable_entries": int((tk.leverage(topology, draws=1) > MOVABLE).sum()),
         "matching": tk.satisfiable_constraints(topology),
@@ -91,20 +118,28 @@ def measure(n: int, family: str, variant: str, targets: int, restarts: int, solv
     }
 
 
-def by_tolerance(targets: int, solver: Adam, names: Sequence[str]) -> dict[str, list[float]]:
-    """Entries within each tolerance after training alone, in shares of the degrees of freedom."""
-    wanted = tk.ranking.gaussian_targets(targets, TOLERANCE_SIZE, TOLERANCE_SIZE, seed=SEED)
-    found = {}
-    for name in names:
-        for variant in ("plain", "+ skip"):
-            topology = VARIANTS[variant](families(TOLERANCE_SIZE)[name])
-            weights = tk.reconstruct(topology, wanted, solver=solver, loss=jnp.abs).weights
-            errors = abs(end_to_end(topology, weights) - wanted)
-            size = np.sqrt((wanted**2).mean((1, 2), keepdims=True))
-            counts = [(errors < e * size).sum((1, 2)).mean() for e in TOLERANCES]
-            free = tk.degrees_of_freedom(topology)
-            found[f"{name} {variant}"] = [round(float(c / free), 3) for c in counts]
-    return found
+def within(errors: np.ndarray, wanted: np.ndarray, topology: nx.DiGraph) -> list[float]:
+    """Entries within each tolerance, in shares of the degrees of freedom."""
+    size = np.sqrt((wanted**2).mean((1, 2), keepdims=True))
+    counts = [(errors < e * size).sum((1, 2)).mean() for e in TOLERANCES]
+    free = tk.degrees_of_freedom(topology)
+    return [round(float(count / free), 3) for count in counts]
+
+
+def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
+    """Which bound is reached, what training alone leaves, and every topology."""
+    found = list(zip(cases(setting), records, strict=True))
+    rows = [record for case, record in found if not case.within_tolerances]
+    shares = {f"{c.family} {c.variant}": r for c, r in found if c.within_tolerances}
+    return {
+        "verdict": judge(rows),
+        "trained_within_tolerance_by_degrees_of_freedom": {
+            "tolerances": TOLERANCES,
+            "mean": np.round(np.mean(list(shares.values()), axis=0), 3).tolist() if shares else [],
+            **shares,
+        },
+        "topologies": {name_of(row): row for row in rows},
+    }
 
 
 def judge(rows: list[dict]) -> dict[str, Any]:
@@ -151,80 +186,35 @@ def name_of(row: dict) -> str:
     return f"{row['family']}, n = {row['n']}, {row['variant']}"
 
 
-def show(rows: list[dict]) -> None:
-    """Print a line for each topology."""
-    columns = ("trainable", "movable_entries", "matching", "degrees_of_freedom")
-    table = Table("topology", *columns, "trained", "met", "best")
-    for row in rows:
-        means = (f"{np.mean(row[key]):.4g}" for key in ("trained", "met"))
-        table.add_row(name_of(row), *(str(row[c]) for c in columns), *means, str(max(row["met"])))
-    Console(width=160).print(table)
-
-
-def plot(rows: list[dict]) -> np.ndarray:
-    """Entries met against either bound."""
-    axes = plt.subplots(1, 2, figsize=(9, 4.4), sharex=True, sharey=True, layout="constrained")[1]
+def draw(figure: Figure, results: dict[str, Any]) -> None:
+    """Entries met against either bound; open circles, so that those that coincide can be seen."""
+    rows = list(results["topologies"].values())
+    axes = figure.subplots(1, 2, sharex=True, sharey=True)
     labels = {"matching": "maximum matching", "degrees_of_freedom": "degrees of freedom"}
+    top = max(row["matching"] for row in rows)
     for ax, bound in zip(axes, labels, strict=True):
-        top = max(row["matching"] for row in rows)
         ax.plot([4, top], [4, top], color="0.6", linewidth=0.8, zorder=0)
-        for variant, color in COLORS.items():
+        for variant, color in STYLES.items():
             some = [row for row in rows if row["variant"] == variant]
-            x = [row[bound] for row in some]
-            draw(ax, x, [np.mean(row["met"]) for row in some], color, variant)
+            met = [np.mean(row["met"]) for row in some]
+            ax.plot([r[bound] for r in some], met, "o", color=color, mfc="none", label=variant)
         ax.set(xscale="log", yscale="log", xlabel=labels[bound])
         ax.grid(alpha=0.3)
     x = [row["degrees_of_freedom"] for row in rows]
     axes[1].plot(x, [np.mean(r["trained"]) for r in rows], "x", c="0.3", ms=4, label="trained only")
     axes[0].set_ylabel("entries met, mean over targets")
     axes[1].legend(frameon=False, fontsize=9)
-    return axes
 
 
-def draw(ax: Axes, x: list[int], y: list[Any], color: str, label: str) -> None:
-    """Open circles, so that those that coincide can be seen."""
-    look: dict[str, Any] = {"linestyle": "none", "marker": "o", "markerfacecolor": "none"}
-    ax.plot(x, y, **look, color=color, markersize=6, label=label)
-
-
-def main() -> None:
-    """Satisfy, judge, print, draw, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="four inputs, few steps")
-    quick = parser.parse_args().quick
-    sizes = SIZES[:1] if quick else SIZES
-    targets, restarts = (QUICK_TARGETS, QUICK_RESTARTS) if quick else (TARGETS, RESTARTS)
-    solver = L1_ADAM._replace(steps=QUICK_STEPS) if quick else L1_ADAM
-    names = {n: list(families(n))[: QUICK_FAMILIES if quick else None] for n in sizes}
-    cases = [(n, f, v) for n in sizes[::-1] for f in names[n] for v in VARIANTS]
-    one = partial(measure, targets=targets, restarts=restarts, solver=solver)
-    console = Console(stderr=True)
-    with tk.ranking.process_pool(tk.ranking.default_jobs()) as pool:
-        runs = [pool.submit(one, *case) for case in cases]
-        bar = track(runs, console=console, transient=True, disable=not console.is_terminal)
-        rows = [run.result() for run in bar]
-    shares = by_tolerance(targets, solver, names.get(TOLERANCE_SIZE, []))
-    show(rows)
-    verdict = judge(rows)
-    found = {
-        "targets": targets,
-        "restarts": restarts,
-        "solver": solver._asdict(),
-        "verdict": verdict,
-        "trained_within_tolerance_by_degrees_of_freedom": {
-            "tolerances": TOLERANCES,
-            "mean": np.round(np.mean(list(shares.values()), axis=0), 3).tolist() if shares else [],
-            **shares,
-        },
-        "topologies": {name_of(row): row for row in rows},
-    }
-    print(json.dumps({key: found[key] for key in list(found)[:-1]}, indent=2))
-    with tempfile.TemporaryDirectory() as nowhere:
-        folder = Path(nowhere) if quick else Path(__file__).parent
-        tk.plotting.save_figure(plot(rows), folder / "l0_satisfaction.png")
-        text = json.dumps(found, indent=2)
-        (folder / "l0_satisfaction.json").write_text(text + "\n", encoding="utf-8")
-
+STUDY = Study(
+    full=Setting((4, 8, 16), families=99, targets=4, restarts=4, steps=SOLVER.steps),
+    quick=Setting((4,), families=2, targets=2, restarts=2, steps=200),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(9.0, 4.4),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

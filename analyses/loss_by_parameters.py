@@ -15,33 +15,28 @@ claim holds where it does at every budget, in part where it does at some. What t
 on is in the JSON file.
 
 Writes `loss_by_parameters.png` and, with its numbers, `loss_by_parameters.json` beside this script.
-`--store FILE` keeps what is finished, so that a run that was stopped goes on; `--quick` takes few
+`--store FOLDER` keeps what is finished, so that a run that was stopped goes on; `--quick` takes few
 sizes, targets and steps and keeps nothing.
 """
 
-import argparse
-import json
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import product
-from pathlib import Path
-from typing import Any
+from functools import cache
+from itertools import chain
+from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
-from rich.console import Console
+from matplotlib.figure import Figure
 
 import topokit as tk
+from analyses.kit import COLORS, Look, Study, points, significant, verdict
 from topokit import topologies as t
 from topokit.ranking import Result
 from topokit.reconstruction import Adam
 
-WIDTHS = (32, 64)
-TARGETS, STEPS, SEED = 8, 2000, 0
-QUICK_TARGETS, QUICK_STEPS, QUICK_SIZES = 2, 20, slice(1)
+SEED = 0
 SIDES = {32: (8, 4), 64: (8, 8)}
 RADICES = {32: [4, 8], 64: [8, 8]}
 # Share of n^2 from which on a budget is called large, and up to which it is called small.
@@ -50,20 +45,35 @@ BUDGETS = np.geomspace(0.1, 1.25, 24)
 # A loss below this is as good as exact in single precision, and all such are equal.
 EXACT = 1e-6
 # The lowest loss that the picture shows, and where its horizontal axis has numbers.
-FLOOR, TICKS = 1e-4, (0.05, 0.1, 0.2, 0.5, 1, 2)
-COLORS = {
-    "butterfly": "#0072B2",
-    "hypercube": "#D55E00",
-    "torus": "#CC79A7",
-    "clos": "#009E73",
-    "low rank": "#000000",
-    "radix-net": "#56B4E9",
-    "random": "#888888",
-    "parallel butterfly": "#E69F00",
+STYLE_FLOOR, STYLE_TICKS = 1e-4, (0.05, 0.1, 0.2, 0.5, 1, 2)
+STYLES = {
+    "butterfly": Look("o", COLORS.blue),
+    "hypercube": Look("s", COLORS.red),
+    "torus": Look("^", COLORS.pink),
+    "clos": Look("D", COLORS.green),
+    "low rank": Look("v", COLORS.black),
+    "radix-net": Look("P", COLORS.sky),
+    "random": Look("X", COLORS.gray),
+    "parallel butterfly": Look("*", COLORS.amber),
 }
-MARKERS = dict(zip(COLORS, "os^DvPX*", strict=True))
 
 Curve = dict[str, list[float]]
+
+
+class Setting(NamedTuple):
+    """Widths, how many sizes of a family, and how each topology is measured."""
+
+    widths: tuple[int, ...]
+    sizes: int
+    targets: int
+    steps: int
+
+
+class Case(NamedTuple):
+    """A topology by its width, and its name in `collection`."""
+
+    width: int
+    name: str
 
 
 def families(n: int) -> dict[str, list[nx.DiGraph]]:
@@ -87,28 +97,41 @@ def spaced(first: int, last: int, count: int = 8) -> list[int]:
     return sorted({round(x) for x in np.geomspace(first, last, max(count, 8))})
 
 
-def collection(n: int, sizes: slice) -> dict[str, nx.DiGraph]:
+@cache
+def collection(n: int, sizes: int) -> dict[str, nx.DiGraph]:
     """All topologies of one width by name: family, skip and place in the family."""
     chosen = {}
     for family, graphs in families(n).items():
-        for place, graph in enumerate(graphs[sizes]):
+        for place, graph in enumerate(graphs[:sizes]):
             chosen[f"{family} {place}"] = graph
             chosen[f"{family} {place} + skip"] = tk.with_skip(graph)
     return chosen
 
 
-def measure(n: int, store: Path | None, *, quick: bool) -> list[Result]:
-    """All losses of one width, in as many processes as there are cores."""
-    with tk.ranking.process_pool(tk.ranking.default_jobs()) as pool:
-        results = tk.ranking.sweep(
-            collection(n, QUICK_SIZES if quick else slice(None)),
-            targets=QUICK_TARGETS if quick else TARGETS,
-            seeds=SEED,
-            solver=Adam(steps=QUICK_STEPS if quick else STEPS),
-            executor=pool,
-            store=store,
-        )
-        return list(results)
+def cases(setting: Setting) -> list[Case]:
+    """Every topology of every width."""
+    return [Case(n, name) for n in setting.widths for name in collection(n, setting.sizes)]
+
+
+def measure(case: Case, setting: Setting) -> list[Result]:
+    """The losses of one topology, target by target."""
+    results = tk.ranking.sweep(
+        {case.name: collection(case.width, setting.sizes)[case.name]},
+        targets=setting.targets,
+        seeds=SEED,
+        solver=Adam(steps=setting.steps),
+    )
+    return list(results)
+
+
+def summarize(records: list[list[Result]], setting: Setting) -> dict[str, Any]:
+    """Curves of each width, and what becomes of the claims."""
+    found = list(zip(cases(setting), records, strict=True))
+    drawn = {
+        str(n): curves(chain.from_iterable(record for case, record in found if case.width == n))
+        for n in setting.widths
+    }
+    return {"verdicts": {n: verdicts(sides, int(n)) for n, sides in drawn.items()}, "curves": drawn}
 
 
 def curves(results: Iterable[Result]) -> dict[str, dict[str, Curve]]:
@@ -124,13 +147,8 @@ def curves(results: Iterable[Result]) -> dict[str, dict[str, Curve]]:
         )
         error = np.std(values, ddof=1) / np.sqrt(len(values))
         for field, value in zip(curve, (trainable, np.mean(values), error), strict=True):
-            curve[field].append(round_off(float(value)))
+            curve[field].append(significant(float(value)))
     return found
-
-
-def round_off(value: float) -> float:
-    """Four significant digits."""
-    return float(f"{value:.4g}")
 
 
 def at(curve: Curve, n: int) -> np.ndarray:
@@ -146,12 +164,11 @@ def judge(better: np.ndarray, worse: np.ndarray, where: np.ndarray) -> dict[str,
         return {"verdict": "not measured"}
     ratio = better[known] / worse[known]
     share = float((ratio <= 1).mean())
-    verdict = "holds" if share == 1 else "does not hold" if share == 0 else "holds in part"
     return {
-        "verdict": verdict,
-        "budgets": [round_off(b) for b in BUDGETS[known][[0, -1]]],
-        "share_of_budgets": round_off(share),
-        "loss_ratio_min_median_max": [round_off(q) for q in np.quantile(ratio, [0, 0.5, 1])],
+        "verdict": verdict(share == 1, share > 0),
+        "budgets": [significant(b) for b in BUDGETS[known][[0, -1]]],
+        "share_of_budgets": significant(share),
+        "loss_ratio_min_median_max": [significant(q) for q in np.quantile(ratio, [0, 0.5, 1])],
     }
 
 
@@ -194,66 +211,53 @@ def deepening(curve: Curve) -> dict[str, Any]:
     best = int(loss.argmin())
     rises = bool((loss[best:] - 2 * error[best:] > loss[best] + 2 * error[best]).any())
     return {
-        "verdict": "holds" if rises and loss[best] > EXACT else "does not hold",
-        "lowest": round_off(loss[best]),
+        "verdict": verdict(rises and loss[best] > EXACT, part=False),
+        "lowest": significant(loss[best]),
         "at_trainable": curve["trainable"][best],
-        "of_largest": round_off(loss[-1]),
+        "of_largest": significant(loss[-1]),
         "at_largest": curve["trainable"][-1],
     }
 
 
-def plot(found: dict[str, Any]) -> np.ndarray:
+def draw(figure: Figure, results: dict[str, Any]) -> None:
     """Widths in rows; without and with skip connections in columns."""
-    shape, size = (len(found), 2), (9, 3.6 * len(found) + 0.9)
-    grid = plt.subplots(*shape, figsize=size, sharex=True, sharey=True, squeeze=False)
-    figure, axes = grid
-    figure.set_layout_engine("constrained")
+    found = results["curves"]
+    axes = figure.subplots(len(found), 2, sharex=True, sharey=True, squeeze=False)
     for row, (width, sides) in zip(axes, found.items(), strict=True):
         for ax, (side, curves_) in zip(row, sides.items(), strict=True):
-            draw(ax, curves_, int(width))
+            draw_curves(ax, curves_, int(width))
             ax.set_title(f"n = {width}, {side} skip connections", fontsize=12)
         row[0].set_ylabel("relative loss", fontsize=12)
     for ax in axes[-1]:
         ax.set_xlabel("trainable parameters / n² (a dense layer has 1)", fontsize=12)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=12)
-    return axes
 
 
-def draw(ax: Axes, curves_: dict[str, Curve], n: int) -> None:
+def draw_curves(ax: Axes, curves_: dict[str, Curve], n: int) -> None:
     """One panel; what is below the floor stands at its edge."""
     for family, curve in curves_.items():
-        loss = np.array(curve["loss"])
-        bars = np.where(loss > FLOOR, 2 * np.array(curve["error"]), 0.0)
-        look: dict[str, Any] = {"color": COLORS[family], "marker": MARKERS[family], "label": family}
-        x = np.array(curve["trainable"]) / n**2
-        ax.errorbar(x, np.maximum(loss, FLOOR), bars, **look, markersize=5, linewidth=1.4)
+        x, loss = np.array(curve["trainable"]) / n**2, np.array(curve["loss"])
+        bars = np.where(loss > STYLE_FLOOR, curve["error"], 0.0)
+        loss = np.maximum(loss, STYLE_FLOOR)
+        points(ax, x, loss, bars, STYLES[family], family, linewidth=1.4, capsize=0)
     ax.axvline(1, color="0.5", linewidth=1, linestyle=":")
-    ax.set(xscale="log", yscale="log", ylim=(0.8 * FLOOR, 1.3))
-    ax.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    ax.set(xscale="log", yscale="log", ylim=(0.8 * STYLE_FLOOR, 1.3))
+    ax.set_xticks(STYLE_TICKS, [f"{tick:g}" for tick in STYLE_TICKS])
     ax.minorticks_off()
     ax.tick_params(labelsize=11)
     ax.grid(alpha=0.3)
 
 
-def main() -> None:
-    """Measure, judge, print, draw, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few sizes, targets and steps")
-    parser.add_argument("--store", type=Path, help="an SQLite file for what is finished")
-    given = parser.parse_args()
-    widths = WIDTHS[:1] if given.quick else WIDTHS
-    found = {str(n): curves(measure(n, given.store, quick=given.quick)) for n in widths}
-    claims = {n: verdicts(sides, int(n)) for n, sides in found.items()}
-    settings = {"targets": TARGETS, "steps": STEPS, "seed": SEED}
-    text = json.dumps({"settings": settings, "verdicts": claims, "curves": found}, indent=1)
-    for n, claim in product(claims, next(iter(claims.values()))):
-        Console().print(f"n = {n}: {claim}:", claims[n][claim])
-    with tempfile.TemporaryDirectory() as nowhere:
-        folder = Path(nowhere) if given.quick else Path(__file__).parent
-        tk.plotting.save_figure(plot(found), folder / "loss_by_parameters.png")
-        (folder / "loss_by_parameters.json").write_text(text + "\n", encoding="utf-8")
-
+STUDY = Study(
+    full=Setting((32, 64), sizes=99, targets=8, steps=2000),
+    quick=Setting((32,), sizes=1, targets=2, steps=20),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(9.0, 8.1),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

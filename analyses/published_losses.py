@@ -11,21 +11,16 @@ Writes `published_losses.json` beside this script; `--quick` takes few targets a
 nothing.
 """
 
-import argparse
-import json
-from pathlib import Path
+from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 import topokit as tk
+from analyses.kit import Study
 from topokit.reconstruction import Adam
 
-N, TARGETS, SEED = 32, 32, 0
-STEPS, LONG_STEPS = 1500, 4000
-QUICK_TARGETS, QUICK_STEPS = 2, 20
+N, SEED = 32, 0
 PUBLISHED = {
     "butterfly": {5: 0.630, 10: 0.341, 15: 0.196, 20: 0.120},
     "hypercube": {2: 0.539, 3: 0.266, 4: 0.093, 6: 0.012},
@@ -35,17 +30,37 @@ PUBLISHED = {
 }
 
 
-def build(family: str, size: int) -> nx.DiGraph:
+class Setting(NamedTuple):
+    """How many targets, for how many steps each, and how many sizes of each family."""
+
+    targets: int
+    steps: tuple[int, ...]
+    sizes: int
+
+
+class Case(NamedTuple):
     """A topology by its depth, its middle routers or its rank."""
-    match family:
+
+    family: str
+    size: int
+
+
+def cases(setting: Setting) -> list[Case]:
+    """All that were published, or the first of each family."""
+    return [Case(f, size) for f, sizes in PUBLISHED.items() for size in [*sizes][: setting.sizes]]
+
+
+def build(case: Case) -> nx.DiGraph:
+    """The topology."""
+    match case.family:
         case "torus":
-            return tk.topologies.torus((8, 4), size)
+            return tk.topologies.torus((8, 4), case.size)
         case "clos":
-            return tk.topologies.clos(N, N, 8, size, 8)
+            return tk.topologies.clos(N, N, 8, case.size, 8)
         case "low_rank":
-            return tk.topologies.low_rank(N, N, size)
+            return tk.topologies.low_rank(N, N, case.size)
         case _:
-            return tk.topologies.families()[family](N, size)
+            return tk.topologies.families()[case.family](N, case.size)
 
 
 def eckart_young(targets: np.ndarray, rank: int) -> float:
@@ -54,48 +69,36 @@ def eckart_young(targets: np.ndarray, rank: int) -> float:
     return float((squares[:, rank:].sum(1) / squares.sum(1)).mean())
 
 
-def measure(family: str, size: int, targets: np.ndarray, steps: list[int]) -> dict:
+def measure(case: Case, setting: Setting) -> dict[str, Any]:
     """Losses after each number of steps, with the standard error of the first."""
-    graph = build(family, size)
-    runs = [tk.reconstruct(graph, targets, solver=Adam(steps=s)).loss for s in steps]
-    error = runs[0].std(ddof=1) / np.sqrt(len(targets))
+    targets = tk.ranking.gaussian_targets(setting.targets, N, N, seed=SEED)
+    graph = build(case)
+    runs = [tk.reconstruct(graph, targets, solver=Adam(steps=s)).loss for s in setting.steps]
+    spread = float(runs[0].std(ddof=1))
+    low_rank = case.family == "low_rank"
     return {
-        "published": PUBLISHED[family][size],
+        "published": PUBLISHED[case.family][case.size],
         "loss": round(float(runs[0].mean()), 6),
-        "standard_error": round(float(error), 6),
-        "deviation_over_targets": round(float(runs[0].std(ddof=1)), 6),
+        "standard_error": round(spread / np.sqrt(len(targets)), 6),
+        "deviation_over_targets": round(spread, 6),
         "loss_after_long": round(float(runs[-1].mean()), 6),
-        "optimum": round(eckart_young(targets, size), 6) if family == "low_rank" else None,
+        "optimum": round(eckart_young(targets, case.size), 6) if low_rank else None,
     }
 
 
-def show(results: dict[str, dict]) -> None:
-    """Print the results as a table."""
-    table = Table("topology", *(key.replace("_", " ") for key in next(iter(results.values()))))
-    for name, row in results.items():
-        table.add_row(name, *("" if v is None else f"{v:.4g}" for v in row.values()))
-    Console().print(table)
+def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+    """By name."""
+    named = zip(cases(setting), records, strict=True)
+    return {"losses": {f"{case.family} {case.size}": record for case, record in named}}
 
 
-def main() -> None:
-    """Measure, print, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few targets and steps")
-    quick = parser.parse_args().quick
-    steps = [QUICK_STEPS] if quick else [STEPS, LONG_STEPS]
-    n_targets = QUICK_TARGETS if quick else TARGETS
-    targets = tk.ranking.gaussian_targets(n_targets, N, N, seed=SEED)
-    results = {
-        f"{family} {size}": measure(family, size, targets, steps)
-        for family, sizes in PUBLISHED.items()
-        for size in (list(sizes)[:1] if quick else sizes)
-    }
-    show(results)
-    if not quick:
-        found = {"targets": n_targets, "steps": STEPS, "long_steps": LONG_STEPS, "losses": results}
-        path = Path(__file__).with_suffix(".json")
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
+STUDY = Study(
+    full=Setting(targets=32, steps=(1500, 4000), sizes=9),
+    quick=Setting(targets=2, steps=(20,), sizes=1),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

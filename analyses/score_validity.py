@@ -21,38 +21,31 @@ steps leave, which no count of freedom can know. Deep plain butterflies end belo
 deep networks with constants above it, as constants keep weights near one scale.
 
 Reads nothing; writes `score_validity.png` and, with all numbers, `score_validity.json` beside this
-script. `--store FILE` keeps what is finished, so that a run that was cut off goes on. `--quick`
+script. `--store FOLDER` keeps what is finished, so that a run that was cut off goes on. `--quick`
 takes a few small topologies and few steps, and keeps nothing.
 """
 
-import argparse
-import json
-import tempfile
-from collections.abc import Iterable
-from contextlib import nullcontext
-from pathlib import Path
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
-from _validity_figure import plot
-from _validity_statistics import RESAMPLES, errors, judge
-from _validity_topologies import Graphs, design_half, family_of, zoo
-from rich.console import Console
-from rich.progress import track
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import kendalltau
 
 import topokit as tk
+from analyses import kit
+from analyses._validity_topologies import design_half, family_of, zoo
+from analyses.kit import COLORS, Look, Study, estimate, rank_correlation, rounded, significant
 from topokit.ranking import Row
 from topokit.reconstruction import Adam
 from topokit.scores import interaction_order
 
-FOLDER = Path(__file__).parent
-TARGETS, STEPS = 8, 2000
-QUICK_TARGETS, QUICK_STEPS, QUICK_RESAMPLES = 2, 10, 19
-QUICK_SIZES, QUICK_FAMILIES = (16,), ("low rank",)
-FLOOR = 0.01
+FLOOR = 0.01  # of losses whose relative errors count
 DECIMALS = 6  # of a score, so that equals tie
 DRAWS = {16: 8, 32: 8, 64: 1}
+NEAR = 0.1  # how near the edges of two topologies are that are called equal
 
 # +1 where more is meant to be better, -1 where less is; counts are shares, to compare sizes.
 SIGNS = {
@@ -83,25 +76,38 @@ SIGNS = {
 }
 
 
-def evaluate(graphs: Graphs, args: argparse.Namespace) -> dict[str, tuple[Row, dict]]:
-    """Losses and scores of all topologies, in as many processes as there are cores."""
-    targets, steps = (QUICK_TARGETS, QUICK_STEPS) if args.quick else (TARGETS, STEPS)
-    jobs = 1 if args.quick else tk.ranking.default_jobs()
-    with tk.ranking.process_pool(jobs) if jobs > 1 else nullcontext() as pool:
-        found = tk.ranking.evaluate_all(
-            graphs, targets=targets, solver=Adam(steps=steps), executor=pool, store=args.store
-        )
-        rows = {row.name: row for row, _ in found}
-        others = (pool.map if pool else map)(score_others, graphs.values())
-        named = zip(graphs, progress(others, len(graphs)), strict=True)
-        return {name: (rows[name], other) for name, other in named}
+STYLE_LEAST = 1e-3  # on the axes
+STYLES = {"plain": Look("o", COLORS.blue), "skip": Look("^", COLORS.red)}
+STYLES_AGREEMENT: dict[str, tuple[float, dict[str, Any]]] = {
+    "spearman": (-0.15, {"color": COLORS.blue, "marker": "o", "label": "all topologies"}),
+    "equal_edges": (
+        0.2,
+        {"color": COLORS.amber, "marker": "D", "label": "at equal trainable edges"},
+    ),
+}
 
 
-def progress(items: Iterable[Any], total: int) -> Iterable[Any]:
-    """A bar on a terminal."""
-    console = Console(stderr=True)
-    silent = not console.is_terminal
-    return track(items, total=total, console=console, transient=True, disable=silent)
+class Setting(NamedTuple):
+    """Which topologies, all of them where nothing is named, and what is spent on each."""
+
+    sizes: tuple[int, ...]
+    families: tuple[str, ...]
+    targets: int
+    steps: int
+    resamples: int
+
+
+def cases(setting: Setting) -> list[tuple[str, nx.DiGraph]]:
+    """Topologies by name."""
+    return list(zoo(setting.sizes, setting.families).items())
+
+
+def measure(case: tuple[str, nx.DiGraph], setting: Setting) -> tuple[Row, dict]:
+    """The loss and the scores of a topology."""
+    ((row, _),) = tk.ranking.evaluate_all(
+        dict([case]), targets=setting.targets, solver=Adam(steps=setting.steps)
+    )
+    return row, score_others(case[1])
 
 
 def score_others(topology: nx.DiGraph) -> dict[str, float | None]:
@@ -151,6 +157,19 @@ def settle(value: float | None) -> float | None:
     return None if value is None else round(value, DECIMALS)
 
 
+def summarize(records: list[tuple[Row, dict]], setting: Setting) -> dict[str, Any]:
+    """Each score on each half, and all numbers."""
+    rows = table({row.name: (row, others) for row, others in records})
+    held_out = [row for row in rows.values() if row["half"] == "held out"]
+    design = [row for row in rows.values() if row["half"] == "design"]
+    return {
+        "design": judge_all(design, setting.resamples),
+        "held out": judge_all(held_out, setting.resamples),
+        "held out by family": by_family(held_out),
+        "rows": rows,
+    }
+
+
 def table(found: dict[str, tuple[Row, dict]]) -> dict[str, dict[str, Any]]:
     """One row for each topology."""
     design = design_half(list(found))
@@ -161,8 +180,8 @@ def table(found: dict[str, tuple[Row, dict]]) -> dict[str, dict[str, Any]]:
             "n": row.n_in,
             "skip": row.skip,
             "edges": row.trainable,
-            "loss": float(f"{row.loss:.4g}"),
-            "loss_error": None if row.loss_error is None else float(f"{row.loss_error:.2g}"),
+            "loss": significant(row.loss),
+            "loss_error": None if row.loss_error is None else significant(row.loss_error, 2),
             "scores": scores_of(row, others),
         }
         for name, (row, others) in found.items()
@@ -178,9 +197,67 @@ def judge_all(rows: list[dict[str, Any]], resamples: int) -> dict[str, Any]:
         "topologies": len(rows),
         "scores": {s: judge(-sign * values[s], *order) for s, sign in SIGNS.items()},
         "relative_error": {
-            s: errors(values[s], column["loss"], FLOOR, resamples)
+            s: errors(values[s], column["loss"], resamples)
             for s in ("predicted loss", "mean((1 - H)^2)")
         },
+    }
+
+
+def pair_agreement(
+    x: np.ndarray, y: np.ndarray, sizes: np.ndarray, edges: np.ndarray, resamples: int
+) -> dict[str, Any]:
+    """Right less wrong orders, as a share of the pairs of one size with nearly equal edges.
+
+    A pair that the score cannot tell apart is neither.
+    """
+    near = abs(edges[:, None] - edges) < NEAR * np.maximum(edges[:, None], edges)
+    pairs = np.triu(near & (sizes[:, None] == sizes), 1).astype(float)
+    right = pairs * np.sign(x[:, None] - x) * np.sign(y[:, None] - y)
+
+    def share(draw: np.ndarray) -> float:
+        count = np.bincount(draw, minlength=len(x))
+        total = float(count @ pairs @ count)
+        return float(count @ right @ count) / total if total else math.nan
+
+    found = estimate(share, np.arange(len(x)), resamples=resamples, vectorized=False)
+    return found | {"pairs": int(pairs.sum())}
+
+
+def judge(
+    x: np.ndarray, y: np.ndarray, sizes: np.ndarray, edges: np.ndarray, resamples: int
+) -> dict[str, Any]:
+    """All agreements of one score with the losses, on the topologies that have the score.
+
+    They are 1 where the topology that the score calls better always has the lower loss, and -1
+    where it always has the higher one.
+    """
+    known = ~np.isnan(x)
+    x, y, sizes, edges = x[known], y[known], sizes[known], edges[known]
+    within = {n: rank_correlation(x[sizes == n], y[sizes == n]) for n in np.unique(sizes)}
+    return {
+        "topologies": len(x),
+        "spearman": estimate(rank_correlation, x, y, resamples=resamples),
+        "kendall": estimate(kendall, x, y, resamples=resamples, vectorized=False),
+        "equal_edges": pair_agreement(x, y, sizes, edges, resamples),
+        "spearman_within_size": {str(n): rounded(value) for n, value in within.items()},
+    }
+
+
+def kendall(x: np.ndarray, y: np.ndarray) -> float:
+    """Kendall's tau-b, which leaves out ties; not a number where a side is constant."""
+    return float(np.asarray(kendalltau(x, y))[0])
+
+
+def errors(predicted: np.ndarray, losses: np.ndarray, resamples: int) -> dict[str, Any]:
+    """Relative errors of a predicted loss, where the loss is above the floor."""
+    kept = losses > FLOOR
+    error = abs(predicted[kept] / losses[kept] - 1)
+    median = estimate(lambda e: np.median(e, axis=-1), error, resamples=resamples)
+    return {
+        "topologies": int(kept.sum()),
+        "median": round(float(np.median(error)), 4),
+        "interval": median["interval"],
+        "nine_of_ten_below": round(float(np.quantile(error, 0.9)), 4),
     }
 
 
@@ -198,40 +275,71 @@ def by_family(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def to_text(summary: dict[str, Any], rows: dict[str, dict[str, Any]]) -> str:
-    """All numbers as JSON, a line for each topology."""
-    lines = (f"    {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
-    start = json.dumps(summary, indent=2).removesuffix("\n}")
-    return start + ',\n  "rows": {\n' + ",\n".join(lines) + "\n  }\n}\n"
+def draw(figure: Figure, results: dict[str, Any]) -> None:
+    """Predicted against measured loss, and what scores tell of the half held out."""
+    left, right = figure.subplots(1, 2)
+    draw_losses(left, list(results["rows"].values()))
+    draw_agreement(right, results["held out"]["scores"])
 
 
-def main() -> None:
-    """Measure, judge, print, draw, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few small topologies, few steps")
-    parser.add_argument("--store", type=Path, help="an SQLite file for what is finished")
-    args = parser.parse_args()
-    graphs = zoo(QUICK_SIZES, QUICK_FAMILIES) if args.quick else zoo()
-    resamples = QUICK_RESAMPLES if args.quick else RESAMPLES
-    rows = table(evaluate(graphs, args))
-    halves = {
-        half: judge_all([r for r in rows.values() if r["half"] == half], resamples)
-        for half in ("design", "held out")
-    }
-    summary = {
-        "targets": QUICK_TARGETS if args.quick else TARGETS,
-        "steps": QUICK_STEPS if args.quick else STEPS,
-        "floor_of_relative_errors": FLOOR,
-        **halves,
-        "held out by family": by_family([r for r in rows.values() if r["half"] == "held out"]),
-    }
-    print(json.dumps(summary, indent=2))
-    with tempfile.TemporaryDirectory() as nowhere:
-        folder = Path(nowhere) if args.quick else FOLDER
-        tk.plotting.save_figure(plot(rows, halves["held out"]), folder / "score_validity.png")
-        text = to_text(summary, rows)
-        (folder / "score_validity.json").write_text(text, encoding="utf-8")
+def draw_losses(ax: Axes, rows: list[dict[str, Any]]) -> None:
+    """Predicted against measured; the half held out is filled."""
+    line = np.array([STYLE_LEAST, 1])
+    ax.fill_between(line, line * 0.85, line * 1.15, color="0.85", linewidth=0)
+    ax.plot(line, line, color="0.4", linewidth=1)
+    for half, kind in ((h, k) for h in ("design", "held out") for k in STYLES):
+        kept = [r for r in rows if r["half"] == half and r["skip"] == (kind == "skip")]
+        x, y = np.maximum([pair(r) for r in kept] or np.empty((0, 2)), STYLE_LEAST).T
+        marker, color, _ = STYLES[kind]
+        look: dict[str, Any] = {"color": color} | ({} if half == "held out" else {"mfc": "white"})
+        label = f"{half}, {'skip connections' if kind == 'skip' else 'all trainable'}"
+        ax.plot(x, y, marker, **look, markersize=6, alpha=0.8, label=label)
+    ax.set(xscale="log", yscale="log", xlim=(STYLE_LEAST / 1.5, 1.3), ylim=(STYLE_LEAST / 1.5, 1.3))
+    ax.set_xlabel("measured loss, 2,000 steps", fontsize=15)
+    ax.set_ylabel("predicted loss", fontsize=15)
+    ax.tick_params(labelsize=13)
+    ax.legend(fontsize=13, frameon=False, loc="upper left")
 
+
+def pair(row: dict[str, Any]) -> tuple[float, float]:
+    """Measured and predicted."""
+    return row["loss"], row["scores"]["predicted loss"]
+
+
+def draw_agreement(ax: Axes, scores: dict[str, Any]) -> None:
+    """Two dots and bars for each score, best on top."""
+    known = {s: r for s, r in scores.items() if r["spearman"]["value"] is not None}
+    names = sorted(known, key=lambda s: -known[s]["spearman"]["value"])
+    for kind, (shift, look) in STYLES_AGREEMENT.items():
+        kept = [(p + shift, known[s][kind]) for p, s in enumerate(names)]
+        kept = [(place, found) for place, found in kept if found["value"] is not None]
+        for place, found in kept:
+            ax.plot(found["interval"], [place] * 2, color=look["color"], linewidth=2)
+        ax.plot([f["value"] for _, f in kept], [p for p, _ in kept], **look, linestyle="none")
+    ax.axvline(0, color="0.3", linewidth=0.8)
+    ax.set_yticks(range(len(names)), names, fontsize=13)
+    ax.set(xlim=(-1.03, 1.03), ylim=(len(names) - 0.4, -0.6))
+    ax.set_xlabel("rank agreement with the loss, half held out", fontsize=15)
+    ax.tick_params(axis="x", labelsize=13)
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=13, loc="upper left", framealpha=1)
+
+
+def show(results: dict[str, Any]) -> None:
+    """All but the rows."""
+    kit.show({name: part for name, part in results.items() if name != "rows"})
+
+
+STUDY = Study(
+    full=Setting((), (), targets=8, steps=2000, resamples=999),
+    quick=Setting((16,), ("low rank",), targets=2, steps=10, resamples=19),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(13.0, 7.0),
+    show=show,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -13,45 +13,60 @@ Adam changes less than 1 %. At equal steps several starts beat one long run in s
 Writes `solvers.json` beside this script; `--quick` takes few targets and steps and keeps nothing.
 """
 
-import argparse
-import json
-from pathlib import Path
+from itertools import product
+from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 import topokit as tk
+from analyses import kit
+from analyses.kit import Study
 from topokit.reconstruction import ALS, LBFGS, Adam, Chain, HierarchicalSVD, Solver
 
-N, TARGETS, SEED = 32, 16, 0
-QUICK_N, QUICK_TARGETS, QUICK_TOPOLOGIES = 8, 2, ("low rank, quarter",)
-BASE = "Adam 2000"
+SEED = 0
+TOPOLOGIES = (
+    "low rank, quarter",
+    "butterfly, 1 cascade",
+    "butterfly, 2 cascades",
+    "butterfly, 4 cascades",
+    "skip butterfly, 4 cascades",
+    "hypercube, 3 layers",
+    "torus, 5 layers",
+    "Clos (n/4, 4, n/4)",
+)
 
 
-def topologies(n: int) -> dict[str, nx.DiGraph]:
+class Setting(NamedTuple):
+    """What is rebuilt, and by which part of the steps and sweeps."""
+
+    n: int
+    targets: int
+    topologies: tuple[str, ...]
+    part: int
+
+
+def build(name: str, n: int) -> nx.DiGraph:
     """Shallow and deep, with and without a closed form."""
-    build = tk.topologies
-    bits = n.bit_length() - 1
-    return {
-        "low rank, quarter": build.low_rank(n, n, n // 4),
-        "butterfly, 1 cascade": build.butterfly(n, bits),
-        "butterfly, 2 cascades": build.butterfly(n, 2 * bits),
-        "butterfly, 4 cascades": build.butterfly(n, 4 * bits),
-        "skip butterfly, 4 cascades": tk.with_skip(build.butterfly(n, 4 * bits)),
-        "hypercube, 3 layers": build.hypercube(n, 3),
-        "torus, 5 layers": build.torus((n // 4, 4), 5),
-        "Clos (n/4, 4, n/4)": build.clos(n, n, n // 4, 4, n // 4),
-    }
+    t, bits = tk.topologies, n.bit_length() - 1
+    graphs = (
+        lambda: t.low_rank(n, n, n // 4),
+        lambda: t.butterfly(n, bits),
+        lambda: t.butterfly(n, 2 * bits),
+        lambda: t.butterfly(n, 4 * bits),
+        lambda: tk.with_skip(t.butterfly(n, 4 * bits)),
+        lambda: t.hypercube(n, 3),
+        lambda: t.torus((n // 4, 4), 5),
+        lambda: t.clos(n, n, n // 4, 4, n // 4),
+    )
+    return dict(zip(TOPOLOGIES, graphs, strict=True))[name]()
 
 
-def solvers(quick: bool) -> dict[str, tuple[Solver, int]]:
+def solvers(part: int) -> dict[str, tuple[Solver, int]]:
     """Solvers by name, with the number of starts."""
-    part = 50 if quick else 1
     closed = HierarchicalSVD()
     return {
-        BASE: (Adam(steps=2000 // part), 1),
+        "Adam 2000": (Adam(steps=2000 // part), 1),
         "Adam 4000": (Adam(steps=4000 // part), 1),
         "Adam 1000, 4 starts": (Adam(steps=1000 // part), 4),
         "Adam 3000, L-BFGS 300": (Chain((Adam(steps=3000 // part), LBFGS(steps=300 // part))), 1),
@@ -63,13 +78,20 @@ def solvers(quick: bool) -> dict[str, tuple[Solver, int]]:
     }
 
 
-def measure(graph: nx.DiGraph, targets: np.ndarray, solver: Solver, restarts: int) -> dict | None:
+def cases(setting: Setting) -> list[tuple[str, str]]:
+    """Every topology by every solver."""
+    return list(product(setting.topologies, solvers(setting.part)))
+
+
+def measure(case: tuple[str, str], setting: Setting) -> dict[str, float] | None:
     """Loss, steps and time, the second run's so that nothing is compiled in it."""
+    graph, (solver, starts) = build(case[0], setting.n), solvers(setting.part)[case[1]]
+    targets = tk.ranking.gaussian_targets(setting.targets, setting.n, setting.n, seed=SEED)
     try:
-        tk.reconstruct(graph, targets, solver=solver, restarts=restarts)
+        tk.reconstruct(graph, targets, solver=solver, restarts=starts)
     except ValueError:
         return None
-    found = tk.reconstruct(graph, targets, solver=solver, restarts=restarts)
+    found = tk.reconstruct(graph, targets, solver=solver, restarts=starts)
     return {
         "loss": round(float(found.loss.mean()), 6),
         "standard_error": round(float(found.loss.std(ddof=1) / np.sqrt(len(targets))), 6),
@@ -78,42 +100,38 @@ def measure(graph: nx.DiGraph, targets: np.ndarray, solver: Solver, restarts: in
     }
 
 
-def cell(found: dict | None, base: dict | None) -> str:
-    """Loss, and time against the default's."""
-    if found is None or base is None:
+def summarize(records: list[dict[str, float] | None], setting: Setting) -> dict[str, Any]:
+    """By topology and solver."""
+    found = dict(zip(cases(setting), records, strict=True))
+    names = solvers(setting.part)
+    return {"results": {t: {s: found[t, s] for s in names} for t in setting.topologies}}
+
+
+def show(results: dict[str, Any]) -> None:
+    """Losses, and times against the default's."""
+    cells = {
+        topology: {name: said(row[name], row["Adam 2000"]) for name in row}
+        for topology, row in results["results"].items()
+    }
+    kit.show({"loss (time)": cells})
+
+
+def said(found: dict[str, float] | None, base: dict[str, float]) -> str:
+    """A dash where a solver has no solution."""
+    if found is None:
         return "-"
     return f"{found['loss']:.4f}  ({found['seconds'] / base['seconds']:.2g} x)"
 
 
-def show(results: dict[str, dict[str, dict | None]]) -> None:
-    """Print a row for each topology."""
-    names = list(next(iter(results.values())))
-    table = Table("loss (time)", *names)
-    for topology, row in results.items():
-        table.add_row(topology, *(cell(row[name], row[BASE]) for name in names))
-    Console(width=200).print(table)
-
-
-def main() -> None:
-    """Measure, print, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="few targets and steps")
-    quick = parser.parse_args().quick
-    n, n_targets = (QUICK_N, QUICK_TARGETS) if quick else (N, TARGETS)
-    targets = tk.ranking.gaussian_targets(n_targets, n, n, seed=SEED)
-    results = {
-        topology: {
-            name: measure(graph, targets, *solver) for name, solver in solvers(quick).items()
-        }
-        for topology, graph in topologies(n).items()
-        if not quick or topology in QUICK_TOPOLOGIES
-    }
-    show(results)
-    if not quick:
-        found = {"n": n, "targets": n_targets, "results": results}
-        path = Path(__file__).with_suffix(".json")
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
+STUDY = Study(
+    full=Setting(n=32, targets=16, topologies=TOPOLOGIES, part=1),
+    quick=Setting(n=8, targets=2, topologies=TOPOLOGIES[:1], part=50),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    show=show,
+    alone=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -11,23 +11,17 @@ and compilation comes before. Sizes are those of MobileNet's layers: images shri
 Writes `depthwise.json` beside this script; `--quick` measures one size and writes nothing.
 """
 
-import _one_thread  # isort: skip  # has to come before jax
-import argparse
-import json
 from collections.abc import Callable
-from pathlib import Path
-from time import perf_counter
+from itertools import product
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _layer_timing import Clock, race
-from _timing import quartiles
 from jax import lax
-from rich.console import Console
-from rich.table import Table
 
+from analyses.kit import Clock, Study, n_cores, quartiles, race, timed
 from topokit.networks import DepthwiseConv2d
 
 # Channels, pixels each way, stride.
@@ -40,11 +34,24 @@ SIZES = (
     (512, 4, 2),
     (1024, 4, 1),
 )
-BATCHES = (1, 32)
-REPETITIONS, SLOT, RATE = 5, 0.1, 1e-6
-QUICK_SIZES, QUICK_BATCHES = ((32, 8, 1),), (1,)
+RATE = 1e-6
 
 Convolution = Callable[[jax.Array, jax.Array], jax.Array]
+Case = tuple[int, tuple[int, int, int]]  # a batch and a size
+
+
+class Setting(NamedTuple):
+    """What is timed, and for how long."""
+
+    sizes: tuple[tuple[int, int, int], ...]
+    batches: tuple[int, ...]
+    repetitions: int
+    slot: float
+
+
+def cases(setting: Setting) -> list[Case]:
+    """All sizes for each batch."""
+    return list(product(setting.batches, setting.sizes))
 
 
 def forms(channels: int, stride: int) -> dict[str, Convolution]:
@@ -83,18 +90,12 @@ def clock(step: Callable[..., tuple], convolve: Convolution, state: tuple) -> Cl
     run = jax.jit(
         lambda steps, state: lax.fori_loop(0, steps, lambda _, s: step(convolve, *s), state)
     )
-
-    def seconds(steps: int) -> float:
-        begin = perf_counter()
-        jax.block_until_ready(run(steps, state))
-        return perf_counter() - begin
-
-    return seconds
+    return lambda steps: timed(lambda: run(steps, state))[0]
 
 
-def measure(size: tuple[int, int, int], batch: int, repetitions: int, slot: float) -> dict:
+def measure(case: Case, setting: Setting) -> dict[str, Any]:
     """Milliseconds of a step of both forms, and their ratio, forward and training."""
-    channels, side, stride = size
+    batch, (channels, side, stride) = case
     rng = np.random.default_rng(0)
     shapes = (channels, 3, 3), (batch, channels, side, side)
     weight, images = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in shapes)
@@ -103,7 +104,7 @@ def measure(size: tuple[int, int, int], batch: int, repetitions: int, slot: floa
     found: dict = {"channels": channels, "side": side, "stride": stride, "batch": batch}
     for step in (forward, training):
         clocks = {name: clock(step, form, state) for name, form in made.items()}
-        times = race(clocks, repetitions, slot)
+        times = race(clocks, setting.repetitions, setting.slot)
         own, peer = times["shifted"], times["grouped"]
         found[step.__name__] = {
             "shifted_ms": float(np.median(own)) * 1e3,
@@ -113,33 +114,19 @@ def measure(size: tuple[int, int, int], batch: int, repetitions: int, slot: floa
     return found
 
 
-def show(rows: list[dict]) -> None:
-    """A table of milliseconds and ratios."""
-    columns = [f"{step}, {what}" for step in ("forward", "training") for what in ("ms", "ratio")]
-    table = Table("channels", "side", "stride", "batch", *columns, title="shifted against grouped")
-    for row in rows:
-        cells = [str(row[name]) for name in ("channels", "side", "stride", "batch")]
-        for step in ("forward", "training"):
-            low, middle, high = row[step]["times_as_fast"]
-            cells += [f"{row[step]['shifted_ms']:.3f}", f"{middle:.1f} ({low:.1f} to {high:.1f})"]
-        table.add_row(*cells)
-    Console().print(table)
+def summarize(rows: list[dict[str, Any]], _: Setting) -> dict[str, Any]:
+    """As they are."""
+    return {"cores": n_cores(), "rows": rows}
 
 
-def main() -> None:
-    """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="one size, nothing written")
-    quick = parser.parse_args().quick
-    sizes, batches = (QUICK_SIZES, QUICK_BATCHES) if quick else (SIZES, BATCHES)
-    repetitions, slot = (1, 0.01) if quick else (REPETITIONS, SLOT)
-    rows = [measure(size, batch, repetitions, slot) for batch in batches for size in sizes]
-    show(rows)
-    if not quick:
-        path = Path(__file__).with_suffix(".json")
-        text = json.dumps({"cores": _one_thread.n_cores(), "rows": rows}, indent=2)
-        path.write_text(text + "\n", encoding="utf-8")
-
+STUDY = Study(
+    full=Setting(SIZES, batches=(1, 32), repetitions=5, slot=0.1),
+    quick=Setting(((32, 8, 1),), batches=(1,), repetitions=1, slot=0.01),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    one_thread=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()
