@@ -3,7 +3,6 @@
 import csv
 import json
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -118,15 +117,18 @@ def test_rank_without_arguments_takes_the_default_set(monkeypatch):
 
 
 def stop_after_two_rows(monkeypatch, error: BaseException) -> None:
-    evaluate_all = tk.ranking.evaluate_all
+    rank, seen = tk.rank, []
 
-    def interrupted(*args, **kwargs):
-        with closing(evaluate_all(*args, **kwargs)) as rows:
-            yield next(rows)
-            yield next(rows)
-            raise error
+    def interrupted(*args, callback, **options):
+        def seeing(row, K):
+            callback(row, K)
+            seen.append(row)
+            if len(seen) == 2:
+                raise error
 
-    monkeypatch.setattr(tk.ranking, "evaluate_all", interrupted)
+        return rank(*args, callback=seeing, **options)
+
+    monkeypatch.setattr(tk, "rank", interrupted)
 
 
 def test_ctrl_c_keeps_the_finished_rows(a_list, monkeypatch):
@@ -152,7 +154,7 @@ def test_ctrl_c_before_the_first_row_writes_nothing(a_list, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tk.ranking, "evaluate_all", interrupted)
+    monkeypatch.setattr(tk, "rank", interrupted)
     assert topokit(f"rank {a_list} {QUICK}").exit_code == 130
     assert not list(Path("ranking").iterdir())
 

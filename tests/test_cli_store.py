@@ -30,8 +30,8 @@ def nothing_runs(monkeypatch):
         raise AssertionError("nothing is left to run")
 
     def forbid():
-        monkeypatch.setattr("topokit.ranking._work.scored", run)
-        monkeypatch.setattr("topokit.ranking._work.reconstructed", run)
+        monkeypatch.setattr("topokit.ranking._tasks.ScoreTask.run", run)
+        monkeypatch.setattr("topokit.ranking._tasks.ReconstructionTask.run", run)
 
     return forbid
 

@@ -9,7 +9,7 @@ from recipes import count_paths
 
 import topokit as tk
 from topokit.cli._console import jsonable
-from topokit.diagnosis._criteria import DEEPENED, WIDENED_BY, judge_skips
+from topokit.diagnosis._criteria import DEEPENED, WIDENED_BY, skip_criterion
 from topokit.diagnosis._reach import find_reach
 from topokit.diagnosis._skips import count_skips
 from topokit.diagnosis._waste import find_waste
@@ -123,7 +123,7 @@ def test_butterflies_miss_the_third_criterion_and_narrow_clos_networks_the_fourt
 @pytest.mark.parametrize("graph", MEMBERS[:-1], ids=str)
 def test_skip_connections_meet_the_first_criterion(graph):
     layers = tk.to_layers(tk.with_skip(graph))
-    assert judge_skips(count_skips(layers), find_reach(layers)[0]).verdict == "met"
+    assert skip_criterion(count_skips(layers), find_reach(layers)[0]).verdict == "met"
 
 
 def test_each_advice_names_the_place():
@@ -186,6 +186,6 @@ def test_what_is_beyond_a_memory_limit_is_none_and_the_words_name_the_cure(monke
     assert "topokit.scores.estimate_freedom" in str(found)
     assert "topokit.scores.control_bound" in str(found)
     monkeypatch.undo()
-    monkeypatch.setattr("topokit.diagnosis._waste.limit", 1)
+    monkeypatch.setattr("topokit.diagnosis._waste.LIMIT", 1)
     waste = find_waste(T.butterfly.layers(8))
     assert (waste.total, waste.wasted) == (16, None)

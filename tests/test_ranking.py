@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import topokit as tk
-from topokit.ranking import Row, default_topologies, evaluate_all, gaussian_targets, process_pool
+from topokit.ranking import Row, default_topologies, gaussian_targets, process_pool
 from topokit.reconstruction import Adam
 
 QUICK = Adam(steps=100)
@@ -56,9 +56,11 @@ def test_mean_and_standard_error_are_over_the_targets():
 
 def test_rows_become_a_data_frame_and_json(rows):
     frame = pd.DataFrame(rows)
-    assert list(frame.columns) == list(Row._fields)
+    assert list(frame.columns) == list(rows[0]._asdict())
+    assert list(frame.columns[:5]) == ["name", "family", "skip", "loss", "loss_error"]
     assert frame["loss"].is_monotonic_increasing
-    assert json.loads(json.dumps([row._asdict() for row in rows]))[0]["name"] == rows[0].name
+    read = json.loads(json.dumps([row._asdict() for row in rows]))
+    assert [Row(**row) for row in read] == rows
 
 
 def test_an_executor_gives_the_same_rows(rows):
@@ -76,10 +78,25 @@ def test_processes_give_the_same_rows(rows):
 
 
 def test_finished_rows_come_before_the_rest_has_run():
-    rows = evaluate_all(SMALL, targets=2, solver=QUICK)
-    row, control = next(rows)
-    assert row.name == "butterfly"
-    assert control.sum() == pytest.approx(row.control_total)
+    class Stop(Exception):
+        pass
+
+    def look(row, K):
+        assert row.name == "butterfly"
+        assert K.sum() == pytest.approx(row.control_total)
+        raise Stop
+
+    with pytest.raises(Stop):
+        tk.rank(SMALL, targets=2, solver=QUICK, callback=look)
+
+
+def test_the_callback_sees_every_row_and_order_is_that_of_the_ranking(rows):
+    seen = []
+    found = tk.rank(
+        SMALL, targets=5, seed=3, solver=QUICK, callback=lambda row, K: seen.append((row, K.shape))
+    )
+    assert sorted((row for row, _ in seen), key=lambda row: row.order) == found == rows
+    assert all(shape == (row.n_in, row.n_out) for row, shape in seen)
 
 
 def test_recipes_and_constants_are_ranked_too():
@@ -117,7 +134,7 @@ def test_a_wrong_topology_is_named_before_anything_runs():
     broken = tk.topologies.butterfly(4)
     broken.add_edge((0, 0), (2, 0))
     with pytest.raises(ValueError, match="topology 'broken': edge"):
-        evaluate_all({"good": SMALL["dense"], "broken": broken})
+        tk.rank({"good": SMALL["dense"], "broken": broken})
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from lives import timeless
 from solvers import Failing, Idle, Nameless, Noting
 
 import topokit as tk
@@ -24,11 +26,6 @@ SMALL = {
     "butterfly": tk.topologies.butterfly(4),
 }
 SQUARE = {name: SMALL[name] for name in ("dense", "rank 1")}
-
-
-def timeless(results):
-    """Results without what differs from run to run, in one order."""
-    return sorted(row._replace(seconds=0.0) for row in results)
 
 
 def runs(log):
@@ -81,7 +78,7 @@ def test_given_matrices_are_the_targets_of_every_seed():
 def test_results_become_a_long_table_and_json():
     rows = list(sweep(SMALL, targets=2, solver=Idle()))
     frame = pd.DataFrame(rows)
-    assert list(frame.columns) == list(Result._fields)
+    assert list(frame.columns) == list(rows[0]._asdict())
     assert frame.groupby("name")["loss"].count().to_dict() == dict.fromkeys(SMALL, 2)
     assert [Result(**row) for row in json.loads(json.dumps([r._asdict() for r in rows]))] == rows
 
@@ -124,12 +121,11 @@ def test_a_ranking_and_a_sweep_share_what_they_find(tmp_path, monkeypatch):
     def run(*_):
         raise AssertionError("the scores are known")
 
-    monkeypatch.setattr("topokit.ranking._work.score_control", run)
+    monkeypatch.setattr("topokit.ranking._tasks.ScoreTask.run", run)
     again = tk.rank(SMALL, seed=4, targets=3, solver=Noting(log), store=path)
     assert runs(log) == 6
-    assert {row._replace(loss=0, loss_error=0, targets=2) for row in again} == {
-        row._replace(loss=0, loss_error=0) for row in rows
-    }
+    same = {"loss": 0.0, "loss_error": 0.0, "targets": 2}
+    assert {replace(row, **same) for row in again} == {replace(row, **same) for row in rows}
 
 
 def test_a_store_is_read_without_running(tmp_path):

@@ -39,7 +39,7 @@ CASES = {
     "store is a number": ("tk.rank(ONE, store=4)", "store must be the path of a file; given 4"),
     "seeds are text": ("tk.ranking.sweep({}, seeds='12')", "a list of integers; given '12'"),
     "seeds are None": ("tk.ranking.sweep({}, seeds=None)", "a list of integers; given None"),
-    "loss of a sweep is text": ("tk.ranking.sweep({}, loss='l2')", "loss must be the cost of one"),
+    "loss of a sweep is text": ("tk.ranking.sweep(ONE, loss='l2')", "loss must be the cost of one"),
     "targets of a sweep are text": (
         "tk.ranking.sweep(ONE, targets='12')",
         "targets must be an integer, how many matrices to draw, or",
@@ -63,7 +63,7 @@ CASES = {
     "inputs to drop are a number": ("tk.trim(ONE['d'], drop_inputs=3)", "must be a list of integ"),
     "inputs to drop are lists": ("tk.trim(ONE['d'], drop_inputs=[[0]])", "drop_inputs[0] must be"),
     "solver of a sweep is a class": (
-        "tk.ranking.sweep({}, solver=tk.reconstruction.Adam)",
+        "tk.ranking.sweep(ONE, solver=tk.reconstruction.Adam)",
         "solver must be an object",
     ),
     "senders are floats": ("tk.make_layers([1, 1], [np.array([.5])], [np.array([0])])", "integers"),

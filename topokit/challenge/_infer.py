@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from topokit._checks import check_count
+from topokit._records import Record
 from topokit.challenge._challenge_network import CAP, CONNECTIONS, WEIGHT, ChallengeNetwork
 from topokit.challenge._classes import find_classes
 from topokit.challenge._images import Images
@@ -40,7 +41,7 @@ TOGETHER, FRONT, BACK = 16, 8, 32
 GROUPED, KEPT = 2**27, 2**27
 
 
-class Inference(NamedTuple):
+class Inference(Record):
     """What is left of the images, and what it took.
 
     Attributes:

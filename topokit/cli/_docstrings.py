@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 
 def summary(documented: object) -> str:
@@ -11,14 +12,17 @@ def summary(documented: object) -> str:
 
 
 def entries(documented: object, section: str) -> dict[str, str]:
-    """The entries `name: text` of a section such as `Args` or `Attributes`."""
+    """The entries `name: text` of a section such as `Args` or `Attributes`.
+
+    Those of a class come behind those of its parents.
+    """
     found: dict[str, list[str]] = {}
-    name = ""
-    for line in _section(documented, section):
+    parents = reversed(documented.__mro__) if isinstance(documented, type) else [documented]
+    for line in chain.from_iterable(_section(parent, section) for parent in parents):
         if entry := re.match(r" {4}(\w+): (.*)", line):
             name = entry[1]
             found[name] = [entry[2]]
-        elif name:
+        else:
             found[name].append(line.strip())
     return {name: _plain(" ".join(lines)) for name, lines in found.items()}
 

@@ -1,20 +1,25 @@
 """`topokit rank`: reconstruction losses beside the data-free scores, best first."""
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 import networkx as nx
+import numpy as np
 from rich.table import Table
 
 import topokit as tk
+from topokit._interrupts import interrupts_ignored
 from topokit.cli._console import console, print_json, readable
 from topokit.cli._results import write_results
 from topokit.cli._sources import read_sources
 
 INTERRUPTED = 130
+
+Finished = tuple[Any, np.ndarray]
+"""A row of a ranking, and the K of its topology."""
 
 # Heading, field and digits of each column behind the name: short, to fit 80 characters.
 COLUMNS = (
@@ -94,9 +99,9 @@ def command(
     store = store or out / "ranking.sqlite"
     if store.exists() and tk.ranking.read_store(store):
         click.echo(f"taking what is finished from {store}", err=True)
-    done: list[Any] = []
+    done: list[Finished] = []
     try:
-        _evaluate(topologies, done, seed=seed, store=store, **options)
+        _rank(topologies, lambda *row: done.append(row), seed=seed, store=store, **options)
     except tk.ranking.UnfinishedError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
@@ -104,39 +109,28 @@ def command(
         ctx.exit(INTERRUPTED)
     finally:
         if done:
-            done.sort(key=lambda evaluation: tk.ranking.best_first(evaluation.row))
-            with tk.ranking.interrupts_ignored():
+            done.sort(key=lambda finished: finished[0].order)
+            with interrupts_ignored():
                 _report(done, out, seed=seed, of=len(topologies), as_json=as_json)
 
 
-def _evaluate(
+def _rank(
     topologies: Mapping[str, nx.DiGraph],
-    done: list[Any],
+    callback: Callable[..., object],
     *,
-    targets: int,
     steps: int | None,
-    seed: int,
     jobs: int | None,
-    store: Path,
+    **options: Any,
 ) -> None:
-    """Add to `done` whatever finishes."""
-    jobs = min(jobs or tk.ranking.default_jobs(), len(topologies))
+    """Rank in processes, unless there is work for one alone."""
     solver = tk.reconstruction.Adam(**({} if steps is None else {"steps": steps}))
-    pool = tk.ranking.process_pool(jobs) if jobs > 1 else None
-    try:
-        evaluations = tk.ranking.evaluate_all(
-            topologies, targets=targets, seed=seed, solver=solver, executor=pool, store=store
-        )
-        with closing(evaluations):
-            for evaluation in evaluations:
-                done.append(evaluation)
-    finally:
-        if pool is not None:
-            tk.ranking.stop_processes(pool)
+    alone = min(jobs or len(topologies), len(topologies)) == 1
+    with nullcontext() if alone else tk.ranking.process_pool(jobs) as pool:
+        tk.rank(topologies, solver=solver, executor=pool, callback=callback, **options)
 
 
-def _report(done: list[Any], out: Path, *, seed: int, of: int, as_json: bool) -> None:
-    rows = [evaluation.row for evaluation in done]
+def _report(done: list[Finished], out: Path, *, seed: int, of: int, as_json: bool) -> None:
+    rows = [row for row, _ in done]
     ranking = {"seed": seed, "finished": len(rows), "of": of, "rows": rows}
     names = write_results(out, ranking, {row.name: K for row, K in done})
     if as_json:

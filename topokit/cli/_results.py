@@ -44,8 +44,8 @@ def write_results(
 def _write_csv(path: Path, rows: Sequence[Any]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(rows[0]._fields)
-        writer.writerows(rows)
+        writer.writerow(rows[0]._asdict())
+        writer.writerows(row._asdict().values() for row in rows)
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

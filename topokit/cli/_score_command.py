@@ -1,5 +1,7 @@
 """`topokit score`: every data-free number of a topology."""
 
+import re
+
 import click
 import networkx as nx
 from rich.table import Table
@@ -22,7 +24,7 @@ def score(topology: nx.DiGraph, as_json: bool) -> None:
     table.title, table.title_justify = topology.name, "left"
     table.columns[1].justify = "right"
     for name, value in numbers._asdict().items():
-        gloss = meanings[name].split(";")[0].rstrip(".")
+        gloss = re.split(r"[;.] ", meanings[name])[0].rstrip(".")
         table.add_row(name, readable(value), gloss)
     console().print(table)
 

@@ -6,19 +6,19 @@ source against the flow ends at such a set.
 """
 
 from itertools import accumulate
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
+from topokit._records import Record
 from topokit.diagnosis._reach import live_neurons
 from topokit.layers import Layers, live_edges
 from topokit.scores.counts import neuron_network
 
 
-class Bottleneck(NamedTuple):
+class Bottleneck(Record):
     """How many independent signals pass, and what stops the others.
 
     Attributes:

@@ -1,11 +1,10 @@
-"""The four criteria of a good topology (NeuroFabric, section VII.E), judged one by one.
+"""The four criteria of a good topology (NeuroFabric, section VII.E), one by one.
 
-Each verdict comes with the number it is judged by and with what to change. Where the number depends
+Each verdict comes with the number it rests on and with what to change. Where the number depends
 on a choice, the choice is a constant below.
 """
 
-from typing import NamedTuple
-
+from topokit._records import Record
 from topokit.diagnosis._advice import make_fairer, make_wider, sentences
 from topokit.diagnosis._bottleneck import Bottleneck
 from topokit.diagnosis._fairness import EVEN, Fairness
@@ -35,13 +34,13 @@ WIDENED_BY = {
 DEEPENED = ("butterfly", "hypercube", "torus", "cascade")
 
 
-class Criterion(NamedTuple):
+class Criterion(Record):
     """One verdict.
 
     Attributes:
         name: What is asked for.
         verdict: `"met"`, `"in part"`, `"not met"`, or `"open"` where one graph cannot tell.
-        number: What it is judged by; None where that is unknown.
+        number: What it rests on; None where that is unknown.
         evidence: The number in words.
         advice: What to change; empty where nothing needs to be.
     """
@@ -53,7 +52,7 @@ class Criterion(NamedTuple):
     advice: str
 
 
-def judge_skips(skips: Skips, reach: Reach) -> Criterion:
+def skip_criterion(skips: Skips, reach: Reach) -> Criterion:
     """Criterion 1: all neurons that mix have one constant in-edge; the number is their share."""
     share = skips.fixed / skips.mixing if skips.mixing else 1.0
     spare = skips.mixing - skips.fixed - skips.several
@@ -77,7 +76,9 @@ def judge_skips(skips: Skips, reach: Reach) -> Criterion:
     return Criterion("skip connections", verdict, share, evidence, sentences(*changes))
 
 
-def judge_fairness(fairness: Fairness | None, reach: Reach, shape: tuple[int, int]) -> Criterion:
+def fairness_criterion(
+    fairness: Fairness | None, reach: Reach, shape: tuple[int, int]
+) -> Criterion:
     """Criterion 2: K has no variance; the number is its deviation over its mean."""
     name, (n_in, n_out) = "a K without variance", shape
     if fairness is None:
@@ -107,7 +108,7 @@ def judge_fairness(fairness: Fairness | None, reach: Reach, shape: tuple[int, in
     return Criterion(name, verdict, unevenness, evidence, advice)
 
 
-def judge_depth(depth: int, reach: Reach, family: str) -> Criterion:
+def depth_criterion(depth: int, reach: Reach, family: str) -> Criterion:
     """Criterion 3: the depth does not grow with the parameters; the number is the depth."""
     seen = reach.complete_after
     evidence = f"{depth:,} {'layer' if depth == 1 else 'layers'}; " + (
@@ -139,7 +140,7 @@ def judge_depth(depth: int, reach: Reach, family: str) -> Criterion:
     )
 
 
-def judge_bandwidth(bottleneck: Bottleneck) -> Criterion:
+def bandwidth_criterion(bottleneck: Bottleneck) -> Criterion:
     """Criterion 4: every signal passes; the number is bandwidth over `min(n_in, n_out)`."""
     share = bottleneck.bandwidth / bottleneck.needed
     verdict = MET if share == 1 else PARTLY if share >= HALF else MISSED

@@ -1,16 +1,15 @@
 """All that was found out about a topology, and its door."""
 
-from typing import NamedTuple
-
 import networkx as nx
 
+from topokit._html import bullets, table
 from topokit.diagnosis._bottleneck import Bottleneck, find_bottleneck
 from topokit.diagnosis._criteria import (
     Criterion,
-    judge_bandwidth,
-    judge_depth,
-    judge_fairness,
-    judge_skips,
+    bandwidth_criterion,
+    depth_criterion,
+    fairness_criterion,
+    skip_criterion,
 )
 from topokit.diagnosis._fairness import Fairness, find_fairness
 from topokit.diagnosis._reach import Reach, find_reach
@@ -24,18 +23,15 @@ from topokit.diagnosis._report import (
 from topokit.diagnosis._skips import Skips, count_skips
 from topokit.diagnosis._waste import Waste, find_waste
 from topokit.layers import Layers, to_layers
+from topokit.scores.counts import Label, Size
 
 
-class Diagnosis(NamedTuple):
+class Diagnosis(Size, Label):
     """Where a topology is weak; `print` shows it in words.
 
+    It begins with a `Label`, of the name "topology" where the graph has none, and a `Size`.
+
     Attributes:
-        name: Name of the graph, `"topology"` where it has none.
-        n_in: Inputs.
-        n_out: Outputs.
-        depth: Layers of edges.
-        edges: Edges, constant ones included.
-        trainable: Edges whose weight is free.
         skips: How far the topology uses skip connections.
         reach: Which pairs have a path, and how soon.
         fairness: How evenly the canonical K serves inputs, outputs and pairs; None where
@@ -45,12 +41,6 @@ class Diagnosis(NamedTuple):
         criteria: The verdicts on the four criteria, in the paper's order.
     """
 
-    name: str
-    n_in: int
-    n_out: int
-    depth: int
-    edges: int
-    trainable: int
     skips: Skips
     reach: Reach
     fairness: Fairness | None
@@ -78,16 +68,26 @@ class Diagnosis(NamedTuple):
         """All of it in words, no line beyond 88 columns."""
         return written(self.title, {"Criteria": tell_criteria(self.criteria)} | self.findings())
 
+    def _repr_html_(self) -> str:
+        """The verdicts as a table with what to change, and what lies behind them, for notebooks."""
+        verdicts = [(c.name, c.verdict, c.evidence, c.advice) for c in self.criteria]
+        heading = "criterion", "verdict", "because", "what to change"
+        return (
+            bullets(self.title, [])
+            + table(verdicts, heading)
+            + "".join(bullets(title, lines) for title, lines in self.findings().items())
+        )
+
 
 def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnosis:
     """Where a topology is weak, and what to change: `print(diagnose(topology))`.
 
-    It judges the four criteria of NeuroFabric, section VII.E (see `Criterion`): skip connections, a
-    K without variance, a depth that does not grow with the parameters, a bandwidth that does not
-    shrink with them. The third is a matter of a family; it is open for a graph that names none in
-    `G.graph["family"]`. Behind the verdicts are numbers: the parts of the deviation of K
-    (`Fairness`), the neurons that cut all paths (`Bottleneck`), the weights wasted in each layer
-    (`Waste`), and more, for users to set thresholds of their own.
+    The verdicts are on the four criteria of NeuroFabric, section VII.E (see `Criterion`): skip
+    connections, a K without variance, a depth that does not grow with the parameters, a bandwidth
+    that does not shrink with them. The third is a matter of a family; it is open for a graph that
+    names none in `G.graph["family"]`. Behind the verdicts are numbers: the parts of the deviation
+    of K (`Fairness`), the neurons that cut all paths (`Bottleneck`), the weights wasted in each
+    layer (`Waste`), and more, for users to set thresholds of their own.
 
     Cost: mostly that of `controllability`, of `degrees_of_freedom` where it fits its memory limit,
     and of two maximum flows. What does not fit is None.
@@ -101,7 +101,8 @@ def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnos
         ValueError: If the graph is not a valid topology.
     """
     layers = to_layers(topology)
-    named = {} if isinstance(topology, Layers) else topology.graph
+    name = "topology" if isinstance(topology, Layers) else str(topology.name or "topology")
+    label = Label.of(name, topology, layers)
     skips = count_skips(layers)
     reach, reached = find_reach(layers)
     if not isinstance(descend, bool):
@@ -109,21 +110,17 @@ def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnos
     fairness = find_fairness(layers, reached, descend=descend)
     bottleneck = find_bottleneck(layers)
     return Diagnosis(
-        str(named.get("name") or "topology"),
-        layers.n_in,
-        layers.n_out,
-        layers.depth,
-        layers.n_edges,
-        layers.n_trainable,
-        skips,
-        reach,
-        fairness,
-        bottleneck,
-        find_waste(layers),
-        (
-            judge_skips(skips, reach),
-            judge_fairness(fairness, reach, (layers.n_in, layers.n_out)),
-            judge_depth(layers.depth, reach, str(named.get("family"))),
-            judge_bandwidth(bottleneck),
+        **label._asdict(),
+        **Size.of(layers)._asdict(),
+        skips=skips,
+        reach=reach,
+        fairness=fairness,
+        bottleneck=bottleneck,
+        waste=find_waste(layers),
+        criteria=(
+            skip_criterion(skips, reach),
+            fairness_criterion(fairness, reach, (layers.n_in, layers.n_out)),
+            depth_criterion(layers.depth, reach, label.family),
+            bandwidth_criterion(bottleneck),
         ),
     )

@@ -6,12 +6,11 @@ over those that a path joins and those that none does; over the pairs of each ou
 the steps from one to the next, and from the last to K itself, add up to the variance.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from jaxtyping import Bool, Float
 
 from topokit._limits import TooLargeError
+from topokit._records import Record
 from topokit.layers import Layers
 from topokit.scores.control import controllability
 
@@ -22,7 +21,7 @@ EVEN = 0.01
 WORST = 5
 
 
-class Pair(NamedTuple):
+class Pair(Record):
     """An entry of K.
 
     Attributes:
@@ -36,7 +35,7 @@ class Pair(NamedTuple):
     control: float
 
 
-class Fairness(NamedTuple):
+class Fairness(Record):
     """How evenly the canonical K serves inputs, outputs and pairs.
 
     Attributes:

@@ -1,20 +1,19 @@
 """Which inputs reach which outputs, whether a free weight lies on the way, and how soon."""
 
-from typing import NamedTuple
-
 import numpy as np
 from jaxtyping import Bool, Float
 
+from topokit._records import Record
 from topokit.layers import Layers, forward, live_edges
 
-terms_at_once = 2**24
+TERMS_AT_ONCE = 2**24
 
 # What a neuron holds of an input: 0 for no path, 1 for paths of constants alone, FREE for a path
 # with a trainable edge. FREE exceeds any fan-in, so that sums of ones do not reach it.
 FREE = 2.0**40
 
 
-class Reach(NamedTuple):
+class Reach(Record):
     """Which entries of the end-to-end matrix are more than zeros and constants.
 
     Attributes:
@@ -38,7 +37,7 @@ def find_reach(layers: Layers) -> tuple[Reach, Bool[np.ndarray, "n_in n_out"]]:
     weights = [np.where(free, FREE, 1.0) for free in layers.trainable]
     complete = np.ones(layers.depth + 1, bool)
     reached, frozen = np.empty((layers.n_in, layers.n_out), bool), 0
-    block = max(1, terms_at_once // max(s.size for s in layers.senders))
+    block = max(1, TERMS_AT_ONCE // max(s.size for s in layers.senders))
     for first in range(0, layers.n_in, block):
         rows = slice(first, min(first + block, layers.n_in))
         held = start = np.eye(layers.n_in, rows.stop - first, k=-first)

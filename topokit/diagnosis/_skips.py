@@ -1,13 +1,12 @@
 """Neurons that mix signals, and which of them have a weight fixed."""
 
-from typing import NamedTuple
-
 import numpy as np
 
+from topokit._records import Record
 from topokit.layers import Layers, live_edges
 
 
-class Skips(NamedTuple):
+class Skips(Record):
     """How far a topology uses skip connections.
 
     Attributes:

@@ -13,8 +13,8 @@ resistance between its ends (Foster's theorem says that they add up to the numbe
 no weights are drawn.
 """
 
+from dataclasses import replace
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -22,15 +22,16 @@ from scipy.linalg import inv, qr
 from threadpoolctl import threadpool_limits
 
 from topokit._limits import TooLargeError, check_memory
+from topokit._records import Record
 from topokit.diagnosis._reach import live_neurons
 from topokit.layers import Layers, live_edges
 from topokit.scores.freedom import degrees_of_freedom, edge_factors, flat_weights, free_neurons
 
-limit = 2**31
+LIMIT = 2**31
 DRAWS = 4
 
 
-class Waste(NamedTuple):
+class Waste(Record):
     """Trainable edges without a degree of freedom of their own.
 
     Attributes:
@@ -71,8 +72,8 @@ def find_waste(layers: Layers) -> Waste:
     )
     try:
         rank = degrees_of_freedom(layers)
-        waste = waste._replace(total=layers.n_trainable - rank)
-        return waste._replace(wasted=_by_layer(layers, waste, free, live, rank))
+        waste = replace(waste, total=layers.n_trainable - rank)
+        return replace(waste, wasted=_by_layer(layers, waste, free, live, rank))
     except TooLargeError:
         return waste
 
@@ -108,7 +109,7 @@ def _resistances(
 ) -> list[Float[np.ndarray, " _live"]]:
     """Effective resistance of every trainable edge on a path, all others being ground."""
     n = sum(int(neurons.sum()) for neurons in free)
-    check_memory("the waste by layer", 24 * (n + 1) ** 2, limit, "its total is known all the same")
+    check_memory("the waste by layer", 24 * (n + 1) ** 2, LIMIT, "its total is known all the same")
     ends = _numbered_ends(layers, on, free, n)
     laplacian = np.zeros((n + 1, n + 1))
     for a, b in ends:
@@ -141,7 +142,7 @@ def _idle(
     """One less the diagonal of the projector on the rows of the Jacobian, averaged over draws."""
     counts = [int(kept.sum()) for kept in on]
     pairs = prod((layers.n_in, layers.n_out))
-    check_memory("the waste by layer", 16 * sum(counts) * pairs, limit, "its total is known")
+    check_memory("the waste by layer", 16 * sum(counts) * pairs, LIMIT, "its total is known")
     rng = np.random.default_rng(0)
     rest = np.ones(sum(counts))
     with threadpool_limits(1, user_api="blas"):

@@ -1,17 +1,21 @@
-"""Rankings and sweeps: scores and reconstruction losses of many topologies at once."""
+"""Rankings and sweeps: scores and reconstruction losses of many topologies at once.
+
+`rank` and `sweep` go one way. Topologies become subjects, compiled and told apart by a hash of
+their arrays (`_subjects`); each subject gives tasks, to score it or to rebuild matrices with it,
+under the key of all that decides what they find (`_tasks`, `_content_keys`). One engine runs the
+tasks, here or in any executor, writes each finding into the store in the moment in which it
+arrives, and hands it on (`_run`, `_store`); failures are collected, and told at the end
+(`_unfinished`). The doors join findings to rows (`_rank`, `_sweep`, `_rows`). The command line
+calls `rank` like everybody else, and learns of each row by the callback.
+"""
 
 from topokit.ranking._default import default_topologies as default_topologies
 from topokit.ranking._drawn_targets import gaussian_targets as gaussian_targets
-from topokit.ranking._pool import default_jobs as default_jobs
-from topokit.ranking._pool import interrupts_ignored as interrupts_ignored
 from topokit.ranking._pool import process_pool as process_pool
-from topokit.ranking._pool import stop_processes as stop_processes
-from topokit.ranking._rank import Evaluation as Evaluation
-from topokit.ranking._rank import Row as Row
-from topokit.ranking._rank import best_first as best_first
-from topokit.ranking._rank import evaluate_all as evaluate_all
 from topokit.ranking._rank import rank as rank
-from topokit.ranking._sweep import Result as Result
+from topokit.ranking._rows import MeanLoss as MeanLoss
+from topokit.ranking._rows import Result as Result
+from topokit.ranking._rows import Row as Row
 from topokit.ranking._sweep import read_store as read_store
 from topokit.ranking._sweep import sweep as sweep
 from topokit.ranking._unfinished import UnfinishedError as UnfinishedError

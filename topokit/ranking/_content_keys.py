@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import fields, is_dataclass
 from functools import reduce
-from importlib import import_module
-from typing import Any, NamedTuple, cast
+from pkgutil import resolve_name
+from typing import Any
 
 import numpy as np
 from jax.stages import Wrapped
@@ -70,26 +70,17 @@ def describe(name: str, value: Any) -> str:
     return _object(name, value)
 
 
-class Named(NamedTuple):
-    """A function by its place, for what `pickle` does not take: functions compiled by JAX."""
-
-    module: str
-    place: str
-
-
-def packed(function: Callable[..., Any]) -> Callable[..., Any] | Named:
-    """The function, in a form that reaches other processes if there is one."""
+def packed(function: Callable[..., Any]) -> Callable[..., Any] | str:
+    """The function, or its place where `pickle` does not take it: functions compiled by JAX."""
     module, place = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
     if isinstance(function, Wrapped) and _found(module, place) is function:
-        return Named(str(module), place)
+        return f"{module}:{place}"
     return function
 
 
-def unpacked(function: Callable[..., Any] | Named) -> Callable[..., Any]:
+def unpacked(function: Callable[..., Any] | str) -> Callable[..., Any]:
     """The function itself."""
-    if isinstance(function, Named):
-        return reduce(getattr, function.place.split("."), cast(Any, import_module(function.module)))
-    return function
+    return resolve_name(function) if isinstance(function, str) else function
 
 
 def _all(name: str, values: Iterable[Any]) -> str:

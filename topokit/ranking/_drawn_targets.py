@@ -1,19 +1,18 @@
 """What a sweep reconstructs: Gaussian matrices drawn from its seed, or matrices of the user."""
 
 import hashlib
+from dataclasses import dataclass
 from numbers import Integral
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Array, Float
 
 from topokit._checks import check_count
 from topokit.layers import Layers
-from topokit.products import Cost
-from topokit.reconstruction import check_targets
 
 
-class Targets(NamedTuple):
+@dataclass(frozen=True)
+class Targets:
     """The matrices of every seed, or how many to draw for each.
 
     Attributes:
@@ -43,6 +42,11 @@ def gaussian_targets(
     return np.random.default_rng(seed).normal(size=(n_targets, n_in, n_out))
 
 
+def check_seed(name: str, value: int) -> int:
+    """A seed that numpy and JAX take."""
+    return check_count(name, value, least=0, most=2**63 - 1)
+
+
 def drawn_targets(number: int) -> Targets:
     """So many Gaussian matrices for each seed."""
     if not isinstance(number, Integral):
@@ -57,8 +61,7 @@ def drawn_targets(number: int) -> Targets:
     return Targets(number, None, f"{number} Gaussian")
 
 
-def given_targets(layers: Layers, matrices: np.ndarray | Array, cost: Cost) -> Targets:
-    """Matrices that fit the topology, the same for each seed."""
-    stack = check_targets(layers, matrices, cost)
+def given_targets(stack: Float[np.ndarray, "number n_in n_out"]) -> Targets:
+    """Matrices of the user, the same for each seed."""
     digest = hashlib.sha256(stack.tobytes()).hexdigest()
     return Targets(len(stack), stack, f"{stack.shape} {digest}")

@@ -4,26 +4,51 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor
+from types import TracebackType
 
 from threadpoolctl import threadpool_limits
 
 from topokit._checks import check_count
+from topokit._interrupts import interrupts_ignored
+
+# Each process takes memory for a JAX of its own.
+MOST_BY_DEFAULT = 4
 
 
-def process_pool(jobs: int) -> ProcessPoolExecutor:
+class Processes(ProcessPoolExecutor):
+    """A pool whose `with` block, where an error or Ctrl-C ends it, ends the processes at once."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        """Wait for what runs, or end it."""
+        if kind is None:
+            return super().__exit__(kind, error, trace)
+        processes = list((self._processes or {}).values())
+        self.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        return None
+
+
+def process_pool(jobs: int | None = None) -> ProcessPoolExecutor:
     """An executor of `jobs` fresh processes for `topokit.rank(..., executor=...)`.
 
     Sparse products gain little from threads, so processes are the way to use many cores; each
     takes one thread for dense algebra and memory for a JAX of its own. They ignore the interrupt
-    that a terminal sends to all of them: the parent decides.
+    that a terminal sends to all of them: the parent decides. Use it in a `with` block: where an
+    error or Ctrl-C ends that, the processes end too.
 
     Args:
-        jobs: Number of processes, at least 1.
+        jobs: Number of processes, at least 1; as many as there are cores, but at most 4, by
+            default.
     """
-    pool = ProcessPoolExecutor(
+    jobs = min(MOST_BY_DEFAULT, os.cpu_count() or 1) if jobs is None else jobs
+    pool = Processes(
         check_count("jobs", jobs),
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_prepare,
@@ -31,31 +56,6 @@ def process_pool(jobs: int) -> ProcessPoolExecutor:
     with interrupts_ignored():  # which the processes inherit, from their first moment on
         pool.submit(os.getpid)
     return pool
-
-
-def stop_processes(pool: Executor) -> None:
-    """End a pool at once, and all processes that `multiprocessing` started for this one."""
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in multiprocessing.active_children():
-        process.terminate()
-
-
-@contextmanager
-def interrupts_ignored() -> Iterator[None]:
-    """Ctrl-C does nothing in here, if this is the main thread: no other can set signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def default_jobs() -> int:
-    """As many processes as there are cores, but at most 4."""
-    return min(4, os.cpu_count() or 1)
 
 
 def _prepare() -> None:

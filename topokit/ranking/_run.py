@@ -1,55 +1,42 @@
 """Run what is missing, keep what finishes, and say what failed.
 
-A task is one call whose result is found by a key. The result goes into the store in the moment in
+This is the one way of rankings and sweeps. What a task finds goes into the store in the moment in
 which it arrives, whatever the caller does meanwhile; a task that fails stops no other.
 """
 
 import os
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import closing
+from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Generic
 
 from topokit.ranking._progress import progress
-from topokit.ranking._store import Entry, Store
+from topokit.ranking._store import Store
+from topokit.ranking._tasks import Found, Task
 from topokit.ranking._unfinished import UnfinishedError
 
 
-class Task(NamedTuple):
-    """One unit of work: what a kill can lose, what a process is started for.
-
-    Attributes:
-        key: Hash of all that decides the result; of tasks with one key only the first is run.
-        label: What to call it in an error.
-        cost: Its work, in any unit that all tasks of a run share.
-        function: A function at the top of a module, so that it reaches other processes.
-        arguments: What to call it with.
-    """
-
-    key: str
-    label: str
-    cost: float
-    function: Callable[..., Entry]
-    arguments: tuple[Any, ...]
-
-
-class Outcome(NamedTuple):
+@dataclass(frozen=True)
+class Outcome(Generic[Found]):
     """How a task ended: with a result, with an error, or with a result that was not kept."""
 
-    task: Task
-    entry: Entry | None
+    task: Task[Found]
+    found: Found | None
     error: BaseException | None
 
 
 def run(
-    tasks: Iterable[Task],
+    tasks: Iterable[Task[Found]],
     *,
     executor: Executor | None,
     path: str | os.PathLike[str] | None,
     doing: str,
-) -> Generator[tuple[str, Entry]]:
-    """Yield key and result of each task: what the store at `path` holds, then what finishes.
+) -> Generator[tuple[str, Found]]:
+    """Yield what each task finds: what the store at `path` holds, then what finishes.
+
+    Each comes behind the `content` of its topology.
 
     Raises:
         ValueError: At once, if `executor` or `path` is of another type; later, if the store cannot
@@ -63,18 +50,18 @@ def run(
         )
     if path is not None and not isinstance(path, str | os.PathLike):
         raise ValueError(f"store must be the path of a file; given {path!r}")
-    missing: dict[str, Task] = {}
+    missing: dict[str, Task[Found]] = {}
     for task in tasks:
         missing.setdefault(task.key, task)
     return _run(missing, executor, path, doing)
 
 
 def _run(
-    missing: dict[str, Task],
+    missing: dict[str, Task[Found]],
     executor: Executor | None,
     path: str | os.PathLike[str] | None,
     doing: str,
-) -> Generator[tuple[str, Entry]]:
+) -> Generator[tuple[str, Found]]:
     if path is None:
         yield from _run_all(list(missing.values()), executor, None, doing)
         return
@@ -82,45 +69,47 @@ def _run(
         for key in list(missing):
             entry = store.get(key)
             if entry is not None:
-                del missing[key]
-                yield key, entry
+                task = missing.pop(key)
+                yield task.subject.content, task.read(entry)
         yield from _run_all(list(missing.values()), executor, store, doing)
 
 
 def _run_all(
-    tasks: list[Task], executor: Executor | None, store: Store | None, doing: str
-) -> Generator[tuple[str, Entry]]:
+    tasks: list[Task[Found]], executor: Executor | None, store: Store | None, doing: str
+) -> Generator[tuple[str, Found]]:
     failures: dict[str, BaseException] = {}
     outcomes = _in_turn(tasks, store) if executor is None else _spread(tasks, executor, store)
     with progress(doing, sum(task.cost for task in tasks)) as advance, closing(outcomes):
-        for task, entry, error in outcomes:
+        for outcome in outcomes:
+            task, error = outcome.task, outcome.error
             advance(task.cost)
-            if entry is None and error is not None:
+            if outcome.found is not None:
+                yield task.subject.content, outcome.found
+                if error is not None:
+                    raise error
+            elif error is not None:
                 failures[task.label] = error
-                continue
-            if entry is not None:
-                yield task.key, entry
-            if error is not None:
-                raise error
     if failures:
         path = None if store is None else store.path
         raise UnfinishedError(failures, len(tasks), path) from next(iter(failures.values()))
 
 
-def _in_turn(tasks: list[Task], store: Store | None) -> Generator[Outcome]:
+def _in_turn(tasks: list[Task[Found]], store: Store | None) -> Generator[Outcome[Found]]:
     for task in tasks:
         try:
-            entry = task.function(*task.arguments)
+            found = task.run()
         except Exception as error:
             yield Outcome(task, None, error)
         else:
-            yield _kept(task, entry, store)
+            yield _kept(task, found, store)
 
 
-def _spread(tasks: list[Task], executor: Executor, store: Store | None) -> Generator[Outcome]:
+def _spread(
+    tasks: list[Task[Found]], executor: Executor, store: Store | None
+) -> Generator[Outcome[Found]]:
     """Whoever stops listening cancels what has not begun."""
-    outcomes: SimpleQueue[Outcome] = SimpleQueue()
-    futures: dict[str, Future[Entry]] = {}
+    outcomes: SimpleQueue[Outcome[Found]] = SimpleQueue()
+    futures: dict[str, Future[Found]] = {}
     try:
         for task in tasks:
             futures[task.key] = _submit(task, executor, store, outcomes)
@@ -134,9 +123,12 @@ def _spread(tasks: list[Task], executor: Executor, store: Store | None) -> Gener
 
 
 def _submit(
-    task: Task, executor: Executor, store: Store | None, outcomes: SimpleQueue[Outcome]
-) -> Future[Entry]:
-    def finish(future: Future[Entry]) -> None:
+    task: Task[Found],
+    executor: Executor,
+    store: Store | None,
+    outcomes: SimpleQueue[Outcome[Found]],
+) -> Future[Found]:
+    def finish(future: Future[Found]) -> None:
         """Runs where the result arrives: in a thread of the executor."""
         if future.cancelled():
             outcomes.put(Outcome(task, None, CancelledError("it was cancelled")))
@@ -146,7 +138,7 @@ def _submit(
             outcomes.put(_kept(task, future.result(), store))
 
     try:
-        future = executor.submit(task.function, *task.arguments)
+        future = executor.submit(task.run)
     except RuntimeError as error:  # such as a pool whose process died meanwhile
         future = Future()
         future.set_exception(error)
@@ -154,10 +146,10 @@ def _submit(
     return future
 
 
-def _kept(task: Task, entry: Entry, store: Store | None) -> Outcome:
+def _kept(task: Task[Found], found: Found, store: Store | None) -> Outcome[Found]:
     try:
         if store is not None:
-            store.put(task.key, entry)
+            store.put(task.key, found.to_entry())
     except Exception as error:
-        return Outcome(task, entry, error)
-    return Outcome(task, entry, None)
+        return Outcome(task, found, error)
+    return Outcome(task, found, None)

@@ -1,12 +1,12 @@
 """Many reconstructions: topologies x seeds x targets, one plain row for each."""
 
 import os
-from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import closing
+from dataclasses import replace
+from itertools import product
 from numbers import Integral
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import networkx as nx
@@ -15,57 +15,14 @@ from jaxtyping import Array
 
 from topokit.layers import Layers
 from topokit.products import Cost
-from topokit.ranking._drawn_targets import Targets, drawn_targets, given_targets
-from topokit.ranking._run import Task, run
-from topokit.ranking._store import Entry, Store
-from topokit.ranking._work import (
-    RECONSTRUCTION,
-    Subject,
-    check_seed,
-    naming,
-    reconstruction_task,
-    settings_of,
-    settings_text,
-    subjects_of,
-)
-from topokit.reconstruction import Adam, Solver
-
-
-class Result(NamedTuple):
-    """One target of a sweep: plain values, so that `pandas.DataFrame(results)` is a long table.
-
-    Attributes:
-        name: The key under which the topology was given.
-        family: Its family, or "" where the graph does not say.
-        skip: True where some edges are constant.
-        n_in: Inputs.
-        n_out: Outputs.
-        depth: Layers of edges.
-        edges: Edges, constant ones included.
-        trainable: Edges whose weight is free: the parameters.
-        solver: How it was descended, as the solver's `repr`.
-        seed: Seed of the initial weights, and of the targets where their number was given.
-        target: Which of the targets, from 0.
-        loss: Relative reconstruction loss; 0 is exact, 1 as good as the zero matrix.
-        steps: Gradient steps taken.
-        seconds: Wall time of the call of `reconstruct`, which all targets of a topology and a seed
-            share, compilation included: the one field that differs from run to run.
-    """
-
-    name: str
-    family: str
-    skip: bool
-    n_in: int
-    n_out: int
-    depth: int
-    edges: int
-    trainable: int
-    solver: str
-    seed: int
-    target: int
-    loss: float
-    steps: int
-    seconds: float
+from topokit.ranking._drawn_targets import Targets, check_seed, drawn_targets, given_targets
+from topokit.ranking._rows import Result
+from topokit.ranking._run import run
+from topokit.ranking._store import Store
+from topokit.ranking._subjects import Subject, labels_by_content, naming, subjects_of
+from topokit.ranking._tasks import Rebuilt, ReconstructionTask, Settings
+from topokit.reconstruction import Adam, Solver, check_arguments
+from topokit.scores import Label
 
 
 def sweep(
@@ -115,15 +72,16 @@ def sweep(
         UnfinishedError: After all others are finished, if some failed or their process died.
     """
     numbers = _check_seeds(seeds)
-    settings = settings_of(solver, loss, restarts)
-    text = settings_text(settings, stored=store is not None)
-    names: dict[str, list[Subject]] = defaultdict(list)
-    tasks: list[Task] = []
-    for one, chosen in _with_targets(subjects_of(topologies), targets, loss):
-        for seed in numbers:
-            tasks.append(reconstruction_task(one, chosen, seed, settings, text))
-            names[tasks[-1].key].append(one)
-    return _results(run(tasks, executor=executor, path=store, doing="sweep"), names)
+    subjects = subjects_of(topologies)
+    stored = store is not None
+    settings = Settings.of(subjects[0].layers, solver, loss, restarts, stored=stored)
+    tasks = [
+        ReconstructionTask.of(one, chosen, seed, settings)
+        for one, chosen in _with_targets(subjects, targets, loss)
+        for seed in numbers
+    ]
+    finished = run(tasks, executor=executor, path=store, doing="sweep")
+    return _results(finished, labels_by_content(subjects))
 
 
 def read_store(path: str | os.PathLike[str]) -> list[Result]:
@@ -135,7 +93,8 @@ def read_store(path: str | os.PathLike[str]) -> list[Result]:
         ValueError: If there is no store at `path`.
     """
     with closing(Store(path, create=False)) as store:
-        return [row for entry in store.entries(RECONSTRUCTION) for row in _rows(entry)]
+        entries = store.entries(Rebuilt.KIND)
+        return [result for entry in entries for result in Rebuilt.from_entry(entry).results]
 
 
 def _check_seeds(seeds: int | Iterable[int]) -> list[int]:
@@ -158,23 +117,16 @@ def _with_targets(
             continue
         shape = one.layers.n_in, one.layers.n_out
         if shape not in given:
-            with naming(one.name):
-                given[shape] = given_targets(one.layers, targets, loss)
+            with naming(one.label.name):
+                stack = check_arguments(one.layers, np.asarray(targets), loss=loss)
+            given[shape] = given_targets(stack)
         yield one, given[shape]
 
 
 def _results(
-    finished: Generator[tuple[str, Entry]], names: Mapping[str, list[Subject]]
+    finished: Generator[tuple[str, Rebuilt]], labels: Mapping[str, list[Label]]
 ) -> Generator[Result]:
     with closing(finished):
-        for key, entry in finished:
-            for one in names[key]:
-                for row in _rows(entry):
-                    yield row._replace(name=one.name, family=one.family)
-
-
-def _rows(entry: Entry) -> Iterator[Result]:
-    shared = dict(entry.value)
-    losses, steps = shared.pop("loss"), shared.pop("steps")
-    for target, (loss, taken) in enumerate(zip(losses, steps, strict=True)):
-        yield Result(**shared, target=target, loss=loss, steps=taken)
+        for content, found in finished:
+            for label, result in product(labels[content], found.results):
+                yield replace(result, **label._asdict())

@@ -8,13 +8,11 @@ from topokit.reconstruction._problem import Parameters as Parameters
 from topokit.reconstruction._problem import Problem as Problem
 from topokit.reconstruction._problem import Solution as Solution
 from topokit.reconstruction._problem import Solver as Solver
-from topokit.reconstruction._problem import check_solver as check_solver
 from topokit.reconstruction._reconstruct import Reconstruction as Reconstruction
+from topokit.reconstruction._reconstruct import check_arguments as check_arguments
 from topokit.reconstruction._reconstruct import end_to_end as end_to_end
 from topokit.reconstruction._reconstruct import reconstruct as reconstruct
 from topokit.reconstruction._satisfaction import L1_ADAM as L1_ADAM
 from topokit.reconstruction._satisfaction import Satisfaction as Satisfaction
 from topokit.reconstruction._satisfaction import satisfy as satisfy
 from topokit.reconstruction._svd import HierarchicalSVD as HierarchicalSVD
-from topokit.reconstruction._target_checks import check_cost as check_cost
-from topokit.reconstruction._target_checks import check_targets as check_targets

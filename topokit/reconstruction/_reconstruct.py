@@ -6,7 +6,7 @@ All targets and restarts are solved side by side, in chunks whose activations st
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int
 
 from topokit._checks import check_count
 from topokit._keys import generator
+from topokit._records import Record
 from topokit.layers import (
     BESIDE_CONSTANTS,
     Layers,
@@ -49,7 +50,7 @@ from topokit.reconstruction._target_checks import check_targets, sizes
 CHUNK = 2**16
 
 
-class Reconstruction(NamedTuple):
+class Reconstruction(Record):
     """What `reconstruct` found, target by target.
 
     Attributes:
@@ -111,9 +112,7 @@ def reconstruct(
     """
     began = perf_counter()
     layers = to_layers(topology)
-    stack = check_targets(layers, targets, loss)
-    restarts = check_count("restarts", restarts)
-    check_solver(solver)
+    stack = check_arguments(layers, targets, solver=solver, restarts=restarts, loss=loss)
     comparison = Comparison(loss, _mesh(layers, devices))
     rng = generator(key)
     repeated = np.repeat(stack, restarts, axis=0)
@@ -128,7 +127,29 @@ def reconstruct(
         if progress is not None:
             progress(start + len(chunk), len(repeated))
     whole = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=-1), *parts)
-    return _best_restart(whole, restarts)._replace(seconds=perf_counter() - began)
+    return _best_restart(whole, restarts, began)
+
+
+def check_arguments(
+    topology: nx.DiGraph | Layers,
+    targets: Float[np.ndarray | Array, "*_n_targets n_in n_out"],
+    *,
+    solver: Solver = Adam(),  # noqa: B008 (a NamedTuple of numbers)
+    restarts: int = 1,
+    loss: Cost = jnp.square,
+) -> Float[np.ndarray, "n_targets n_in n_out"]:
+    """Refuse now what `reconstruct` would refuse, for who plans many of its calls.
+
+    Returns:
+        The targets as a stack in double precision.
+
+    Raises:
+        ValueError: As `reconstruct` does before it starts.
+    """
+    stack = check_targets(to_layers(topology), targets, loss)
+    check_count("restarts", restarts)
+    check_solver(solver)
+    return stack
 
 
 def end_to_end(
@@ -213,8 +234,8 @@ def _start(problem: Problem, rng: np.random.Generator) -> Parameters:
     return jnp.asarray(sparse_xavier(radii, problem.scale.size, rng), problem.scale.dtype)
 
 
-def _best_restart(whole: Solution, restarts: int) -> Reconstruction:
+def _best_restart(whole: Solution, restarts: int, began: float) -> Reconstruction:
     loss = whole.loss.reshape(-1, restarts)
     best = np.arange(len(loss)) * restarts + loss.argmin(1)
     weights, loss, losses, steps = jax.tree.map(lambda leaf: leaf[..., best].T, whole)
-    return Reconstruction(loss, tuple(weights), losses, steps, 0.0)
+    return Reconstruction(loss, tuple(weights), losses, steps, perf_counter() - began)

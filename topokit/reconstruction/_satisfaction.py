@@ -18,8 +18,6 @@ Hence what is found is a lower bound, by a certificate anybody can multiply out;
 and where both are equal the number is exact. Whether they are is measured.
 """
 
-from typing import NamedTuple
-
 import jax.numpy as jnp
 import networkx as nx
 import numpy as np
@@ -27,6 +25,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from topokit._checks import check_count, check_real
 from topokit._limits import check_memory
+from topokit._records import Record
 from topokit.layers import Layers, to_layers
 from topokit.reconstruction._adam import Adam
 from topokit.reconstruction._newton import Weights, multiply_layers, polish
@@ -40,7 +39,7 @@ L1_ADAM = Adam(steps=6000, learning_rate=0.1)
 LIMIT = 2**31
 
 
-class Satisfaction(NamedTuple):
+class Satisfaction(Record):
     """Which entries of each target the topology meets.
 
     Attributes:

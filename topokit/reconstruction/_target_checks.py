@@ -36,11 +36,6 @@ def check_targets(
     return stack
 
 
-def check_cost(cost: Cost) -> None:
-    """Raise a ValueError if that is no function of an array that maps each entry."""
-    _entrywise(cost, jnp.ones((1, 2, 3)))
-
-
 def sizes(targets: Float[np.ndarray, "batch n_in n_out"]) -> Float[np.ndarray, " batch"]:
     """Root mean square of the targets' columns: 1 for what Xavier weights produce."""
     return np.sqrt((targets**2).sum(axis=(1, 2)) / targets.shape[2])

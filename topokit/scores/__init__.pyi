@@ -1,11 +1,12 @@
 from ._score import Score as Score
 from ._score import score as score
-from ._score import score_control as score_control
 from .control import Controllability as Controllability
 from .control import control_bound as control_bound
 from .control import control_capacity as control_capacity
 from .control import controllability as controllability
+from .counts import Label as Label
 from .counts import Matching as Matching
+from .counts import Size as Size
 from .counts import Structure as Structure
 from .counts import bandwidth as bandwidth
 from .counts import match_constraints as match_constraints

@@ -1,38 +1,21 @@
 """Every data-free number of a topology in one row."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import networkx as nx
 
 from topokit._limits import TooLargeError
 from topokit.layers import Layers, to_layers
 from topokit.scores.control import Controllability, controllability
-from topokit.scores.counts import satisfiable_constraints, structure
+from topokit.scores.counts import Structure, satisfiable_constraints, structure
 from topokit.scores.freedom import degrees_of_freedom, loss_of_counts
 
 
-class Score(NamedTuple):
-    """What is known of a topology before any data: plain numbers, ready for JSON.
-
-    The fields up to `fan_out_max` are those of `topokit.scores.Structure`, explained there.
+class Score(Structure):
+    """What is known of a topology before any data: its `Structure`, and what follows.
 
     Attributes:
-        n_in: Inputs.
-        n_out: Outputs.
-        depth: Layers of edges.
-        edges: Edges, constant ones included.
-        trainable: Edges whose weight is free.
-        density: Share of the possible edges, in (0, 1].
-        bandwidth: Most paths that share no neuron.
-        paths_min: Fewest paths between an input and an output.
-        paths_mean: Paths of a pair on average.
-        paths_max: Most paths between an input and an output.
-        reachable: Share of pairs that a path joins, in (0, 1].
-        fan_in_min: Fewest in-edges of a neuron behind the inputs.
-        fan_in_max: Most in-edges of a neuron.
-        fan_out_min: Fewest out-edges of a neuron before the outputs.
-        fan_out_max: Most out-edges of a neuron.
         satisfiable: Entries of the end-to-end matrix that could each have an edge of their own, at
             most `trainable`; None where beyond the memory limit of `satisfiable_constraints`.
         degrees_of_freedom: Independent directions in which the weights can move the end-to-end
@@ -48,21 +31,6 @@ class Score(NamedTuple):
             every pair.
     """
 
-    n_in: int
-    n_out: int
-    depth: int
-    edges: int
-    trainable: int
-    density: float
-    bandwidth: int
-    paths_min: int
-    paths_mean: float
-    paths_max: int
-    reachable: float
-    fan_in_min: int
-    fan_in_max: int
-    fan_out_min: int
-    fan_out_max: int
     satisfiable: int | None
     degrees_of_freedom: int | None
     predicted_loss: float | None
@@ -73,7 +41,7 @@ class Score(NamedTuple):
     control_deviation: float
 
 
-def score(topology: nx.DiGraph | Layers) -> Score:
+def score(topology: nx.DiGraph | Layers, *, control: Controllability | None = None) -> Score:
     """Every data-free number of a topology; `controllability(topology).K` is the map behind some.
 
     Cost: mostly `topokit.scores.predicted_loss` and `controllability`. Each part is also a function
@@ -82,19 +50,22 @@ def score(topology: nx.DiGraph | Layers) -> Score:
 
     Args:
         topology: A graph or a recipe.
+        control: Its `controllability`, where that is known already; it is not found again then.
 
     Raises:
-        ValueError: If the graph is not a valid topology, or is beyond the memory limit of
-            `controllability`.
+        ValueError: If the graph is not a valid topology, is beyond the memory limit of
+            `controllability`, or `control` is that of a topology of another shape.
     """
-    return score_control(to_layers(topology))[0]
-
-
-def score_control(layers: Layers) -> tuple[Score, Controllability]:
-    """The score and the controllability it took numbers from."""
-    control = controllability(layers)
+    layers = to_layers(topology)
+    control = controllability(layers) if control is None else control
+    if control.K.shape != (layers.n_in, layers.n_out):
+        raise ValueError(
+            f"control must have a K of shape {(layers.n_in, layers.n_out)}, one entry for each "
+            f"pair of the topology; given {control.K.shape}: leave it out, or give "
+            "controllability(topology)"
+        )
     freedom, shape = _within_limits(degrees_of_freedom, layers), structure(layers)
-    score = Score(
+    return Score(
         **shape._asdict(),
         satisfiable=_within_limits(satisfiable_constraints, layers),
         degrees_of_freedom=freedom,
@@ -105,7 +76,6 @@ def score_control(layers: Layers) -> tuple[Score, Controllability]:
         control_mean=float(control.K.mean()),
         control_deviation=float(control.K.std()),
     )
-    return score, control
 
 
 def _predicted_loss(layers: Layers, freedom: int | None, bandwidth: int) -> float | None:

@@ -1,13 +1,13 @@
 """Controllability, as its users ask for it: one K, what it adds up to, and how good it is."""
 
-from typing import NamedTuple
-
 import networkx as nx
 import numpy as np
 from jaxtyping import Array, Float
 
 from topokit._checks import check_count, check_real
+from topokit._html import heat_map
 from topokit._keys import generator
+from topokit._records import Record
 from topokit.layers import Layers, to_layers
 from topokit.scores.control._bound import control_bound
 from topokit.scores.control._canonical import find_canonical
@@ -17,7 +17,7 @@ from topokit.scores.control.descent import descend, marginal, pairwise
 EVENNESS = 0.01
 
 
-class Controllability(NamedTuple):
+class Controllability(Record):
     """What each output controls, and how far from the best that is.
 
     Attributes:
@@ -46,6 +46,10 @@ class Controllability(NamedTuple):
         Where the bound is less than 1, the loss of one ratio missing, relative to 1.
         """
         return (self.loss - self.bound) / max(self.bound, 1.0)
+
+    def _repr_html_(self) -> str:
+        """The numbers, and K as a map, for notebooks."""
+        return super()._repr_html_() + heat_map(self.K, "K")
 
 
 def controllability(

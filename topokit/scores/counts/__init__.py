@@ -6,5 +6,7 @@ from topokit.scores.counts._matching import satisfiable_constraints as satisfiab
 from topokit.scores.counts._paths import bandwidth as bandwidth
 from topokit.scores.counts._paths import neuron_network as neuron_network
 from topokit.scores.counts._paths import path_counts as path_counts
+from topokit.scores.counts._size import Label as Label
+from topokit.scores.counts._size import Size as Size
 from topokit.scores.counts._structure import Structure as Structure
 from topokit.scores.counts._structure import structure as structure

@@ -12,8 +12,6 @@ rectangles either finds constraints to offer as well, and the flow runs again, o
 set, with more edges than constraints: a proof that no more can be matched (König).
 """
 
-from typing import NamedTuple
-
 import networkx as nx
 import numpy as np
 from jaxtyping import Bool, Int
@@ -21,6 +19,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 
 from topokit._limits import check_memory
+from topokit._records import Record
 from topokit.layers import Layers, to_layers
 from topokit.scores.counts._alternating_paths import search_levels, trace_paths
 from topokit.scores.counts._rectangles import Numbers, Rectangles, expand, merge_edges, sample_cells
@@ -29,7 +28,7 @@ limit = 2**32
 probes = 4
 
 
-class Matching(NamedTuple):
+class Matching(Record):
     """Which edge settles which constraint, with proofs from both sides.
 
     Edges are the trainable ones in recipe order (layer by layer, by receiver, then by sender).

@@ -1,24 +1,19 @@
 """What can be read off the graph: size, degrees, paths and bandwidth."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import networkx as nx
 import numpy as np
 
 from topokit.layers import Layers, in_degrees, out_degrees, to_layers
 from topokit.scores.counts._paths import bandwidth, count_blocks
+from topokit.scores.counts._size import Size
 
 
-class Structure(NamedTuple):
-    """The shape of a topology in plain numbers.
+class Structure(Size):
+    """The shape of a topology in plain numbers: its `Size`, and what follows.
 
     Attributes:
-        n_in: Inputs.
-        n_out: Outputs.
-        depth: Layers of edges. A good topology's does not grow with its parameters (NeuroFabric,
-            section VII.C).
-        edges: Edges, constant ones included.
-        trainable: Edges whose weight is free: the parameters.
         density: Share of the edges that layers of these widths could have, in (0, 1].
         bandwidth: Most paths that share no neuron, from 1 to the narrowest layer's width. A good
             topology's does not shrink with its parameters (section VII.D).
@@ -32,11 +27,6 @@ class Structure(NamedTuple):
         fan_out_max: Most out-edges of a neuron.
     """
 
-    n_in: int
-    n_out: int
-    depth: int
-    edges: int
-    trainable: int
     density: float
     bandwidth: int
     paths_min: int
@@ -66,11 +56,7 @@ def structure(topology: nx.DiGraph | Layers) -> Structure:
     fan_in = np.concatenate(in_degrees(layers))
     fan_out = np.concatenate(out_degrees(layers))
     return Structure(
-        n_in=layers.n_in,
-        n_out=layers.n_out,
-        depth=layers.depth,
-        edges=layers.n_edges,
-        trainable=layers.n_trainable,
+        **Size.of(layers)._asdict(),
         density=float(layers.n_edges / (widths[:-1] @ widths[1:])),
         bandwidth=bandwidth(layers),
         **_paths(layers),

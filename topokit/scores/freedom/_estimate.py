@@ -8,14 +8,13 @@ on the Jacobian's rows and on the idle directions. Otherwise they are probes of 
 network that wastes nothing, or that sets every entry, is then counted with little variance.
 """
 
-from typing import NamedTuple
-
 import networkx as nx
 import numpy as np
 from jaxtyping import Float
 
 from topokit._checks import check_count, check_real
 from topokit._limits import check_memory
+from topokit._records import Record
 from topokit.layers import Layers, ancestors, to_layers
 from topokit.scores.freedom._isometric_weights import flat_weights
 from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize
@@ -26,7 +25,7 @@ from topokit.scores.freedom._scale_invariances import idle_directions, with_idle
 limit = 2**33
 
 
-class FreedomEstimate(NamedTuple):
+class FreedomEstimate(Record):
     """What probes say of the degrees of freedom.
 
     Attributes:
@@ -48,7 +47,7 @@ class FreedomEstimate(NamedTuple):
     converged: bool
 
 
-class LeverageEstimate(NamedTuple):
+class LeverageEstimate(Record):
     """What probes say of the leverage map H; its single entries would be all noise.
 
     Attributes:

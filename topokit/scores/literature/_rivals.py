@@ -4,13 +4,12 @@ Each is cheap and tells something; none knows which entries of the end-to-end ma
 set, which is what `degrees_of_freedom` and `leverage` count.
 """
 
-from typing import NamedTuple
-
 import networkx as nx
 import numpy as np
 from jaxtyping import Bool
 
 from topokit._checks import check_count
+from topokit._records import Record
 from topokit.layers import Layers, backward, forward, to_layers
 from topokit.scores.literature._distances import average_path_length
 from topokit.scores.literature._expansion import (
@@ -24,7 +23,7 @@ from topokit.scores.literature._synflow import log_synflow
 ROUNDING = 1e-9
 
 
-class Rivals(NamedTuple):
+class Rivals(Record):
     """Rival scores as plain numbers; each says which way its authors read it.
 
     Attributes:

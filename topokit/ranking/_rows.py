@@ -1,0 +1,50 @@
+"""The rows of rankings and sweeps: plain values, for JSON and for `pandas.DataFrame(rows)`."""
+
+from topokit.scores import Label, Score, Size
+
+
+class MeanLoss(Label):
+    """How well a topology rebuilds matrices, on average.
+
+    Attributes:
+        loss: Mean relative reconstruction loss over the targets; 0 is exact, 1 as
+            good as the zero matrix.
+        loss_error: Standard error of that mean; None for a single target.
+        targets: Number of targets.
+        steps: Gradient steps taken, at most, for a target.
+    """
+
+    loss: float
+    loss_error: float | None
+    targets: int
+    steps: int
+
+
+class Row(Score, MeanLoss):
+    """One topology of a ranking: its label and `MeanLoss`, and then its `Score`."""
+
+    @property
+    def order(self) -> tuple[float, int, str]:
+        """What rankings are sorted by: the loss, then the trainable edges, then the name."""
+        return self.loss, self.trainable, self.name
+
+
+class Result(Size, Label):
+    """One target of a sweep, behind the `Label` and the `Size` of its topology.
+
+    Attributes:
+        solver: How it was descended, as the solver's `repr`.
+        seed: Seed of the initial weights, and of the targets where their number was given.
+        target: Which of the targets, from 0.
+        loss: Relative reconstruction loss; 0 is exact, 1 as good as the zero matrix.
+        steps: Gradient steps taken.
+        seconds: Wall time of the call of `reconstruct`, which all targets of a topology and a seed
+            share, compilation included: the one field that differs from run to run.
+    """
+
+    solver: str
+    seed: int
+    target: int
+    loss: float
+    steps: int
+    seconds: float

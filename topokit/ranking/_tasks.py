@@ -1,0 +1,224 @@
+"""The two kinds of work behind every table: to score a topology, and to rebuild matrices with it.
+
+They are kept apart, each under the key of what decides it: scores by the topology alone, so that
+every solver finds them again; reconstructions by the topology, the targets, the seed and all
+settings. What a task finds is a record that knows how it lies in a store.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from topokit.layers import Layers
+from topokit.products import Cost
+from topokit.ranking._content_keys import describe, key_of, packed, unpacked
+from topokit.ranking._drawn_targets import Targets, gaussian_targets
+from topokit.ranking._rows import Result
+from topokit.ranking._store import Entry
+from topokit.ranking._subjects import Subject
+from topokit.reconstruction import Solver, check_arguments, reconstruct
+from topokit.scores import Score, Size, controllability, score
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Every data-free number of a topology, and the map behind some."""
+
+    KIND: ClassVar[str] = "score"
+
+    score: Score
+    K: Float[np.ndarray, "n_in n_out"]
+
+    def to_entry(self) -> Entry:
+        """The numbers by name, and K as the matrix."""
+        return Entry(self.KIND, self.score._asdict(), self.K)
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> "Scored":
+        """What `to_entry` wrote."""
+        assert entry.matrix is not None
+        return cls(Score(**entry.value), entry.matrix)
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """The results of one topology and one seed, one for each target."""
+
+    KIND: ClassVar[str] = "reconstruction"
+
+    results: tuple[Result, ...]
+
+    @classmethod
+    def of(cls, shared: dict[str, Any], losses: list[float], steps: list[int]) -> "Rebuilt":
+        """One result for each target, from what they share and what is their own."""
+        own = enumerate(zip(losses, steps, strict=True))
+        rows = ({"target": target, "loss": loss, "steps": taken} for target, (loss, taken) in own)
+        return cls(tuple(Result(**shared | row) for row in rows))
+
+    def to_entry(self) -> Entry:
+        """What all results share, once; the losses and the steps as lists."""
+        shared = self.results[0]._asdict()
+        del shared["target"]
+        losses, steps = zip(*((one.loss, one.steps) for one in self.results), strict=True)
+        return Entry(self.KIND, shared | {"loss": list(losses), "steps": list(steps)})
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> "Rebuilt":
+        """What `to_entry` wrote."""
+        return cls.of(entry.value, entry.value["loss"], entry.value["steps"])
+
+
+Found = TypeVar("Found", bound=Scored | Rebuilt, covariant=True)
+
+
+@dataclass(frozen=True)
+class Task(ABC, Generic[Found]):
+    """One unit of work: what a kill can lose, what a process is started for.
+
+    Attributes:
+        key: Hash of all that decides the result; of tasks with one key only the first is run.
+        subject: The topology.
+    """
+
+    key: str
+    subject: Subject
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What to call it in an error."""
+
+    @property
+    @abstractmethod
+    def cost(self) -> float:
+        """Its work, in a unit that all tasks share."""
+
+    @abstractmethod
+    def run(self) -> Found:
+        """Do it."""
+
+    @abstractmethod
+    def read(self, entry: Entry) -> Found:
+        """What a store holds of it."""
+
+
+@dataclass(frozen=True)
+class ScoreTask(Task[Scored]):
+    """The data-free numbers of a topology, and K."""
+
+    @classmethod
+    def of(cls, subject: Subject) -> "ScoreTask":
+        """The task of a topology."""
+        return cls(key_of(Scored.KIND, subject.content), subject)
+
+    @property
+    def label(self) -> str:
+        """The name of the topology."""
+        return f"the scores of {self.subject.label.name!r}"
+
+    @property
+    def cost(self) -> float:
+        """One number for each input and edge."""
+        return self.subject.layers.n_in * self.subject.layers.n_edges
+
+    def run(self) -> Scored:
+        """Score, once for K and all that comes from it."""
+        control = controllability(self.subject.layers)
+        return Scored(score(self.subject.layers, control=control), control.K)
+
+    def read(self, entry: Entry) -> Scored:
+        """What a store holds of it."""
+        return Scored.from_entry(entry)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to reconstruct.
+
+    Attributes:
+        solver: The solver.
+        loss: The cost of one entry's error, or its place where `pickle` does not take it.
+        restarts: Starts of each target.
+        precision: The type that JAX computes with.
+        text: What tells settings from others; within one call, without a store, nothing has to.
+    """
+
+    solver: Solver
+    loss: Cost | str
+    restarts: int
+    precision: str
+    text: str
+
+    @classmethod
+    def of(
+        cls, layers: Layers, solver: Solver, loss: Cost, restarts: int, *, stored: bool
+    ) -> "Settings":
+        """Those of this process, checked on one topology."""
+        one = gaussian_targets(1, layers.n_in, layers.n_out, seed=0)
+        check_arguments(layers, one, solver=solver, restarts=restarts, loss=loss)
+        parts = {
+            "solver": solver,
+            "loss": loss,
+            "restarts": restarts,
+            "precision": str(jnp.result_type(float)),
+        }
+        text = "\n".join(describe(*part) for part in parts.items()) if stored else ""
+        return cls(**parts | {"loss": packed(loss)}, text=text)
+
+
+@dataclass(frozen=True)
+class ReconstructionTask(Task[Rebuilt]):
+    """All targets of one topology and one seed, for they share one compiled loop."""
+
+    targets: Targets
+    seed: int
+    settings: Settings
+
+    @classmethod
+    def of(
+        cls, subject: Subject, targets: Targets, seed: int, settings: Settings
+    ) -> "ReconstructionTask":
+        """The task of a topology with a seed."""
+        key = key_of(Rebuilt.KIND, subject.content, targets.text, str(seed), settings.text)
+        return cls(key, subject, targets, seed, settings)
+
+    @property
+    def label(self) -> str:
+        """The name of the topology, and the seed."""
+        return f"{self.subject.label.name!r} with seed {self.seed}"
+
+    @property
+    def cost(self) -> float:
+        """That of the scores, for each target and start."""
+        layers = self.subject.layers
+        return layers.n_in * layers.n_edges * self.targets.number * self.settings.restarts
+
+    def run(self) -> Rebuilt:
+        """The loss of every target, and what a reader wants to know beside it."""
+        settings, layers = self.settings, self.subject.layers
+        precision = str(jnp.result_type(float))
+        if precision != settings.precision:
+            raise ValueError(
+                f"this process computes in {precision}, the one that asked in "
+                f"{settings.precision}: set JAX_ENABLE_X64 in the environment of both"
+            )
+        found = reconstruct(
+            layers,
+            self.targets.for_seed(layers, self.seed),
+            solver=settings.solver,
+            loss=unpacked(settings.loss),
+            restarts=settings.restarts,
+            key=jax.random.key(self.seed),
+        )
+        shared = self.subject.label._asdict() | Size.of(layers)._asdict()
+        shared |= {"solver": repr(settings.solver), "seed": self.seed, "seconds": found.seconds}
+        return Rebuilt.of(shared, found.loss.astype(float).tolist(), found.steps.tolist())
+
+    def read(self, entry: Entry) -> Rebuilt:
+        """What a store holds of it."""
+        return Rebuilt.from_entry(entry)

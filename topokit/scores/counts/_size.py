@@ -1,0 +1,50 @@
+"""What a topology is called, and how large it is: the first columns of every table."""
+
+import networkx as nx
+
+from topokit._records import Record
+from topokit.layers import Layers
+
+
+class Label(Record):
+    """What a topology is called, and of which kind it is.
+
+    Attributes:
+        name: The name that it was given, or that of the graph.
+        family: Its family, or "" where the graph does not say.
+        skip: True where some edges are constant.
+    """
+
+    name: str
+    family: str
+    skip: bool
+
+    @classmethod
+    def of(cls, name: str, topology: nx.DiGraph | Layers, layers: Layers) -> "Label":
+        """The label of a topology, given also as its recipe."""
+        family = "" if isinstance(topology, Layers) else str(topology.graph.get("family") or "")
+        return cls(name, family, layers.n_trainable < layers.n_edges)
+
+
+class Size(Record):
+    """How large a topology is.
+
+    Attributes:
+        n_in: Inputs.
+        n_out: Outputs.
+        depth: Layers of edges. A good topology's does not grow with its parameters (NeuroFabric,
+            section VII.C).
+        edges: Edges, constant ones included.
+        trainable: Edges whose weight is free: the parameters.
+    """
+
+    n_in: int
+    n_out: int
+    depth: int
+    edges: int
+    trainable: int
+
+    @classmethod
+    def of(cls, layers: Layers) -> "Size":
+        """Read the size off a recipe."""
+        return cls(layers.n_in, layers.n_out, layers.depth, layers.n_edges, layers.n_trainable)
