@@ -1,21 +1,28 @@
 # topokit: `make help` lists what there is. Everything is installed into .venv at pinned versions.
 
-PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.12 python3.11,$(shell \
-	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+# The versions of Python for which all pinned packages have wheels.
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
+	$(p) -c '$(SUITABLE)' 2>/dev/null && echo $(p))))
 BIN := .venv/bin
 # mkdocs 2 has other plugins; the version here is pinned.
 export NO_MKDOCS_2_WARNING := 1
+# These would send packages elsewhere than into .venv.
+unexport PIP_USER PIP_TARGET PIP_PREFIX
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 FIGURES := $(filter-out analyses/_%,$(sort $(wildcard analyses/*.py)))
 BENCHMARKS := $(filter-out analyses/benchmarks/_%,$(sort $(wildcard analyses/benchmarks/*.py)))
+QUICK := $(addprefix quick/,$(FIGURES) $(BENCHMARKS))
 
+TESTS := -n auto --maxprocesses 4
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-# Commands side by side; what one printed is shown where it fails.
-SIDE_BY_SIDE := xargs -P $(CORES) -I COMMAND sh -c 'said=$$($(BIN)/COMMAND 2>&1) && \
-	echo "passed: COMMAND" || { printf "%s\n" "$$said" "FAILED: COMMAND"; exit 1; }'
+# A check says one line; what it printed is shown where it fails.
+CHECKED = said=$$($(BIN)/$(1) 2>&1) && echo 'passed: $(1)' || \
+	{ printf '%s\n' "$$said" 'FAILED: $(1)'; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help rank test check bench docs figures clean
+.PHONY: help rank test check wheel lowest newest bench docs figures clean
+.PHONY: types site documented lint format $(QUICK)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,15 +31,30 @@ rank: .venv/.core ## Rank the default topologies by reconstruction loss into ./r
 	$(BIN)/topokit rank
 
 test: .venv/.dev ## Run the tests
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/pytest $(TESTS)
 
 check: .venv/.dev ## Lint, check types, build the docs strictly, run every analysis quickly
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	@{ echo 'pyright --pythonpath $(BIN)/python'; \
-		echo 'mkdocs build --quiet --strict --config-file docs/tools/mkdocs.yml'; \
-		echo 'python docs/tools/coverage.py'; \
-		printf 'python %s --quick\n' $(FIGURES) $(BENCHMARKS); } | $(SIDE_BY_SIDE)
+	@$(BIN)/python tests/spent.py $(MAKE) --no-print-directory --keep-going --jobs $(CORES) \
+		types site documented lint format $(QUICK)
+
+types: ; @$(call CHECKED,pyright --pythonpath $(BIN)/python)
+site: ; @$(call CHECKED,mkdocs build --quiet --strict --config-file docs/tools/mkdocs.yml)
+documented: site ; @$(call CHECKED,python docs/tools/coverage.py)
+lint: ; @$(call CHECKED,ruff check)
+format: ; @$(call CHECKED,ruff format --check)
+$(QUICK): quick/%: ; @$(call CHECKED,python $* --quick)
+
+wheel: .venv/.core ## Build the wheel, try it in an environment of its own
+	@$(BIN)/python tests/spent.py $(BIN)/python tests/tools/try_wheel.py
+
+lowest: ## Run the tests at the lowest versions allowed: make lowest PYTHON=python3.11
+newest: ## Run the tests at the newest versions there are: make newest PYTHON=python3.13
+lowest newest:
+	"$(PYTHON)" -m venv --clear build/$@
+	$(if $(filter lowest,$@),"$(PYTHON)" tests/tools/lowest.py,:) > build/$@/constraints.txt
+	build/$@/bin/python -m pip install --quiet --constraint build/$@/constraints.txt \
+		--editable '.[test]'
+	OPENBLAS_NUM_THREADS=1 build/$@/bin/python -m pytest $(TESTS)
 
 bench: .venv/.bench ## Run every benchmark
 	$(foreach script,$(BENCHMARKS),$(BIN)/python $(script) &&) true
@@ -44,19 +66,19 @@ figures: .venv/.dev ## Make every figure again
 	$(foreach script,$(FIGURES),$(BIN)/python $(script) &&) true
 
 clean: ## Remove what the other commands made, the virtual environment included
-	rm -rf .venv site ranking dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist site ranking .pytest_cache .ruff_cache .hypothesis
 	find topokit analyses tests docs -name __pycache__ -prune -exec rm -rf {} +
 
 # An install that was interrupted leaves .unfinished behind; the next one then starts afresh.
 .venv/.core: pyproject.toml constraints.txt
-	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "topokit needs Python 3.11 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(or $(PYTHON),false)" -c '$(SUITABLE)' || { echo "topokit is pinned for Python 3.11 to 3.14," \
+		"and finds none: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@test ! -e .venv/.unfinished || rm -rf .venv
 	@echo "Installing topokit into .venv (a minute or two)"
-	@$(PYTHON) -m venv .venv
-	@touch .venv/.unfinished
+	@mkdir -p .venv && touch .venv/.unfinished
+	@"$(PYTHON)" -m venv .venv
 	@$(PIP) hatchling editables
-	@$(PIP) --no-build-isolation --editable .
+	@$(PIP) --no-build-isolation --editable '.[networks]'
 	@mv .venv/.unfinished $@
 
 .venv/.dev: .venv/.core

@@ -18,7 +18,10 @@ import topokit as tk
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted((ROOT / "topokit").rglob("*.py"))
+FOLDERS = (".ci", "topokit", "analyses", "docs", "tests")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+# A line of constraints.txt: a package, its version, and perhaps for which Python.
+PIN = r"^([\w.-]+)==([\w.]+)(?:; python_version [<>=]+ \"3\.\d+\")?$"
 
 # The rooms of the house, and what each may import of the others: data flows one way. A room within
 # `scores` is a room of its own. The modules beside the rooms, such as `_checks`, are what all may
@@ -160,15 +163,27 @@ def test_the_citation_names_the_papers() -> None:
 
 
 def test_every_requirement_is_pinned_within_its_range() -> None:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pins = dict(line.split("==") for line in lines if not line.startswith("#"))
-    pins = {canonicalize_name(name): version for name, version in pins.items()}
+    pins = collections.defaultdict(list)
+    for name, version in re.findall(PIN, (ROOT / "constraints.txt").read_text(), re.MULTILINE):
+        pins[canonicalize_name(name)].append(version)
     wanted = [*PROJECT["dependencies"], *sum(PROJECT["optional-dependencies"].values(), [])]
     for requirement in map(Requirement, wanted):
-        if requirement.name != "topokit":
-            assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)])
+        if requirement.name != PROJECT["name"]:
+            found = pins[canonicalize_name(requirement.name)]
+            assert found
+            assert list(requirement.specifier.filter(found)) == found
 
 
 def test_constraints_hold_names_and_versions_alone() -> None:
     _, *pins = (ROOT / "constraints.txt").read_text().splitlines()
-    assert [pin for pin in pins if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
+    assert [pin for pin in pins if not re.fullmatch(PIN, pin)] == []
+
+
+def test_no_hint_installs_the_project_that_is_called_topokit_on_pypi() -> None:
+    """A hint installs from the folder, as in `pip install .`, for nothing of ours is on PyPI."""
+    beside = [path for path in ROOT.iterdir() if path.is_file()]
+    within = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()]
+    hint = re.compile(r"install( +-[-\w]+)* +['\"]?topokit")
+    texts = [path for path in beside + within if path.suffix not in {".png", ".pyc"}]
+    told = [path for path in texts if hint.search(path.read_text())]
+    assert told == []

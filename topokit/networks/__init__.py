@@ -2,7 +2,7 @@
 
 A layer stores, differentiates and optimizes one number for each edge. Layers are Equinox modules,
 so that they go wherever JAX code takes those. Needs the extra `networks`; modules load on first
-use.
+use, and what is missing then is told with the extra that brings it.
 """
 
 from typing import Any
