@@ -69,7 +69,7 @@ def arrays() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_a_part_in_an_npz_file_reads_back_equal(save, arrays, tmp_path):
     save(tmp_path / "few.npz", **arrays)
-    data = read_cifar10(tmp_path / "few.npz", verify=False)
+    data = read_cifar10(tmp_path / "few.npz", validation=0, verify=False)
     np.testing.assert_allclose(data.train_x, arrays["train_x"] / 255, rtol=1e-6)
     np.testing.assert_allclose(data.test_x, arrays["test_x"] / 255, rtol=1e-6)
     np.testing.assert_array_equal(data.train_y, arrays["train_y"])
@@ -125,7 +125,7 @@ def test_an_npz_file_with_other_sums_is_refused(arrays, tmp_path):
 @pytest.mark.skipif(not PART.is_file(), reason=f"the part of CIFAR-10 is not at {PART}")
 class TestRealPart:
     def test_has_the_published_sum_and_the_known_labels(self):
-        data = read_cifar10(PART)
+        data = read_cifar10(PART, validation=0)
         assert (data.train_x.shape, data.test_x.shape) == ((10000, 3, 32, 32), (1000, 3, 32, 32))
         train = [1005, 974, 1032, 1016, 999, 937, 1030, 1001, 1025, 981]
         assert np.bincount(data.train_y).tolist() == train

@@ -32,15 +32,31 @@ def test_the_weights_can_be_read_back() -> None:
     data = networks.load_digits()
     model = networks.mlp(data.shape, [32], 10, key=key)
     model = networks.sparsify(model, networks.random_with(0.5, seed=0), key=key)
-    accuracy = networks.judge(networks.read_weights(path, model), data.test_x, data.test_y)[1]
+    model = networks.read_weights(path, model)
+    found = networks.evaluate(model, data.test_x, data.test_y)
     report = json.loads(Path("training/training.json").read_text())
-    assert np.isclose(accuracy, report["runs"][0]["epochs"][-1]["test_accuracy"])
+    assert np.allclose(found, list(report["runs"][0]["test"].values()))
+    found = networks.evaluate(model, data.validation_x, data.validation_y)
+    last = report["runs"][0]["epochs"][-1]
+    assert np.allclose(found, [last["validation_loss"], last["validation_accuracy"]])
 
 
 def test_runs_of_other_settings_share_a_folder() -> None:
-    for hidden in (16, 24):
-        assert topokit(f"train --model mlp --hidden {hidden} --epochs 1 --seeds 1").exit_code == 0
-    assert len(list(Path("training").glob("*.checkpoint"))) == 2
+    others = ("", "--hidden 24", "--validation 0.3", "--dense-below 40", "--learning-rate 1e-3")
+    for other in others:
+        done = topokit(f"train --model mlp --hidden 16 --epochs 1 --seeds 1 {other}")
+        assert done.exit_code == 0
+    assert len(list(Path("training").glob("*.checkpoint"))) == len(others)
+
+
+def test_the_table_has_the_validation_and_the_test_error_apart() -> None:
+    result = topokit(f"{QUICK} --seeds 1")
+    heading, numbers = result.stdout.splitlines()[:2]
+    assert heading.split("  ")[2:4] == ["validation error", "test error"]
+    run = json.loads(Path("training/training.json").read_text())["runs"][0]
+    shares = run["epochs"][-1]["validation_accuracy"], run["test"]["accuracy"]
+    errors = [float(word) for word in numbers.split()[2:4]]
+    np.testing.assert_allclose(errors, [100 * (1 - share) for share in shares], rtol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -53,9 +69,12 @@ def test_runs_of_other_settings_share_a_folder() -> None:
         ("--hidden 32", "--hidden goes with --model mlp"),
         ("--width 0.5", "--width goes with --model mobilenet-v1"),
         ("--share 0", "--share"),
-        ("--rate nan", "--rate must be a finite number"),
-        ("--rate inf", "--rate must be a finite number"),
-        ("--batch 5000", "batch_size must be an integer of at most 1437"),
+        ("--share 1e-4", "layers.1: a Clos network between 64 and 300 neurons takes a share of"),
+        ("--learning-rate nan", "--learning-rate must be a finite number"),
+        ("--learning-rate inf", "--learning-rate must be a finite number"),
+        ("--batch-size 5000", "batch_size must be an integer of at most 1293"),
+        ("--validation 0", "--validation"),
+        ("--validation 1", "--validation"),
         ("--layers torus", "--layers"),
     ],
 )

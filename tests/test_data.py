@@ -124,7 +124,7 @@ def test_mnist_is_read_under_each_of_its_names(dot, pack, tmp_path):
 def test_the_bytes_of_an_image_become_the_unit_interval(tmp_path):
     pixels = np.array([0, 51, 255, 1, 2, 3], "u1").reshape(1, 2, 3)
     files = {"train-images-idx3-ubyte": idx(np.repeat(pixels, 5, 0))}
-    data = read_mnist(write_mnist(tmp_path, files), verify=False)
+    data = read_mnist(write_mnist(tmp_path, files), validation=0, verify=False)
     np.testing.assert_allclose(data.train_x[4, 0], pixels[0] / 255, rtol=1e-6)
     assert data.train_x.dtype == np.float32
 
@@ -162,7 +162,7 @@ def test_files_with_other_sums_are_not_taken_for_mnist(tmp_path):
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"the original files of MNIST are not at {DATA}")
 class TestRealMnist:
     def test_has_the_known_sizes_labels_and_moments(self):
-        data = read_mnist(DATA)
+        data = read_mnist(DATA, validation=0)
         assert data.train_x.shape == (60000, 1, 28, 28)
         assert data.test_x.shape == (10000, 1, 28, 28)
         train = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
@@ -186,13 +186,15 @@ class TestRealMnist:
 
 def test_the_digits_are_split_the_same_everywhere_and_evenly():
     data = load_digits()
-    assert (data.train_x.shape, data.test_x.shape) == ((1437, 1, 8, 8), (360, 1, 8, 8))
+    sizes = [part.shape for part in (data.train_x, data.validation_x, data.test_x)]
+    assert sizes == [(1293, 1, 8, 8), (144, 1, 8, 8), (360, 1, 8, 8)]
     assert (data.train_x.min(), data.train_x.max(), data.n_classes) == (0, 1, 10)
-    share = np.bincount(data.test_y) / np.bincount(np.r_[data.train_y, data.test_y])
-    np.testing.assert_allclose(share, 0.2, atol=1 / 174)
+    labels = data.train_y, data.validation_y, data.test_y
+    shares = np.array([np.bincount(part) for part in labels]) / np.bincount(np.concatenate(labels))
+    np.testing.assert_allclose(shares.T, [[0.72, 0.08, 0.2]] * 10, atol=2 / 174)
     assert data.test_y[:12].tolist() == FIRST_DIGITS
-    both = np.r_[data.train_x, data.test_x].reshape(1797, -1)
-    assert len(np.unique(both, axis=0)) == 1797
+    every = np.r_[data.train_x, data.validation_x, data.test_x].reshape(1797, -1)
+    assert len(np.unique(every, axis=0)) == 1797
 
 
 @pytest.mark.parametrize(
@@ -208,6 +210,12 @@ def test_the_digits_are_split_the_same_everywhere_and_evenly():
         ({"test_y": np.zeros(2)}, "test_y must be integers.* float64"),
         ({"test_y": np.array([0, -1])}, "test_y must count classes from 0; given -1 to 0"),
         ({"test_y": np.array([0, 2])}, "test_y must be labels from 0 to 1.* given 2"),
+        ({"validation": 1.0}, "validation=1.0 leaves none of the 4 examples for training"),
+        ({"validation": 1.5}, r"validation must be a number in \[0, 1\]; given 1.5"),
+        ({"validation": (np.zeros((1, 2)), np.array([2]))}, "validation_y must be labels from 0"),
+        ({"validation": (np.zeros((1, 3)), np.array([1]))}, "validation_x .* shape of train_x"),
+        ({"validation": (np.zeros((2, 2)), np.array([1]))}, "validation_y .* each of the 2"),
+        ({"validation": (np.zeros((0, 2)), np.array([1]))}, "validation_x .* at least one"),
         ({"classes": ["one"]}, "train_y must be labels from 0 to 0.* given 1"),
     ],
 )
@@ -217,3 +225,36 @@ def test_arrays_that_are_no_data_set_are_refused(changes, message):
     assert make_dataset(**good).classes == ("0", "1")
     with pytest.raises(ValueError, match=message):
         make_dataset(**good | changes)
+
+
+@given(
+    y=st.lists(st.integers(0, 4), min_size=2, max_size=80),
+    share=st.floats(0, 0.9),
+    classes=st.sampled_from([None, "abcde"]),
+)
+@settings(derandomize=True, deadline=None, max_examples=100)
+def test_validation_takes_its_share_of_each_class_and_nothing_twice(y, share, classes):
+    labels, x = np.array(y), np.arange(len(y), dtype=float)[:, None]
+    if share and max(1, round(share * len(y))) == len(y):
+        return
+    one, same = (
+        make_dataset(x, labels, x, labels, validation=share, classes=classes) for _ in range(2)
+    )
+    for a, b in zip(one[:6], same[:6], strict=True):
+        np.testing.assert_array_equal(a, b)
+    held, left = one.validation_x[:, 0].astype(int), one.train_x[:, 0].astype(int)
+    assert sorted([*held, *left]) == list(range(len(y)))
+    np.testing.assert_array_equal(one.validation_y, labels[held])
+    np.testing.assert_array_equal(one.train_y, labels[left])
+    assert len(held) == (max(1, round(share * len(y))) if share else 0)
+    counts = np.bincount(labels[held], minlength=5)
+    assert (abs(counts - len(held) / len(y) * np.bincount(labels, minlength=5)) < 1).all()
+
+
+def test_validation_examples_of_ones_own_leave_the_training_part_whole():
+    x, y = np.zeros((6, 2)), np.array([0, 1, 2] * 2)
+    own = np.ones((2, 2)), np.array([1, 1])
+    data = make_dataset(x, y, x, y, validation=own)
+    assert (len(data.train_x), len(data.validation_x)) == (6, 2)
+    assert data.validation_x.dtype == np.float32
+    assert (data.validation_x == 1).all()

@@ -47,7 +47,7 @@ def test_images_keep_their_one_scale(serve):
     serve()
     data = fetch_openml("pictures", shape=(1, 2, 2))
     assert (data.shape, data.train_x.min(), data.train_x.max()) == ((1, 2, 2), 0, 1)
-    values = np.sort(np.r_[data.train_x, data.test_x], axis=None)
+    values = np.sort(np.r_[data.train_x, data.validation_x, data.test_x], axis=None)
     line = np.polynomial.Polynomial.fit(np.sort(TABLE, axis=None), values, 1)
     np.testing.assert_allclose(line(np.sort(TABLE, axis=None)), values, atol=1e-6)
 
@@ -56,8 +56,10 @@ def test_images_keep_their_one_scale(serve):
 def test_each_example_keeps_its_label_and_each_class_its_share(serve, share):
     codes = np.unique(LABELS.astype(str), return_inverse=True)[1]
     serve(data=np.c_[np.arange(50.0), codes])
-    data = fetch_openml("colors", test_share=share)
+    data = fetch_openml("colors", test_share=share, validation=0.25)
     np.testing.assert_allclose(data.train_x[:, 1] * 2, data.train_y)
+    np.testing.assert_allclose(data.validation_x[:, 1] * 2, data.validation_y)
+    assert len(data.validation_y) == round(0.25 * (50 - round(50 * share)))
     np.testing.assert_allclose(data.test_x[:, 1] * 2, data.test_y)
     counts = np.bincount(data.test_y)
     assert counts.sum() == round(50 * share)
@@ -67,7 +69,7 @@ def test_each_example_keeps_its_label_and_each_class_its_share(serve, share):
 def test_the_seed_decides_the_parts(serve):
     serve()
     one, same, other = (fetch_openml("colors", seed=seed) for seed in (3, 3, 4))
-    assert all(np.array_equal(a, b) for a, b in zip(one[:4], same[:4], strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(one[:6], same[:6], strict=True))
     assert not np.array_equal(one.test_x, other.test_x)
 
 
@@ -107,6 +109,8 @@ def test_a_name_that_openml_does_not_know_is_told(serve):
         ({}, {"test_share": 1.5}, r"test_share must be a number in \[0, 1\]"),
         ({}, {"test_share": 0.001}, "test_share must leave examples in both parts of the 50"),
         ({}, {"test_share": 1.0}, "test_share must leave examples in both parts of the 50"),
+        ({}, {"validation": 1.0}, "validation=1.0 leaves none of the 40 examples"),
+        ({}, {"validation": -0.1}, r"validation must be a number in \[0, 1\]"),
         ({}, {"seed": -1}, "seed must be an integer of at least 0"),
     ],
 )

@@ -16,8 +16,9 @@ import pytest
 import topokit as tk
 from topokit.networks import (
     Epoch,
+    Metrics,
     clos_with,
-    judge,
+    evaluate,
     load_digits,
     make_dataset,
     mlp,
@@ -38,7 +39,7 @@ key = jax.random.key(0)
 data = load_digits()
 model = sparsify(mlp(data.shape, [64], 10, key=key), clos_with(0.5), key=key)
 train(model, data, optimizer=optax.adam(1e-2), epochs=4, batch_size=8, checkpoint=sys.argv[1],
-      settings={"optimizer": ["adam", 1e-2]}, report=lambda row: print(row.epoch, flush=True))
+      settings={"optimizer": ["adam", 1e-2]}, callback=lambda row, *_: print(row.epoch, flush=True))
 """
 
 
@@ -59,9 +60,14 @@ def numbers(tree) -> list[np.ndarray]:
 
 def same(a, b) -> None:
     """Equal to the bit, but for wall times."""
-    for x, y in zip(numbers(a[::2] + a[3:]), numbers(b[::2] + b[3:]), strict=True):
+    for x, y in zip(
+        numbers((a.model, a.opt_state, a.state)),
+        numbers((b.model, b.opt_state, b.state)),
+        strict=True,
+    ):
         np.testing.assert_array_equal(x, y)
     assert [row[:-1] for row in a.epochs] == [row[:-1] for row in b.epochs]
+    assert a.test == b.test
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +76,39 @@ def whole():
 
 
 def test_it_learns(whole) -> None:
-    assert whole.epochs[-1].test_accuracy > 0.9
-    assert whole.epochs[-1].train_loss < whole.epochs[0].train_loss
-    assert judge(whole.model, *DIGITS[2:4])[1] == whole.epochs[-1].test_accuracy
+    last = whole.epochs[-1]
+    assert whole.test.accuracy > 0.9
+    assert last.train_loss < whole.epochs[0].train_loss
+    assert evaluate(whole.model, DIGITS.test_x, DIGITS.test_y) == whole.test
+    validated = evaluate(whole.model, DIGITS.validation_x, DIGITS.validation_y)
+    assert validated == (last.validation_loss, last.validation_accuracy)
+
+
+def test_without_a_validation_part_there_is_nothing_to_report_of_it() -> None:
+    rows = run(1, data=load_digits(validation=0)).epochs
+    assert rows[0][3:5] == (None, None)
+    assert rows[0].steps == 1437 // 8
+
+
+def test_the_test_part_is_looked_at_once_and_in_the_end(monkeypatch) -> None:
+    looks = []
+
+    def looked(_, x, y, *, state=None):  # noqa: ARG001
+        looks.append(len(x))
+        return Metrics(0.0, 0.0)
+
+    monkeypatch.setattr("topokit.networks._train.evaluate", looked)
+    assert run(2).test == Metrics(0.0, 0.0)
+    assert looks == [144, 144, 360]
+
+
+def test_a_callback_sees_the_model_and_its_state_after_each_epoch() -> None:
+    seen: list[tuple] = []
+    done = noisy(2, callback=lambda *given: seen.append(given))
+    assert [row for row, *_ in seen] == list(done.epochs)
+    for row, made, state in seen:
+        found = evaluate(made, DIGITS.validation_x, DIGITS.validation_y, state=state)
+        assert found == (row.validation_loss, row.validation_accuracy)
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_does_not(whole) -> None:
@@ -84,9 +120,9 @@ def test_a_run_in_two_parts_ends_at_the_same_numbers(whole, tmp_path) -> None:
     path = tmp_path / "run.checkpoint"
     run(2, checkpoint=path)
     rows: list[Epoch] = []
-    same(run(checkpoint=path, report=rows.append), whole)
+    same(run(checkpoint=path, callback=lambda row, *_: rows.append(row)), whole)
     assert [row.epoch for row in rows] == [3, 4]
-    same(run(checkpoint=path, report=rows.append), whole)
+    same(run(checkpoint=path, callback=lambda row, *_: rows.append(row)), whole)
     assert len(rows) == 2, "a finished run returns at once"
 
 
@@ -113,7 +149,7 @@ def test_pruned_weights_stay_zero_through_a_training() -> None:
     )
     kept = {name: t.n_edges for name, t in tk.networks.kernel_topologies(result.model).items()}
     assert kept == {"layers.1": round(64 * 32 * 0.1), "layers.3": round(32 * 10 * 0.1)}
-    assert result.epochs[-1].test_accuracy > 0.8
+    assert result.test.accuracy > 0.8
 
 
 def ending(function, seed: int = 0) -> eqx.nn.Sequential:
@@ -167,8 +203,8 @@ OTHERS: dict[str, tuple[dict[str, Any], str]] = {
     "word more": ({"settings": STATED | {"loss": 1}}, r"settings\['loss'\] is not there, here 1"),
     "state of the optimizer": ({"optimizer": optax.sgd(1e-2, 0.9)}, r"optimizer_state"),
     "state of equal arrays": ({"optimizer": optax.adabelief(1e-2)}, r"optimizer_state"),
-    "order of examples": ({"data": reversed_examples()}, r"data\['train_x'\] is .*, here "),
-    "test part": ({"data": DIGITS._replace(test_y=DIGITS.test_y[::-1])}, r"data\['test_y'\] is "),
+    "order of examples": ({"data": reversed_examples()}, r"data\.train_x is .*, here "),
+    "test part": ({"data": DIGITS._replace(test_y=DIGITS.test_y[::-1])}, r"data\.test_y is "),
 }
 
 
@@ -238,7 +274,7 @@ def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
     normalized = eqx.tree_at(lambda m: m.layers[2].axis_name, made, "other")
     with pytest.raises(ValueError, match="unbound axis name: other"):
         run(of=normalized, state=state)
-    with pytest.raises(ValueError, match="batch_size must be an integer of at most 1437"):
+    with pytest.raises(ValueError, match="batch_size must be an integer of at most 1293"):
         run(batch_size=5000)
 
 
@@ -249,7 +285,7 @@ def test_the_loss_is_the_cross_entropy_by_hand() -> None:
     classifier = mlp((5,), [4], 3, key=jax.random.key(0))
     logits = np.array([classifier(jnp.asarray(row)) for row in data.test_x], float)
     chosen = np.exp(logits)[np.arange(7), y] / np.exp(logits).sum(1)
-    loss, accuracy = judge(classifier, data.test_x, data.test_y)
+    loss, accuracy = evaluate(classifier, data.test_x, data.test_y)
     assert np.isclose(loss, -np.log(chosen).mean())
     assert np.isclose(accuracy, (logits.argmax(1) == y).mean())
 
@@ -287,7 +323,7 @@ def noisy(epochs: int, **options):
 
 def test_a_state_and_dropout_go_on_after_an_interruption_too(tmp_path) -> None:
     once = noisy(3)
-    assert once.epochs[-1].test_accuracy > 0.85
+    assert once.test.accuracy > 0.85
     path = tmp_path / "run.checkpoint"
     noisy(1, checkpoint=path)
     same(noisy(3, checkpoint=path), once)
@@ -304,18 +340,17 @@ def test_running_means_are_those_of_the_layer_before() -> None:
     np.testing.assert_allclose(variances, sums.var(0), rtol=0.5)
 
 
-def test_a_model_with_dropout_is_judged_without_it() -> None:
+def test_a_model_with_dropout_is_evaluated_without_it() -> None:
     dropping = eqx.nn.Sequential([model(), eqx.nn.Dropout(0.5)])
     trained = run(1, of=dropping)
-    assert judge(trained.model, *DIGITS[2:4]) == judge(trained.model.layers[0], *DIGITS[2:4])
+    assert evaluate(trained.model.layers[0], DIGITS.test_x, DIGITS.test_y) == trained.test
 
 
-def test_nothing_is_judged_on_nothing() -> None:
-    data = DIGITS
+def test_nothing_is_evaluated_on_nothing() -> None:
     with pytest.raises(ValueError, match="no examples"):
-        judge(model(), data.test_x[:0], data.test_y[:0])
+        evaluate(model(), DIGITS.test_x[:0], DIGITS.test_y[:0])
 
 
 def test_a_loss_that_is_no_number_is_told() -> None:
-    with pytest.warns(RuntimeWarning, match="training loss of epoch 1 is nan: take a lower rate"):
+    with pytest.warns(RuntimeWarning, match="training loss of epoch 1 is nan: take a lower"):
         run(1, optimizer=optax.sgd(1e30))

@@ -40,8 +40,8 @@ INTERRUPTED = 130
 WIDTHS = Widths()
 FOLDER = click.Path(file_okay=False, path_type=Path)
 CAPTION = (
-    "parameters: numbers that are trained; error: share of the test part that is wrong, in "
-    "percent, after the last epoch; loss: mean cross entropy in nats"
+    "parameters: numbers that are trained; errors: shares of the validation and the test part that "
+    "are wrong, in percent, after the last epoch; loss: mean cross entropy of the test part in nats"
 )
 
 
@@ -77,10 +77,24 @@ CAPTION = (
     show_default=True,
     help="The most of a dense layer's connections that it may have.",
 )
-@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
-@click.option("--batch", type=click.IntRange(1), default=32, show_default=True)
 @click.option(
-    "--rate",
+    "--dense-below",
+    type=click.IntRange(0),
+    default=16,
+    show_default=True,
+    help="Layers with fewer inputs or outputs stay dense.",
+)
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Share of the training examples that is held out, to choose by.",
+)
+@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
+@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
+@click.option(
+    "--learning-rate",
     type=click.FloatRange(0, min_open=True),
     default=2e-3,
     show_default=True,
@@ -98,6 +112,7 @@ def command(
     ctx: click.Context,
     mnist: Path | None,
     cifar10: Path | None,
+    validation: float,
     out: Path,
     seeds: int,
     as_json: bool,
@@ -105,14 +120,14 @@ def command(
 ) -> None:
     """Train a classifier whose dense layers are topologies.
 
-    Without data it learns scikit-learn's bundled digits. Layers with fewer than 16 inputs or
-    outputs stay dense.
+    Without data it learns scikit-learn's bundled digits. Compare settings by the validation error:
+    the test part is looked at once, after the last epoch.
 
     The results go into a folder: training.json, learning.png, and for each seed a checkpoint and
     the weights (.safetensors). The same command goes on where it stopped.
     """
     _check(options)
-    data = _data(mnist, cifar10)
+    data = _data(mnist, cifar10, validation)
     out.mkdir(parents=True, exist_ok=True)
     runs: list[dict[str, Any]] = []
     try:
@@ -123,14 +138,14 @@ def command(
         ctx.exit(INTERRUPTED)
     finally:
         if runs:
-            report = {"data": data.name, **options, "runs": runs}
+            report = {"data": data.name, "validation": validation, **options, "runs": runs}
             _report(report, out, as_json)
 
 
 def _check(options: dict[str, Any]) -> None:
     """Refuse what no option can tell by itself."""
-    if not math.isfinite(options["rate"]):
-        raise click.UsageError(f"--rate must be a finite number; given {options['rate']}")
+    if not math.isfinite(rate := options["learning_rate"]):
+        raise click.UsageError(f"--learning-rate must be a finite number; given {rate}")
     for name, model, default in (("hidden", "mlp", (256,)), ("width", "mobilenet-v1", 1.0)):
         if options["model"] == model:
             options[name] = options[name] or default
@@ -138,12 +153,14 @@ def _check(options: dict[str, Any]) -> None:
             raise click.UsageError(f"--{name} goes with --model {model} alone")
 
 
-def _data(mnist: Path | None, cifar10: Path | None) -> Any:
+def _data(mnist: Path | None, cifar10: Path | None, validation: float) -> Any:
     if mnist and cifar10:
         raise click.UsageError("give --mnist or --cifar10, not both")
     if mnist:
-        return tk.networks.read_mnist(mnist)
-    return tk.networks.read_cifar10(cifar10) if cifar10 else tk.networks.load_digits()
+        return tk.networks.read_mnist(mnist, validation=validation)
+    if cifar10:
+        return tk.networks.read_cifar10(cifar10, validation=validation)
+    return tk.networks.load_digits(validation=validation)
 
 
 def _run(
@@ -156,28 +173,34 @@ def _run(
     width: float | None,
     layers: str,
     share: float,
+    dense_below: int,
     epochs: int,
-    batch: int,
-    rate: float,
+    batch_size: int,
+    learning_rate: float,
 ) -> dict[str, Any]:
     """Train one seed, and write its weights."""
     what = "-".join(map(str, (model, *(hidden or ()), *([width] if width else []))))
-    settings = f"{data.name}-{what}-{layers}-{share}-{epochs}-{batch}-{rate}-seed-{seed}"
+    how = f"{layers}-{share}-{dense_below}-{epochs}-{batch_size}-{learning_rate}"
+    name = f"{data.name}-{len(data.train_x)}-{what}-{how}-seed-{seed}"
     with _bar(f"seed {seed}", epochs) as advance, _divergence_told(seed):
         training = tk.networks.train_from_seed(
             _builder(model, hidden, width, data),
             data,
-            _rule(layers, share, seed),
+            _rule(layers, share, dense_below, seed),
             seed=seed,
             epochs=epochs,
-            batch_size=batch,
-            rate=rate,
-            checkpoint=out / f"{settings}.checkpoint",
-            report=advance,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            checkpoint=out / f"{name}.checkpoint",
+            callback=advance,
         )
-    tk.networks.write_weights(training.model, out / f"{settings}.safetensors")
-    parameters = tk.networks.n_parameters(training.model)
-    return {"seed": seed, "parameters": parameters, "epochs": list(training.epochs)}
+    tk.networks.write_weights(training.model, out / f"{name}.safetensors")
+    return {
+        "seed": seed,
+        "parameters": tk.networks.n_parameters(training.model),
+        "epochs": list(training.epochs),
+        "test": training.test,
+    }
 
 
 @contextmanager
@@ -206,21 +229,21 @@ def _builder(
             return partial(tk.networks.lenet_300_100, data.shape, data.n_classes)
 
 
-def _rule(layers: str, share: float, seed: int) -> Any:
+def _rule(layers: str, share: float, dense_below: int, seed: int) -> Any:
     match layers:
         case "clos":
-            return tk.networks.clos_with(share)
+            return tk.networks.clos_with(share, dense_below=dense_below)
         case "low-rank":
-            return tk.networks.low_rank_with(share)
+            return tk.networks.low_rank_with(share, dense_below=dense_below)
         case "random":
-            return tk.networks.random_with(share, seed=seed)
+            return tk.networks.random_with(share, seed=seed, dense_below=dense_below)
         case _:
             return tk.networks.dense()
 
 
 @contextmanager
-def _bar(doing: str, epochs: int) -> Iterator[Callable[[Any], None]]:
-    """A bar on a terminal, silent in a pipe; give the returned function each row."""
+def _bar(doing: str, epochs: int) -> Iterator[Callable[..., None]]:
+    """A bar on a terminal, silent in a pipe; the callback of a training that moves it."""
     screen = console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     hidden = not screen.is_terminal
@@ -229,8 +252,8 @@ def _bar(doing: str, epochs: int) -> Iterator[Callable[[Any], None]]:
     ) as bar:
         part = bar.add_task(f"{doing}: compiling", total=epochs)
 
-        def advance(row: Any) -> None:
-            text = f"{doing}: {100 * (1 - row.test_accuracy):.2f} % wrong"
+        def advance(row: Any, *_: Any) -> None:
+            text = f"{doing}: {100 * (1 - row.validation_accuracy):.2f} % wrong"
             bar.update(part, completed=row.epoch, description=text)
 
         yield advance
@@ -240,9 +263,11 @@ def _report(report: dict[str, Any], out: Path, as_json: bool) -> None:
     runs = report["runs"]
     with replacing(out / "training.json") as part:
         part.write_text(json.dumps(jsonable(report), indent=2, allow_nan=False) + "\n")
-    curves = [np.array([row.test_accuracy for row in run["epochs"]]) for run in runs]
+    curves = [np.array([row.validation_accuracy for row in run["epochs"]]) for run in runs]
     name = f"{report['model']}, {report['layers']}, {runs[0]['parameters']:,} parameters"
-    tk.plotting.save_figure(tk.plotting.plot_learning({name: curves}), out / "learning.png")
+    ax = tk.plotting.plot_learning({name: curves})
+    ax.set_ylabel("validation error (%)")
+    tk.plotting.save_figure(ax, out / "learning.png")
     if as_json:
         print_json(report)
     else:
@@ -252,10 +277,11 @@ def _report(report: dict[str, Any], out: Path, as_json: bool) -> None:
 
 def _table(runs: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, caption=CAPTION, caption_justify="left")
-    for heading in ("seed", "parameters", "error", "loss", "seconds"):
+    for heading in ("seed", "parameters", "validation error", "test error", "loss", "seconds"):
         table.add_column(heading, justify="right")
     for run in runs:
-        last = run["epochs"][-1]
-        numbers = (100 * (1 - last.test_accuracy), last.test_loss, last.seconds)
+        last, test = run["epochs"][-1], run["test"]
+        errors = [100 * (1 - share) for share in (last.validation_accuracy, test.accuracy)]
+        numbers = (*errors, test.loss, last.seconds)
         table.add_row(str(run["seed"]), str(run["parameters"]), *(readable(n) for n in numbers))
     return table

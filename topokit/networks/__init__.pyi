@@ -44,8 +44,9 @@ from ._sparsify import kernels as kernels
 from ._sparsify import n_parameters as n_parameters
 from ._sparsify import sparsify as sparsify
 from ._train import Epoch as Epoch
+from ._train import Metrics as Metrics
 from ._train import Training as Training
-from ._train import judge as judge
+from ._train import evaluate as evaluate
 from ._train import train as train
 from ._weight_files import read_weights as read_weights
 from ._weight_files import write_weights as write_weights

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from topokit.networks._checked_bytes import check_md5, opened, take
-from topokit.networks._dataset import Dataset, image_dataset
+from topokit.networks._dataset import HELD_OUT, Dataset, image_dataset
 from topokit.networks._pickled import unpickle_batch
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -37,7 +37,9 @@ class _Form(NamedTuple):
     sums: tuple[str, ...]  # the md5 sum of each batch
 
 
-def read_cifar10(path: str | os.PathLike[str], *, verify: bool = True) -> Dataset:
+def read_cifar10(
+    path: str | os.PathLike[str], *, validation: float = HELD_OUT, verify: bool = True
+) -> Dataset:
     """Read CIFAR-10: 50,000 and 10,000 images of shape (3, 32, 32).
 
     Args:
@@ -51,6 +53,7 @@ def read_cifar10(path: str | os.PathLike[str], *, verify: bool = True) -> Datase
             Nothing is written, and no pickle is run: of the python version only arrays of bytes
             and lists of labels are read. A folder or an archive with both versions counts as
             binary.
+        validation: The share of the 50,000 that is held out for validation, 0 for none.
         verify: Whether each batch must have its published md5 sum; an `.npz` file must then hold
             the images of `data_batch_1` and the first 1,000 of `test_batch`. Where they need
             not, the data set is called by the name of the file or folder.
@@ -66,7 +69,7 @@ def read_cifar10(path: str | os.PathLike[str], *, verify: bool = True) -> Datase
             f"{path} does not exist; name the folder, the archive or the .npz file of CIFAR-10"
         )
     if path.suffix == ".npz":
-        return _read_npz(path, verify)
+        return _read_npz(path, validation, verify)
     contents = _read_folder(path) if path.is_dir() else _read_archive(path)
     form = _form(path, contents)
     names = [batch + form.ending for batch in BATCHES]
@@ -74,7 +77,7 @@ def read_cifar10(path: str | os.PathLike[str], *, verify: bool = True) -> Datase
     batches = [_decode(path / n, contents.pop(n), form, s if verify else None) for n, s in pairs]
     x, y = (np.concatenate(parts) for parts in zip(*batches[:-1], strict=True))
     name = "cifar10" if verify else path.resolve().name
-    return image_dataset((x, y), batches[-1], classes=CLASSES, name=name)
+    return image_dataset((x, y), batches[-1], validation=validation, classes=CLASSES, name=name)
 
 
 def _read_folder(folder: Path) -> dict[str, bytes]:
@@ -185,7 +188,7 @@ FORMS = (BINARY, PYTHON)
 PART = {"train": BINARY.sums[0], "test": "371f65da31ad652f5e24b3699a3e6515"}
 
 
-def _read_npz(path: Path, verify: bool) -> Dataset:
+def _read_npz(path: Path, validation: float, verify: bool) -> Dataset:
     arrays = _arrays(path)
     train, test = (_npz_batch(path, arrays, part) for part in PART)
     if verify:
@@ -193,7 +196,7 @@ def _read_npz(path: Path, verify: bool) -> Dataset:
             records = np.concatenate([y[:, None], x.reshape(len(x), -1)], axis=1)
             check_md5(f"{path}: {part}_x with {part}_y", records.tobytes(), PART[part])
     name = "cifar10-part" if verify else path.stem
-    return image_dataset(train, test, classes=CLASSES, name=name)
+    return image_dataset(train, test, validation=validation, classes=CLASSES, name=name)
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:

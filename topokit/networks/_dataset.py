@@ -1,4 +1,8 @@
-"""A data set to learn from: examples with labels, for training and for testing.
+"""A data set to learn from: examples with labels, for training, for validation and for testing.
+
+Choices, such as that of a learning rate, are made on the validation part, so that the test part has
+had no say in what it tests. Unless one has validation examples of one's own, a tenth of the
+training examples is held out for it: of each class its share, the same ones everywhere.
 
 Images lie channels first, `(channels, height, width)`, with values in [0, 1]; tables have one axis
 of features. Labels are integers that count the classes from 0.
@@ -10,14 +14,23 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int, Integer, Shaped, UInt8
 
+from topokit._checks import check_real
+
+PARTS = ("train", "validation", "test")
+HELD_OUT = 0.1  # share of the training examples that is for validation
+
+Pair = tuple[Shaped[np.ndarray, "..."], Shaped[np.ndarray, "..."]]
+
 
 class Dataset(NamedTuple):
-    """Examples and labels, apart for training and testing; made by `make_dataset` and the loaders.
+    """Examples and labels in three parts; made by `make_dataset` and the loaders.
 
     Attributes:
         train_x: The examples to learn from; of images, values in [0, 1], channels first.
         train_y: Their labels, 0 to n_classes - 1.
-        test_x: The examples to be judged on.
+        validation_x: The examples to choose by; there may be none.
+        validation_y: Their labels.
+        test_x: The examples to test on, once everything is chosen.
         test_y: Their labels.
         classes: What each label stands for.
         name: What to call the data set in results.
@@ -25,6 +38,8 @@ class Dataset(NamedTuple):
 
     train_x: Float32[np.ndarray, "n_train *shape"]
     train_y: Int[np.ndarray, " n_train"]
+    validation_x: Float32[np.ndarray, "n_validation *shape"]
+    validation_y: Int[np.ndarray, " n_validation"]
     test_x: Float32[np.ndarray, "n_test *shape"]
     test_y: Int[np.ndarray, " n_test"]
     classes: tuple[str, ...]
@@ -47,6 +62,7 @@ def make_dataset(
     test_x: Shaped[np.ndarray, "..."],
     test_y: Shaped[np.ndarray, "..."],
     *,
+    validation: float | Pair = HELD_OUT,
     classes: Sequence[str] | None = None,
     name: str = "data",
 ) -> Dataset:
@@ -56,44 +72,88 @@ def make_dataset(
         train_x: Examples to learn from, (n_train, ...), finite floats. They are kept in single
             precision. Of images, channels first and scaled to [0, 1].
         train_y: Their labels, (n_train,), integers from 0.
-        test_x: Examples to be judged on, (n_test, ...), of the same shape.
+        test_x: Examples to test on, (n_test, ...), of the same shape.
         test_y: Their labels, (n_test,).
+        validation: The share of the training examples that is held out for validation, in [0, 1),
+            0 for none: of each class its share, but for rounding, and nothing is drawn. Or
+            validation examples of one's own with their labels, `(x, y)`.
         classes: What each label stands for. Without it the classes are those up to the largest
             label of the training part, named by their numbers.
         name: What to call the data set in results.
 
     Raises:
-        ValueError: If there are no examples, examples and labels are not equally many, the shapes
-            of the parts differ, a value is not finite, or a label is not one of the classes.
+        ValueError: If there are no examples, none are left for training, examples and labels are
+            not equally many, the shapes of the parts differ, a value is not finite, or a label is
+            not one of the classes.
     """
-    train_x, train_y, test_x, test_y = map(np.asarray, (train_x, train_y, test_x, test_y))
-    x, y = _examples("train_x", train_x), _labels("train_y", train_y)
+    train_x, train_y = _part("train", (train_x, train_y))
     if classes is None:
-        classes = [str(label) for label in range(int(y.max(initial=0)) + 1)]
-    data = Dataset(
-        x, y, _examples("test_x", test_x), _labels("test_y", test_y), tuple(classes), name
-    )
-    _check_sizes("train", data.train_x, data.train_y, data.n_classes)
-    _check_sizes("test", data.test_x, data.test_y, data.n_classes)
-    if data.test_x.shape[1:] != data.shape:
-        raise ValueError(
-            f"test_x must hold examples of the shape of train_x, {data.shape}; "
-            f"given {data.test_x.shape[1:]}"
-        )
+        classes = [str(label) for label in range(int(train_y.max()) + 1)]
+    if isinstance(validation, tuple):
+        held_out = _part("validation", validation)
+    else:
+        rest, chosen = hold_out(train_y, validation)
+        held_out = train_x[chosen], train_y[chosen]
+        if chosen.size:
+            train_x, train_y = train_x[rest], train_y[rest]
+    test = _part("test", (test_x, test_y))
+    data = Dataset(train_x, train_y, *held_out, *test, tuple(classes), name)
+    for part, x, y in zip(PARTS, data[0:6:2], data[1:6:2], strict=True):
+        _check_part(part, x, y, data)
     return data
+
+
+def hold_out(
+    y: Int[np.ndarray, " n"], share: float
+) -> tuple[Int[np.ndarray, " n_train"], Int[np.ndarray, " n_validation"]]:
+    """Indices for training and for validation.
+
+    Raises:
+        ValueError: If the share is out of range, or none are left for training.
+    """
+    n_validation = round(check_real("validation", share, least=0, most=1) * len(y))
+    n_validation = max(n_validation, 1 if share else 0)
+    if n_validation == len(y):
+        raise ValueError(
+            f"validation={share} leaves none of the {len(y)} examples for training; give more "
+            "examples, or validation=0"
+        )
+    return split_by_class(y, n_validation)
+
+
+def split_by_class(
+    y: Int[np.ndarray, " n"], n_chosen: int, *, seed: int | None = None
+) -> tuple[Int[np.ndarray, " n_rest"], Int[np.ndarray, " n_chosen"]]:
+    """Indices of the rest and of the chosen examples, evenly spaced among those sorted by class.
+
+    Each class has then its share of either part, rounded up or down. Without a seed the order
+    within a class is that of the data.
+    """
+    order = np.arange(len(y)) if seed is None else np.random.default_rng(seed).permutation(len(y))
+    by_class = order[np.argsort(y[order], kind="stable")]
+    places = (2 * np.arange(n_chosen) + 1) * len(y) // (2 * max(n_chosen, 1))
+    chosen = np.sort(by_class[places])
+    return np.setdiff1d(np.arange(len(y)), chosen), chosen
 
 
 def image_dataset(
     train: tuple[UInt8[np.ndarray, "n_train *shape"], Integer[np.ndarray, " n_train"]],
     test: tuple[UInt8[np.ndarray, "n_test *shape"], Integer[np.ndarray, " n_test"]],
     *,
+    validation: float | Pair,
     classes: Sequence[str],
     name: str,
 ) -> Dataset:
     """A data set of images of bytes with their labels: the bytes 0 to 255 become [0, 1]."""
     (train_x, train_y), (test_x, test_y) = train, test
     return make_dataset(
-        _scaled(train_x), train_y, _scaled(test_x), test_y, classes=classes, name=name
+        _scaled(train_x),
+        train_y,
+        _scaled(test_x),
+        test_y,
+        validation=validation,
+        classes=classes,
+        name=name,
     )
 
 
@@ -128,14 +188,27 @@ def _labels(name: str, y: np.ndarray) -> Int[np.ndarray, " n"]:
     return y.astype(np.int32)
 
 
-def _check_sizes(part: str, x: np.ndarray, y: np.ndarray, n_classes: int) -> None:
+def _part(name: str, pair: Pair) -> tuple[Float32[np.ndarray, "..."], Int[np.ndarray, " n"]]:
+    """The examples and labels of a part, of the types that a data set has."""
+    x, y = map(np.asarray, pair)
+    x, y = _examples(f"{name}_x", x), _labels(f"{name}_y", y)
     if len(x) != len(y):
         raise ValueError(
-            f"{part}_y must have a label for each of the {len(x)} examples of {part}_x; "
+            f"{name}_y must have a label for each of the {len(x)} examples of {name}_x; "
             f"given {len(y)}"
         )
-    if y.max() >= n_classes:
+    return x, y
+
+
+def _check_part(part: str, x: np.ndarray, y: np.ndarray, data: Dataset) -> None:
+    """Raise a ValueError unless a part has the shape and the classes of the data."""
+    if x.shape[1:] != data.shape:
         raise ValueError(
-            f"{part}_y must be labels from 0 to {n_classes - 1}, one of {n_classes} classes; "
-            f"given {y.max()}"
+            f"{part}_x must hold examples of the shape of train_x, {data.shape}; "
+            f"given {x.shape[1:]}"
+        )
+    if y.max(initial=0) >= data.n_classes:
+        raise ValueError(
+            f"{part}_y must be labels from 0 to {data.n_classes - 1}, one of {data.n_classes} "
+            f"classes; given {y.max()}"
         )

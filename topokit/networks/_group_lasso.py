@@ -11,7 +11,7 @@ without the root; in fine-tuning: FSSL, Wang and others, 2019, who give no formu
 edge at 0, so that at the minimum whole groups are 0, not only small. The gradient does not see that
 edge; the proximal operator of the penalty steps onto it, in a closed form for each group:
 
-    w_g  ->  max(0, 1 - rate * strength * sqrt(size of g) / |w_g|) * w_g.
+    w_g  ->  max(0, 1 - learning_rate * strength * sqrt(size of g) / |w_g|) * w_g.
 
 The group of a hidden neuron is all that it receives, its incoming weights and its bias: at 0 the
 neuron is a constant. The weights of the last layer, whose neurons are the classes and stay, are
@@ -68,30 +68,31 @@ Groups = tuple[Part, ...]
 
 
 def group_lasso(
-    model: eqx.nn.Sequential, strength: float, *, rate: float | optax.Schedule
+    model: eqx.nn.Sequential, strength: float, *, learning_rate: float | optax.Schedule
 ) -> optax.GradientTransformation:
     """Bring whole neurons to zero while training; the last part of an optimizer's chain.
 
-        optimizer = optax.chain(optax.adam(1e-3), group_lasso(model, 0.1, rate=1e-3))
+        optimizer = optax.chain(optax.adam(1e-3), group_lasso(model, 0.1, learning_rate=1e-3))
 
     After the update that the chain has made so far, the proximal operator of the penalty (see the
     module) is applied to all groups. The updates returned are such that `optax.apply_updates`
     gives exactly 0 for a group that vanishes, which is why nothing may change them afterwards; a
     gradient may bring it back later.
 
-    With plain gradient descent of the same rate this is proximal gradient descent, which stands
-    still where loss and penalty together do. Behind Adam the penalty is taken apart from the
+    With plain gradient descent of the same learning rate this is proximal gradient descent, which
+    stands still where loss and penalty together do. Behind Adam the penalty is taken apart from the
     scaling of gradients, as AdamW takes weight decay: the strength then compares with the root mean
     square of a group's scaled gradients, which are hardly above 1, and at 1 little survives. Either
-    way the penalty takes `rate * strength` a step from the root mean square of a group's weights:
-    with `r` before, the group needs at least `r / (rate * strength)` steps to vanish.
+    way the penalty takes `learning_rate * strength` a step from the root mean square of a group's
+    weights: with `r` before, the group needs at least `r / (learning_rate * strength)` steps to
+    vanish.
 
     Args:
         model: A stack of `SparseLinear` and `equinox.nn.Linear` layers with elementwise functions
             between them; only its wiring and shapes are used. The updates are those of its
             parameters, `equinox.filter(model, equinox.is_inexact_array)`.
         strength: Weight of the penalty, at least 0.
-        rate: The learning rate of the optimizer before it: a number, or a function of the number of
+        learning_rate: That of the optimizer before it: a number, or a function of the number of
             updates before this one.
 
     Returns:
@@ -104,7 +105,8 @@ def group_lasso(
             `params`.
     """
     strength = check_real("strength", strength, least=0, most=inf)
-    rule = rate if callable(rate) else optax.constant_schedule(rate)
+    if not callable(learning_rate):
+        learning_rate = optax.constant_schedule(learning_rate)
     every = model_groups(model)
     parts = [part for groups in every for part in groups]
 
@@ -119,7 +121,7 @@ def group_lasso(
             raise ValueError(
                 "group_lasso needs the weights: give params to update(updates, state, params)"
             )
-        threshold = jnp.asarray(rule(state.step)) * strength
+        threshold = jnp.asarray(learning_rate(state.step)) * strength
         new = []
         for groups in every:
             old = [part.leaf(params) for part in groups]

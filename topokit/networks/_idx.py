@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Num, UInt8
 
 from topokit.networks._checked_bytes import check_md5, opened, take
-from topokit.networks._dataset import Dataset, image_dataset
+from topokit.networks._dataset import HELD_OUT, Dataset, image_dataset
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 LARGEST = 2**32  # bytes of values; more is no file that one reads as a whole
@@ -44,7 +44,9 @@ def read_idx(path: str | os.PathLike[str]) -> Num[np.ndarray, "..."]:
     return _parse(Path(path), *_read(Path(path)))
 
 
-def read_mnist(folder: str | os.PathLike[str], *, verify: bool = True) -> Dataset:
+def read_mnist(
+    folder: str | os.PathLike[str], *, validation: float = HELD_OUT, verify: bool = True
+) -> Dataset:
     """Read MNIST from its four original files: 60,000 and 10,000 images of shape (1, 28, 28).
 
     The files are `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` and the same with `t10k`;
@@ -53,6 +55,7 @@ def read_mnist(folder: str | os.PathLike[str], *, verify: bool = True) -> Datase
 
     Args:
         folder: Where the files lie. Nothing is written there.
+        validation: The share of the 60,000 that is held out for validation, 0 for none.
         verify: Whether the unpacked files must have the md5 sums of MNIST. Where they need not,
             the data set is called by the name of the folder.
 
@@ -70,7 +73,8 @@ def read_mnist(folder: str | os.PathLike[str], *, verify: bool = True) -> Datase
             f"{paths['train-images']} does; found {test[0].shape[1:]}"
         )
     name = "mnist" if verify else folder.resolve().name
-    return image_dataset(train, test, classes=tuple("0123456789"), name=name)
+    classes = tuple("0123456789")
+    return image_dataset(train, test, validation=validation, classes=classes, name=name)
 
 
 def _find(folder: Path, part: str) -> Path:

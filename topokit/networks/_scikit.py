@@ -6,29 +6,46 @@ from http.client import HTTPException
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from sklearn import datasets
 
 from topokit._checks import check_count, check_real
-from topokit.networks._dataset import Dataset, make_dataset
+from topokit.networks._dataset import (
+    HELD_OUT,
+    Dataset,
+    hold_out,
+    make_dataset,
+    split_by_class,
+)
 
 DIGITS_FOR_TESTING = 360
 
 
-def load_digits() -> Dataset:
+def load_digits(*, validation: float = HELD_OUT) -> Dataset:
     """Load the 1,797 handwritten digits that come with scikit-learn, of shape (1, 8, 8).
 
     The values 0 to 16 become [0, 1]. Of each digit about every fifth image is for testing, 360 in
     all; nothing is drawn, so the parts are the same everywhere. Nothing is downloaded.
+
+    Args:
+        validation: The share of the others that is held out for validation, 0 for none.
 
     Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine
     Learning Repository, 1998.
     """
     digits: Any = datasets.load_digits()
     x, y = digits.images[:, None] / 16, digits.target
-    train, test = _parts(y, DIGITS_FOR_TESTING)
+    train, test = split_by_class(y, DIGITS_FOR_TESTING)
     classes = [str(name) for name in digits.target_names]
-    return make_dataset(x[train], y[train], x[test], y[test], classes=classes, name="digits")
+    return make_dataset(
+        x[train],
+        y[train],
+        x[test],
+        y[test],
+        validation=validation,
+        classes=classes,
+        name="digits",
+    )
 
 
 def fetch_openml(
@@ -37,13 +54,14 @@ def fetch_openml(
     version: int | None = None,
     shape: tuple[int, ...] | None = None,
     test_share: float = 0.2,
+    validation: float = HELD_OUT,
     seed: int = 0,
     cache_folder: str | os.PathLike[str] | None = None,
 ) -> Dataset:
     """Fetch a classification data set of numbers from openml.org, through scikit-learn.
 
     The values are shifted and scaled so that the training part spans [0, 1]: each column of a
-    table by its own range, images by one. Values for testing may lie outside of it.
+    table by its own range, images by one. Values for validation and testing may lie outside of it.
 
     Args:
         name: What OpenML calls it, such as `"Fashion-MNIST"` or `"letter"`.
@@ -52,6 +70,7 @@ def fetch_openml(
         shape: The shape of one example, where the columns are an image: `(1, 28, 28)`.
         test_share: The share kept for testing, in (0, 1), the same of each class but for
             rounding.
+        validation: The share of the others that is held out for validation, 0 for none.
         seed: Decides which examples are for testing.
         cache_folder: Where to keep the download. Without it nothing is written, and every call
             downloads again.
@@ -67,15 +86,24 @@ def fetch_openml(
     classes, y = np.unique(labels, return_inverse=True)
     if shape is not None:
         x = _images(name, x, shape)
-    train, test = _parts(y, round(test_share * len(y)), seed=seed)
+    train, test = split_by_class(y, round(test_share * len(y)), seed=seed)
     if not len(train) or not len(test):
         raise ValueError(
             f"test_share must leave examples in both parts of the {len(y)} of {name}; "
             f"given {test_share}"
         )
-    low, span = _range(x[train])
+    rest, chosen = (train[part] for part in hold_out(y[train], validation))
+    low, span = _range(x[rest])
     x = (x - low) / span
-    return make_dataset(x[train], y[train], x[test], y[test], classes=classes.tolist(), name=name)
+    return make_dataset(
+        x[rest],
+        y[rest],
+        x[test],
+        y[test],
+        validation=(x[chosen], y[chosen]) if chosen.size else 0,
+        classes=classes.tolist(),
+        name=name,
+    )
 
 
 def _fetch(name: str, version: int | None, cache_folder: str | os.PathLike[str] | None) -> Any:
@@ -133,17 +161,3 @@ def _range(x: Float[np.ndarray, "n *shape"]) -> tuple[Any, Any]:
     low = x.min(axis=axes)
     span = x.max(axis=axes) - low
     return low, np.where(span > 0, span, 1)
-
-
-def _parts(
-    y: Int[np.ndarray, " n"], n_test: int, *, seed: int | None = None
-) -> tuple[Int[np.ndarray, " n_train"], Int[np.ndarray, " n_test"]]:
-    """Indices for training and for testing; the second, evenly spaced among those sorted by class.
-
-    Each class has then its share of the test part, rounded up or down.
-    """
-    order = np.arange(len(y)) if seed is None else np.random.default_rng(seed).permutation(len(y))
-    by_class = order[np.argsort(y[order], kind="stable")]
-    places = (2 * np.arange(n_test) + 1) * len(y) // (2 * max(n_test, 1))
-    test = np.sort(by_class[places])
-    return np.setdiff1d(np.arange(len(y)), test), test

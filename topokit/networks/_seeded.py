@@ -23,10 +23,10 @@ def train_from_seed(
     seed: int,
     epochs: int,
     batch_size: int,
-    rate: float,
+    learning_rate: float,
     checkpoint: Path | None = None,
     settings: Mapping[str, Any] | None = None,
-    report: Callable[[Epoch], object] | None = None,
+    callback: Callable[[Epoch, Any, Any], object] | None = None,
 ) -> Training:
     """Build a model, put topologies into it, and train it by Adam.
 
@@ -38,10 +38,10 @@ def train_from_seed(
         seed: Decides the first weights and the order of the examples.
         epochs: As in `train`.
         batch_size: As in `train`.
-        rate: The first learning rate, which falls to 0 along a cosine.
+        learning_rate: The first one, which falls to 0 along a cosine.
         checkpoint: As in `train`.
         settings: As in `train`; the optimizer is stated already.
-        report: As in `train`.
+        callback: As in `train`.
     """
     key = jax.random.key(seed)
     model, state = eqx.nn.make_with_state(build)(key=key)
@@ -49,18 +49,18 @@ def train_from_seed(
     return train(
         sparsify(model, rule, key=key),
         data,
-        optimizer=_adam(rate, steps),
+        optimizer=_adam(learning_rate, steps),
         state=state,
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
         checkpoint=checkpoint,
-        settings={"optimizer": {"adam": rate, "steps": steps}} | dict(settings or {}),
-        report=report,
+        settings={"optimizer": {"adam": learning_rate, "steps": steps}} | dict(settings or {}),
+        callback=callback,
     )
 
 
 @cache
-def _adam(rate: float, steps: int) -> optax.GradientTransformation:
+def _adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
     """The same object for the same settings, for which a step is compiled once."""
-    return optax.adam(optax.cosine_decay_schedule(rate, steps))
+    return optax.adam(optax.cosine_decay_schedule(learning_rate, steps))

@@ -28,8 +28,20 @@ from topokit.networks._dataset import Dataset
 from topokit.networks._fingerprint import fingerprint
 
 # Steps of one compiled call, long enough to hide its start and short enough to be interrupted, and
-# the examples that are judged at a time.
-STEPS, JUDGED = 200, 500
+# the examples that are evaluated at a time.
+STEPS, TOGETHER = 200, 500
+
+
+class Metrics(NamedTuple):
+    """How good a classifier is on some examples.
+
+    Attributes:
+        loss: Mean cross entropy, in nats.
+        accuracy: Share of the examples whose largest logit is the right one, in [0, 1].
+    """
+
+    loss: float
+    accuracy: float
 
 
 class Epoch(NamedTuple):
@@ -39,16 +51,17 @@ class Epoch(NamedTuple):
         epoch: Its number, from 1.
         steps: Steps taken since the beginning.
         train_loss: Mean cross entropy of its batches, in nats, before each step.
-        test_loss: Mean cross entropy of the test part.
-        test_accuracy: Share of the test part whose largest logit is the right one, in [0, 1].
+        validation_loss: Mean cross entropy of the validation part; None if there is none.
+        validation_accuracy: Share of the validation part whose largest logit is the right one, in
+            [0, 1]; None if there is none.
         seconds: Wall time since the beginning, compilation included.
     """
 
     epoch: int
     steps: int
     train_loss: float
-    test_loss: float
-    test_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
     seconds: float
 
 
@@ -60,12 +73,14 @@ class Training(NamedTuple):
         epochs: One row an epoch.
         opt_state: State of the optimizer after the last step.
         state: State of the model, such as the running means of batch normalization, or None.
+        test: Loss and accuracy of that model on the test part, which nothing before has looked at.
     """
 
     model: Any
     epochs: tuple[Epoch, ...]
     opt_state: Any
     state: Any
+    test: Metrics
 
 
 def train(
@@ -79,9 +94,12 @@ def train(
     seed: int = 0,
     checkpoint: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
-    report: Callable[[Epoch], object] | None = None,
+    callback: Callable[[Epoch, Any, Any], object] | None = None,
 ) -> Training:
     """Lower the cross entropy of a classifier.
+
+    After each epoch it is evaluated on the validation part, by which learning rates and the like
+    are chosen, and in the end once on the test part.
 
     Args:
         model: Any Equinox model that takes one example and returns one logit a class. If it takes
@@ -104,7 +122,8 @@ def train(
             optimizer, which is made of closures, as `{"optimizer": ["adam", 3e-3]}`; and lambdas,
             closures and the like in the model, by their names in it (`"model.layers[2].fn"`) or
             together (`"model"`). More may be stated.
-        report: Called with each new row, such as by a progress display.
+        callback: Called after each epoch with its row, the model and its state: to show progress,
+            or to measure more.
 
     Returns:
         The model and its history, the same for the same arguments on the same machine, however
@@ -123,12 +142,7 @@ def train(
     arrays, static = eqx.partition((model, state), eqx.is_array)
     begun = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
     progress = Progress(arrays, begun, np.empty((0, len(Epoch._fields))))
-    path = None if checkpoint is None else Path(checkpoint)
-    if path and not path.absolute().parent.is_dir():
-        raise FileNotFoundError(
-            f"{path}: there is no folder {path.absolute().parent}; make it first"
-        )
-    mark = {}
+    path, mark = _path(checkpoint), {}
     if path:
         mark = fingerprint(
             settings or {},
@@ -136,29 +150,31 @@ def train(
             state=state,
             optimizer=optimizer,
             optimizer_state=begun,
-            data={name: part for name, part in data._asdict().items() if name[-2:] in ("_x", "_y")},
+            data=data._replace(classes=(), name=""),  # which decide nothing
             batch_size=batch_size,
             seed=seed,
         )
-    if path and path.exists():
-        progress = read_checkpoint(path, progress, mark, epochs)
+        if path.exists():
+            progress = read_checkpoint(path, progress, mark, epochs)
     order = partial(_order, len(data.train_x), batch_size, seed)
     start = progress
     for progress in _epochs(start, static, data, optimizer, order, epochs, seed):
         if path:
             write_checkpoint(path, progress, mark)
-        _warn(_row(progress.rows[-1]))
-        if report is not None:
-            report(_row(progress.rows[-1]))
-    rows = tuple(map(_row, progress.rows))
+        row = _row(progress.rows[-1], data)
+        _warn(row)
+        if callback is not None:
+            callback(row, *eqx.combine(progress.arrays, static))
     model, state = eqx.combine(progress.arrays, static)
-    return Training(model, rows, progress.opt_state, state)
+    rows = tuple(_row(numbers, data) for numbers in progress.rows)
+    test = evaluate(model, data.test_x, data.test_y, state=state)
+    return Training(model, rows, progress.opt_state, state, test)
 
 
-def judge(
+def evaluate(
     model: Any, x: Float[np.ndarray, "n *shape"], y: Int[np.ndarray, " n"], *, state: Any = None
-) -> tuple[float, float]:
-    """Mean cross entropy, in nats, and accuracy, in [0, 1], of a classifier on examples.
+) -> Metrics:
+    """Loss and accuracy of a classifier on examples.
 
     Args:
         model: As in `train`; dropout and batch normalization are set to inference.
@@ -170,9 +186,9 @@ def judge(
         ValueError: If there are no examples.
     """
     if not len(x):
-        raise ValueError("there are no examples to judge the model on")
-    loss, right = _judged((model, state), jnp.asarray(x), jnp.asarray(y))
-    return float(loss), float(right)
+        raise ValueError("there are no examples to evaluate the model on")
+    loss, accuracy = _metrics((model, state), jnp.asarray(x), jnp.asarray(y))
+    return Metrics(float(loss), float(accuracy))
 
 
 def _epochs(
@@ -197,10 +213,12 @@ def _epochs(
             jax.block_until_ready(carry)
         arrays, begun, total = carry
         model, state = eqx.combine(arrays, static)
-        judged = judge(model, data.test_x, data.test_y, state=state)
+        found = np.nan, np.nan
+        if len(data.validation_x):
+            found = evaluate(model, data.validation_x, data.validation_y, state=state)
         mean = float(total) / len(batches)
         steps = (epoch + 1) * len(batches)
-        row = [epoch + 1, steps, mean, *judged, perf_counter() - begin]
+        row = [epoch + 1, steps, mean, *found, perf_counter() - begin]
         progress = Progress(arrays, begun, np.vstack([progress.rows, row]))
         yield progress
 
@@ -248,9 +266,11 @@ def _loss(
 
 
 @eqx.filter_jit
-def _judged(both: tuple[Any, Any], x: Array, y: Array) -> tuple[Float[Array, ""], Float[Array, ""]]:
+def _metrics(
+    both: tuple[Any, Any], x: Array, y: Array
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
     one = partial(_inferred, *both)
-    logits = lax.map(one, x, batch_size=min(JUDGED, len(x)))
+    logits = lax.map(one, x, batch_size=min(TOGETHER, len(x)))
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
     return loss, (logits.argmax(1) == y).mean()
 
@@ -261,10 +281,20 @@ def _inferred(model: Any, state: Any, x: Array) -> Array:
     return model(x) if state is None else model(x, state)[0]
 
 
+def _path(checkpoint: str | Path | None) -> Path | None:
+    path = None if checkpoint is None else Path(checkpoint)
+    if path and not path.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"{path}: there is no folder {path.absolute().parent}; make it first"
+        )
+    return path
+
+
 def _warn(row: Epoch) -> None:
     if not np.isfinite(row.train_loss):
         warnings.warn(
-            f"the training loss of epoch {row.epoch} is {row.train_loss}: take a lower rate",
+            f"the training loss of epoch {row.epoch} is {row.train_loss}: take a lower learning "
+            "rate",
             RuntimeWarning,
             stacklevel=3,
         )
@@ -276,9 +306,11 @@ def _order(n: int, batch_size: int, seed: int, epoch: int) -> Int[np.ndarray, "s
     return order[: n - n % batch_size].reshape(-1, batch_size)
 
 
-def _row(numbers: Float[np.ndarray, " fields"]) -> Epoch:
-    epoch, steps, *rest = numbers.tolist()
-    return Epoch(int(epoch), int(steps), *rest)
+def _row(numbers: Float[np.ndarray, " fields"], data: Dataset) -> Epoch:
+    epoch, steps, loss, *validation, seconds = numbers.tolist()
+    if not len(data.validation_x):
+        validation = [None, None]
+    return Epoch(int(epoch), int(steps), loss, *validation, seconds)
 
 
 def _parts(model: Any) -> list[Any]:

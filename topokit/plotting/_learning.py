@@ -14,7 +14,7 @@ from topokit.plotting._panels import COLORS, literal, new_axes
 def plot_learning(
     accuracies: Mapping[str, Sequence[Real[np.ndarray, " epochs"]]], ax: Axes | None = None
 ) -> Axes:
-    """Test error against epoch: a line the mean over seeds.
+    """Error against epoch, such as that of the validation part: a line the mean over seeds.
 
     Args:
         accuracies: By name, for each seed the accuracy after each epoch, in [0, 1]. The band of a
@@ -44,7 +44,7 @@ def plot_learning(
             ax.fill_between(
                 epochs, errors.min(0), errors.max(0), color=color, alpha=0.2, linewidth=0
             )
-    ax.set(xlabel="epoch", ylabel="test error (%)", ylim=(0, None))
+    ax.set(xlabel="epoch", ylabel="error (%)", ylim=(0, None))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
     ax.legend(frameon=False, fontsize=9)
