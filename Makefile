@@ -22,7 +22,7 @@ CHECKED = said=$$($(BIN)/$(1) 2>&1) && echo 'passed: $(1)' || \
 
 .DEFAULT_GOAL := help
 .PHONY: help rank test check wheel lowest newest bench docs figures clean
-.PHONY: types site documented lint format $(QUICK)
+.PHONY: types site lint format $(QUICK)
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,11 +35,10 @@ test: .venv/.dev ## Run the tests
 
 check: .venv/.dev ## Lint, check types, build the docs strictly, run every analysis quickly
 	@$(BIN)/python tests/spent.py $(MAKE) --no-print-directory --keep-going --jobs $(CORES) \
-		types site documented lint format $(QUICK)
+		types site lint format $(QUICK)
 
 types: ; @$(call CHECKED,pyright --pythonpath $(BIN)/python)
 site: ; @$(call CHECKED,mkdocs build --quiet --strict --config-file docs/tools/mkdocs.yml)
-documented: site ; @$(call CHECKED,python docs/tools/coverage.py)
 lint: ; @$(call CHECKED,ruff check)
 format: ; @$(call CHECKED,ruff format --check)
 $(QUICK): quick/%: ; @$(call CHECKED,python $* --quick)

@@ -73,7 +73,7 @@ def reconstruction_loss(layers: Layers, effort: Effort) -> float:
 
 
 def predicted_loss(layers: Layers, effort: Effort) -> float:
-    """`topokit.scores.predicted_loss` of one draw, its mean being that over the pairs drawn."""
+    """`topokit.predicted_loss` of one draw, its mean being that over the pairs drawn."""
     rng = np.random.default_rng(0)
     exponent = 4 * (1 - 1 / max(tk.scores.interaction_order(layers), 4 / 3))
     weights = [radii * rng.uniform(-1, 1, radii.size) for radii in _radii(layers)]

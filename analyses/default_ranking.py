@@ -2,7 +2,7 @@
 
 Twenty topologies with 32 inputs and outputs and about 1,152 trainable edges each rebuild the same
 16 Gaussian matrices in 2,000 steps. Bars span two standard errors to either side; gray lines mark
-the loss that `topokit.scores.predicted_loss` predicts.
+the loss that `topokit.predicted_loss` predicts.
 
 Claims: at equal budget, skip connections lower the loss of every family (NeuroFabric VII.A). The
 data-free prediction orders the topologies much as training does; the rank correlation is printed

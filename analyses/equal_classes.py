@@ -48,7 +48,8 @@ from matplotlib.figure import Figure
 
 import topokit as tk
 from analyses.kit import COLORS, Look, Study, estimate, rank_correlation
-from topokit.reconstruction import Adam, reconstruct
+from topokit import reconstruct
+from topokit.reconstruction import Adam
 from topokit.topologies import random_regular
 
 FIRST_SEED = 10_000  # of the wirings; the score was made on those of seeds below
@@ -175,12 +176,12 @@ SCORES: dict[str, Callable[[tk.Layers, Setting], float]] = {
         ((1 - tk.scores.soft_leverage(w, draws=e.draws)) ** 2).mean()
     ),
     "coverage": lambda w, _: coverage(w),
-    "leverage": lambda w, e: float(((1 - tk.scores.leverage(w, draws=e.draws)) ** 2).mean()),
+    "leverage": lambda w, e: float(((1 - tk.leverage(w, draws=e.draws)) ** 2).mean()),
     "unreached pairs": lambda w, _: float(np.mean(tk.scores.path_counts(w) == 0)),
     "variance of paths": lambda w, _: float(tk.scores.path_counts(w).var()),
     "second singular values": lambda w, _: float(tk.scores.second_singular_values(w).mean()),
     "SynFlow": lambda w, _: -tk.scores.log_synflow(w),
-    "satisfiable constraints": lambda w, _: -float(tk.scores.satisfiable_constraints(w)),
+    "satisfiable constraints": lambda w, _: -float(tk.satisfiable_constraints(w)),
 }
 
 

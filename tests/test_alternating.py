@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.reconstruction import (
-    ALS,
-    Adam,
-    Chain,
-    HierarchicalSVD,
-    _als,
-    end_to_end,
-    reconstruct,
-)
+from topokit import reconstruct
+from topokit.reconstruction import ALS, Adam, Chain, HierarchicalSVD, _als, end_to_end
 from topokit.reconstruction import _normal_equations as _normal
 
 

@@ -12,8 +12,9 @@ from scipy import sparse
 from strategies import layered_networks
 
 import topokit as tk
+from topokit import controllability
 from topokit.ranking import default_topologies
-from topokit.scores import control_bound, control_capacity, controllability
+from topokit.scores import control_bound, control_capacity
 from topokit.scores.control import _bound, _canonical
 from topokit.scores.control import _control_network as _network
 from topokit.scores.control._bound import solve_program

@@ -12,19 +12,8 @@ from scipy.linalg import block_diag
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.topologies import (
-    butterfly,
-    cascade,
-    clos,
-    dense,
-    low_rank,
-    parallel,
-    parallel_butterfly,
-    random_regular,
-    trim,
-    with_diagonal,
-    with_skip,
-)
+from topokit import cascade, parallel, trim, with_diagonal, with_skip
+from topokit.topologies import butterfly, clos, dense, low_rank, parallel_butterfly, random_regular
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.scores import controllability
-from topokit.scores.control import control_bound, control_capacity
+from topokit import controllability
+from topokit.scores import control_bound, control_capacity
 from topokit.scores.control.descent import _descent
 from topokit.scores.control.descent._marginal import marginal
 from topokit.scores.control.descent._padded_layers import make_wiring

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import topokit as tk
-from topokit.scores import controllability
+from topokit import controllability
 
 BENCHMARKS = Path(__file__).parents[1] / "analyses" / "benchmarks"
 dense = runpy.run_path(str(BENCHMARKS / "_dense_tensors.py"))

@@ -11,7 +11,7 @@ import pytest
 from scipy.optimize import linprog
 
 import topokit as tk
-from topokit.scores import controllability
+from topokit import controllability
 
 SCRIPT = Path(__file__).parents[1] / "analyses" / "form_difference.py"
 KEPT = json.loads(SCRIPT.with_suffix(".json").read_text())

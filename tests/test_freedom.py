@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.scores import degrees_of_freedom, leverage, satisfiable_constraints
+from topokit import degrees_of_freedom, leverage, satisfiable_constraints
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 t = tk.topologies

@@ -40,7 +40,7 @@ ROOMS = {
     "reconstruction": {"layers", "products"},
     "networks": {"layers", "topologies", "products"},
     "challenge": {"layers", "products"},
-    "ranking": {"layers", "topologies", "scores", "products", "reconstruction"},
+    "ranking": {"layers", "topologies", "scores", "scores.control", "products", "reconstruction"},
     "plotting": {"layers", "topologies", "scores", "reconstruction", "ranking"},
     "cli": {
         "topologies",

@@ -13,7 +13,9 @@ from scipy.sparse.csgraph import structural_rank
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.scores.counts import _matching, match_constraints, satisfiable_constraints
+from topokit import satisfiable_constraints
+from topokit.scores import match_constraints
+from topokit.scores.counts import _matching
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 t = tk.topologies

@@ -13,8 +13,10 @@ from scipy.sparse.csgraph import structural_rank
 from strategies import layered_networks
 
 import topokit as tk
+from topokit import satisfiable_constraints
 from topokit.layers import ancestors, descendants
-from topokit.scores.counts import _matching, match_constraints, satisfiable_constraints
+from topokit.scores import match_constraints
+from topokit.scores.counts import _matching
 from topokit.scores.counts._rectangles import from_bits, has_bit, merge_edges, sample_cells, to_bits
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)

@@ -12,8 +12,9 @@ from recipes import count_paths
 from strategies import layered_networks
 
 import topokit as tk
+from topokit import predicted_loss
 from topokit.reconstruction import Adam
-from topokit.scores import interaction_order, low_rank_loss, predicted_loss
+from topokit.scores import interaction_order, low_rank_loss
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
 t = tk.topologies

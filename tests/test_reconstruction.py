@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.reconstruction import Adam, Reconstruction, end_to_end, reconstruct
+from topokit import reconstruct
+from topokit.reconstruction import Adam, Reconstruction, end_to_end
 
 QUICK = Adam(steps=60)
 

@@ -10,6 +10,7 @@ from recipes import product, same
 from strategies import layered_networks
 
 import topokit as tk
+from topokit import with_skip
 from topokit.topologies import (
     butterfly,
     clos,
@@ -20,11 +21,10 @@ from topokit.topologies import (
     radix_net,
     random_regular,
     torus,
-    with_skip,
 )
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
-placements = ["straight", "crossing", "random"]
+PLACEMENTS = ["straight", "crossing", "random"]
 
 
 def fixed_edges(layers: tk.Layers, layer: int) -> list[tuple[int, int]]:
@@ -35,7 +35,7 @@ def fixed_edges(layers: tk.Layers, layer: int) -> list[tuple[int, int]]:
 
 
 @laws
-@given(layered_networks(), st.sampled_from(placements), st.sampled_from([1.0, -0.5]))
+@given(layered_networks(), st.sampled_from(PLACEMENTS), st.sampled_from([1.0, -0.5]))
 def test_skip_makes_one_edge_constant_in_neurons_that_mix_free_signals(layers, placement, weight):
     changed = with_skip(layers, placement=placement, weight=weight, seed=0)
     for before, after in zip(each_neuron(layers), each_neuron(changed), strict=True):
@@ -55,7 +55,7 @@ def each_neuron(layers: tk.Layers) -> list[list[tuple]]:
     return neurons
 
 
-@pytest.mark.parametrize("placement", placements)
+@pytest.mark.parametrize("placement", PLACEMENTS)
 @pytest.mark.parametrize(
     ("layers", "trainable"),
     [
@@ -140,7 +140,7 @@ def test_straight_constants_of_a_widened_radix_net_are_the_identity():
 
 
 def test_a_path_of_constants_leads_into_every_output_where_every_neuron_mixes():
-    for placement in placements:
+    for placement in PLACEMENTS:
         constants = with_skip(hypercube.layers(16, 3), placement=placement, weight=0.5, seed=4)
         assert product(constants, free=0.0).sum(axis=0).tolist() == [0.125] * 16
 

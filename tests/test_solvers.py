@@ -9,6 +9,7 @@ import pytest
 from scipy.linalg import hadamard
 
 import topokit as tk
+from topokit import reconstruct
 from topokit._limits import TooLargeError
 from topokit.reconstruction import (
     ALS,
@@ -19,7 +20,6 @@ from topokit.reconstruction import (
     Problem,
     Solution,
     end_to_end,
-    reconstruct,
 )
 from topokit.reconstruction._iterate import Stall, iterate
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.scores import bandwidth, path_counts, structure
+from topokit import structure
+from topokit.scores import bandwidth, path_counts
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
 

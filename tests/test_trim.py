@@ -9,14 +9,9 @@ from recipes import product, same
 from strategies import layered_networks
 
 import topokit as tk
+from topokit import trim
 from topokit.layers import sort_layers
-from topokit.topologies import (
-    butterfly,
-    dense,
-    low_rank,
-    radix_net,
-    trim,
-)
+from topokit.topologies import butterfly, dense, low_rank, radix_net
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
 

@@ -19,7 +19,8 @@ import numpy as np
 from _timing import quartiles, timed
 
 import topokit as tk
-from topokit.reconstruction import Adam, Reconstruction, end_to_end, reconstruct
+from topokit import reconstruct
+from topokit.reconstruction import Adam, Reconstruction, end_to_end
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -33,7 +33,8 @@ from rich.table import Table
 from scipy.stats import linregress
 
 import topokit as tk
-from topokit.scores import control_bound, controllability
+from topokit import controllability
+from topokit.scores import control_bound
 from topokit.scores.control._bound import least_totals
 from topokit.scores.control._control_network import make_network
 from topokit.scores.control._flow_plan import plan_evenly

@@ -9,7 +9,7 @@ import click
 
 from topokit.cli._docstrings import entries
 from topokit.cli._make import SEED
-from topokit.topologies import Family, placements
+from topokit.topologies import PLACEMENTS, Family
 
 
 class Numbers(click.ParamType):
@@ -52,7 +52,7 @@ def change_options() -> list[click.Option]:
     return [
         click.Option(
             ["--skip"],
-            type=click.Choice(placements),
+            type=click.Choice(PLACEMENTS),
             help="Make one in-edge of every mixing neuron a constant 1: from the straight "
             "(nearest), the crossing (farthest) or a random sender.",
         ),

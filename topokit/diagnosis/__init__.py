@@ -8,7 +8,6 @@ four criteria (NeuroFabric, section VII.E) judge them, and the report puts all o
 from topokit.diagnosis._bottleneck import Bottleneck as Bottleneck
 from topokit.diagnosis._criteria import Criterion as Criterion
 from topokit.diagnosis._diagnosis import Diagnosis as Diagnosis
-from topokit.diagnosis._diagnosis import diagnose as diagnose
 from topokit.diagnosis._fairness import Fairness as Fairness
 from topokit.diagnosis._fairness import Pair as Pair
 from topokit.diagnosis._reach import Reach as Reach

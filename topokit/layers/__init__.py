@@ -28,3 +28,10 @@ from topokit.layers._recipe import sort_layers as sort_layers
 from topokit.layers._xavier import BESIDE_CONSTANTS as BESIDE_CONSTANTS
 from topokit.layers._xavier import sparse_xavier as sparse_xavier
 from topokit.layers._xavier import xavier_radii as xavier_radii
+
+# What a user finds here; the rest stands at the front door, or is for other rooms.
+__all__ = ["sparse_xavier", "xavier_radii"]
+
+
+def __dir__() -> list[str]:
+    return __all__

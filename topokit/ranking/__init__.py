@@ -12,7 +12,6 @@ calls `rank` like everybody else, and learns of each row by the callback.
 from topokit.ranking._default import default_topologies as default_topologies
 from topokit.ranking._drawn_targets import gaussian_targets as gaussian_targets
 from topokit.ranking._pool import process_pool as process_pool
-from topokit.ranking._rank import rank as rank
 from topokit.ranking._rows import MeanLoss as MeanLoss
 from topokit.ranking._rows import Result as Result
 from topokit.ranking._rows import Row as Row

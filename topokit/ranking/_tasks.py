@@ -22,7 +22,8 @@ from topokit.ranking._rows import Result
 from topokit.ranking._store import Entry
 from topokit.ranking._subjects import Subject
 from topokit.reconstruction import Solver, check_arguments, reconstruct
-from topokit.scores import Score, Size, controllability, score
+from topokit.scores import Score, Size, score
+from topokit.scores.control import controllability
 
 
 @dataclass(frozen=True)

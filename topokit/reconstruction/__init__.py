@@ -16,3 +16,25 @@ from topokit.reconstruction._satisfaction import L1_ADAM as L1_ADAM
 from topokit.reconstruction._satisfaction import Satisfaction as Satisfaction
 from topokit.reconstruction._satisfaction import satisfy as satisfy
 from topokit.reconstruction._svd import HierarchicalSVD as HierarchicalSVD
+
+# What a user finds here; the rest stands at the front door, or is for other rooms.
+__all__ = [
+    "ALS",
+    "L1_ADAM",
+    "LBFGS",
+    "Adam",
+    "Chain",
+    "HierarchicalSVD",
+    "Parameters",
+    "Problem",
+    "Reconstruction",
+    "Satisfaction",
+    "Solution",
+    "Solver",
+    "end_to_end",
+    "satisfy",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,12 +3,18 @@
 The numbers climb from counting to calculus. `structure` counts edges, paths and signals;
 `satisfiable_constraints` is how many entries of the end-to-end matrix could each claim an edge of
 their own; `degrees_of_freedom` is how many directions the trainable weights can truly move it in;
-`leverage` and `controllability` say where in the matrix that freedom lies. `score` is all of them,
-`diagnose` says in words what they mean, and `rivals` are what others judge sparse networks by.
+`leverage` and `controllability` say where in the matrix that freedom lies. `score` is all of them.
+These stand at the front door; here are their results, the numbers in between, estimates for large
+networks, and `rivals`, what others judge sparse networks by.
 
-Modules load on first use: only `controllability`, `score` and `diagnose` need JAX.
+Modules load on first use: only `controllability` and `score` need JAX.
 """
 
 import lazy_loader as lazy
 
-__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
+__getattr__, _, __all__ = lazy.attach_stub(__name__, __file__)
+__all__.remove("score")  # stands at the front door
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,7 +3,6 @@ from ._score import score as score
 from .control import Controllability as Controllability
 from .control import control_bound as control_bound
 from .control import control_capacity as control_capacity
-from .control import controllability as controllability
 from .counts import Label as Label
 from .counts import Matching as Matching
 from .counts import Size as Size
@@ -11,17 +10,12 @@ from .counts import Structure as Structure
 from .counts import bandwidth as bandwidth
 from .counts import match_constraints as match_constraints
 from .counts import path_counts as path_counts
-from .counts import satisfiable_constraints as satisfiable_constraints
-from .counts import structure as structure
 from .freedom import FreedomEstimate as FreedomEstimate
 from .freedom import LeverageEstimate as LeverageEstimate
-from .freedom import degrees_of_freedom as degrees_of_freedom
 from .freedom import estimate_freedom as estimate_freedom
 from .freedom import estimate_leverage as estimate_leverage
 from .freedom import interaction_order as interaction_order
-from .freedom import leverage as leverage
 from .freedom import low_rank_loss as low_rank_loss
-from .freedom import predicted_loss as predicted_loss
 from .freedom import soft_leverage as soft_leverage
 from .literature import Rivals as Rivals
 from .literature import average_path_length as average_path_length

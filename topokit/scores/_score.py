@@ -21,7 +21,7 @@ class Score(Structure):
         degrees_of_freedom: Independent directions in which the weights can move the end-to-end
             matrix, at most `satisfiable`; None where beyond the limit of that function.
         predicted_loss: Relative loss that the reconstruction of a Gaussian matrix is likely to
-            leave, in [0, 1], by `topokit.scores.predicted_loss`; None where beyond the memory limit
+            leave, in [0, 1], by `topokit.predicted_loss`; None where beyond the memory limit
             of leverage.
         control_total: Sum of the controllability matrix K, at least 0.
         control_loss: Its loss, NeuroFabric's equation (20), at least 0; 0 is perfect.
@@ -44,9 +44,9 @@ class Score(Structure):
 def score(topology: nx.DiGraph | Layers, *, control: Controllability | None = None) -> Score:
     """Every data-free number of a topology; `controllability(topology).K` is the map behind some.
 
-    Cost: mostly `topokit.scores.predicted_loss` and `controllability`. Each part is also a function
+    Cost: mostly `topokit.predicted_loss` and `controllability`. Each part is also a function
     of its own: `structure`, `satisfiable_constraints`, `degrees_of_freedom`,
-    `topokit.scores.predicted_loss` and `controllability`.
+    `topokit.predicted_loss` and `controllability`.
 
     Args:
         topology: A graph or a recipe.

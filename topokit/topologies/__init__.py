@@ -21,6 +21,29 @@ from topokit.topologies._radix import radix_net as radix_net
 from topokit.topologies._random import erdos_renyi as erdos_renyi
 from topokit.topologies._random import random_regular as random_regular
 from topokit.topologies._random import small_world as small_world
-from topokit.topologies._skip import placements as placements
+from topokit.topologies._skip import PLACEMENTS as PLACEMENTS
 from topokit.topologies._skip import with_skip as with_skip
 from topokit.topologies._trim import trim as trim
+
+# What a user finds here; the rest stands at the front door.
+__all__ = [
+    "PLACEMENTS",
+    "Family",
+    "butterfly",
+    "clos",
+    "dense",
+    "erdos_renyi",
+    "families",
+    "family",
+    "hypercube",
+    "low_rank",
+    "parallel_butterfly",
+    "radix_net",
+    "random_regular",
+    "small_world",
+    "torus",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -77,10 +77,10 @@ def parallel(topologies: Sequence[Topology], *, shared: bool = True) -> Topology
             of inputs or of outputs differ or one-layer networks have an edge in common.
     """
     parts = _compiled(topologies)
-    _check_equal("depth", [part.depth for part in parts], _lengthen)
+    _check_equal("depth", [part.depth for part in parts], _LENGTHEN)
     if shared:
-        _check_equal("number of inputs", [part.n_in for part in parts], _block)
-        _check_equal("number of outputs", [part.n_out for part in parts], _block)
+        _check_equal("number of inputs", [part.n_in for part in parts], _SEPARATE)
+        _check_equal("number of outputs", [part.n_out for part in parts], _SEPARATE)
         _check_apart(parts)
     options = {"shared": shared}
     return _as_given_all(topologies, join(parts, shared=shared), "parallel", options)
@@ -124,11 +124,11 @@ def name_of(topology: nx.DiGraph | Layers) -> str:
     return "topology" if isinstance(topology, Layers) else topology.name or "topology"
 
 
-_lengthen = (
+_LENGTHEN = (
     "lengthen the shallower ones with topokit.cascade, by relays of constant weight "
     "topokit.from_masks([np.eye(n)], [np.zeros((n, n), bool)])"
 )
-_block = "drop neurons with topokit.trim, or join them with shared=False"
+_SEPARATE = "drop neurons with topokit.trim, or join them with shared=False"
 
 
 def _end_to_end(parts: Sequence[Layers]) -> Layers:

@@ -12,7 +12,8 @@ from topokit._checks import check_count
 from topokit.layers import each_layer, to_layers
 from topokit.topologies._compose import Topology, as_given
 
-placements = ("straight", "crossing", "random")
+PLACEMENTS = ("straight", "crossing", "random")
+"""Where `topokit.with_skip` can put the constant edges."""
 
 
 def with_skip(
@@ -54,8 +55,8 @@ def with_skip(
         ValueError: If `placement` is none of the three, `weight` cannot be a constant, or the seed
             of random placement is missing.
     """
-    if placement not in placements:
-        raise ValueError(f"placement must be one of {', '.join(placements)}; given {placement!r}")
+    if placement not in PLACEMENTS:
+        raise ValueError(f"placement must be one of {', '.join(PLACEMENTS)}; given {placement!r}")
     if not np.isfinite(weight) or weight == 0:
         raise ValueError(f"weight must be finite and not 0; given {weight}")
     if placement == "random" and seed is None:

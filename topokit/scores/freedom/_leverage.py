@@ -31,7 +31,7 @@ def leverage(
     the projector on the columns of `dW_d/dw`, averaged over weights drawn as for training, and the
     exact counterpart of a controllability matrix K. If a target's entries are independent and of
     one variance, `1 - H` is the share that no small change of the weights removes; from it comes
-    `topokit.scores.predicted_loss`.
+    `topokit.predicted_loss`.
 
     The basis comes from a QR factorization of the columns, scaled to one length, and is cut at
     the exact rank; where that rank equals the number of entries, all are 1 and nothing is drawn.
