@@ -68,7 +68,7 @@ def reconstruction_loss(layers: Layers, effort: Effort) -> float:
     """Mean over Gaussian targets."""
     shape = (effort.targets, layers.n_in, layers.n_out)
     targets = np.random.default_rng(0).standard_normal(shape)
-    found = tk.reconstruct(layers, targets, solver=Adam(steps=effort.steps))
+    found = tk.reconstruct(layers, targets, solver=Adam(max_steps=effort.steps))
     return float(found.loss.mean())
 
 

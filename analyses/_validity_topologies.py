@@ -164,7 +164,7 @@ def _trained(widths: list[int]) -> list[np.ndarray]:
     """The weights of a dense cascade that has rebuilt one Gaussian matrix."""
     layers = tk.to_layers(_dense(widths))
     target = np.random.default_rng(SEED + 1).standard_normal((widths[0], widths[-1]))
-    found = tk.reconstruct(layers, target, solver=Adam(steps=PRUNING_STEPS))
+    found = tk.reconstruct(layers, target, solver=Adam(max_steps=PRUNING_STEPS))
     matrices = [np.zeros(shape) for shape in zip(widths, widths[1:], strict=False)]
     rows = zip(matrices, layers.senders, layers.receivers, found.weights, strict=True)
     for matrix, senders, receivers, weights in rows:

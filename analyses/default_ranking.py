@@ -50,7 +50,7 @@ def measure(name: str, setting: Setting) -> Row:
     (evaluation,) = tk.ranking.evaluate_all(
         {name: tk.ranking.default_topologies()[name]},
         targets=setting.targets,
-        solver=Adam(steps=setting.steps),
+        solver=Adam(max_steps=setting.steps),
     )
     return evaluation.row
 

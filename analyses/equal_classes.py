@@ -152,7 +152,7 @@ def measure_losses(wirings: list[tk.Layers], setting: Setting) -> np.ndarray:
     """Mean loss of each wiring in each half, `(2, wirings)`."""
     shape = (setting.targets, wirings[0].n_in, wirings[0].n_out)
     halves = [np.random.default_rng(half).standard_normal(shape) for half in (0, 1)]
-    solver = Adam(steps=setting.steps)
+    solver = Adam(max_steps=setting.steps)
     return np.array(
         [
             [reconstruct(w, half, solver=solver, key=key).loss.mean() for w in wirings]
@@ -173,10 +173,10 @@ def coverage(layers: tk.Layers) -> float:
 
 SCORES: dict[str, Callable[[tk.Layers, Setting], float]] = {
     "soft leverage": lambda w, e: float(
-        ((1 - tk.scores.soft_leverage(w, draws=e.draws)) ** 2).mean()
+        ((1 - tk.scores.soft_leverage(w, n_samples=e.draws)) ** 2).mean()
     ),
     "coverage": lambda w, _: coverage(w),
-    "leverage": lambda w, e: float(((1 - tk.leverage(w, draws=e.draws)) ** 2).mean()),
+    "leverage": lambda w, e: float(((1 - tk.leverage(w, n_samples=e.draws)) ** 2).mean()),
     "unreached pairs": lambda w, _: float(np.mean(tk.scores.path_counts(w) == 0)),
     "variance of paths": lambda w, _: float(tk.scores.path_counts(w).var()),
     "second singular values": lambda w, _: float(tk.scores.second_singular_values(w).mean()),

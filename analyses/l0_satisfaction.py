@@ -109,7 +109,7 @@ def measure(case: Case, setting: Setting) -> Any:
         "family": case.family,
         "variant": case.variant,
         "trainable": tk.to_layers(topology).n_trainable,
-        "movable_entries": int((tk.leverage(topology, draws=1) > MOVABLE).sum()),
+        "movable_entries": int((tk.leverage(topology, n_samples=1) > MOVABLE).sum()),
         "matching": tk.satisfiable_constraints(topology),
         "degrees_of_freedom": tk.degrees_of_freedom(topology),
         "trained": found.n_trained.tolist(),

@@ -119,7 +119,7 @@ def measure(case: Case, setting: Setting) -> list[Result]:
         {case.name: collection(case.width, setting.sizes)[case.name]},
         targets=setting.targets,
         seeds=SEED,
-        solver=Adam(steps=setting.steps),
+        solver=Adam(max_steps=setting.steps),
     )
     return list(results)
 

@@ -73,7 +73,7 @@ def measure(case: Case, setting: Setting) -> dict[str, Any]:
     """Losses after each number of steps, with the standard error of the first."""
     targets = tk.ranking.gaussian_targets(setting.targets, N, N, seed=SEED)
     graph = build(case)
-    runs = [tk.reconstruct(graph, targets, solver=Adam(steps=s)).loss for s in setting.steps]
+    runs = [tk.reconstruct(graph, targets, solver=Adam(max_steps=s)).loss for s in setting.steps]
     spread = float(runs[0].std(ddof=1))
     low_rank = case.family == "low_rank"
     return {

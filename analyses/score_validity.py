@@ -105,7 +105,7 @@ def cases(setting: Setting) -> list[tuple[str, nx.DiGraph]]:
 def measure(case: tuple[str, nx.DiGraph], setting: Setting) -> tuple[Row, dict]:
     """The loss and the scores of a topology."""
     ((row, _),) = tk.ranking.evaluate_all(
-        dict([case]), targets=setting.targets, solver=Adam(steps=setting.steps)
+        dict([case]), targets=setting.targets, solver=Adam(max_steps=setting.steps)
     )
     return row, score_others(case[1])
 
@@ -113,7 +113,7 @@ def measure(case: tuple[str, nx.DiGraph], setting: Setting) -> tuple[Row, dict]:
 def score_others(topology: nx.DiGraph) -> dict[str, float | None]:
     """The scores that a ranking does not have."""
     layers = tk.to_layers(topology)
-    leverage = tk.leverage(layers, draws=DRAWS[layers.n_in])
+    leverage = tk.leverage(layers, n_samples=DRAWS[layers.n_in])
     rivals = tk.scores.rivals(layers)
     return {
         "mean((1 - H)^2)": float(((1 - leverage) ** 2).mean()),

@@ -66,15 +66,18 @@ def solvers(part: int) -> dict[str, tuple[Solver, int]]:
     """Solvers by name, with the number of starts."""
     closed = HierarchicalSVD()
     return {
-        "Adam 2000": (Adam(steps=2000 // part), 1),
-        "Adam 4000": (Adam(steps=4000 // part), 1),
-        "Adam 1000, 4 starts": (Adam(steps=1000 // part), 4),
-        "Adam 3000, L-BFGS 300": (Chain((Adam(steps=3000 // part), LBFGS(steps=300 // part))), 1),
-        "L-BFGS 1000": (LBFGS(steps=1000 // part), 1),
+        "Adam 2000": (Adam(max_steps=2000 // part), 1),
+        "Adam 4000": (Adam(max_steps=4000 // part), 1),
+        "Adam 1000, 4 starts": (Adam(max_steps=1000 // part), 4),
+        "Adam 3000, L-BFGS 300": (
+            Chain((Adam(max_steps=3000 // part), LBFGS(max_steps=300 // part))),
+            1,
+        ),
+        "L-BFGS 1000": (LBFGS(max_steps=1000 // part), 1),
         "SVD": (closed, 1),
-        "SVD, ALS 100": (Chain((closed, ALS(sweeps=100 // part))), 1),
-        "ALS 100": (ALS(sweeps=100 // part), 1),
-        "ALS 100, 4 starts": (ALS(sweeps=100 // part), 4),
+        "SVD, ALS 100": (Chain((closed, ALS(max_steps=100 // part))), 1),
+        "ALS 100": (ALS(max_steps=100 // part), 1),
+        "ALS 100, 4 starts": (ALS(max_steps=100 // part), 4),
     }
 
 

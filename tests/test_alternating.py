@@ -135,7 +135,7 @@ def test_the_gradient_of_a_layer_vanishes_after_its_step(name):
 def test_no_sweep_raises_the_loss(name):
     layers = tk.to_layers(NETWORKS[name])
     targets = gaussian(3, layers.n_in, layers.n_out)
-    result = reconstruct(layers, targets, solver=ALS(sweeps=30, tolerance=0.0))
+    result = reconstruct(layers, targets, solver=ALS(max_steps=30, tolerance=0.0))
     assert (np.diff(result.losses, axis=1) <= 2e-6 * result.losses[:, 1:]).all()
     assert (result.losses[:, 0] < 1).all()
 
@@ -144,8 +144,9 @@ def test_no_sweep_raises_the_loss(name):
 def test_it_never_loses_what_came_before_it(name):
     targets = gaussian(3, 10, 9) if name == "low rank" else gaussian(3, 8, 8)
     svd = reconstruct(NETWORKS[name], targets, solver=HierarchicalSVD())
-    both = reconstruct(NETWORKS[name], targets, solver=Chain((HierarchicalSVD(), ALS(sweeps=5))))
-    adam = reconstruct(NETWORKS[name], targets, solver=Chain((Adam(steps=50), ALS(sweeps=5))))
+    both = reconstruct(NETWORKS[name], targets, solver=Chain((HierarchicalSVD(), ALS(max_steps=5))))
+    descent = Chain((Adam(max_steps=50), ALS(max_steps=5)))
+    adam = reconstruct(NETWORKS[name], targets, solver=descent)
     assert (both.loss <= svd.loss * (1 + 1e-6)).all()
     assert (adam.loss <= adam.losses[:, :50].min(axis=1) * (1 + 1e-6)).all()
 
@@ -175,4 +176,4 @@ def test_too_large_normal_equations_are_refused_before_they_are_built(monkeypatc
     monkeypatch.setattr("topokit.reconstruction._als.MEMORY_LIMIT", 2**12)
     with pytest.raises(ValueError, match="ALS of this topology needs .* GiB.*use Adam"):
         reconstruct(tk.topologies.hypercube(8, 3), gaussian(1, 8, 8), solver=ALS())
-    reconstruct(tk.topologies.butterfly(8), gaussian(1, 8, 8), solver=ALS(sweeps=1))
+    reconstruct(tk.topologies.butterfly(8), gaussian(1, 8, 8), solver=ALS(max_steps=1))

@@ -121,7 +121,7 @@ def test_the_rate_is_images_times_connections_a_second():
 
 def test_progress_ends_at_the_last_layer_of_each_group():
     told = []
-    infer(plain_network(64, 50), pack_images(draw(64, 0)), group=IMAGES // 2, report=told.append)
+    infer(plain_network(64, 50), pack_images(draw(64, 0)), group=IMAGES // 2, callback=told.append)
     half = told[: len(told) // 2]
     assert told == half * 2
     assert half == sorted(set(half))

@@ -175,7 +175,7 @@ def test_options_without_a_default_are_required_and_the_others_are_not():
 def test_the_help_of_rank_teaches_its_list():
     text = output_of("rank --help")
     assert "[[topology]]" in text
-    assert f"{tk.reconstruction.Adam().steps} by default" in text
+    assert f"{tk.reconstruction.Adam().max_steps} by default" in text
 
 
 def test_without_arguments_the_help_is_shown():

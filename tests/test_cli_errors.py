@@ -72,7 +72,7 @@ BAD = [
     ("rank gone.toml", "gone.toml: No such file"),
     ("rank text.npz", "text.npz does not hold a topology"),
     ("rank --targets 0", "0 is not in the range x>=1"),
-    ("rank --steps 0", "0 is not in the range x>=1"),
+    ("rank --max-steps 0", "0 is not in the range x>=1"),
     ("rank --jobs 0", "0 is not in the range x>=1"),
     ("rank --seed -1", "-1 is not in the range x>=0"),
     ("rank net.npz --out text.txt", "text.txt"),

@@ -21,7 +21,7 @@ RESULTS = {
     "control.png",
     "ranking.sqlite",
 }
-QUICK = "--steps 3 --targets 2"
+QUICK = "--max-steps 3 --targets 2"
 
 LIST = """
 [[topology]]

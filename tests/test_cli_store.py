@@ -15,7 +15,7 @@ from solvers import Failing
 
 import topokit as tk
 
-WORDS = "rank three.toml --targets 2 --steps 3 --jobs 1"
+WORDS = "rank three.toml --targets 2 --max-steps 3 --jobs 1"
 LIST = "".join(f'[[topology]]\nfamily = "butterfly"\nn = 4\ndepth = {d}\n' for d in (1, 2, 3))
 
 

@@ -61,7 +61,7 @@ def missing(layers, exact):
 @pytest.mark.parametrize("topology", families.values(), ids=families)
 def test_an_estimate_lies_near_the_exact_count(topology):
     exact = degrees_of_freedom(topology)
-    found = estimate_freedom(topology, probes=4)
+    found = estimate_freedom(topology, n_samples=4)
     assert abs(found.degrees_of_freedom - exact) <= 5 * found.standard_error + found.drift + 1e-6
 
 
@@ -69,7 +69,7 @@ def test_an_estimate_lies_near_the_exact_count(topology):
 @given(layered_networks())
 def test_an_estimate_strays_no_further_than_missing_columns_allow(layers):
     exact, probes = degrees_of_freedom(layers), 4
-    found = estimate_freedom(layers, probes=probes, tolerance=1e-6)
+    found = estimate_freedom(layers, n_samples=probes, tolerance=1e-6)
     # A probe's variance is at most twice the trace of the complement's projector.
     allowed = 5 * np.sqrt(2 * missing(layers, exact) / probes)
     assert abs(found.degrees_of_freedom - exact) <= allowed + found.drift + 1e-3
@@ -85,14 +85,14 @@ def test_an_estimate_strays_no_further_than_missing_columns_allow(layers):
     ],
 )
 def test_what_wastes_nothing_is_counted_without_variance(layers, expected):
-    found = estimate_freedom(layers, probes=2)
+    found = estimate_freedom(layers, n_samples=2)
     assert found.standard_error < 0.5
     assert expected - 1 < found.degrees_of_freedom < expected + 1e-6
 
 
 def test_too_few_steps_lower_an_estimate_and_say_so():
     topology = t.butterfly(16, 6)
-    counts = [estimate_freedom(topology, probes=2, most_steps=n) for n in (2, 8, 32)]
+    counts = [estimate_freedom(topology, n_samples=2, max_steps=n) for n in (2, 8, 32)]
     values = [found.degrees_of_freedom for found in counts]
     assert values == sorted(values)
     assert values[-1] <= 112
@@ -160,7 +160,7 @@ def test_flat_layers_keep_the_ratios_of_constants():
 )
 def test_a_projection_is_that_of_least_squares(matrix, vector):
     expected = matrix @ np.linalg.lstsq(matrix, vector)[0]
-    found = project(as_operator(matrix), vector, tolerance=0, most_steps=50)
+    found = project(as_operator(matrix), vector, tolerance=0, max_steps=50)
     assert np.allclose(found.image, expected, atol=1e-6)
     assert found.rest == pytest.approx(((vector - expected) ** 2).sum(), abs=1e-6)
 
@@ -175,8 +175,8 @@ shallow = {
 
 @pytest.mark.parametrize("topology", shallow.values(), ids=shallow)
 def test_estimated_leverage_agrees_with_the_map(topology):
-    exact = leverage(topology, draws=30)
-    found = estimate_leverage(topology, probes=40)
+    exact = leverage(topology, n_samples=30)
+    found = estimate_leverage(topology, n_samples=40)
     for axis, means, errors in (
         (1, found.inputs, found.inputs_error),
         (0, found.outputs, found.outputs_error),
@@ -187,7 +187,7 @@ def test_estimated_leverage_agrees_with_the_map(topology):
 
 
 def test_estimated_leverage_of_a_single_layer_has_the_right_errors():
-    found = estimate_leverage(t.butterfly(16, 1), probes=4)
+    found = estimate_leverage(t.butterfly(16, 1), n_samples=4)
     assert np.allclose(found.inputs, 2 / 16)
     assert np.allclose(found.inputs_error, 0)
 
@@ -195,7 +195,7 @@ def test_estimated_leverage_of_a_single_layer_has_the_right_errors():
 @pytest.mark.parametrize("estimate", [estimate_freedom, estimate_leverage])
 def test_estimates_depend_on_the_seed_alone(estimate):
     topology = t.low_rank(8, 8, 3)
-    one, same, other = [estimate(topology, probes=2, seed=seed) for seed in (3, 3, 4)]
+    one, same, other = [estimate(topology, n_samples=2, seed=seed) for seed in (3, 3, 4)]
     assert all(np.array_equal(x, y) for x, y in zip(one, same, strict=True))
     assert not np.array_equal(one[0], other[0])
 
@@ -214,8 +214,8 @@ def test_constants_that_cancel_leave_nothing_to_estimate():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"probes": 1}, "probes must be an integer of at least 2"),
-        ({"most_steps": 0}, "most_steps must be an integer of at least 1"),
+        ({"n_samples": 1}, "n_samples must be an integer of at least 2"),
+        ({"max_steps": 0}, "max_steps must be an integer of at least 1"),
         ({"seed": -1}, "seed must be an integer of at least 0"),
         ({"tolerance": 2.0}, "tolerance must be a number in"),
     ],

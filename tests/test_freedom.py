@@ -128,7 +128,7 @@ def test_degrees_of_freedom_satisfiable_constraints_trainable_edges_ascend(layer
 @laws
 @given(layered_networks())
 def test_leverage_sums_to_the_degrees_of_freedom(layers):
-    shares = leverage(layers, draws=2)
+    shares = leverage(layers, n_samples=2)
     assert shares.shape == (layers.n_in, layers.n_out)
     assert shares.min() >= 0
     assert shares.max() <= 1
@@ -139,7 +139,7 @@ def test_leverage_sums_to_the_degrees_of_freedom(layers):
 @given(layered_networks(max_depth=3))
 def test_leverage_is_zero_where_no_trainable_edge_lies_on_a_path(layers):
     moved = (jacobian(layers, np.random.default_rng(0)) != 0).any(axis=1)
-    shares = leverage(layers, draws=2).ravel()
+    shares = leverage(layers, n_samples=2).ravel()
     assert np.all(shares[~moved] == pytest.approx(0, abs=1e-12))
 
 
@@ -233,7 +233,7 @@ def test_deep_products_neither_overflow_nor_vanish():
 
 def test_leverage_of_a_low_rank_layer_leaves_out_what_is_orthogonal_to_both_factors():
     # By symmetry an input's share of a random space of dimension r is r / n_in on average.
-    shares = leverage(t.low_rank(6, 9, 2), draws=500)
+    shares = leverage(t.low_rank(6, 9, 2), n_samples=500)
     assert np.allclose(shares, 1 - (1 - 2 / 6) * (1 - 2 / 9), atol=0.03)
 
 
@@ -245,7 +245,7 @@ def test_leverage_is_the_mean_projector_at_sparse_xavier_weights():
         matrix = jacobian(layers, rng, sparse_xavier)
         expected += np.diag(matrix @ np.linalg.pinv(matrix)) / 1000
     assert degrees_of_freedom(layers) == 9
-    assert np.allclose(leverage(layers, draws=1000).ravel(), expected, atol=0.03)
+    assert np.allclose(leverage(layers, n_samples=1000).ravel(), expected, atol=0.03)
 
 
 def test_leverage_depends_on_the_seed_alone():
@@ -255,7 +255,7 @@ def test_leverage_depends_on_the_seed_alone():
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"), [("draws", {"draws": 0}), ("seed", {"draws": 1, "seed": -1})]
+    ("name", "arguments"), [("n_samples", {"n_samples": 0}), ("seed", {"n_samples": 1, "seed": -1})]
 )
 def test_draws_and_seed_must_be_counts(name, arguments):
     with pytest.raises(ValueError, match=f"{name} must be an integer of at least"):

@@ -13,7 +13,7 @@ import topokit as tk
 from topokit.ranking import Row, default_topologies, gaussian_targets, process_pool
 from topokit.reconstruction import Adam
 
-QUICK = Adam(steps=100)
+QUICK = Adam(max_steps=100)
 SMALL = {
     "butterfly": tk.topologies.butterfly(4),
     "rank 1": tk.topologies.low_rank(4, 4, 1),
@@ -47,7 +47,7 @@ def test_a_row_says_what_its_parts_say(rows):
 
 
 def test_mean_and_standard_error_are_over_the_targets():
-    row = tk.rank({"r": SMALL["rank 1"]}, targets=6, solver=Adam(steps=600))[0]
+    row = tk.rank({"r": SMALL["rank 1"]}, targets=6, solver=Adam(max_steps=600))[0]
     squares = np.linalg.svd(gaussian_targets(6, 4, 4, seed=0), compute_uv=False) ** 2
     best = squares[:, 1:].sum(1) / squares.sum(1)
     assert row.loss == pytest.approx(best.mean(), rel=1e-3)

@@ -11,7 +11,7 @@ import topokit as tk
 from topokit import reconstruct
 from topokit.reconstruction import Adam, Reconstruction, end_to_end
 
-QUICK = Adam(steps=60)
+QUICK = Adam(max_steps=60)
 
 
 def gaussian(n_targets: int, n_in: int, n_out: int, seed: int = 0) -> np.ndarray:
@@ -43,7 +43,7 @@ def test_low_rank_reaches_the_eckart_young_loss(rank):
     targets = gaussian(8, 32, 32)
     squares = np.linalg.svd(targets, compute_uv=False) ** 2
     best = squares[:, rank:].sum(1) / squares.sum(1)
-    result = reconstruct(tk.topologies.low_rank(32, 32, rank), targets, solver=Adam(steps=1500))
+    result = reconstruct(tk.topologies.low_rank(32, 32, rank), targets, solver=Adam(max_steps=1500))
     assert np.allclose(result.loss, best, rtol=1e-4)
 
 
@@ -51,7 +51,7 @@ def test_a_rectangular_low_rank_reaches_it_too():
     targets = gaussian(4, 12, 20)
     squares = np.linalg.svd(targets, compute_uv=False) ** 2
     best = squares[:, 3:].sum(1) / squares.sum(1)
-    result = reconstruct(tk.topologies.low_rank(12, 20, 3), targets, solver=Adam(steps=1500))
+    result = reconstruct(tk.topologies.low_rank(12, 20, 3), targets, solver=Adam(max_steps=1500))
     assert np.allclose(result.loss, best, rtol=1e-4)
 
 
@@ -67,7 +67,7 @@ def test_two_block_diagonal_layers_reach_the_best_blockwise_rank_one_matrix():
     squares = np.linalg.svd(blocks, compute_uv=False) ** 2
     best = squares[..., 1:].sum((1, 2, 3)) / squares.sum((1, 2, 3))
     result = reconstruct(
-        tk.from_masks([turned, last]), targets, solver=Adam(steps=1500), restarts=4
+        tk.from_masks([turned, last]), targets, solver=Adam(max_steps=1500), restarts=4
     )
     assert np.allclose(result.loss, best, rtol=1e-3)
 
@@ -75,7 +75,7 @@ def test_two_block_diagonal_layers_reach_the_best_blockwise_rank_one_matrix():
 def test_a_product_of_the_same_topology_is_recovered_by_a_diagonal():
     topology = tk.from_masks([np.eye(5)] * 3)
     targets = np.stack([np.diag([1.0, -2.0, 3.0, 0.5, 1.5])])
-    result = reconstruct(topology, targets, solver=Adam(steps=800), restarts=16)
+    result = reconstruct(topology, targets, solver=Adam(max_steps=800), restarts=16)
     assert result.loss[0] < 1e-8
 
 
@@ -117,14 +117,14 @@ def sized(family: str, size: int):
 
 @pytest.mark.parametrize(("family", "size"), PUBLISHED)
 def test_the_published_loss_is_met_in_1500_steps(family, size):
-    result = reconstruct(sized(family, size), gaussian(16, 32, 32), solver=Adam(steps=1500))
+    result = reconstruct(sized(family, size), gaussian(16, 32, 32), solver=Adam(max_steps=1500))
     assert result.loss.mean() <= PUBLISHED[family, size]
 
 
 @pytest.mark.parametrize(("family", "size"), PUBLISHED_ON_AN_EASY_SAMPLE)
 def test_a_figure_from_an_easy_sample_is_met_within_one_deviation(family, size):
     result = reconstruct(
-        sized(family, size), gaussian(16, 32, 32), solver=Adam(steps=1500), restarts=4
+        sized(family, size), gaussian(16, 32, 32), solver=Adam(max_steps=1500), restarts=4
     )
     assert result.loss.mean() - result.loss.std() <= PUBLISHED_ON_AN_EASY_SAMPLE[family, size]
 
@@ -132,10 +132,10 @@ def test_a_figure_from_an_easy_sample_is_met_within_one_deviation(family, size):
 def test_skip_connections_help_a_butterfly_at_equal_trainable_edges():
     """NeuroFabric VII.A: 640 trainable edges, .34 without and at most .13 with skips."""
     targets = gaussian(8, 32, 32)
-    plain = reconstruct(tk.topologies.butterfly(32, 10), targets, solver=Adam(steps=1500))
+    plain = reconstruct(tk.topologies.butterfly(32, 10), targets, solver=Adam(max_steps=1500))
     skipping = tk.with_skip(tk.topologies.butterfly(32, 20))
     assert tk.to_layers(skipping).n_trainable == 640
-    skipped = reconstruct(skipping, targets, solver=Adam(steps=1500))
+    skipped = reconstruct(skipping, targets, solver=Adam(max_steps=1500))
     assert skipped.loss.mean() <= 0.13 < plain.loss.mean()
 
 
@@ -152,7 +152,7 @@ def test_a_diagonal_layer_makes_skip_connections_free_of_scale():
     targets = gaussian(2, 8, 8)
     skipping = tk.with_skip(tk.topologies.butterfly(8, 6))
     diagonal = tk.with_diagonal(skipping)
-    solver = Adam(steps=300)
+    solver = Adam(max_steps=300)
     apart = [reconstruct(skipping, s * targets, solver=solver).loss for s in (1, 1024)]
     assert not np.allclose(*apart, rtol=1e-2)
     same = [reconstruct(diagonal, s * targets, solver=solver).loss for s in (1, 1024)]
@@ -171,7 +171,7 @@ def test_restarts_never_hurt_and_the_first_start_is_among_them():
 def test_l1_settles_more_entries_exactly_than_l2():
     targets = gaussian(4, 8, 8)
     topology = tk.topologies.butterfly(8, 4)
-    solver = Adam(steps=2000, learning_rate=0.1)
+    solver = Adam(max_steps=2000, learning_rate=0.1)
     counts = []
     for loss in (jnp.square, jnp.abs):
         result = reconstruct(topology, targets, solver=solver, loss=loss)
@@ -206,7 +206,7 @@ def test_an_integer_seed_stands_for_its_key():
 def test_chunks_do_not_change_what_is_found(monkeypatch):
     targets = gaussian(5, 8, 8)
     topology = tk.topologies.low_rank(8, 8, 2)
-    solver = Adam(steps=800)
+    solver = Adam(max_steps=800)
     whole = reconstruct(topology, targets, solver=solver)
     monkeypatch.setattr("topokit.reconstruction._reconstruct.CHUNK", 2 * 8 * 8)
     chunked = reconstruct(topology, targets, solver=solver)
@@ -235,7 +235,11 @@ WRONG = {
     "tolerance": (np.eye(8), {"solver": Adam(tolerance=-1.0)}, "tolerance must be a number"),
     "zero": (np.stack([np.eye(8), np.zeros((8, 8))]), {}, "target 1 is zero"),
     "restarts": (np.eye(8), {"restarts": 0}, "restarts must be an integer of at least 1"),
-    "steps": (np.eye(8), {"solver": Adam(steps=0)}, "steps must be an integer of at least 1"),
+    "steps": (
+        np.eye(8),
+        {"solver": Adam(max_steps=0)},
+        "max_steps must be an integer of at least 1",
+    ),
     "rate": (np.eye(8), {"solver": Adam(learning_rate=-1.0)}, "learning_rate must be"),
 }
 

@@ -13,7 +13,7 @@ from topokit.reconstruction import Adam, Satisfaction, satisfy
 from topokit.reconstruction._newton import multiply_layers, polish
 
 t = tk.topologies
-QUICK = Adam(steps=1500, learning_rate=0.1)
+QUICK = Adam(max_steps=1500, learning_rate=0.1)
 
 
 def gaussian(n_targets: int, n_in: int, n_out: int, seed: int = 0) -> np.ndarray:

@@ -72,7 +72,7 @@ def test_it_is_the_part_that_a_ridge_regression_recovers_of_each_entry(layers, s
         error[entry] = 1
         step = np.linalg.lstsq(rows, error, rcond=None)[0]
         expected[entry] = jacobian[entry] @ step
-    found = soft_leverage(layers, softness=softness, draws=1, seed=3)
+    found = soft_leverage(layers, softness=softness, n_samples=1, seed=3)
     assert found.ravel() == pytest.approx(expected, abs=1e-9)
 
 
@@ -86,14 +86,14 @@ def test_a_layer_of_constants_has_no_scale(layers, depth, size):
         tk.cascade([layers, *[relays._replace(constant=(c * relays.constant[0],))] * depth])
         for c in (1.0, size)
     ]
-    plain, scaled = (soft_leverage(one, draws=1) for one in longer)
+    plain, scaled = (soft_leverage(one, n_samples=1) for one in longer)
     assert scaled == pytest.approx(plain, abs=1e-12)
 
 
 @quick
 @given(layered_networks())
 def test_entries_are_shares_that_fall_with_the_price(layers):
-    cheap, dear = (soft_leverage(layers, softness=s, draws=2) for s in (0.01, 1.0))
+    cheap, dear = (soft_leverage(layers, softness=s, n_samples=2) for s in (0.01, 1.0))
     assert (dear >= 0).all()
     assert (dear <= cheap + 1e-9).all()
     assert (cheap < 1).all()
@@ -120,13 +120,13 @@ def test_an_outer_product_has_its_closed_form():
 @pytest.mark.parametrize("stages", [1, 2, 3, 4])
 def test_for_a_vanishing_price_it_sums_to_the_degrees_of_freedom(stages):
     topology = tk.topologies.butterfly(16, stages)
-    found = soft_leverage(topology, softness=1e-9, draws=1)
+    found = soft_leverage(topology, softness=1e-9, n_samples=1)
     assert found.sum() == pytest.approx(tk.degrees_of_freedom(topology), rel=1e-6)
 
 
 def test_a_high_price_leaves_the_number_of_paths():
     layers = tk.to_layers(tk.topologies.random_regular([8, 8, 8, 8], 3, seed=0))
-    H = soft_leverage(layers, softness=1e6, draws=300)
+    H = soft_leverage(layers, softness=1e6, n_samples=300)
     paths = count_paths(layers)
     assert H / H.mean() == pytest.approx(paths / paths.mean(), abs=0.15)
 
@@ -153,7 +153,7 @@ def test_constants_alone_can_be_moved_nowhere():
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"softness": 0.0}, {"softness": float("nan")}, {"draws": 0}, {"seed": -1}],
+    [{"softness": 0.0}, {"softness": float("nan")}, {"n_samples": 0}, {"seed": -1}],
 )
 def test_arguments_out_of_range_are_named(arguments):
     with pytest.raises(ValueError, match=next(iter(arguments))):

@@ -23,8 +23,8 @@ from topokit.reconstruction import (
 )
 from topokit.reconstruction._iterate import Stall, iterate
 
-SVD_THEN_ALS = Chain((HierarchicalSVD(), ALS(sweeps=30)))
-ITERATIVE = [Adam(steps=40), LBFGS(steps=40), ALS(sweeps=5)]
+SVD_THEN_ALS = Chain((HierarchicalSVD(), ALS(max_steps=30)))
+ITERATIVE = [Adam(max_steps=40), LBFGS(max_steps=40), ALS(max_steps=5)]
 CLOSED = [HierarchicalSVD(), SVD_THEN_ALS]
 names = pytest.mark.parametrize("solver", [*ITERATIVE, *CLOSED], ids=lambda s: type(s).__name__)
 
@@ -124,7 +124,7 @@ def test_a_product_of_the_same_supports_is_recovered(topology):
 def test_alternating_after_the_svd_beats_many_starts_of_adam_on_a_butterfly():
     topology, targets = tk.topologies.butterfly(16), gaussian(8, 16, 16)
     closed = reconstruct(topology, targets, solver=SVD_THEN_ALS)
-    adam = reconstruct(topology, targets, solver=Adam(steps=300), restarts=4)
+    adam = reconstruct(topology, targets, solver=Adam(max_steps=300), restarts=4)
     assert closed.loss.mean() < 1.02 * adam.loss.mean()
 
 
@@ -138,7 +138,7 @@ def test_dead_neurons_and_single_layers_have_a_closed_form_too():
 
 def test_lbfgs_settles_a_low_rank_problem_and_stops():
     targets = gaussian(4, 12, 12)
-    result = reconstruct(tk.topologies.low_rank(12, 12, 3), targets, solver=LBFGS(steps=400))
+    result = reconstruct(tk.topologies.low_rank(12, 12, 3), targets, solver=LBFGS(max_steps=400))
     assert np.allclose(result.loss, truncation_loss(targets[:, None], 3), rtol=1e-3)
     assert (result.steps < 400).all()
 
@@ -147,9 +147,9 @@ def test_lbfgs_settles_a_low_rank_problem_and_stops():
 def test_a_stalled_target_stops_and_says_when(patience):
     """A product of diagonals, all at their optimum within a few hundred steps."""
     topology, targets = tk.from_masks([np.eye(4)] * 2), gaussian(3, 4, 4)
-    adam = Adam(steps=1003, patience=patience)
+    adam = Adam(max_steps=1003, patience=patience)
     result = reconstruct(topology, targets, solver=adam)
-    full = reconstruct(topology, targets, solver=Adam(steps=1003))
+    full = reconstruct(topology, targets, solver=Adam(max_steps=1003))
     assert result.losses.shape == full.losses.shape == (3, 1003)
     assert (full.steps == 1003).all()
     assert (result.steps < 1003).all()
@@ -178,7 +178,7 @@ def test_a_stopped_target_is_left_as_it_was_whatever_goes_on_beside_it():
 def test_patience_beyond_the_steps_changes_nothing():
     topology, targets = tk.topologies.butterfly(8), gaussian(2, 8, 8)
     plain, patient = (
-        reconstruct(topology, targets, solver=Adam(steps=50, patience=p)) for p in (None, 60)
+        reconstruct(topology, targets, solver=Adam(max_steps=50, patience=p)) for p in (None, 60)
     )
     assert np.allclose(plain.losses, patient.losses, rtol=1e-4)
     assert (patient.steps == 50).all()
@@ -192,7 +192,7 @@ def test_progress_counts_the_starts_of_every_chunk(monkeypatch):
         gaussian(3, 8, 8),
         solver=HierarchicalSVD(),
         restarts=3,
-        progress=lambda done, whole: seen.append((done, whole)),
+        callback=lambda done, whole: seen.append((done, whole)),
     )
     assert seen == [(4, 9), (8, 9), (9, 9)]
 
@@ -219,8 +219,8 @@ REFUSED: dict = {
     "SVD with constants": (SKIPPING, HierarchicalSVD(), {}, "8 constant ones|constant ones"),
     "SVD of L1": (tk.topologies.butterfly(8), HierarchicalSVD(), {"loss": jnp.abs}, "loss=jnp.squ"),
     "ALS of L1": (tk.topologies.butterfly(8), ALS(), {"loss": jnp.abs}, "loss=jnp.square"),
-    "ALS of no sweeps": (tk.topologies.butterfly(8), ALS(sweeps=0), {}, "sweeps must be"),
-    "LBFGS of no steps": (tk.topologies.butterfly(8), LBFGS(steps=0), {}, "steps must be"),
+    "ALS of no sweeps": (tk.topologies.butterfly(8), ALS(max_steps=0), {}, "max_steps must be"),
+    "LBFGS of no steps": (tk.topologies.butterfly(8), LBFGS(max_steps=0), {}, "max_steps must be"),
     "LBFGS of no memory": (tk.topologies.butterfly(8), LBFGS(memory=0), {}, "memory must be"),
     "an empty chain": (tk.topologies.butterfly(8), Chain(()), {}, "a tuple of at least one"),
     "a chain of classes": (

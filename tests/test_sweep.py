@@ -19,7 +19,7 @@ from topokit.ranking import Result, UnfinishedError, gaussian_targets, read_stor
 from topokit.ranking._progress import time_to_go
 from topokit.reconstruction import Adam
 
-QUICK = Adam(steps=20)
+QUICK = Adam(max_steps=20)
 SMALL = {
     "dense": tk.topologies.dense(3, 3),
     "rank 1": tk.topologies.low_rank(3, 3, 1),

@@ -112,7 +112,7 @@ def estimate(name: str) -> dict:
     """Estimate one network at 1,024 inputs."""
     build, tolerance = HUGE[name]
     layers = build()
-    found, seconds = timed(lambda: estimate_freedom(layers, probes=PROBES, tolerance=tolerance))
+    found, seconds = timed(lambda: estimate_freedom(layers, n_samples=PROBES, tolerance=tolerance))
     row = {"edges": layers.n_trainable, "tolerance": tolerance, **found._asdict()}
     return row | {"seconds": seconds, "peak_MiB": peak()}
 

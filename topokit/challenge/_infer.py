@@ -104,7 +104,7 @@ def infer(
     drop_dead: bool = True,
     buffers: bool = True,
     group: int | None = None,
-    report: Callable[[int], object] | None = None,
+    callback: Callable[[int], object] | None = None,
 ) -> Inference:
     """Send images through a network.
 
@@ -119,7 +119,7 @@ def infer(
             new memory for each layer; the paper's "with buffer", in today's terms.
         group: Images that go through all layers together; None for as many as take a GiB. Memory
             grows with it, 8 bytes a neuron and image.
-        report: Called now and then with the number of layers that a group has gone through.
+        callback: Called now and then with the number of layers that a group has gone through.
 
     Raises:
         ValueError: If images have another size than the network's, or `by_classes` finds none.
@@ -143,8 +143,8 @@ def infer(
                 alive[span.start : span.stop] += sum(counts for _, counts in done)
                 batches = [batch for part, _ in done for batch in part]
                 parts = _parts(_packed(batches) if drop_dead else batches)
-                if report is not None:
-                    report(span.stop)
+                if callback is not None:
+                    callback(span.stop)
             left += [batch.images[batch.alive] for batch in batches]
     seconds = perf_counter() - begin - (tables.seconds - before)
     rate = len(images.bits) * network.connections / seconds

@@ -95,7 +95,7 @@ def command(
             form=form,
             drop_dead=not keep_dead,
             buffers=not no_buffers,
-            report=advance,
+            callback=advance,
         )
     if expected is not None:
         _compare(found.categories, expected, left_out)

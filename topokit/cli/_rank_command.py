@@ -58,7 +58,7 @@ def _count(name: str, least: int, text: str, *, default: int | None = None) -> A
 @click.command("rank", epilog="\b\n" + LIST)
 @click.argument("sources", nargs=-1, metavar="[FILE|LIST.toml]...", type=click.Path(path_type=Path))
 @_count("--targets", 1, "How many random matrices.", default=16)
-@_count("--steps", 1, "Gradient steps for each matrix; 2000 by default.")
+@_count("--max-steps", 1, "Gradient steps for each matrix; 2000 by default.")
 @_count("--seed", 0, "Seed of the matrices and of the first weights.", default=0)
 @_count("--jobs", 1, "Processes; as many as there are cores, at most 4.")
 @click.option(
@@ -118,12 +118,12 @@ def _rank(
     topologies: Mapping[str, nx.DiGraph],
     callback: Callable[..., object],
     *,
-    steps: int | None,
+    max_steps: int | None,
     jobs: int | None,
     **options: Any,
 ) -> None:
     """Rank in processes, unless there is work for one alone."""
-    solver = tk.reconstruction.Adam(**({} if steps is None else {"steps": steps}))
+    solver = tk.reconstruction.Adam(**({} if max_steps is None else {"max_steps": max_steps}))
     alone = min(jobs or len(topologies), len(topologies)) == 1
     with nullcontext() if alone else tk.ranking.process_pool(jobs) as pool:
         tk.rank(topologies, solver=solver, executor=pool, callback=callback, **options)

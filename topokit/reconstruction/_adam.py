@@ -18,7 +18,7 @@ class Adam(NamedTuple):
     The large first rate and the short memory of the second moment are what deep cascades want.
 
     Attributes:
-        steps: Number of gradients taken at most; state it beside every loss.
+        max_steps: Number of gradients taken at most; state it beside every loss.
         learning_rate: The rate of the first step.
         b1: Decay of the first moment.
         b2: Decay of the second moment.
@@ -28,7 +28,7 @@ class Adam(NamedTuple):
         tolerance: What relative fall is worth going on for.
     """
 
-    steps: int = 2000
+    max_steps: int = 2000
     learning_rate: float = 0.3
     b1: float = 0.9
     b2: float = 0.95
@@ -51,10 +51,10 @@ class Adam(NamedTuple):
             return (optax.apply_updates(parameters, updates), moments), parameters, loss
 
         stall = Stall(self.patience, self.tolerance)
-        return iterate(step, (start, adam.init(start)), start, steps=self.steps, stall=stall)
+        return iterate(step, (start, adam.init(start)), start, steps=self.max_steps, stall=stall)
 
     def _optimizer(self) -> optax.GradientTransformation:
-        steps = check_count("steps", self.steps, most=10**9)
+        steps = check_count("max_steps", self.max_steps, most=10**9)
         rate = check_real("learning_rate", self.learning_rate, least=0.0, most=100.0)
         b1 = check_real("b1", self.b1, least=0.0, most=0.9999)
         b2 = check_real("b2", self.b2, least=0.0, most=0.999999)

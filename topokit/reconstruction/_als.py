@@ -39,11 +39,11 @@ class ALS(NamedTuple):
     shallow topologies, most of all after `HierarchicalSVD`; in deep ones `Adam` ends far lower.
 
     Attributes:
-        sweeps: How often at most all layers are solved for, outputs to inputs and back.
+        max_steps: Number of sweeps at most; one solves for all layers, outputs to inputs and back.
         tolerance: A target stops when a sweep lowers its loss by less than this share of it.
     """
 
-    sweeps: int = 100
+    max_steps: int = 100
     tolerance: float = 1e-4
 
     def solve(self, problem: Problem, start: Parameters) -> Solution:
@@ -54,7 +54,7 @@ class ALS(NamedTuple):
                 more than 4 GiB.
         """
         check_square("ALS", problem)
-        check_count("sweeps", self.sweeps)
+        check_count("max_steps", self.max_steps)
         layers = problem.layers
         wirings = wire(layers)
         _check_memory(wirings, problem)
@@ -88,7 +88,7 @@ def _sweeps(
         found = [new.reshape(old.shape) for new, old in zip(found, weights, strict=True)]
         return found, found, jnp.atleast_1d(loss)
 
-    return iterate(sweep, start, start, steps=als.sweeps, stall=Stall(1, als.tolerance))
+    return iterate(sweep, start, start, steps=als.max_steps, stall=Stall(1, als.tolerance))
 
 
 def _sweep(

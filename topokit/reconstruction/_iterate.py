@@ -43,7 +43,7 @@ class _Progress(NamedTuple):
 
 def iterate(step: Step, state: Any, start: Parameters, *, steps: int, stall: Stall) -> Solution:
     """Take up to `steps` steps; `start` is what to return where no loss is ever finite."""
-    steps = check_count("steps", steps, most=10**9)
+    steps = check_count("max_steps", steps, most=10**9)
     check_real("tolerance", stall.tolerance, least=0.0, most=1.0)
     first = jax.tree.leaves(start)[0]
     batch = first.shape[-1]

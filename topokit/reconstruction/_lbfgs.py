@@ -19,14 +19,14 @@ class LBFGS(NamedTuple):
     the line search asks for; no rate needs choosing.
 
     Attributes:
-        steps: Number of steps taken at most.
+        max_steps: Number of steps taken at most.
         memory: How many past gradients shape the curvature.
         patience: Stop a target whose lowest loss did not fall by more than `tolerance` of itself
             in this many steps; None never stops.
         tolerance: What relative fall is worth going on for.
     """
 
-    steps: int = 1000
+    max_steps: int = 1000
     memory: int = 20
     patience: int | None = 20
     tolerance: float = 1e-4
@@ -57,4 +57,4 @@ class LBFGS(NamedTuple):
 
         state = jax.vmap(lbfgs.init, in_axes=-1)(start)
         stall = Stall(self.patience, self.tolerance)
-        return iterate(step, (start, state), start, steps=self.steps, stall=stall)
+        return iterate(step, (start, state), start, steps=self.max_steps, stall=stall)

@@ -81,5 +81,5 @@ class Solver(Protocol):
 def check_solver(solver: object) -> Solver:
     """Return a solver, or raise a ValueError that shows one."""
     if isinstance(solver, type) or not isinstance(solver, Solver):
-        raise ValueError(f"solver must be an object such as Adam(steps=4000); given {solver!r}")
+        raise ValueError(f"solver must be an object such as Adam(max_steps=4000); given {solver!r}")
     return solver

@@ -81,7 +81,7 @@ def reconstruct(
     key: Array | int | None = None,
     form: FormRule = fastest_form,
     devices: Sequence[Any] | None = None,
-    progress: Callable[[int, int], object] | None = None,
+    callback: Callable[[int, int], object] | None = None,
 ) -> Reconstruction:
     """Train the topology's weights so that its end-to-end matrix approaches each target.
 
@@ -94,7 +94,7 @@ def reconstruct(
     Args:
         topology: A graph or a recipe.
         targets: One matrix `(n_in, n_out)` or a stack `(n_targets, n_in, n_out)`.
-        solver: How to descend, such as `Adam(steps=4000)`.
+        solver: How to descend, such as `Adam(max_steps=4000)`.
         restarts: Independent starts for each target; the best one is returned.
         loss: The cost of one entry's error, a function that maps an array entry by entry:
             `jnp.square`, or `jnp.abs`, which settles single entries (NeuroFabric V.A).
@@ -103,7 +103,7 @@ def reconstruct(
             default was measured on a CPU.
         devices: Divide the columns of every target among these, such as `jax.devices()`, whose
             number must divide `n_in`: for one problem too large or too slow for one device.
-        progress: Called after each chunk with the number of starts done and of all.
+        callback: Called after each chunk with the number of starts done and of all.
 
     Raises:
         ValueError: If the targets do not fit the topology, are not finite, one is zero or too large
@@ -124,8 +124,8 @@ def reconstruct(
         full = np.concatenate([chunk, repeated[: size - len(chunk)]])
         part = _solve_chunk(problem, full, solver, rng)
         parts.append(jax.tree.map(itemgetter((..., slice(len(chunk)))), part))
-        if progress is not None:
-            progress(start + len(chunk), len(repeated))
+        if callback is not None:
+            callback(start + len(chunk), len(repeated))
     whole = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=-1), *parts)
     return _best_restart(whole, restarts, began)
 

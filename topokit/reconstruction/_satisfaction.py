@@ -34,7 +34,7 @@ from topokit.reconstruction._reconstruct import reconstruct
 from topokit.reconstruction._target_checks import check_targets
 
 # A small rate and many steps: entries settle as the rate goes to 0.
-L1_ADAM = Adam(steps=6000, learning_rate=0.1)
+L1_ADAM = Adam(max_steps=6000, learning_rate=0.1)
 
 LIMIT = 2**31
 

@@ -31,13 +31,13 @@ class FreedomEstimate(Record):
     Attributes:
         degrees_of_freedom: The estimate, no integer.
         standard_error: Of the mean over the probes; it knows nothing of `drift`. Over a few probes
-            it is rough itself: twice it is no bound where `probes` is 4.
+            it is rough itself: twice it is no bound where `n_samples` is 4.
         drift: What the second half of the steps added, in degrees of freedom, on average; 0 where
             the steps came to an end of themselves. The estimate falls short of the truth by what
             further steps would add, mostly less than this, but singular values near zero can
             hide beyond.
         steps: The most steps that a probe took.
-        converged: Whether all probes stopped by `tolerance` and not by `most_steps`.
+        converged: Whether all probes stopped by `tolerance` and not by `max_steps`.
     """
 
     degrees_of_freedom: float
@@ -60,7 +60,7 @@ class LeverageEstimate(Record):
             edges on a path, and a greater exponent for more.
         drift: Share of the matrix that the second half of the steps added, on average.
         steps: The most steps that a probe took.
-        converged: Whether all probes stopped by `tolerance` and not by `most_steps`.
+        converged: Whether all probes stopped by `tolerance` and not by `max_steps`.
     """
 
     inputs: Float[np.ndarray, " n_in"]
@@ -76,9 +76,9 @@ class LeverageEstimate(Record):
 def estimate_freedom(
     topology: nx.DiGraph | Layers,
     *,
-    probes: int = 4,
+    n_samples: int = 4,
     tolerance: float = 1e-3,
-    most_steps: int = 1000,
+    max_steps: int = 1000,
     seed: int = 0,
 ) -> FreedomEstimate:
     """Estimate `degrees_of_freedom` without a matrix.
@@ -92,21 +92,21 @@ def estimate_freedom(
 
     Args:
         topology: A graph or a recipe.
-        probes: How many random vectors; at least 2, for the standard error.
+        n_samples: How many random vectors; at least 2, for the standard error.
         tolerance: A probe stops once the second half of its steps added less than this share of
             what all of them found.
-        most_steps: Steps after which it stops anyway.
+        max_steps: Steps after which it stops anyway.
         seed: For weights and probes.
 
     Raises:
         ValueError: If an argument is out of range, or more than 8 GiB would be needed.
     """
     layers = to_layers(topology)
-    _check(layers, probes, tolerance, most_steps, seed)
+    _check(layers, n_samples, tolerance, max_steps, seed)
     rng = np.random.default_rng(seed)
     n_pairs = int(ancestors(layers)[-1].sum())
     counts, found = zip(
-        *(_count(layers, n_pairs, rng, tolerance, most_steps) for _ in range(probes)), strict=True
+        *(_count(layers, n_pairs, rng, tolerance, max_steps) for _ in range(n_samples)), strict=True
     )
     mean, error = _mean_and_error(list(counts))
     return FreedomEstimate(
@@ -121,9 +121,9 @@ def estimate_freedom(
 def estimate_leverage(
     topology: nx.DiGraph | Layers,
     *,
-    probes: int = 8,
+    n_samples: int = 8,
     tolerance: float = 1e-3,
-    most_steps: int = 1000,
+    max_steps: int = 1000,
     seed: int = 0,
 ) -> LeverageEstimate:
     """Estimate the row means, the column means and the mean square shortfall of `leverage`.
@@ -138,32 +138,32 @@ def estimate_leverage(
 
     Args:
         topology: A graph or a recipe.
-        probes: How many random matrices; at least 2, for the standard errors.
+        n_samples: How many random matrices; at least 2, for the standard errors.
         tolerance: A probe stops once the second half of its steps added less than this share of
             what all of them found.
-        most_steps: Steps after which it stops anyway.
+        max_steps: Steps after which it stops anyway.
         seed: For weights and probes.
 
     Raises:
         ValueError: If an argument is out of range, or more than 8 GiB would be needed.
     """
     layers = to_layers(topology)
-    _check(layers, probes, tolerance, most_steps, seed)
+    _check(layers, n_samples, tolerance, max_steps, seed)
     rng = np.random.default_rng(seed)
     reachable = ancestors(layers)[-1].ravel()
     n_pairs, shape = reachable.size, (layers.n_out, layers.n_in)
     found, rows, columns = [], [], []
     total, squares = np.zeros(n_pairs), 0.0
-    for _ in range(probes):
+    for _ in range(n_samples):
         operator = jacobian_operator(linearize(layers, draw_weights(layers, rng)))
         probe = reachable * rng.choice([-1.0, 1.0], n_pairs)
-        found.append(project(operator, probe, tolerance=tolerance, most_steps=most_steps))
+        found.append(project(operator, probe, tolerance=tolerance, max_steps=max_steps))
         shares = probe * found[-1].image
         total, squares = total + shares, squares + shares @ shares
         rows.append(shares.reshape(shape).mean(axis=0))
         columns.append(shares.reshape(shape).mean(axis=1))
     # Products of different probes have no noise in common.
-    squared = (total @ total - squares) / (probes * (probes - 1))
+    squared = (total @ total - squares) / (n_samples * (n_samples - 1))
     inputs, inputs_error = _mean_and_error(rows)
     outputs, outputs_error = _mean_and_error(columns)
     return LeverageEstimate(
@@ -171,7 +171,7 @@ def estimate_leverage(
         outputs,
         inputs_error,
         outputs_error,
-        float(1 + (squared - 2 * total.sum() / probes) / n_pairs),
+        float(1 + (squared - 2 * total.sum() / n_samples) / n_pairs),
         float(np.mean([p.drift for p in found])) / n_pairs,
         max(p.steps for p in found),
         all(p.settled for p in found),
@@ -179,7 +179,7 @@ def estimate_leverage(
 
 
 def _count(
-    layers: Layers, n_pairs: int, rng: np.random.Generator, tolerance: float, most_steps: int
+    layers: Layers, n_pairs: int, rng: np.random.Generator, tolerance: float, max_steps: int
 ) -> tuple[float, Projection]:
     """The estimate of one probe, at weights of its own."""
     tangent = linearize(layers, flat_weights(layers, rng))
@@ -192,7 +192,7 @@ def _count(
     else:
         whole, operator = n_pairs, jacobian
         probe = rng.choice([-1.0, 1.0], operator.shape[0]) * ancestors(layers)[-1].ravel()
-    found = project(operator, probe, tolerance=tolerance, most_steps=most_steps)
+    found = project(operator, probe, tolerance=tolerance, max_steps=max_steps)
     return whole - found.rest, found
 
 
@@ -204,9 +204,9 @@ def _mean_and_error(
     return np.asarray(mean), np.asarray(deviation / np.sqrt(len(samples)))
 
 
-def _check(layers: Layers, probes: int, tolerance: float, most_steps: int, seed: int) -> None:
-    check_count("probes", probes, least=2)
-    check_count("most_steps", most_steps)
+def _check(layers: Layers, n_samples: int, tolerance: float, max_steps: int, seed: int) -> None:
+    check_count("n_samples", n_samples, least=2)
+    check_count("max_steps", max_steps)
     check_count("seed", seed, least=0)
     check_real("tolerance", tolerance, least=0.0, most=1.0)
     held = layers.n_in * sum(layers.widths) + 12 * layers.n_in * layers.n_out

@@ -23,7 +23,7 @@ limit = 2**31
 
 
 def leverage(
-    topology: nx.DiGraph | Layers, *, draws: int = 8, seed: int = 0
+    topology: nx.DiGraph | Layers, *, n_samples: int = 8, seed: int = 0
 ) -> Float[np.ndarray, "n_in n_out"]:
     """The share of each entry of the end-to-end matrix that the weights control.
 
@@ -36,30 +36,30 @@ def leverage(
     The basis comes from a QR factorization of the columns, scaled to one length, and is cut at
     the exact rank; where that rank equals the number of entries, all are 1 and nothing is drawn.
 
-    Cost: `draws` factorizations of an `n_in * n_out` by m matrix, O(n_in n_out m^2), with m the
+    Cost: `n_samples` factorizations of an `n_in * n_out` by m matrix, O(n_in n_out m^2), with m the
     trainable edges less the hidden neurons. `estimate_leverage` goes further.
 
     Args:
         topology: A graph or a recipe.
-        draws: How many random weights to average over.
+        n_samples: How many random weights to average over.
         seed: For the weights, which follow sparse Xavier: uniform in [-r, r] with
             `r = sqrt(6 / (fan_in + fan_out))` of the edge's receiver and sender (NeuroFabric,
             equation 2, with true fans for irregular layers).
 
     Raises:
-        ValueError: If `draws` is no positive integer, `seed` is negative, or the factorization
+        ValueError: If `n_samples` is no positive integer, `seed` is negative, or the factorization
             would take more than 2 GiB.
     """
     layers = to_layers(topology)
     _check_size(layers)  # before the rank is counted
-    return leverage_of_rank(layers, degrees_of_freedom(layers), draws=draws, seed=seed)
+    return leverage_of_rank(layers, degrees_of_freedom(layers), n_samples=n_samples, seed=seed)
 
 
 def leverage_of_rank(
-    layers: Layers, rank: int, *, draws: int = 8, seed: int = 0
+    layers: Layers, rank: int, *, n_samples: int = 8, seed: int = 0
 ) -> Float[np.ndarray, "n_in n_out"]:
     """`leverage` where the degrees of freedom are known."""
-    draws, seed = check_count("draws", draws), check_count("seed", seed, least=0)
+    n_samples, seed = check_count("n_samples", n_samples), check_count("seed", seed, least=0)
     _check_size(layers)
     shape = (layers.n_in, layers.n_out)
     if rank == 0:
@@ -71,10 +71,10 @@ def leverage_of_rank(
     total = np.zeros(prod(shape))
     # Threads gain little on matrices of this size, and lose much where cores are busy.
     with threadpool_limits(1, user_api="blas"):
-        for _ in range(draws):
+        for _ in range(n_samples):
             a, b = edge_factors(layers, draw_weights(layers, rng), keep, settle=_unit_scale)
             total += _projector_diagonal(a, b, rank)
-    return np.minimum(total / draws, 1.0).reshape(shape)
+    return np.minimum(total / n_samples, 1.0).reshape(shape)
 
 
 def draw_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:

@@ -54,7 +54,7 @@ def project(
     vector: Float[np.ndarray, " n"],
     *,
     tolerance: float,
-    most_steps: int,
+    max_steps: int,
 ) -> Projection:
     """Project until the second half of the steps found less than `tolerance` of what all found.
 
@@ -68,7 +68,7 @@ def project(
         return Projection(image, rests[0], 0.0, 0, True)
     pushed = direction = operator.forward(right)
     settled = complete = False
-    while not settled and len(rests) <= most_steps:
+    while not settled and len(rests) <= max_steps:
         left, beta = _unit(pushed - alpha * left)
         diagonal = np.hypot(bar, beta)
         cosine, sine = bar / diagonal, beta / diagonal

@@ -30,7 +30,7 @@ MOST_DRAWS = 8
 
 
 def predicted_loss(
-    topology: nx.DiGraph | Layers, *, draws: int | None = None, seed: int = 0
+    topology: nx.DiGraph | Layers, *, n_samples: int | None = None, seed: int = 0
 ) -> float:
     """The relative loss that reconstruction of a Gaussian matrix is likely to leave, in [0, 1].
 
@@ -45,35 +45,35 @@ def predicted_loss(
     that training takes, which matter where H is nearly 1 everywhere, and constants, which hold the
     weights near to one scale. `analyses/score_validity.py` says how good it is.
 
-    Cost: that of `leverage` for `draws` draws, `degrees_of_freedom` and `bandwidth`.
+    Cost: that of `leverage` for `n_samples` draws, `degrees_of_freedom` and `bandwidth`.
 
     Args:
         topology: A graph or a recipe.
-        draws: How many random weights to average over; by default as many as bring 8,192 entries,
-            at most 8: an average over many entries needs few draws.
+        n_samples: How many random weights to average over; by default as many as bring 8,192
+            entries, at most 8: an average over many entries needs few draws.
         seed: For the weights, drawn as by `leverage`.
 
     Raises:
-        ValueError: If `draws` is no positive integer, `seed` is negative, or `leverage` or
+        ValueError: If `n_samples` is no positive integer, `seed` is negative, or `leverage` or
             `degrees_of_freedom` would take too much memory.
     """
     layers = to_layers(topology)
     freedom, width = degrees_of_freedom(layers), bandwidth(layers)
-    return loss_of_counts(layers, freedom, width, draws=draws, seed=seed)
+    return loss_of_counts(layers, freedom, width, n_samples=n_samples, seed=seed)
 
 
 def loss_of_counts(
-    layers: Layers, freedom: int, width: int, *, draws: int | None = None, seed: int = 0
+    layers: Layers, freedom: int, width: int, *, n_samples: int | None = None, seed: int = 0
 ) -> float:
     """`predicted_loss` where the degrees of freedom and the bandwidth are known."""
     entries = layers.n_in * layers.n_out
     enough = min(MOST_DRAWS, -(-ENTRIES_ENOUGH // entries))
-    draws = enough if draws is None else check_count("draws", draws)
+    n_samples = enough if n_samples is None else check_count("n_samples", n_samples)
     seed = check_count("seed", seed, least=0)
     if freedom == entries:
         return 0.0
     exponent = 4 * (1 - 1 / max(interaction_order(layers), 4 / 3))
-    maps = (leverage_of_rank(layers, freedom, draws=1, seed=seed + n) for n in range(draws))
+    maps = (leverage_of_rank(layers, freedom, n_samples=1, seed=seed + n) for n in range(n_samples))
     left = float(np.mean([((1 - H) ** exponent).mean() for H in maps]))
     return max(left, low_rank_loss(layers.n_in, layers.n_out, width))
 

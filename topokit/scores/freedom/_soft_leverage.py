@@ -33,7 +33,7 @@ least_softness = 1e-9
 
 
 def soft_leverage(
-    topology: nx.DiGraph | Layers, *, softness: float = 0.03, draws: int = 8, seed: int = 0
+    topology: nx.DiGraph | Layers, *, softness: float = 0.03, n_samples: int = 8, seed: int = 0
 ) -> Float[np.ndarray, "n_in n_out"]:
     """The share of an error in each entry that a short step of the weights removes.
 
@@ -55,23 +55,23 @@ def soft_leverage(
     signs often cancel where generic weights would not, and the entries then sum to less than they
     could.
 
-    Cost: `draws` Cholesky factorizations, O(m^2 (m + n_in n_out)) each, with m the trainable edges
-    that lie on a path.
+    Cost: `n_samples` Cholesky factorizations, O(m^2 (m + n_in n_out)) each, with m the trainable
+    edges that lie on a path.
 
     Args:
         topology: A graph or a recipe.
         softness: The price of a step; the order of wirings hardly depends on it between 0.01
             and 0.1.
-        draws: How many random signs to average over.
+        n_samples: How many random signs to average over.
         seed: For the signs.
 
     Raises:
-        ValueError: If `softness` is less than 1e-9 or not finite, `draws` is no positive integer,
-            `seed` is negative, or more than 2 GiB would be needed.
+        ValueError: If `softness` is less than 1e-9 or not finite, `n_samples` is no positive
+            integer, `seed` is negative, or more than 2 GiB would be needed.
     """
     layers = to_layers(topology)
     softness = check_real("softness", softness, least=least_softness, most=1e9)
-    draws, seed = check_count("draws", draws), check_count("seed", seed, least=0)
+    n_samples, seed = check_count("n_samples", n_samples), check_count("seed", seed, least=0)
     shape = (layers.n_in, layers.n_out)
     live = live_edges(layers)
     keep = [on & free for on, free in zip(live, layers.trainable, strict=True)]
@@ -89,12 +89,12 @@ def soft_leverage(
     rng = np.random.default_rng(seed)
     total = np.zeros(shape)
     with threadpool_limits(1, user_api="blas"):
-        for _ in range(draws):
+        for _ in range(n_samples):
             weights = _draw_signs(layers, deviations, rng)
             weights = [np.where(on, w, 0.0) for on, w in zip(live, weights, strict=True)]
             a, b = _leveled(*_factors(layers, weights, keep, unit))
             total += _ridge_diagonal(a, b, softness).reshape(shape)
-    return total / draws
+    return total / n_samples
 
 
 def _draw_signs(
