@@ -13,6 +13,7 @@ Writes `default_ranking.png` and, with its numbers, `default_ranking.json` besid
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -47,17 +48,17 @@ def cases(setting: Setting) -> Sequence[str]:
 
 def measure(name: str, setting: Setting) -> Row:
     """Its row in a ranking."""
-    (evaluation,) = tk.ranking.evaluate_all(
+    (row,) = tk.rank(
         {name: tk.ranking.default_topologies()[name]},
         targets=setting.targets,
         solver=Adam(max_steps=setting.steps),
     )
-    return evaluation.row
+    return row
 
 
 def summarize(records: list[Row], _: Setting) -> dict[str, Any]:
     """The ranking, and what it says of scores and of skip connections."""
-    rows = sorted(records, key=tk.ranking.best_first)
+    rows = sorted(records, key=attrgetter("order"))
     return {
         "rank_correlation_with_loss": correlations(rows),
         "loss_with_skip_by_loss_without": skip_ratios(rows),

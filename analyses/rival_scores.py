@@ -25,6 +25,7 @@ beside this script. `--quick` takes four topologies and few resamples, and keeps
 
 import json
 import math
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ SIGNS = {
         "bandwidth": 1,
         "depth": -1,
     },
-    "rivals": dict.fromkeys(tk.scores.Rivals._fields, 1) | {"average_path_length": -1},
+    "rivals": {f.name: 1 for f in fields(tk.scores.Rivals)} | {"average_path_length": -1},
 }
 STYLES = {"topokit.score": Look("o", COLORS.blue), "rivals": Look("s", COLORS.red)}
 

@@ -104,9 +104,8 @@ def cases(setting: Setting) -> list[tuple[str, nx.DiGraph]]:
 
 def measure(case: tuple[str, nx.DiGraph], setting: Setting) -> tuple[Row, dict]:
     """The loss and the scores of a topology."""
-    ((row, _),) = tk.ranking.evaluate_all(
-        dict([case]), targets=setting.targets, solver=Adam(max_steps=setting.steps)
-    )
+    solver = Adam(max_steps=setting.steps)
+    (row,) = tk.rank(dict([case]), targets=setting.targets, solver=solver)
     return row, score_others(case[1])
 
 

@@ -40,7 +40,15 @@ ROOMS = {
     "reconstruction": {"layers", "products"},
     "networks": {"layers", "topologies", "products"},
     "challenge": {"layers", "products"},
-    "ranking": {"layers", "topologies", "scores", "scores.control", "products", "reconstruction"},
+    "ranking": {
+        "layers",
+        "topologies",
+        "scores",
+        "scores.control",
+        "scores.counts",
+        "products",
+        "reconstruction",
+    },
     "plotting": {"layers", "topologies", "scores", "reconstruction", "ranking"},
     "cli": {
         "topologies",

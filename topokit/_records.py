@@ -5,9 +5,9 @@ explained once. Of several parents a dataclass takes the fields of the last one 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, fields
 from numbers import Integral, Real
-from typing import Any, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
 import numpy as np
 
@@ -24,6 +24,8 @@ EXACT_BITS = 53
 class Record:
     """Plain values under names; equal where all of them are, arrays by their entries."""
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
     def __init_subclass__(cls) -> None:
         """Make a frozen dataclass of each child."""
         super().__init_subclass__()
@@ -31,7 +33,7 @@ class Record:
 
     def _asdict(self) -> dict[str, Any]:
         """The fields by name, as named tuples give them: flat, for JSON and tables."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # pyright: ignore
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Record) or type(other) is not type(self):
@@ -49,13 +51,13 @@ class Record:
         return table([(name, _cell(value)) for name, value in self._asdict().items()])
 
 
-def one_line(record: Any) -> str:
+def one_line(self: Any) -> str:
     """A record or a named tuple, short: arrays by shape; of many fields the middle ones left out.
 
     It can be the `__repr__` of a named tuple.
     """
-    parts = [f"{name}={brief(value)}" for name, value in record._asdict().items()]
-    return f"{type(record).__name__}({', '.join(_fitting(parts))})"
+    parts = [f"{name}={brief(value)}" for name, value in self._asdict().items()]
+    return f"{type(self).__name__}({', '.join(_fitting(parts))})"
 
 
 def brief(value: Any) -> str:
@@ -64,10 +66,10 @@ def brief(value: Any) -> str:
         value = value.item()
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{value.dtype}[{','.join(map(str, value.shape))}]"
+    if hasattr(value, "_asdict"):
+        return f"{type(value).__name__}(...)"
     match value:
-        case Record():
-            return f"{type(value).__name__}(...)"
-        case tuple() | list() if not hasattr(value, "_fields"):
+        case tuple() | list():
             return f"({', '.join(_members(value))})"
         case bool():
             return repr(value)

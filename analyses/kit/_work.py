@@ -73,7 +73,7 @@ def _run(measure: Callable[[Any], Any], cases: list[Any], processes: bool) -> It
     if not processes or len(cases) < 2:
         yield from map(measure, cases)
         return
-    with tk.ranking.process_pool(tk.ranking.default_jobs()) as pool:
+    with tk.ranking.process_pool() as pool:
         yield from pool.map(measure, cases)
 
 

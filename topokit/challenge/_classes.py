@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
+from topokit._records import one_line
+
 
 class Classes(NamedTuple):
     """A layer, factored.
@@ -25,6 +27,8 @@ class Classes(NamedTuple):
     members: Int[np.ndarray, "sender_classes size"]
     joined: Int[np.ndarray, "receiver_classes fan_in"]
     receivers: Int[np.ndarray, " neurons"]
+
+    __repr__ = one_line
 
 
 def find_classes(senders: Int[np.ndarray, "neurons fan_in"]) -> Classes:

@@ -8,6 +8,7 @@ import scipy.fft
 from jaxtyping import Bool, Complex, Float, Real, UInt8
 
 from topokit._checks import check_count
+from topokit._records import one_line
 
 # Shares of pixels that are on in synthetic images: most die, as MNIST's do, and some live on. And
 # the width of their strokes as a share of the image's side.
@@ -26,6 +27,8 @@ class Images(NamedTuple):
 
     bits: UInt8[np.ndarray, "images bytes"]
     neurons: int
+
+    __repr__ = one_line
 
     def pixels(self, which: slice) -> Bool[np.ndarray, "chosen neurons"]:
         """Some images, unpacked."""

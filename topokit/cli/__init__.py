@@ -2,6 +2,11 @@
 
 A verb and a topology. A topology is a family with its options, or a file; the options of a family
 are the parameters of its builder, and their help is the builder's docstring.
+
+`_main` is the root and its one voice for errors; each command is a file that calls the public
+functions of the package and prints what they return. What several commands share: from words to a
+topology (`_topology`, `_options`, `_make`, `_sources`), from results to the screen and to files
+(`_console`, `_output`, `_results`), and from docstrings to help (`_docstrings`).
 """
 
 from topokit.cli._main import main as main

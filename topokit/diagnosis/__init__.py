@@ -1,8 +1,11 @@
 """What a designer reads from a topology: where it is weak, by numbers and in words.
 
-Each module finds one kind of weakness: constant edges that are missing, pairs that no path joins,
-unevenness of K, layers that let too few signals pass, weights that do nothing of their own. The
-four criteria (NeuroFabric, section VII.E) judge them, and the report puts all of it in order.
+Each module finds one kind of weakness and keeps its numbers in a record of its own: constant edges
+that are missing (`_skips`), pairs that no path joins (`_reach`), unevenness of K (`_fairness`),
+layers that let too few signals pass (`_bottleneck`), weights that do nothing of their own
+(`_waste`). `_criteria` draws the verdicts on the four criteria (NeuroFabric, section VII.E) from
+those numbers alone, `_advice` says what to change, and `_report` puts all of it into words.
+`diagnose` calls them in this order, and a `Diagnosis` is what they found.
 """
 
 from topokit.diagnosis._bottleneck import Bottleneck as Bottleneck

@@ -23,7 +23,7 @@ from topokit.diagnosis._report import (
 from topokit.diagnosis._skips import Skips, count_skips
 from topokit.diagnosis._waste import Waste, find_waste
 from topokit.layers import Layers, to_layers
-from topokit.scores.counts import Label, Size
+from topokit.scores.counts import Label, Size, label_of, size_of
 
 
 class Diagnosis(Size, Label):
@@ -102,7 +102,7 @@ def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnos
     """
     layers = to_layers(topology)
     name = "topology" if isinstance(topology, Layers) else str(topology.name or "topology")
-    label = Label.of(name, topology, layers)
+    label = label_of(name, topology, layers)
     skips = count_skips(layers)
     reach, reached = find_reach(layers)
     if not isinstance(descend, bool):
@@ -111,7 +111,7 @@ def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnos
     bottleneck = find_bottleneck(layers)
     return Diagnosis(
         **label._asdict(),
-        **Size.of(layers)._asdict(),
+        **size_of(layers)._asdict(),
         skips=skips,
         reach=reach,
         fairness=fairness,

@@ -1,9 +1,12 @@
 """Pictures of topologies, of their scores and of a ranking.
 
-A plot function draws on the axes it is given (on a new figure if given none) and returns them; it
-saves and shows nothing: that is left to `save_figure`, to matplotlib or to a notebook. Matrices are
-drawn inputs down, outputs across, as `mask[i, j]` is read. Colors can be told apart by color-blind
-readers, and no meaning hangs on color alone.
+Topologies are read as recipes (`_drawing`, `_matrices`), rankings by the fields of their rows, for
+which any objects will do that have them (`_ranking`, `_parameters`), histories by their epochs
+(`_learning`, `_curves`); colors and empty axes come from `_panels`. A plot function draws on the
+axes it is given (on a new figure if given none) and returns them; it saves and shows nothing: that
+is left to `save_figure`, to matplotlib or to a notebook. Matrices are drawn inputs down, outputs
+across, as `mask[i, j]` is read. Colors can be told apart by color-blind readers, and no meaning
+hangs on color alone.
 """
 
 from topokit.plotting._curves import plot_losses as plot_losses

@@ -9,7 +9,7 @@ import networkx as nx
 
 from topokit.layers import Layers, to_layers
 from topokit.ranking._content_keys import content_of
-from topokit.scores import Label
+from topokit.scores.counts import Label, label_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def subjects_of(topologies: Mapping[str, nx.DiGraph | Layers]) -> list[Subject]:
     for name, topology in topologies.items():
         with naming(name):
             layers = to_layers(topology)
-        subjects.append(Subject(Label.of(name, topology, layers), layers, content_of(layers)))
+        subjects.append(Subject(label_of(name, topology, layers), layers, content_of(layers)))
     return subjects
 
 

@@ -6,7 +6,7 @@ settings. What a task finds is a record that knows how it lies in a store.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 import jax
@@ -22,8 +22,9 @@ from topokit.ranking._rows import Result
 from topokit.ranking._store import Entry
 from topokit.ranking._subjects import Subject
 from topokit.reconstruction import Solver, check_arguments, reconstruct
-from topokit.scores import Score, Size, score
+from topokit.scores import Score, score
 from topokit.scores.control import controllability
+from topokit.scores.counts import size_of
 
 
 @dataclass(frozen=True)
@@ -162,14 +163,9 @@ class Settings:
         """Those of this process, checked on one topology."""
         one = gaussian_targets(1, layers.n_in, layers.n_out, seed=0)
         check_arguments(layers, one, solver=solver, restarts=restarts, loss=loss)
-        parts = {
-            "solver": solver,
-            "loss": loss,
-            "restarts": restarts,
-            "precision": str(jnp.result_type(float)),
-        }
-        text = "\n".join(describe(*part) for part in parts.items()) if stored else ""
-        return cls(**parts | {"loss": packed(loss)}, text=text)
+        found = cls(solver, packed(loss), int(restarts), str(jnp.result_type(float)), "")
+        parts = vars(found) | {"loss": loss} if stored else {}
+        return replace(found, text="\n".join(describe(*part) for part in parts.items()))
 
 
 @dataclass(frozen=True)
@@ -216,7 +212,7 @@ class ReconstructionTask(Task[Rebuilt]):
             restarts=settings.restarts,
             key=jax.random.key(self.seed),
         )
-        shared = self.subject.label._asdict() | Size.of(layers)._asdict()
+        shared = self.subject.label._asdict() | size_of(layers)._asdict()
         shared |= {"solver": repr(settings.solver), "seed": self.seed, "seconds": found.seconds}
         return Rebuilt.of(shared, found.loss.astype(float).tolist(), found.steps.tolist())
 

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from topokit._records import one_line
 from topokit.layers import Layers
 from topokit.products import Product
 from topokit.reconstruction._objective import Comparison, relative_loss
@@ -43,6 +44,8 @@ class Problem(NamedTuple):
     constant: Float[Array, " edges"]
     comparison: Comparison
 
+    __repr__ = one_line
+
     def weights(self, parameters: Parameters) -> Parameters:
         """The parameters with the constants in their places."""
         return jnp.where(self.trainable[:, None], parameters, self.constant[:, None])
@@ -67,6 +70,8 @@ class Solution(NamedTuple):
     loss: Float[Array, " batch"]
     losses: Float[Array, "steps batch"]
     steps: Int[Array, " batch"]
+
+    __repr__ = one_line
 
 
 @runtime_checkable

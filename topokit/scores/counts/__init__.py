@@ -8,5 +8,7 @@ from topokit.scores.counts._paths import neuron_network as neuron_network
 from topokit.scores.counts._paths import path_counts as path_counts
 from topokit.scores.counts._size import Label as Label
 from topokit.scores.counts._size import Size as Size
+from topokit.scores.counts._size import label_of as label_of
+from topokit.scores.counts._size import size_of as size_of
 from topokit.scores.counts._structure import Structure as Structure
 from topokit.scores.counts._structure import structure as structure

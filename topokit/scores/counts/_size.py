@@ -19,12 +19,6 @@ class Label(Record):
     family: str
     skip: bool
 
-    @classmethod
-    def of(cls, name: str, topology: nx.DiGraph | Layers, layers: Layers) -> "Label":
-        """The label of a topology, given also as its recipe."""
-        family = "" if isinstance(topology, Layers) else str(topology.graph.get("family") or "")
-        return cls(name, family, layers.n_trainable < layers.n_edges)
-
 
 class Size(Record):
     """How large a topology is.
@@ -44,7 +38,13 @@ class Size(Record):
     edges: int
     trainable: int
 
-    @classmethod
-    def of(cls, layers: Layers) -> "Size":
-        """Read the size off a recipe."""
-        return cls(layers.n_in, layers.n_out, layers.depth, layers.n_edges, layers.n_trainable)
+
+def label_of(name: str, topology: nx.DiGraph | Layers, layers: Layers) -> Label:
+    """The label of a topology, given also as its recipe."""
+    family = "" if isinstance(topology, Layers) else str(topology.graph.get("family") or "")
+    return Label(name, family, layers.n_trainable < layers.n_edges)
+
+
+def size_of(layers: Layers) -> Size:
+    """Read the size off a recipe."""
+    return Size(layers.n_in, layers.n_out, layers.depth, layers.n_edges, layers.n_trainable)

@@ -7,7 +7,7 @@ import numpy as np
 
 from topokit.layers import Layers, in_degrees, out_degrees, to_layers
 from topokit.scores.counts._paths import bandwidth, count_blocks
-from topokit.scores.counts._size import Size
+from topokit.scores.counts._size import Size, size_of
 
 
 class Structure(Size):
@@ -56,7 +56,7 @@ def structure(topology: nx.DiGraph | Layers) -> Structure:
     fan_in = np.concatenate(in_degrees(layers))
     fan_out = np.concatenate(out_degrees(layers))
     return Structure(
-        **Size.of(layers)._asdict(),
+        **size_of(layers)._asdict(),
         density=float(layers.n_edges / (widths[:-1] @ widths[1:])),
         bandwidth=bandwidth(layers),
         **_paths(layers),

@@ -1,0 +1,191 @@
+"""Results: frozen, short in a shell, a table in a notebook, and each field explained once."""
+
+import importlib
+import pickle
+import pkgutil
+from dataclasses import FrozenInstanceError, fields
+from html.parser import HTMLParser
+from inspect import get_annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import topokit as tk
+from topokit._html import CELLS, heat_map
+from topokit._records import LONGEST, Record, brief
+from topokit.cli._docstrings import entries
+
+for module in pkgutil.walk_packages(tk.__path__, "topokit."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+
+NAME = "<script>alert(1)</script>"
+GRAPH = tk.with_skip(tk.topologies.clos(6, 4, 3, 2, 2))
+GRAPH.graph["name"] = GRAPH.graph["family"] = NAME
+SOLVER = tk.reconstruction.Adam(steps=3)
+
+
+def descendants(kind: type) -> set[type]:
+    return {kind}.union(*map(descendants, kind.__subclasses__()))
+
+
+KINDS = sorted(descendants(Record) - {Record}, key=lambda kind: kind.__name__)
+
+
+@pytest.fixture(scope="module")
+def samples() -> dict[type, Record]:
+    """One record of each kind, as its function makes it."""
+    options = {"targets": 2, "solver": SOLVER}
+    targets = np.random.default_rng(0).standard_normal((2, 6, 4))
+    found = tk.diagnose(GRAPH)
+    assert found.fairness is not None
+    network = tk.challenge.plain_network(64, 2)
+    made = [
+        *tk.rank({NAME: GRAPH}, **options),
+        *tk.ranking.sweep({NAME: GRAPH}, **options),
+        *[found, found.skips, found.reach, found.fairness, found.fairness.worst[0]],
+        *[found.bottleneck, found.waste, found.criteria[0]],
+        *[tk.score(GRAPH), tk.structure(GRAPH), tk.controllability(GRAPH)],
+        *[tk.scores.match_constraints(GRAPH), tk.scores.rivals(GRAPH)],
+        *[tk.scores.estimate_freedom(GRAPH), tk.scores.estimate_leverage(GRAPH)],
+        *[tk.scores.Label(NAME, NAME, True), tk.scores.Size(6, 4, 3, 20, 10)],
+        tk.ranking.MeanLoss(NAME, NAME, True, 0.5, None, 1, 3),
+        tk.reconstruct(GRAPH, targets, solver=SOLVER),
+        tk.reconstruction.satisfy(GRAPH, targets, solver=SOLVER, restarts=1),
+        tk.challenge.infer(network, tk.challenge.pack_images(np.ones((3, 64)))),
+    ]
+    return {type(record): record for record in made}
+
+
+class Strict(HTMLParser):
+    """Every tag that is opened is closed, and there are no scripts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        assert tag != "script"
+        self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def texts_of(html: str) -> list[str]:
+    parser = Strict()
+    parser.feed(html)
+    parser.close()
+    assert parser.open == []
+    return parser.texts
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_record_is_frozen_short_and_survives_pickle(kind, samples):
+    record = samples[kind]
+    with pytest.raises(FrozenInstanceError):
+        setattr(record, fields(kind)[0].name, 0)
+    said = repr(record)
+    assert said.startswith(f"{kind.__name__}({fields(kind)[0].name}=")
+    assert len(said) <= LONGEST + len(kind.__name__) + 2
+    assert "\n" not in said
+    assert "array(" not in said
+    assert pickle.loads(pickle.dumps(record)) == record
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_notebook_shows_it_as_html_in_which_no_name_is_a_tag(kind, samples):
+    texts = texts_of(samples[kind]._repr_html_())
+    assert len(texts) >= len(get_annotations(kind))
+    if "name" in samples[kind]._asdict() and issubclass(kind, tk.scores.Label):
+        assert any(NAME in text for text in texts)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_each_field_is_explained_once_where_it_stands(kind):
+    own, *inherited = ({*get_annotations(parent)} for parent in kind.__mro__)
+    assert own.isdisjoint(set().union(*inherited))
+    assert "Attributes:" in (kind.__doc__ or "") or not own
+    assert set(entries(kind, "Attributes")) == {field.name for field in fields(kind)}
+
+
+def test_records_differ_where_a_field_differs(samples):
+    for kind, record in samples.items():
+        values = record._asdict()
+        for name, value in values.items():
+            other = value[:-1] if isinstance(value, np.ndarray | tuple) else object.__new__(Odd)
+            if not (isinstance(value, np.ndarray | tuple) and not len(value)):
+                changed = object.__new__(kind)
+                vars(changed).update(values | {name: other})
+                assert changed != record, f"{kind.__name__}.{name}"
+
+
+class Odd:
+    """Equal to nothing."""
+
+
+def test_equal_plain_records_are_one_in_a_set(samples):
+    row = samples[tk.ranking.Row]
+    assert len({row, pickle.loads(pickle.dumps(row)), samples[tk.scores.Size]}) == 2
+
+
+def test_tables_begin_with_the_name_and_hold_what_the_parents_hold(samples):
+    row, result = samples[tk.ranking.Row], samples[tk.ranking.Result]
+    columns = list(pd.DataFrame([row]).columns)
+    assert columns[:7] == ["name", "family", "skip", "loss", "loss_error", "targets", "steps"]
+    assert columns[7:] == list(samples[tk.scores.Score]._asdict())
+    assert columns[7:22] == list(samples[tk.scores.Structure]._asdict())
+    assert list(pd.DataFrame([result]).columns)[:5] == ["name", "family", "skip", "n_in", "n_out"]
+    assert next(iter(samples[tk.diagnosis.Diagnosis]._asdict())) == "name"
+
+
+def test_a_row_shows_its_losses_and_its_scores_in_one_line(samples):
+    said = repr(samples[tk.ranking.Row])
+    assert "..., " in said
+    assert all(f" {name}=" in said for name in ("loss", "loss_error", "predicted_loss"))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.zeros((3, 4), np.float32), "float32[3,4]"),
+        (np.float64(1 / 3), "0.3333"),
+        (np.int64(7), "7"),
+        (np.bool_(True), "True"),
+        (1 / 3, "0.3333"),
+        (2**60, "~2^60"),
+        (-(2**53) + 1, "-9007199254740991"),
+        (True, "True"),
+        (None, "None"),
+        ((1, 2), "(1, 2)"),
+        (tuple(range(9)), "(0, 1, 2, 3, ... 9 in all)"),
+        ((np.zeros(2), np.zeros(3)), "(float64[2], float64[3])"),
+        ("a" * 99, "'" + "a" * 35 + "...'"),
+        ("a\nb", r"'a\nb'"),
+    ],
+    ids=str,
+)
+def test_values_are_brief(value, said):
+    assert brief(value) == said
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (CELLS, CELLS), (100, 37)])
+def test_a_map_has_a_square_for_each_block_and_says_its_range(shape):
+    K = np.random.default_rng(0).random(shape)
+    html = heat_map(K, "K")
+    assert html.count("<td") == min(shape[0], CELLS) * min(shape[1], CELLS)
+    (said,) = texts_of(html)
+    assert said.startswith(f"K, {shape[0]} x {shape[1]}")
+    assert ("blocks" in said) == (max(shape) > CELLS)
+    uniform = heat_map(np.full(shape, 0.25), "K")
+    assert uniform.count('title="0.25"') == html.count("<td")
+
+
+def test_problems_and_images_print_arrays_by_shape():
+    images = tk.challenge.pack_images(np.ones((3, 64)))
+    assert repr(images) == "Images(bits=uint8[3,8], neurons=64)"
