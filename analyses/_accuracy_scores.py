@@ -6,17 +6,19 @@ thousand pairs here: the same projector, of the same weights' law, at the pairs 
 """
 
 import math
-from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
-from equal_classes import coverage
 from scipy.linalg import cholesky, solve_triangular
 from threadpoolctl import threadpool_limits
 
 import topokit as tk
+from analyses.equal_classes import coverage
+from analyses.kit import significant
 from topokit import Layers
+from topokit.layers import as_it_is, xavier_radii
 from topokit.reconstruction import Adam
+from topokit.scores.freedom import edge_factors
 
 SOFTNESS, NEARLY_NONE = 0.03, 1e-8
 DIGITS = 5  # so that equals tie where a solver is not exact to the last of them
@@ -61,7 +63,7 @@ def score_all(layers: Layers, effort: Effort) -> dict[str, float]:
         "average path length": -rivals.average_path_length,
         YARDSTICK: -reconstruction_loss(layers, effort),
     }
-    return {name: float(f"{float(value):.{DIGITS}g}") for name, value in found.items()}
+    return {name: significant(float(value), DIGITS) for name, value in found.items()}
 
 
 def reconstruction_loss(layers: Layers, effort: Effort) -> float:
@@ -76,7 +78,7 @@ def predicted_loss(layers: Layers, effort: Effort) -> float:
     """`topokit.predicted_loss` of one draw, its mean being that over the pairs drawn."""
     rng = np.random.default_rng(0)
     exponent = 4 * (1 - 1 / max(tk.scores.interaction_order(layers), 4 / 3))
-    weights = [radii * rng.uniform(-1, 1, radii.size) for radii in _radii(layers)]
+    weights = [radii * rng.uniform(-1, 1, radii.size) for radii in xavier_radii(layers)]
     a, b = map(_unit_rows, _factors(layers, weights))
     pairs = _Pairs.of(layers, effort.pairs)
     left = pairs.mean_left(pairs.leverage(a, b, NEARLY_NONE), exponent)
@@ -87,7 +89,7 @@ def predicted_loss(layers: Layers, effort: Effort) -> float:
 def soft_shortfall(layers: Layers, effort: Effort) -> float:
     """Mean of `(1 - H)^2` with H from `topokit.scores.soft_leverage`, over the pairs drawn."""
     rng = np.random.default_rng(0)
-    deviations = [radii / math.sqrt(3) for radii in _radii(layers)]
+    deviations = [radii / math.sqrt(3) for radii in xavier_radii(layers)]
     free = np.concatenate(layers.trainable)
     unit = np.concatenate(deviations)[free, None]
     pairs, maps = _Pairs.of(layers, effort.pairs), []
@@ -98,23 +100,11 @@ def soft_shortfall(layers: Layers, effort: Effort) -> float:
     return pairs.mean_left(np.mean(maps, axis=0), 2)
 
 
-def _radii(layers: Layers) -> list[np.ndarray]:
-    """Of sparse Xavier, for each edge of each layer."""
-    ends = zip(layers.senders, layers.receivers, strict=True)
-    return [np.sqrt(6 / (np.bincount(s)[s] + np.bincount(r)[r])) for s, r in ends]
-
-
 def _factors(layers: Layers, weights: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The columns of dW_d/dw, those of trainable edges, as outer products `a_e b_e^T`."""
-    shapes = zip(layers.widths, layers.widths[1:], strict=False)
-    matrices = [np.zeros(shape) for shape in shapes]
-    for matrix, weight, s, r, free, constant in zip(matrices, weights, *layers[1:], strict=True):
-        matrix[s, r] = np.where(free, weight, constant)
-    before = list(accumulate(matrices[:-1], np.matmul, initial=np.eye(layers.n_in)))
-    behind = list(accumulate(matrices[:0:-1], lambda x, m: m @ x, initial=np.eye(layers.n_out)))
-    rows = zip(before, behind[::-1], *layers[1:4], strict=True)
-    a, b = zip(*((x[:, s[free]].T, y[r[free]]) for x, y, s, r, free in rows), strict=True)
-    return np.concatenate(a), np.concatenate(b)
+    rows = zip(weights, layers.trainable, layers.constant, strict=True)
+    own = [np.where(free, weight, constant) for weight, free, constant in rows]
+    return edge_factors(layers, own, layers.trainable, settle=as_it_is)
 
 
 def _unit_rows(values: np.ndarray) -> np.ndarray:

@@ -1,12 +1,12 @@
 """How well scores order wirings as their accuracies do, how sure that is, and what noise allows."""
 
-from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from _accuracy_scores import YARDSTICK
-from equal_classes import rank_correlation
+
+from analyses._accuracy_scores import YARDSTICK
+from analyses.kit import estimate, rank_correlation, rounded, verdict
 
 SPLITS, FIRST, SMALL = 20, "predicted loss", 1e-9
 BETTER, FIT = "better rate", "training loss"
@@ -51,15 +51,15 @@ def judge(rows: list[dict[str, Any]], values: np.ndarray, resamples: int) -> dic
         "median": round(float(np.median(means)), 5),
         "most": round(float(means.max()), 5),
         "seed_deviation": round(float(np.sqrt(values.var(axis=1, ddof=1).mean())), 5),
-        "ceiling": estimate(ceiling, [values], resamples),
+        "ceiling": estimate(ceiling, values, resamples=resamples),
         "wirings": {"all": len(rows)} | {name: int(kept.sum()) for name, kept in subsets.items()},
         "scores": {
             name: {
-                **estimate(rank_correlation, [x, means], resamples),
-                "given_depth": estimate(partial_rank, [x, means, depth], resamples),
+                **estimate(rank_correlation, x, means, resamples=resamples),
+                "given_depth": estimate(partial_rank, x, means, depth, resamples=resamples),
                 "without_a_family": without_a_family(x, means, families),
                 **{
-                    subset: estimate(rank_correlation, [x[kept], means[kept]], resamples)
+                    subset: estimate(rank_correlation, x[kept], means[kept], resamples=resamples)
                     for subset, kept in subsets.items()
                 },
             }
@@ -105,42 +105,27 @@ def partial_rank(x: np.ndarray, y: np.ndarray, held: np.ndarray) -> np.ndarray:
     return np.where(left > SMALL, xy - xh * yh, np.nan) / np.sqrt(np.maximum(left, SMALL))
 
 
-def estimate(
-    statistic: Callable[..., np.ndarray], arrays: list[np.ndarray], resamples: int
-) -> dict[str, Any]:
-    """A statistic of wirings, and its 95 % bootstrap interval; draws without a value are left out.
-
-    The statistic takes many draws at a time.
-    """
-    size = len(arrays[0])
-    value = float(statistic(*arrays)) if size > 1 else np.nan
-    if np.isnan(value):
-        return {"value": None, "interval": None}
-    draws = np.random.default_rng(0).integers(size, size=(resamples, size))
-    edges = np.nanpercentile(statistic(*(a[draws] for a in arrays)), [2.5, 97.5])
-    return {"value": round(value, 3), "interval": [round(float(edge), 3) for edge in edges]}
-
-
-def without_a_family(x: np.ndarray, y: np.ndarray, families: np.ndarray) -> list[float] | None:
+def without_a_family(
+    x: np.ndarray, y: np.ndarray, families: np.ndarray
+) -> list[float | None] | None:
     """Least and most of the correlation with one family left out."""
     others = [families != family for family in np.unique(families)]
     found = [rank_correlation(x[kept], y[kept]) for kept in others if kept.sum() > 1]
     if not np.isfinite(found).any():
         return None
-    return [round(float(np.nanmin(found)), 3), round(float(np.nanmax(found)), 3)]
+    return [rounded(np.nanmin(found)), rounded(np.nanmax(found))]
 
 
-def verdict(found: dict[str, Any]) -> dict[str, Any]:
+def verdict_of(found: dict[str, Any]) -> dict[str, Any]:
     """Which scores agree, or disagree, with the accuracy on all data sets."""
     per_rate = {
         outcome: signs({data: judged[outcome]["scores"] for data, judged in found.items()})
         for outcome in next(iter(found.values()))
     }
     agree = per_rate[BETTER]["agree"]
-    part = "holds in part" if agree else "does not hold"
     best = strongest(found)
     return {
-        "verdict": "holds" if FIRST in agree else part,
+        "verdict": verdict(FIRST in agree, agree),
         "best": best,
         "best_correlation": {d: j[BETTER]["scores"][best]["value"] for d, j in found.items()},
         "ceiling": {d: j[BETTER]["ceiling"]["value"] for d, j in found.items()},

@@ -17,9 +17,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _pruned import PatchConv, complete, lenet5, restart
 
 import topokit as tk
+from analyses._pruned import PatchConv, complete, lenet5, restart
 from topokit import networks
 
 HIDDEN = (300, 100)

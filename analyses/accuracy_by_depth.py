@@ -30,7 +30,8 @@ numbers, `accuracy_by_depth.json` beside this script. `--quick` learns scikit-le
 depth and sparsity and keeps nothing.
 """
 
-from functools import cache, partial
+from fractions import Fraction
+from functools import cache
 from itertools import product
 from math import inf, prod
 from pathlib import Path
@@ -38,12 +39,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import optax
-from _accuracy_by_depth_figure import plot
-from _learning import each, keep, load, mean, options, standard_error
-from _masked import count_paths, masked_network, random_masks
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 
-from topokit import networks
+from analyses._learning import load, train
+from analyses._masked import count_paths, masked_network, random_masks
+from analyses.kit import COLORS, Look, Study, mean, standard_error, verdict
 
 HIDDEN, DEPTHS = 256, (20, 10, 5, 2, 1)  # the longest run first, so that processes end together
 SPARSITIES = tuple(1 - 0.5**k for k in range(9))
@@ -52,16 +54,21 @@ BATCH, SEEDS, MOMENTUM = 100, 3, 0.9
 RATES = {"Adam": (1e-4, 3e-4, 1e-3, 3e-3), "momentum": (1e-3, 3e-3, 1e-2, 3e-2)}
 DEEP, SPARSE, VERY_SPARSE = 10, 3 / 4, 63 / 64
 FAILURE, SUCCESS, HALF, CORRELATED = 0.2, 0.8, 0.5, 0.5
+STYLES = {"Adam": Look("o", COLORS.blue), "momentum": Look("^", COLORS.red)}
+STYLE_TITLES = {"plain": "accuracy (%), Xavier", "sparse": "accuracy (%), sparse Xavier"}
+STYLE_DARK = 50  # percent; numbers on darker cells are white
+
+Rows = list[dict[str, Any]]
 
 
 class Setting(NamedTuple):
     """What is trained; the bundled digits where no folder is named."""
 
-    mnist: Path | None
     depths: tuple[int, ...]
     sparsities: tuple[float, ...]
     rates: dict[str, tuple[float, ...]]
     seeds: int
+    mnist: Path | None = None
 
 
 class Case(NamedTuple):
@@ -80,7 +87,9 @@ class End(NamedTuple):
     hidden: float
 
 
-QUICK = Setting(None, (2,), (0.75,), {"Adam": (3e-3,)}, 1)
+def cases(setting: Setting) -> list[Case]:
+    """Every depth with every optimizer."""
+    return [Case(*kind) for kind in product(setting.depths, setting.rates)]
 
 
 @cache
@@ -89,45 +98,49 @@ def optimizer(name: str, rate: float) -> optax.GradientTransformation:
     return optax.adam(rate) if name == "Adam" else optax.sgd(rate, MOMENTUM)
 
 
-def train(case: Case, rate: float, start: tuple[float, str, int], setting: Setting) -> End:
+def learn(case: Case, rate: float, start: tuple[float, str, int], setting: Setting) -> End:
     """Train one network for an epoch, from a sparsity, a radius and a seed."""
     sparsity, radius, seed = start
     data, density = load("mnist", setting.mnist), 1 - sparsity
     rng = np.random.default_rng([seed, case.depth])
     masks = random_masks([prod(data.shape), *[HIDDEN] * case.depth], density, rng)
     share = density if radius == "sparse" else 1.0
-    run = networks.train(
-        masked_network(masks, data.n_classes, share, rng),
-        data,
-        optimizer=optimizer(case.optimizer, rate),
-        epochs=1,
-        batch_size=BATCH,
-        seed=seed,
-    )
-    (row,) = run.epochs
-    return End(
-        row.train_loss if np.isfinite(row.train_loss) else inf,
-        row.test_accuracy,
-        *count_paths(masks),
-    )
+    model = masked_network(masks, data.n_classes, share, rng)
+    how = optimizer(case.optimizer, rate)
+    run = train(model, data, how, epochs=1, batch=BATCH, seed=seed)
+    loss = run.train_loss if np.isfinite(run.train_loss) else inf
+    return End(loss, run.accuracy, *count_paths(masks))
 
 
 def measure(case: Case, setting: Setting) -> dict[str, Any]:
     """The rate by the dense network of the first seed; then every sparsity, start and seed."""
     rates = setting.rates[case.optimizer]
-    losses = {rate: train(case, rate, (0.0, "plain", 0), setting).loss for rate in rates}
+    losses = {rate: learn(case, rate, (0.0, "plain", 0), setting).loss for rate in rates}
     rate = min(losses, key=losses.__getitem__)
     rows = []
     for sparsity in setting.sparsities:
         for radius in STARTS if sparsity else STARTS[:1]:
             starts = [(sparsity, radius, seed) for seed in range(setting.seeds)]
-            ends = [train(case, rate, start, setting) for start in starts]
-            rows.append({**case._asdict(), "start": radius, "sparsity": sparsity, **summary(ends)})
+            ends = [learn(case, rate, start, setting) for start in starts]
+            rows.append(
+                {**case._asdict(), "start": radius, "sparsity": sparsity, **over_seeds(ends)}
+            )
     known = {rate: round(loss, 5) if loss < inf else None for rate, loss in losses.items()}
-    return {"losses": known, "rate": rate, "rows": rows}
+    return {"rate": {**case._asdict(), "rate": rate, "losses_of_rates": known}, "rows": rows}
 
 
-def summary(ends: list[End]) -> dict[str, Any]:
+def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+    """The rates that were chosen, the verdicts, and all rows."""
+    rows = [row for record in records for row in record["rows"]]
+    return {
+        "data": load("mnist", setting.mnist).name,
+        "rates": [record["rate"] for record in records],
+        "neurofabric_2b": {name: judge(rows, name) for name in setting.rates},
+        "rows": rows,
+    }
+
+
+def over_seeds(ends: list[End]) -> dict[str, Any]:
     """Over the seeds."""
     accuracies = [end.accuracy for end in ends]
     return {
@@ -159,7 +172,7 @@ def judge(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
             "networks": len(inputs),
             "lack_a_path": round(lacking, 5),
             "rank_correlation": round(float(rank), 5),
-            "verdict": "holds" if all(met) else "holds in part" if any(met) else "does not hold",
+            "verdict": verdict(all(met), any(met)),
         },
     }
 
@@ -167,31 +180,100 @@ def judge(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
 def share_verdict(found: list[bool]) -> dict[str, Any]:
     """All, at least half, or fewer."""
     share = float(np.mean(found))
-    part = "holds in part" if share >= HALF else "does not hold"
     return {
         "networks": len(found),
         "share": round(share, 5),
-        "verdict": "holds" if all(found) else part,
+        "verdict": verdict(all(found), share >= HALF),
     }
 
 
-def main() -> None:
-    """Train, judge, draw, save."""
-    quick, folders, _ = options(__doc__, "mnist")
-    full = () if quick else (folders["mnist"], DEPTHS, SPARSITIES, RATES, SEEDS)
-    setting = Setting(*full) if full else QUICK
-    cases = [Case(*kind) for kind in product(setting.depths, setting.rates)]
-    found = each(partial(measure, setting=setting), cases)
-    rates = [
-        {**case._asdict(), "rate": one["rate"], "losses_of_rates": one["losses"]}
-        for case, one in zip(cases, found, strict=True)
-    ]
-    rows = [row for one in found for row in one["rows"]]
-    settings = {"data": load("mnist", setting.mnist).name, "hidden": HIDDEN, "batch": BATCH}
-    settings |= {"epochs": 1, "seeds": setting.seeds, "momentum": MOMENTUM, "rates": rates}
-    verdicts = {name: judge(rows, name) for name in setting.rates}
-    keep(__file__, plot(rows), settings | {"neurofabric_2b": verdicts, "rows": rows}, quick=quick)
+def draw(figure: Figure, results: dict[str, Any]) -> None:
+    """A heat map for each optimizer and start, one of paths, and accuracy against paths."""
+    rows = results["rows"]
+    names = list(dict.fromkeys(row["optimizer"] for row in rows))
+    axes = figure.subplots(max(len(names), 2), 3)
+    for name, line in zip(names, axes, strict=False):
+        for start, ax in zip(STYLE_TITLES, line, strict=False):
+            heat(ax, started(rows, name, start), "accuracy")
+        line[0].set_ylabel(f"{name}: hidden layers", fontsize=9)
+        line[1].set_yticks([])
+    for title, ax in zip(STYLE_TITLES.values(), axes[0], strict=False):
+        ax.set_title(title, fontsize=9)
+    heat(axes[0, 2], started(rows, names[0], "plain"), "inputs")
+    axes[0, 2].set_title("pixels with a path (%)", fontsize=9)
+    scatter(axes[1, 2], rows)
+    for ax in axes[len(names) :, :2].ravel():
+        ax.set_visible(False)
+    for ax in axes[: len(names) - 1, :2].ravel():
+        ax.set_xticks([])
+    for ax in (*axes[len(names) - 1, :2], axes[0, 2]):
+        ax.set_xlabel("sparsity", fontsize=9)
 
+
+def started(rows: Rows, name: str, start: str) -> Rows:
+    """Of one optimizer and start; without sparsity both starts are the same."""
+    starts = {row["sparsity"]: start if row["sparsity"] else "plain" for row in rows}
+    return [r for r in rows if (r["optimizer"], r["start"]) == (name, starts[r["sparsity"]])]
+
+
+def heat(ax: Axes, rows: Rows, key: str) -> None:
+    """Means in percent, depth by sparsity."""
+    depths = sorted({row["depth"] for row in rows})
+    sparsities = sorted({row["sparsity"] for row in rows})
+    cells = {(row["depth"], row["sparsity"]): 100 * np.mean(row[key]) for row in rows}
+    values = np.array([[cells[depth, sparsity] for sparsity in sparsities] for depth in depths])
+    ax.pcolormesh(values, cmap="cividis", vmin=0, vmax=100)
+    ax.invert_yaxis()
+    # Smoothed edges of so many numbers would double the size of the file.
+    for (y, x), value in np.ndenumerate(values):
+        color = "white" if value < STYLE_DARK else "black"
+        style: dict[str, Any] = {
+            "ha": "center",
+            "va": "center",
+            "color": color,
+            "fontsize": 8,
+            "antialiased": False,
+        }
+        ax.text(x + 0.5, y + 0.5, f"{value:.0f}", **style)
+    names = [fraction(sparsity) for sparsity in sparsities]
+    ax.set_xticks(np.arange(len(sparsities)) + 0.5, names, fontsize=10)
+    ax.set_yticks(np.arange(len(depths)) + 0.5, [str(depth) for depth in depths], fontsize=8)
+    ax.tick_params(length=0)
+
+
+def fraction(value: float) -> str:
+    """As it is typeset."""
+    upper, lower = Fraction(value).as_integer_ratio()
+    return str(upper) if lower == 1 else rf"$\frac{{{upper}}}{{{lower}}}$"
+
+
+def scatter(ax: Axes, rows: Rows) -> None:
+    """Accuracy of very sparse networks against their pixels with a path, a point a network."""
+    for name, (mark, color, _) in STYLES.items():
+        very = [row for row in started(rows, name, "sparse") if row["sparsity"] >= VERY_SPARSE]
+        inputs, accuracies = (
+            [100 * value for row in very for value in row[key]] for key in ("inputs", "accuracies")
+        )
+        ax.plot(inputs, accuracies, mark, color=color, markersize=4, fillstyle="none", label=name)
+    ax.set_ylim(0, 100)
+    ax.set_xlabel("pixels with a path (%)", fontsize=9)
+    ax.set_ylabel("accuracy (%)", fontsize=9)
+    ax.tick_params(labelsize=8)
+    ax.set_title("sparse Xavier from 63/64 on", fontsize=9)
+    ax.grid(alpha=0.3)
+    ax.legend(frameon=False, fontsize=9)
+
+
+STUDY = Study(
+    full=Setting(DEPTHS, SPARSITIES, RATES, SEEDS),
+    quick=Setting((2,), (0.75,), {"Adam": (3e-3,)}, 1),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(8.0, 4.0),
+    data=("mnist",),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

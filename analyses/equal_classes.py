@@ -244,7 +244,7 @@ def set_beside(
 def cloud(record: dict[str, Any]) -> dict[str, list[float]]:
     """The loss and the soft leverage of each wiring."""
     loss, score = record["halves"].mean(axis=0), record["scores"]["soft leverage"]
-    return {"loss": loss.round(6).tolist(), "soft leverage": score.round(6).tolist()}
+    return {"loss": loss.astype(float).round(6).tolist(), "soft leverage": score.round(6).tolist()}
 
 
 def summary(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, float | int]]:

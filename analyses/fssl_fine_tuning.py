@@ -24,7 +24,6 @@ numbers, `fssl_fine_tuning.json` beside this script. `--quick` learns scikit-lea
 neurons a layer and keeps nothing.
 """
 
-import tempfile
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,24 +33,43 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _fssl_figure import plot
-from _fssl_networks import filled, radix_classifier, seconds, size, thinned, times_faster
-from _learning import each, keep, load, mean, options, standard_error
+from matplotlib.figure import Figure
 
+from analyses._fssl_networks import (
+    filled,
+    radix_classifier,
+    seconds,
+    size,
+    thinned,
+    times_faster,
+)
+from analyses._learning import load, test_accuracy, train
+from analyses.kit import COLORS, Look, Study, mean, points, standard_error, verdict, written_out
 from topokit import networks
 
-DEPTH, BATCH, SEEDS, REPEATS = 6, 100, 3, 15
-EPOCHS, TUNED, AFTER = 3, 3, 1
+BATCH = 100
 RATE, TUNING_RATE, LAST_RATE = 2e-3, 3e-3, 1e-3
-STRENGTHS = (0.08, 0.11, 0.14)
 TENTH, ONE_PERCENT, TWICE = 0.1, 0.01, 2.0
 WHOLE, STRUCTURED, OTHER = "whole", "structured", "non-structured"
+STYLES = {
+    WHOLE: Look("s", COLORS.black),
+    STRUCTURED: Look("o", COLORS.blue),
+    OTHER: Look("^", COLORS.red),
+}
+STYLE_WORDS = {
+    WHOLE: "the whole network",
+    STRUCTURED: "neurons out (group lasso)",
+    OTHER: "connections out (magnitude)",
+}
+STYLE_FORMS = {
+    "speedup": ("sparse layers", "-", "full"),
+    "speedup_dense": ("dense layers", "--", "none"),
+}
 
 
 class Setting(NamedTuple):
     """What is trained, and how long; the bundled digits where no folder is named."""
 
-    mnist: Path | None
     depth: int
     epochs: int
     tuned: int
@@ -59,18 +77,7 @@ class Setting(NamedTuple):
     seeds: int
     repeats: int
     strengths: tuple[float, ...]
-    checkpoints: Path = Path()
-
-
-FULL = Setting(None, DEPTH, EPOCHS, TUNED, AFTER, SEEDS, REPEATS, STRENGTHS)
-QUICK = Setting(None, 1, 1, 1, 0, 1, 2, STRENGTHS[-1:])
-
-
-class Case(NamedTuple):
-    """A seed and a strength of the penalty; None to train alone."""
-
-    seed: int
-    strength: float | None
+    mnist: Path | None = None
 
 
 class Result(NamedTuple):
@@ -83,26 +90,9 @@ class Result(NamedTuple):
     model: eqx.nn.Sequential
 
 
-def trained(case: Case, setting: Setting) -> eqx.nn.Sequential:
-    """The network before fine-tuning; from its checkpoint where that is there."""
-    data = load("mnist", setting.mnist)
-    model = radix_classifier(data, setting.depth, key=jax.random.key(case.seed))
-    steps = setting.epochs * (len(data.train_x) // BATCH)
-    run = networks.train(
-        model,
-        data,
-        optimizer=optax.adam(optax.cosine_decay_schedule(RATE, steps)),
-        epochs=setting.epochs,
-        batch_size=BATCH,
-        seed=case.seed,
-        checkpoint=setting.checkpoints / f"{case.seed}",
-    )
-    return run.model
-
-
-def prepare(case: Case, setting: Setting) -> None:
-    """Leave a checkpoint for all cases of a seed."""
-    trained(case, setting)
+def cases(setting: Setting) -> range:
+    """Seeds; strengths and rates were set on seed 0."""
+    return range(1, 1 + setting.seeds)
 
 
 @cache
@@ -129,24 +119,36 @@ def frozen(updates: Any, params: Any) -> Any:
     return jax.tree.map(lambda u, w: jnp.where(w == 0, 0, u), updates, params)
 
 
-def measure(case: Case, setting: Setting) -> list[Result]:
-    """The whole network fine-tuned; or the structured one, and the other of as many connections."""
-    data, model = load("mnist", setting.mnist), trained(case, setting)
-    fit = partial(networks.train, data=data, batch_size=BATCH, seed=case.seed + 1000)
-    steps = max(1, setting.after) * (len(data.train_x) // BATCH)
+def measure(seed: int, setting: Setting) -> list[Result]:
+    """All networks of a seed: the whole one first, then pairs of as many connections."""
+    data = load("mnist", setting.mnist)
+    fit = partial(train, data=data, batch=BATCH, seed=seed + 1000)
+    epoch = len(data.train_x) // BATCH
+    falling = optax.adam(optax.cosine_decay_schedule(RATE, setting.epochs * epoch))
+    start = radix_classifier(data, setting.depth, key=jax.random.key(seed))
+    model = train(start, data, falling, epochs=setting.epochs, batch=BATCH, seed=seed).model
+    last = plain(max(1, setting.after) * epoch)
 
-    def result(kind: str, start: eqx.nn.Sequential, first: Any) -> Result:
+    def result(kind: str, strength: float | None, start: Any, first: Any) -> Result:
         tuned = fit(start, optimizer=first, epochs=setting.tuned).model
-        last = fit(tuned, optimizer=plain(steps), epochs=setting.after).model
-        accuracy = networks.judge(last, data.test_x, data.test_y)[1]
-        small = networks.without_dead_neurons(last)
-        return Result(kind, case.strength, case.seed, accuracy, small)
+        done = fit(tuned, optimizer=last, epochs=setting.after).model if setting.after else tuned
+        small = networks.without_dead_neurons(done)
+        return Result(kind, strength, seed, test_accuracy(done, data), small)
 
-    if case.strength is None:
-        return [result(WHOLE, model, plain(None))]
-    structured = result(STRUCTURED, model, penalized(case.strength, setting))
-    thin = thinned(model, size(structured.model)["connections"])
-    return [structured, result(OTHER, thin, plain(None))]
+    found = [result(WHOLE, None, model, plain(None))]
+    for strength in setting.strengths:
+        tuned = result(STRUCTURED, strength, model, penalized(strength, setting))
+        thin = thinned(model, size(tuned.model)["connections"])
+        found += [tuned, result(OTHER, strength, thin, plain(None))]
+    return found
+
+
+def summarize(records: list[list[Result]], setting: Setting) -> dict[str, Any]:
+    """Verdicts, means over seeds, and a row for each network, timed in this process alone."""
+    rows = [row for record in records for row in timed(record, setting)]
+    means = over_seeds(rows)
+    data = load("mnist", setting.mnist).name
+    return {"data": data, "fssl": judge(means), "means": means, "rows": rows}
 
 
 def timed(results: list[Result], setting: Setting) -> list[dict[str, Any]]:
@@ -173,7 +175,7 @@ def timed(results: list[Result], setting: Setting) -> list[dict[str, Any]]:
     return rows
 
 
-def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def over_seeds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Means over seeds of everything measured, and the standard errors."""
     found = []
     for kind, strength in dict.fromkeys((r["kind"], r["strength"]) for r in rows):
@@ -187,7 +189,7 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-def verdict(found: list[dict[str, Any]]) -> dict[str, Any] | None:
+def judge(found: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Both claims, by the largest structured network of at most a tenth of the connections."""
     whole = found[0]
     small = [r for r in found if r["kind"] == STRUCTURED and r["share"] <= TENTH]
@@ -202,42 +204,51 @@ def verdict(found: list[dict[str, Any]]) -> dict[str, Any] | None:
         "share": best["share"],
         "gap": round(gap, 5),
         "gap_error": round(error, 5),
-        "accuracy": judged(gap < 2 * error, gap < ONE_PERCENT),
+        "accuracy": verdict(gap < 2 * error, gap < ONE_PERCENT),
         "times_faster_than_non_structured": ratio,
         "the_same_as_sparse_layers": best["over_other"],
-        "speed": judged(ratio >= TWICE - spread, ratio > 1 + spread),
+        "speed": verdict(ratio >= TWICE - spread, ratio > 1 + spread),
     }
 
 
-def judged(whole: bool, part: bool) -> str:
-    """The verdict's words."""
-    return "holds" if whole else "holds in part" if part else "does not hold"
+def draw(figure: Figure, results: dict[str, Any]) -> None:
+    """Test error, and times faster than the whole network, against the share of connections."""
+    left, right = figure.subplots(1, 2, sharex=True)
+    for kind, look in STYLES.items():
+        own = [row for row in results["means"] if row["kind"] == kind]
+        own.sort(key=lambda row: row["share"])
+        share = [100 * row["share"] for row in own]
+        lost = [100 * (1 - row["accuracy"]) for row in own]
+        bars = [100 * row["accuracy_error"] for row in own]
+        points(left, share, lost, bars, look, STYLE_WORDS[kind], markersize=6)
+        for form, (words, line, fill) in STYLE_FORMS.items():
+            if kind == WHOLE:
+                continue
+            times, bars = ([row[name] for row in own] for name in (form, f"{form}_error"))
+            label, style = f"{kind}, {words}", look._replace(line=line)
+            points(right, share, times, bars, style, label, markersize=6, fillstyle=fill)
+    right.axhline(1, color="#000000", linewidth=0.8)
+    left.set(ylabel=f"test error on {results['data']} (%)")
+    right.set(ylabel="times faster than the whole network", yscale="log")
+    right.set_ylim(top=4 * right.get_ylim()[1])  # room for the legend
+    written_out(right.yaxis)
+    for ax in (left, right):
+        ax.set(xscale="log", xlabel="connections left (%)")
+        written_out(ax.xaxis)
+        ax.grid(alpha=0.3, which="major")
+        ax.legend(frameon=False, fontsize=8, loc="upper right")
 
 
-def run(setting: Setting) -> list[dict[str, Any]]:
-    """Train, fine-tune and time all seeds; times in this process alone."""
-    seeds = range(1, 1 + setting.seeds)
-    if setting.seeds > 1:
-        each(partial(prepare, setting=setting), [Case(seed, None) for seed in seeds])
-    cases = [Case(seed, strength) for strength in (None, *setting.strengths) for seed in seeds]
-    some = each(partial(measure, setting=setting), cases)
-    results = [result for found in some for result in found]
-    return [row for seed in seeds for row in timed([r for r in results if r.seed == seed], setting)]
-
-
-def main() -> None:
-    """Train, print, draw, save."""
-    quick, folders, _ = options(__doc__, "mnist")
-    with tempfile.TemporaryDirectory() as folder:
-        setting = QUICK if quick else FULL._replace(mnist=folders["mnist"])
-        setting = setting._replace(checkpoints=Path(folder))
-        rows = run(setting)
-    found, name = summary(rows), load("mnist", setting.mnist).name
-    settings = {"data": name, "batch": BATCH, "rates": [RATE, TUNING_RATE, LAST_RATE]}
-    settings |= {k: v for k, v in setting._asdict().items() if k not in ("mnist", "checkpoints")}
-    numbers = settings | {"fssl": verdict(found), "means": found, "rows": rows}
-    keep(__file__, plot(found, name), numbers, quick=quick)
-
+STUDY = Study(
+    full=Setting(6, 3, 3, 1, seeds=3, repeats=15, strengths=(0.08, 0.11, 0.14)),
+    quick=Setting(1, 1, 1, 0, seeds=1, repeats=2, strengths=(0.14,)),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(8.2, 3.7),
+    data=("mnist",),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -136,7 +136,8 @@ def measure(case: str | int, setting: Setting) -> Any:
         case "network":
             return check_network(official(setting.data).network, setting.data)
         case "inference":
-            return check_truth(*truth(setting), images(first, setting))
+            known = truth(setting)
+            return check_truth(known.network, images(first, setting), known.truth)
     return alive_by_layer(int(case), setting.depth, images(int(case), setting))
 
 

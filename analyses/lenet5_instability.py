@@ -25,18 +25,19 @@ digits from two starts and keeps nothing.
 """
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib.pyplot as plt
 import optax
-from _learning import each, keep, load, mean, options, standard_error
-from _pruned import complete, hold, lenet5, restart, schedule
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 import topokit as tk
+from analyses._learning import load, train
+from analyses._pruned import complete, hold, lenet5, restart, schedule
+from analyses.kit import COLORS, Study, mean, standard_error, verdict
 from topokit import networks
 
 SPARSITIES, SEEDS = (0.75, 0.9, 0.95, 0.99), 5
@@ -44,7 +45,7 @@ IMAGES, JUDGED, EPOCHS, BATCH = 10000, 2000, 4, 20
 RATE, HIGHER = 1e-3, 4e-3
 UNSTABLE = 0.02
 FIRST = "layers.1"
-COLORS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7")
+STYLES = (COLORS.black, COLORS.blue, COLORS.red, COLORS.green, COLORS.pink)
 
 
 class Way(NamedTuple):
@@ -67,13 +68,13 @@ WAYS = tuple(
 class Setting(NamedTuple):
     """What is trained, and how long; the bundled digits where no folder is named."""
 
-    mnist: Path | None
     sparsities: tuple[float, ...]
     ways: tuple[Way, ...]
     seeds: int
     images: int
     judged: int
     epochs: int
+    mnist: Path | None = None
 
     @property
     def steps(self) -> int:
@@ -88,7 +89,13 @@ class Case(NamedTuple):
     ways: tuple[Way, ...]
 
 
-QUICK = Setting(None, (0.9,), WAYS[:1], 2, 200, 100, 2)
+def cases(setting: Setting) -> list[Case]:
+    """The sparsest first; the dense network has its first convolution anyway."""
+    return [
+        Case(sparsity, tuple(way for way in ways if sparsity or not way.whole_first))
+        for sparsity in reversed(setting.sparsities)
+        for _, ways in groupby(setting.ways, key=lambda way: way.first_weights)
+    ]
 
 
 def read(setting: Setting) -> networks.Dataset:
@@ -116,13 +123,9 @@ def structure(sparsity: float, setting: Setting) -> dict[str, tk.Layers]:
     if not sparsity:
         return complete(blank)
     last = networks.prune(schedule(sparsity, setting.steps))
-    run = networks.train(
-        restart(blank, complete(blank), seed=0),
-        data,
-        optimizer=optax.chain(optax.adam(RATE), last),
-        epochs=setting.epochs,
-        batch_size=BATCH,
-    )
+    start = restart(blank, complete(blank), seed=0)
+    optimizer = optax.chain(optax.adam(RATE), last)
+    run = train(start, data, optimizer, epochs=setting.epochs, batch=BATCH)
     return networks.kernel_topologies(run.model)
 
 
@@ -142,10 +145,8 @@ def _retrain(
     curves = []
     for seed in range(1, setting.seeds + 1):
         start = restart(blank, wiring, seed=seed, init=way.init)
-        run = networks.train(
-            start, data, optimizer=held(way.rate), epochs=setting.epochs, batch_size=BATCH
-        )
-        curves.append([round(row.test_accuracy, 4) for row in run.epochs])
+        run = train(start, data, held(way.rate), epochs=setting.epochs, batch=BATCH)
+        curves.append([round(accuracy, 4) for accuracy in run.accuracies])
     ends = [curve[-1] for curve in curves]
     return {
         "first_weights": way.first_weights,
@@ -160,11 +161,20 @@ def _retrain(
     }
 
 
-def verdict(rows: list[dict], first: tuple) -> dict[str, Any]:
+def summarize(records: list[list[dict[str, Any]]], setting: Setting) -> dict[str, Any]:
+    """All rows, and what they say of the claims where all ways were gone."""
+    rows = [row for record in records for row in record]
+    found: dict[str, Any] = {"data": load("mnist", setting.mnist).name}
+    if setting.ways == WAYS:
+        found["alford_8"] = {first: judge(rows, first) for first, _ in (FANS, WIDTHS)}
+    return found | {"rows": rows}
+
+
+def judge(rows: list[dict], first: str) -> dict[str, Any]:
     """The three claims for one kind of first weights, with the spans that decide them."""
 
     def spans(rate: float, *, whole: bool) -> list[float]:
-        kind = first[0], rate, whole
+        kind = first, rate, whole
         own = [r for r in rows if (r["first_weights"], r["rate"], r["whole_first"]) == kind]
         return [row["span"] for row in own if row["sparsity"]]
 
@@ -177,77 +187,48 @@ def verdict(rows: list[dict], first: tuple) -> dict[str, Any]:
         "spans": plain,
         "spans_higher_rate": higher,
         "spans_whole_first": whole,
-        "e": _word(all(unstable), any(unstable)),
-        "f": _word(less and any(unstable) and any(left), less),
-        "g": _word(mean(whole) < mean(plain) / 2, mean(whole) < mean(plain)),
+        "e": verdict(all(unstable), any(unstable)),
+        "f": verdict(less and any(unstable) and any(left), less),
+        "g": verdict(mean(whole) < mean(plain) / 2, mean(whole) < mean(plain)),
     }
 
 
-def _word(whole: bool, part: bool) -> str:
-    if whole:
-        return "holds"
-    return "holds in part" if part else "does not hold"
-
-
-def plot(rows: list[dict], setting: Setting) -> Axes:
+def draw(figure: Figure, results: dict[str, Any]) -> None:
     """A row of panels for the first weights, a column for a sparsity, a curve for each start."""
-    names = list(dict.fromkeys(way.first_weights for way in setting.ways))
-    columns = [sparsity for sparsity in setting.sparsities if sparsity]
-    size = 1.5 * len(columns) + 0.6, 1.3 * len(names) + 0.5
-    _, panels = plt.subplots(
-        len(names),
-        len(columns),
-        figsize=size,
-        sharex=True,
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
+    rows = [row for row in results["rows"] if row["sparsity"] and not row["whole_first"]]
+    names = list(dict.fromkeys(row["first_weights"] for row in rows))
+    columns = sorted({row["sparsity"] for row in rows})
+    panels = figure.subplots(len(names), len(columns), sharex=True, sharey=True, squeeze=False)
     for row in rows:
-        if row["sparsity"] and not row["whole_first"]:
-            place = names.index(row["first_weights"]), columns.index(row["sparsity"])
-            _curves(panels[place], row, setting)
+        draw_curves(panels[names.index(row["first_weights"]), columns.index(row["sparsity"])], row)
     for ax, sparsity in zip(panels[0], columns, strict=True):
         ax.set_title(f"{100 * sparsity:g} % pruned", fontsize=9)
     for ax, name in zip(panels[:, 0], names, strict=True):
         ax.set_ylabel(f"{name}\ntest accuracy (%)", fontsize=8)
     for ax in panels[-1]:
         ax.set_xlabel("steps", fontsize=8)
-    return panels[0, 0]
 
 
-def _curves(ax: Axes, row: dict, setting: Setting) -> None:
+def draw_curves(ax: Axes, row: dict[str, Any]) -> None:
+    """The runs of one structure at one rate."""
     line = "-" if row["rate"] == RATE else ":"
-    for curve, color in zip(row["curves"], COLORS, strict=False):
-        steps = [(place + 1) * setting.images // BATCH for place in range(len(curve))]
+    for curve, color in zip(row["curves"], STYLES, strict=False):
+        steps = [(place + 1) * IMAGES // BATCH for place in range(len(curve))]
         ax.plot(steps, [100 * accuracy for accuracy in curve], line, color=color, linewidth=1.2)
     ax.tick_params(labelsize=8)
     ax.grid(alpha=0.3)
 
 
-def main() -> None:
-    """Prune, retrain from many starts, print, draw, save."""
-    given = options(__doc__, "mnist")
-    quick, folders = given.quick, given.folders
-    full = Setting(folders.get("mnist"), (0.0, *SPARSITIES), WAYS, SEEDS, IMAGES, JUDGED, EPOCHS)
-    setting = QUICK if quick else full
-    cases = [
-        Case(sparsity, tuple(way for way in ways if sparsity or not way.whole_first))
-        for sparsity in reversed(setting.sparsities)
-        for _, ways in groupby(setting.ways, key=lambda way: way.first_weights)
-    ]
-    rows = [row for found in each(partial(measure, setting=setting), cases) for row in found]
-    numbers = {
-        "data": load("mnist", setting.mnist).name,
-        "images": setting.images,
-        "judged": setting.judged,
-        "epochs": setting.epochs,
-        "batch": BATCH,
-        "seeds": setting.seeds,
-    }
-    decided = {} if quick else {"alford_8": {f[0]: verdict(rows, f) for f in (FANS, WIDTHS)}}
-    keep(__file__, plot(rows, setting), numbers | decided | {"rows": rows}, quick=quick)
-
+STUDY = Study(
+    full=Setting((0.0, *SPARSITIES), WAYS, SEEDS, IMAGES, JUDGED, EPOCHS),
+    quick=Setting((0.9,), WAYS[:1], 2, 200, 100, 1),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(6.6, 3.1),
+    data=("mnist",),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -22,38 +22,44 @@ and `mobilenet_clos.json` beside this script. `--quick` learns scikit-learn's di
 and keeps nothing.
 """
 
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
 import optax
-from _learning import each, keep, load, mean, options, standard_error
-from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 import topokit as tk
+from analyses._learning import load, train
+from analyses.kit import COLORS, Look, Study, mean, points, standard_error, verdict
 from topokit import networks
 
 FACTORS = (1.0, 4.0, 6.0, 11.4, 17.0)
 SHARES = (1.0, *np.geomspace(0.4, 0.01, 100).tolist())
 SEEDS, RATE, INERTIA = 3, 0.05, 0.9
 FALL = 0.05
-LOOKS = (("s", "#000000"), ("o", "#0072B2"), ("^", "#D55E00"), ("D", "#009E73"), ("v", "#CC79A7"))
+STYLES = (
+    Look("s", COLORS.black),
+    Look("o", COLORS.blue),
+    Look("^", COLORS.red),
+    Look("D", COLORS.green),
+    Look("v", COLORS.pink),
+)
 
 
 class Setting(NamedTuple):
     """What is trained, and how long; the bundled digits where no folder is named."""
 
-    cifar10: Path | None
     width: float
     stem_stride: int
     epochs: int
     batch: int
     factors: tuple[float, ...] = FACTORS
     seeds: int = SEEDS
+    cifar10: Path | None = None
 
 
 class Case(NamedTuple):
@@ -64,9 +70,8 @@ class Case(NamedTuple):
     seed: int
 
 
-QUICK = Setting(None, 1e-3, 4, 1, 256, (1.0,), 1)
-TWO_CORES = Setting(None, 0.5, 2, 8, 32)
-FULL = Setting(None, 1.0, 1, 150, 128)
+TWO_CORES = Setting(0.5, 2, 8, 32)
+PUBLISHED = Setting(1.0, 1, 150, 128)
 
 
 @cache
@@ -126,25 +131,32 @@ def measure(case: Case, setting: Setting) -> list[float]:
     """Test accuracy after each epoch."""
     data = load("cifar10", setting.cifar10)
     model, state = dense(setting, case.seed)
-    run = networks.train(
+    run = train(
         wired(model, case.share, case.seed),
         data,
-        optimizer=descent(setting.epochs * (len(data.train_x) // setting.batch)),
+        descent(setting.epochs * (len(data.train_x) // setting.batch)),
         state=state,
         epochs=setting.epochs,
-        batch_size=setting.batch,
+        batch=setting.batch,
         seed=case.seed,
     )
-    return [round(row.test_accuracy, 5) for row in run.epochs]
+    return [round(accuracy, 5) for accuracy in run.accuracies]
 
 
-def summaries(
-    listed: list[Case], curves: list[list[float]], setting: Setting
-) -> list[dict[str, Any]]:
+def summarize(curves: list[list[float]], setting: Setting) -> dict[str, Any]:
+    """The verdict, and a row for each factor."""
+    rows, size = by_factor(curves, setting), setting._asdict()
+    del size["cifar10"]
+    data = load("cifar10", setting.cifar10).name
+    decided = judge(rows) if len(rows) > 1 else None
+    return {"data": data, **size, "neurofabric_6": decided, "rows": rows}
+
+
+def by_factor(curves: list[list[float]], setting: Setting) -> list[dict[str, Any]]:
     """Sizes, and every seed's curve with means and standard errors, for each factor."""
     model, _ = dense(setting, 0)
     whole, all_whole = counts(model, 1.0)
-    rows = []
+    rows, listed = [], cases(setting)
     for factor in setting.factors:
         own = [curve for case, curve in zip(listed, curves, strict=True) if case.factor == factor]
         share = next(case.share for case in listed if case.factor == factor)
@@ -158,7 +170,7 @@ def summaries(
     return rows
 
 
-def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def judge(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The dense network beside the largest and the smallest Clos one, after the last epoch."""
     whole, first, *_, last = rows
     gap, fall = (whole["mean"][-1] - row["mean"][-1] for row in (first, last))
@@ -170,48 +182,36 @@ def verdict(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "loss_of_last": round(fall, 5),
         "as_accurate": met[0],
         "falls_slowly": met[1],
-        "verdict": "holds" if all(met) else "holds in part" if any(met) else "does not hold",
+        "verdict": verdict(all(met), any(met)),
     }
 
 
-def plot(rows: list[dict[str, Any]], name: str) -> Axes:
+def draw(figure: Figure, results: dict[str, Any]) -> None:
     """Test accuracy by epoch, a line for each network."""
-    _, ax = plt.subplots(figsize=(5.8, 3.9), layout="constrained")
-    for number, (row, (mark, color)) in enumerate(zip(rows, LOOKS, strict=False)):
-        epochs = np.arange(1, len(row["mean"]) + 1)
+    ax = figure.subplots()
+    for number, (row, look) in enumerate(zip(results["rows"], STYLES, strict=False)):
+        epochs = np.arange(1, len(row["mean"]) + 1) + 0.06 * (number - 2)
         kind = "dense" if row["factor"] == 1 else "Clos"
-        ax.errorbar(
-            epochs + 0.06 * (number - 2),
-            100 * np.array(row["mean"]),
-            200 * np.array(row["error"]),
-            color=color,
-            marker=mark,
-            markersize=5 if len(epochs) < 20 else 0,
-            capsize=2 if len(epochs) < 20 else 0,
-            label=f"{kind}, {row['parameters'] / 1e3:,.0f}k parameters",
-        )
-    ax.set(xlabel="epoch", ylabel=f"test accuracy on {name} (%)")
+        label = f"{kind}, {row['parameters'] / 1e3:,.0f}k parameters"
+        heights, bars = (100 * np.array(row[name]) for name in ("mean", "error"))
+        size = {} if len(epochs) < 20 else {"markersize": 0, "capsize": 0}
+        points(ax, epochs, heights, bars, look, label, **size)
+    ax.set(xlabel="epoch", ylabel=f"test accuracy on {results['data']} (%)")
     ax.grid(alpha=0.3)
     ax.legend(frameon=False, fontsize=9)
-    return ax
 
 
-def main() -> None:
-    """Train, print, draw, save."""
-    given = options(__doc__, "cifar10", full="the published width and epochs")
-    gpu = jax.default_backend() == "gpu"
-    size = FULL if given.full or gpu else TWO_CORES
-    setting = QUICK if given.quick else size._replace(cifar10=given.folders["cifar10"])
-    listed, one = cases(setting), partial(measure, setting=setting)
-    # Processes would share a GPU's memory.
-    curves = list(map(one, listed)) if gpu or given.quick else each(one, listed)
-    rows = summaries(listed, curves, setting)
-    name = load("cifar10", setting.cifar10).name
-    settings = {"data": name, **setting._asdict(), "rate": RATE, "momentum": INERTIA}
-    del settings["cifar10"]
-    found = {"neurofabric_6": verdict(rows) if len(rows) > 1 else None, "rows": rows}
-    keep(__file__, plot(rows, name), settings | found, quick=given.quick)
-
+STUDY = Study(
+    full=TWO_CORES,
+    larger=PUBLISHED,
+    quick=Setting(1e-3, 4, 1, 256, (1.0,), 1),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(5.8, 3.9),
+    data=("cifar10",),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -25,32 +25,39 @@ epoch and keeps nothing.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
 import optax
-from _learning import each, keep, load, mean, options, standard_error
-from _pruned import complete, hold, lenet5, lenet_300_100, prune_once, restart, schedule
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.figure import Figure
 
+from analyses._learning import load, test_accuracy, train
+from analyses._pruned import (
+    complete,
+    hold,
+    lenet5,
+    lenet_300_100,
+    prune_once,
+    restart,
+    schedule,
+)
+from analyses.kit import COLORS, Look, Study, mean, points, standard_error, verdict, written_out
 from topokit import networks
 
 SPARSITIES = (0.5, 0.75, 0.9, 0.95, 0.99)
 KEPT, POINT = 0.002, 0.01
 DENSE, ITERATIVE, ONCE, WHOLE = "dense", "iterative", "one-shot", "iterative, whole"
 AGAIN = {kind: f"{kind}, retrained" for kind in (ITERATIVE, ONCE, WHOLE)}
-LOOKS = {
-    ITERATIVE: ("o", "#0072B2", "-"),
-    AGAIN[ITERATIVE]: ("o", "#56B4E9", "--"),
-    ONCE: ("^", "#D55E00", "-"),
-    AGAIN[ONCE]: ("^", "#E69F00", "--"),
-    WHOLE: ("*", "#009E73", "none"),
-    AGAIN[WHOLE]: ("*", "#CC79A7", "none"),
+STYLES = {
+    ITERATIVE: Look("o", COLORS.blue),
+    AGAIN[ITERATIVE]: Look("o", COLORS.sky, "--"),
+    ONCE: Look("^", COLORS.red),
+    AGAIN[ONCE]: Look("^", COLORS.amber, "--"),
+    WHOLE: Look("*", COLORS.green, "none"),
+    AGAIN[WHOLE]: Look("*", COLORS.pink, "none"),
 }
 
 
@@ -69,21 +76,15 @@ LENETS = (
     Network("Lenet-5", lenet5, epochs=1, batch=20, rate=2e-3, held=True),
     Network("Lenet-300-100", lenet_300_100, epochs=6, batch=50, rate=2e-3, held=False),
 )
-SEEDS = 3
 
 
 class Setting(NamedTuple):
     """What is trained, and how often; the bundled digits where no folder is named."""
 
-    mnist: Path | None
     sparsities: tuple[float, ...]
     seeds: int
     lenets: tuple[Network, ...]
-
-
-QUICK = Setting(
-    None, (0.9,), 1, (Network("Lenet-300-100", lenet_300_100, 1, 50, rate=2e-3, held=True),)
-)
+    mnist: Path | None = None
 
 
 class Case(NamedTuple):
@@ -91,6 +92,11 @@ class Case(NamedTuple):
 
     network: Network
     seed: int
+
+
+def cases(setting: Setting) -> list[Case]:
+    """Every network with every seed."""
+    return [Case(lenet, seed) for lenet in setting.lenets for seed in range(setting.seeds)]
 
 
 def adam(network: Network, data: networks.Dataset) -> optax.GradientTransformation:
@@ -107,15 +113,9 @@ def trained(
     model: Any, optimizer: optax.GradientTransformation, case: Case, data: networks.Dataset
 ) -> tuple[Any, float]:
     """The model after training, and its test accuracy."""
-    run = networks.train(
-        model,
-        data,
-        optimizer=optimizer,
-        epochs=case.network.epochs,
-        batch_size=case.network.batch,
-        seed=case.seed,
-    )
-    return run.model, run.epochs[-1].test_accuracy
+    epochs, batch = case.network.epochs, case.network.batch
+    run = train(model, data, optimizer, epochs=epochs, batch=batch, seed=case.seed)
+    return run.model, run.accuracy
 
 
 def pruned(
@@ -124,7 +124,7 @@ def pruned(
     """Kind, sparsity, model and accuracy of each pruned network, before it is retrained."""
     for sparsity in setting.sparsities:
         once = prune_once(dense, sparsity)
-        yield ONCE, sparsity, once, networks.judge(once, data.test_x, data.test_y)[1]
+        yield ONCE, sparsity, once, test_accuracy(once, data)
         plan = schedule(sparsity, steps(case.network, data))
         scopes = {ITERATIVE: networks.by_layer}
         if sparsity == max(SPARSITIES):
@@ -165,7 +165,16 @@ def _row(case: Case, kind: str, sparsity: float, accuracy: float) -> dict[str, A
     }
 
 
-def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def summarize(records: list[list[dict[str, Any]]], setting: Setting) -> dict[str, Any]:
+    """Means over seeds, and what they say of the claims where both networks were trained."""
+    rows = over_seeds([row for record in records for row in record])
+    found: dict[str, Any] = {"data": load("mnist", setting.mnist).name}
+    if setting.lenets == LENETS:
+        found["alford_7"] = verdicts(rows)
+    return found | {"rows": rows}
+
+
+def over_seeds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row over all seeds, which come in order."""
     groups: dict[tuple, list[float]] = {}
     for row in rows:
@@ -223,67 +232,51 @@ def _gaps(found: dict[str, dict]) -> list[float]:
 
 
 def _word(holds: list[bool]) -> dict[str, str]:
-    part = "holds in part" if any(holds) else "does not hold"
-    return {"verdict": "holds" if all(holds) else part}
+    return {"verdict": verdict(all(holds), any(holds))}
 
 
-def plot(rows: list[dict], names: list[str]) -> Axes:
+def draw(figure: Figure, results: dict[str, Any]) -> None:
     """Test error by sparsity, a panel for each network."""
-    figure, panels = plt.subplots(
-        1, len(names), figsize=(7.4, 3.9), layout="constrained", squeeze=False
-    )
-    for ax, name in zip(panels[0], names, strict=True):
-        own = [row for row in rows if row["network"] == name]
-        for kind, (mark, color, line) in LOOKS.items():
-            chosen = [row for row in own if row["kind"] == kind]
-            ax.errorbar(
-                [_place(row["sparsity"]) for row in chosen],
-                [100 * (1 - row["accuracy"]) for row in chosen],
-                [200 * row["error"] for row in chosen],
-                color=color,
-                marker=mark,
-                markersize=5,
-                linestyle=line,
-                capsize=2,
-                label=kind,
-            )
-        dense = 100 * (1 - next(r["accuracy"] for r in own if r["kind"] == DENSE))
-        ax.axhline(dense, color="#000000", linewidth=1, linestyle=":", label=DENSE)
-        ticks = sorted({row["sparsity"] for row in own} - {0.0})
-        ax.set_xticks([_place(s) for s in ticks], [f"{100 * s:g}" for s in ticks])
-        ax.set(yscale="log", xlabel=f"sparsity of {name} (%)", ylabel="test error (%)")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.yaxis.set_minor_formatter(NullFormatter())
-        ax.grid(alpha=0.3)
-    labels = panels[0, 0].get_legend_handles_labels()
+    names = list(dict.fromkeys(row["network"] for row in results["rows"]))[::-1]
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for ax, name in zip(panels, names, strict=True):
+        draw_network(ax, [row for row in results["rows"] if row["network"] == name])
+        ax.set_xlabel(f"sparsity of {name} (%)")
+    labels = panels[0].get_legend_handles_labels()
     figure.legend(*labels, frameon=False, fontsize=8, ncols=4, loc="outside upper center")
-    return panels[0, 0]
 
 
-def _place(sparsity: float) -> float:
-    """Sparsities on a scale of what is left."""
+def draw_network(ax: Axes, rows: list[dict[str, Any]]) -> None:
+    """Test errors of one network by sparsity, on a scale of what is left."""
+    for kind, look in STYLES.items():
+        own = [row for row in rows if row["kind"] == kind]
+        lost = [100 * (1 - row["accuracy"]) for row in own]
+        bars = [100 * row["error"] for row in own]
+        points(ax, [place(row["sparsity"]) for row in own], lost, bars, look, kind)
+    dense = 100 * (1 - next(row["accuracy"] for row in rows if row["kind"] == DENSE))
+    ax.axhline(dense, color="#000000", linewidth=1, linestyle=":", label=DENSE)
+    ticks = sorted({row["sparsity"] for row in rows} - {0.0})
+    ax.set_xticks([place(s) for s in ticks], [f"{100 * s:g}" for s in ticks])
+    ax.set(yscale="log", ylabel="test error (%)")
+    written_out(ax.yaxis)
+    ax.grid(alpha=0.3)
+
+
+def place(sparsity: float) -> float:
+    """Of a sparsity on the axis."""
     return -float(np.log(1 - sparsity))
 
 
-def main() -> None:
-    """Train, prune, retrain, print, draw, save."""
-    given = options(__doc__, "mnist")
-    quick, folders = given.quick, given.folders
-    setting = QUICK if quick else Setting(folders["mnist"], SPARSITIES, SEEDS, LENETS)
-    cases = [Case(lenet, seed) for lenet in setting.lenets for seed in range(setting.seeds)]
-    found = each(partial(measure, setting=setting), cases)
-    rows = summary([row for part in found for row in part])
-    trainings = [
-        {field: getattr(lenet, field) for field in ("name", "epochs", "batch", "rate", "held")}
-        for lenet in setting.lenets
-    ]
-    data = load("mnist", setting.mnist).name
-    numbers = {"data": data, "seeds": setting.seeds, "trainings": trainings}
-    decided = {} if quick else {"alford_7": verdicts(rows)}
-    names = [lenet.name for lenet in setting.lenets][::-1]
-    keep(__file__, plot(rows, names), numbers | decided | {"rows": rows}, quick=quick)
-
+STUDY = Study(
+    full=Setting(SPARSITIES, 3, LENETS),
+    quick=Setting((0.9,), 1, (Network("Lenet-300-100", lenet_300_100, 1, 50, 2e-3, held=True),)),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(7.4, 3.9),
+    data=("mnist",),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -27,25 +27,56 @@ Reads MNIST and CIFAR-10 from the folders that `--mnist` and `--cifar10` name. W
 learns scikit-learn's digits for an epoch and keeps nothing.
 """
 
-import resource
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import optax
-from _learning import each, keep, load, mean, options, standard_error
-from _pruned import hold
-from _radix_figure import plot
-from _radix_networks import TWIN, Variant, connections, lenet5_with, lenet_300_100, wide_lenet5
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
+from analyses._learning import load, train
+from analyses._pruned import hold
+from analyses._radix_networks import (
+    TWIN,
+    Variant,
+    connections,
+    lenet5_with,
+    lenet_300_100,
+    wide_lenet5,
+)
+from analyses.kit import (
+    COLORS,
+    Look,
+    Study,
+    apart,
+    mean,
+    peak_bytes,
+    points,
+    standard_error,
+    verdict,
+    written_out,
+)
 from topokit import networks
 
 SHARES, TIMES, HUNDREDFOLD = (0.5, 0.1, 0.05, 0.01), (2, 10), 100
-SEEDS, RATE, TRIED = 3, 2e-3, 200
+RATE, TRIED = 2e-3, 200
 SAME, POINT = 0.002, 0.01
 RANDOM, RADIX = "random", "RadiX-Net"
 DENSE = Variant(RANDOM, 1.0, 1)
+STYLES = {
+    ("Lenet-300-100", "mnist"): COLORS.black,
+    ("Lenet-5", "mnist"): COLORS.blue,
+    ("Lenet-5", "cifar10"): COLORS.red,
+}
+STYLES_KIND = {
+    RANDOM: ("o", "-", {}),
+    RADIX: ("*", "none", {"markersize": 9, "markerfacecolor": "none"}),
+    TWIN: ("x", "none", {"markersize": 9}),
+}
+STYLE_NAMES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 
 
 class Task(NamedTuple):
@@ -63,6 +94,7 @@ class Task(NamedTuple):
 
 
 LARGE = Task("Lenet-300-100", "mnist", 3, 100)
+QUICK_TASK = LARGE._replace(epochs=1)
 SMALL, COLOR = Task("Lenet-5", "mnist", 1, 20), Task("Lenet-5", "cifar10", 5, 20)
 
 
@@ -74,9 +106,35 @@ class Case(NamedTuple):
     seed: int
 
 
+class Setting(NamedTuple):
+    """What is trained how often; the bundled digits where no folders are named."""
+
+    tasks: tuple[Task, ...]
+    seeds: int
+    mnist: Path | None = None
+    cifar10: Path | None = None
+
+    def data(self, task: Task) -> networks.Dataset:
+        """What a task learns."""
+        return load(task.data, getattr(self, task.data))
+
+
+def cases(setting: Setting) -> list[Case]:
+    """All variants of all tasks, the largest first."""
+    found = [
+        Case(task, variant, seed)
+        for task in setting.tasks
+        for variant in variants(task)
+        for seed in range(setting.seeds)
+    ]
+    return sorted(found, key=lambda case: -case.variant.times)
+
+
 def variants(task: Task) -> list[Variant]:
     """Those of a task; the largest first, so that no core waits long for the other in the end."""
-    large = task == LARGE
+    large = task.line == LARGE.line
+    if task == QUICK_TASK:
+        return [Variant(RANDOM, 1.0, 2)]
     more = [Variant(RANDOM, 1.0, times) for times in (*TIMES, *([HUNDREDFOLD] if large else []))]
     radix = [Variant(kind, 1.0, 10) for kind in (RADIX, TWIN)] + [Variant(RADIX, 0.1, 1)]
     fewer = [DENSE, *(Variant(RANDOM, share, 1) for share in SHARES)]
@@ -98,48 +156,49 @@ def held(steps: int) -> optax.GradientTransformation:
     return optax.chain(optax.adam(optax.cosine_decay_schedule(RATE, steps)), hold())
 
 
-def measure(case: Case, folders: dict[str, Path]) -> dict[str, Any]:
+def measure(case: Case, setting: Setting) -> dict[str, Any]:
     """Train one network."""
-    task = case.task
-    data = load(task.data, folders.get(task.data))
+    task, data = case.task, setting.data(case.task)
     model = make(task, case.variant, data.shape, case.seed)
     optimizer = held(task.epochs * (len(data.train_x) // task.batch))
-    run = networks.train(
-        model,
-        data,
-        optimizer=optimizer,
-        epochs=task.epochs,
-        batch_size=task.batch,
-        seed=case.seed,
-    )
+    run = train(model, data, optimizer, epochs=task.epochs, batch=task.batch, seed=case.seed)
     return {
         "network": task.network,
         "data": task.data,
         **case.variant._asdict(),
         "connections": connections(model),
-        "accuracy": run.epochs[-1].test_accuracy,
+        "accuracy": run.accuracy,
     }
 
 
-def attempt(task: Task, folders: dict[str, Path]) -> dict[str, Any]:
+def attempt(task: Task, data: networks.Dataset) -> dict[str, Any]:
     """A few steps of Lenet-5 with 100 times the neurons, in a fresh process: does it fit?"""
-    data = load(task.data, folders.get(task.data))
     few = data._replace(train_x=data.train_x[:TRIED], train_y=data.train_y[:TRIED])
     few = few._replace(test_x=data.test_x[: task.batch], test_y=data.test_y[: task.batch])
     model = wide_lenet5(HUNDREDFOLD, data.shape, 0)
-    run = networks.train(model, few, optimizer=held(1), epochs=2, batch_size=task.batch)
-    first, second = run.epochs
+    run = train(model, few, held(1), epochs=2, batch=task.batch)
+    first, second = run.seconds
     return {
         "times": HUNDREDFOLD,
         "data": task.data,
         "batch": task.batch,
         "connections": connections(model),
-        "peak_gigabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-        "seconds_an_example": round((second.seconds - first.seconds) / TRIED, 3),
+        "peak_gigabytes": round(peak_bytes() / 2**30, 2),
+        "seconds_an_example": round((second - first) / TRIED, 3),
     }
 
 
-def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+    """Means over seeds; what they say of the claims, and an attempt, where all were trained."""
+    rows = over_seeds(records)
+    found: dict[str, Any] = {"data": {t.data: setting.data(t).name for t in setting.tasks}}
+    if SMALL in setting.tasks:
+        found["lenet5_hundredfold"] = apart(attempt, SMALL, setting.data(SMALL))
+        found["alford_9"] = verdicts(rows)
+    return found | {"rows": rows}
+
+
+def over_seeds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row over all seeds of a network."""
     fields = "network", "data", *Variant._fields
     groups: dict[tuple, list[dict]] = {}
@@ -221,37 +280,57 @@ def _told(gaps: list[Gap]) -> dict[str, list]:
 
 
 def _word(whole: bool, part: bool) -> dict[str, str]:
-    return {"verdict": "holds" if whole else "holds in part" if part else "does not hold"}
+    return {"verdict": verdict(whole, part)}
 
 
 def _some(holds: list[bool]) -> dict[str, str]:
     return _word(all(holds), any(holds))
 
 
-def main() -> None:
-    """Train, print, draw, save."""
-    given = options(__doc__, "mnist", "cifar10")
-    quick, folders = given.quick, given.folders
-    tasks = (LARGE._replace(epochs=1),) if quick else (SMALL, COLOR, LARGE)
-    chosen = [
-        Case(task, variant, seed)
-        for task in tasks
-        for variant in ([Variant(RANDOM, 1.0, 2)] if quick else variants(task))
-        for seed in range(1 if quick else SEEDS)
-    ]
-    chosen.sort(key=lambda case: -case.variant.times)
-    rows = summary(each(partial(measure, folders=folders), chosen))
-    numbers: dict[str, Any] = {
-        "data": {name: load(name, folders.get(name)).name for name in {t.data for t in tasks}},
-        "tasks": [task._asdict() for task in tasks],
-        "rate": RATE,
-        "seeds": 1 if quick else SEEDS,
-    }
-    if not quick:
-        (tried,) = each(partial(attempt, folders=folders), [SMALL])
-        numbers |= {"lenet5_hundredfold": tried, "alford_9": verdicts(rows)}
-    keep(__file__, plot(rows), numbers | {"rows": rows}, quick=quick)
+def draw(figure: Figure, results: dict[str, Any]) -> None:
+    """Fewer connections on the left, more neurons on the right; all logarithmic."""
+    left, right = figure.subplots(1, 2, sharey=True)
+    draw_panel(left, [row for row in results["rows"] if row["times"] == 1], "share", 100)
+    draw_panel(right, [row for row in results["rows"] if row["share"] == 1], "times", 1)
+    left.invert_xaxis()
+    left.set(xlabel="connections (% of dense)", ylabel="test error (%)", yscale="log")
+    right.set(xlabel="neurons (times as many), equal connections")
+    written_out(left.yaxis)
+    right.legend(frameon=False, fontsize=8)
 
+
+def draw_panel(ax: Axes, rows: list[dict[str, Any]], field: str, unit: int) -> None:
+    """A line for each network and data set; RadiX-Nets and their twins as single points."""
+    for line, color in STYLES.items():
+        for kind, (marker, style, more) in STYLES_KIND.items():
+            own = [
+                row for row in rows if (row["network"], row["data"], row["kind"]) == (*line, kind)
+            ]
+            if not own:
+                continue
+            own.sort(key=lambda row: row[field])
+            label = f"{line[0]}, {STYLE_NAMES[line[1]]}" + (f", {kind}" if kind != RANDOM else "")
+            lost = [100 * (1 - row["accuracy"]) for row in own]
+            bars = [100 * row["error"] for row in own]
+            look = Look(marker, color, style)
+            points(ax, [row[field] for row in own], lost, bars, look, label, **more)
+    ticks = sorted({row[field] for row in rows})
+    ax.set_xscale("log")
+    ax.set_xticks(ticks, [f"{unit * t:g}" for t in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.grid(alpha=0.3)
+
+
+STUDY = Study(
+    full=Setting((SMALL, COLOR, LARGE), seeds=3),
+    quick=Setting((QUICK_TASK,), seeds=1),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(8.6, 4.0),
+    data=("mnist", "cifar10"),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -34,7 +34,7 @@ Writes `score_accuracy.png` and, with its numbers, `score_accuracy.json` beside 
 `--quick` learns scikit-learn's digits with three small wirings, and keeps nothing.
 """
 
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,44 +43,62 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _accuracy_figure import plot
-from _accuracy_scores import Effort, score_all
-from _accuracy_statistics import judge_all, verdict
-from _accuracy_topologies import EDGES, family_of, few, wirings
-from _learning import each, keep, load, options
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
+from analyses import kit
+from analyses._accuracy_scores import YARDSTICK, Effort, score_all
+from analyses._accuracy_statistics import BETTER, judge_all, outcomes, strongest, verdict_of
+from analyses._accuracy_topologies import family_of, few, wirings
+from analyses._learning import load, train
+from analyses.kit import COLORS, Look, Study, points
 from topokit import Layers, networks
 
 SIDE, BATCH, RATES = 16, 100, (3e-3, 1e-2)
 LEAST_TEST = 3000
+STYLES = {
+    "random regular": Look("^", COLORS.red),
+    "random": Look("v", COLORS.red),
+    "small world": Look("<", COLORS.amber),
+    "Clos": Look("o", COLORS.blue),
+    "RadiX-Net": Look("s", COLORS.sky),
+    "butterfly": Look("D", COLORS.green),
+    "hypercube": Look("P", COLORS.green),
+    "torus": Look("X", COLORS.pink),
+    "low rank": Look("*", COLORS.black),
+    "blocks": Look("h", "0.55"),
+}
+STYLE_DATA = (COLORS.blue, COLORS.red)
+STYLE_TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10, a part", "digits": "digits"}
 
 
 class Task(NamedTuple):
-    """A data set to learn, for how long and how often; the bundled digits without a folder."""
+    """A data set to learn, for how long and how often."""
 
     data: str
-    folder: Path | None
     epochs: int
     seeds: int
 
 
 class Setting(NamedTuple):
-    """What is done with each wiring."""
+    """What is done with each wiring; the bundled digits where no folders are named."""
 
     tasks: tuple[Task, ...]
     effort: Effort
     resamples: int
-    quick: bool
+    small: bool
+    mnist: Path | None = None
+    cifar10: Path | None = None
+
+    def data(self, task: Task) -> networks.Dataset:
+        """What a task learns."""
+        return prepare(task.data, getattr(self, task.data))
 
 
-QUICK = Setting((Task("mnist", None, 1, 2),), Effort(64, 1, 1, 10), 19, True)
-
-
-def full(folders: dict[str, Path]) -> Setting:
-    """The whole study."""
-    tasks = Task("mnist", folders["mnist"], 2, 4), Task("cifar10", folders["cifar10"], 10, 8)
-    return Setting(tasks, Effort(pairs=2048, draws=1, targets=2, steps=500), 999, False)
+def cases(setting: Setting) -> list[str]:
+    """All wirings by name."""
+    return list(few() if setting.small else wirings())
 
 
 @cache
@@ -152,27 +170,24 @@ def make_adam(steps: int) -> optax.GradientTransformation:
     return optax.GradientTransformation(unit.init, update)
 
 
-def learn(wiring: Layers, task: Task, rate: float) -> dict[str, list[float]]:
+def learn(
+    wiring: Layers, task: Task, data: networks.Dataset, rate: float
+) -> dict[str, list[float]]:
     """Test accuracies and last training losses over seeds."""
-    data = prepare(task.data, task.folder)
     adam = make_adam(task.epochs * (len(data.train_x) // BATCH))
     ends = []
     for seed in range(task.seeds):
         network = build(wiring, data.n_classes, rate, seed)
-        run = networks.train(
-            network, data, optimizer=adam, epochs=task.epochs, batch_size=BATCH, seed=seed
-        )
-        ends.append(run.epochs[-1])
+        ends.append(train(network, data, adam, epochs=task.epochs, batch=BATCH, seed=seed))
     return {
-        "accuracies": [round(end.test_accuracy, 5) for end in ends],
+        "accuracies": [round(end.accuracy, 5) for end in ends],
         "train_losses": [round(end.train_loss, 5) for end in ends],
     }
 
 
 def measure(name: str, setting: Setting) -> dict[str, Any]:
     """All scores of a wiring, and what it learns."""
-    wiring = (few() if setting.quick else wirings())[name]
-    tasks = {prepare(task.data, task.folder).name: task for task in setting.tasks}
+    wiring = (few() if setting.small else wirings())[name]
     row = {
         "name": name,
         "family": family_of(name),
@@ -180,35 +195,112 @@ def measure(name: str, setting: Setting) -> dict[str, Any]:
         "depth": wiring.depth,
         "scores": score_all(wiring, setting.effort),
         "runs": {
-            data: {str(rate): learn(wiring, task, rate) for rate in RATES}
-            for data, task in tasks.items()
+            data.name: {str(rate): learn(wiring, task, data, rate) for rate in RATES}
+            for task, data in ((task, setting.data(task)) for task in setting.tasks)
         },
     }
-    if not setting.quick:
+    if not setting.small:
         jax.clear_caches()  # of no use to other wirings, and a process has only so many memory maps
     return row
 
 
-def describe(setting: Setting) -> dict[str, Any]:
-    """The settings, for the record."""
-    result = {}
-    for task in setting.tasks:
-        data = prepare(task.data, task.folder)
-        sizes = {"train": len(data.train_x), "test": len(data.test_x)}
-        result[data.name] = sizes | {"epochs": task.epochs, "seeds": task.seeds}
-    how = {"batch": BATCH, "rates": RATES, "resamples": setting.resamples}
-    return {"edges": EDGES, "data": result} | how | setting.effort._asdict()
-
-
-def main() -> None:
-    """Train, score, correlate, print, draw, save."""
-    given = options(__doc__, "mnist", "cifar10")
-    setting = QUICK if given.quick else full(given.folders)
-    rows = each(partial(measure, setting=setting), few() if given.quick else wirings())
+def summarize(rows: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+    """How well each score orders the wirings, and how many examples there were."""
     found = judge_all(rows, setting.resamples)
-    summary = {"settings": describe(setting), "verdict": verdict(found), "judged": found}
-    keep(__file__, plot(rows, found), summary | {"rows": rows}, quick=given.quick)
+    sizes = {
+        data.name: {"train": len(data.train_x), "test": len(data.test_x)}
+        for data in map(setting.data, setting.tasks)
+    }
+    return {"data": sizes, "verdict": verdict_of(found), "judged": found, "rows": rows}
 
+
+def show(results: dict[str, Any]) -> None:
+    """The verdict, and the scores at the better rate."""
+    kit.show({"verdict": results["verdict"]})
+    for data, judged in results["judged"].items():
+        kit.show({data: judged[BETTER]["scores"]})
+
+
+def draw(figure: Figure, results: dict[str, Any]) -> None:
+    """Accuracies on the left, one panel a data set, and correlations on the right."""
+    rows, found = results["rows"], results["judged"]
+    grid = figure.add_gridspec(len(found), 2, width_ratios=[1, 1.05])
+    best = strongest(found)
+    clouds = [figure.add_subplot(grid[place, 0]) for place in range(len(found))]
+    for ax, data in zip(clouds, found, strict=True):
+        draw_accuracies(ax, rows, data, best)
+    clouds[-1].set_xlabel(f"{best}, better to the right", fontsize=7)
+    right = figure.add_subplot(grid[:, 1])
+    draw_correlations(right, found)
+    families, scores = clouds[0].get_legend_handles_labels(), right.get_legend_handles_labels()
+    look: dict[str, Any] = {"frameon": False, "fontsize": 6.5, "handletextpad": 0.3}
+    figure.legend(*families, loc="outside upper left", ncols=4, columnspacing=1, **look)
+    figure.legend(*scores, loc="outside upper right", ncols=2, **look)
+
+
+def draw_accuracies(ax: Axes, rows: list[dict[str, Any]], data: str, score: str) -> None:
+    """Every wiring at its better rate."""
+    values = 100 * dict(outcomes(rows, data))[BETTER]
+    errors = values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+    for family, look in STYLES.items():
+        own = [place for place, row in enumerate(rows) if row["family"] == family]
+        if own:
+            at, size = [rows[p]["scores"][score] for p in own], 6 if look.marker == "*" else 4
+            kind, more = look._replace(line="none"), {"elinewidth": 0.8, "capsize": 0}
+            points(
+                ax, at, values[own].mean(axis=1), errors[own], kind, family, markersize=size, **more
+            )
+    ax.set_ylabel(f"test accuracy, {title(data)} (%)", fontsize=7)
+    ax.tick_params(labelsize=6.5)
+
+
+def draw_correlations(ax: Axes, found: dict[str, Any]) -> None:
+    """Dots and intervals, best on top and the yardstick at the bottom; ceilings as lines."""
+    judged = {data: outcomes_of[BETTER] for data, outcomes_of in found.items()}
+    values = {
+        name: np.mean([j["scores"][name]["value"] or 0 for j in judged.values()])
+        for name in next(iter(judged.values()))["scores"]
+    }
+    names = sorted(values, key=lambda name: (name == YARDSTICK, -values[name]))
+    shifts = np.linspace(-0.17, 0.17, len(judged)) if len(judged) > 1 else [0.0]
+    for (data, result), color, shift in zip(judged.items(), STYLE_DATA, shifts, strict=False):
+        known = [(p, result["scores"][n]) for p, n in enumerate(names)]
+        known = [(p, score) for p, score in known if score["value"] is not None]
+        for place, score in known:
+            ax.plot(score["interval"], [place + shift] * 2, color=color, linewidth=1.3)
+        dots = [score["value"] for _, score in known], [p + shift for p, _ in known]
+        ax.plot(*dots, "o", color=color, markersize=3.5, label=title(data))
+        top = result["ceiling"]["value"]
+        ax.axvline(top, color=color, linestyle="--", linewidth=1, label=f"ceiling, {title(data)}")
+    ax.axvline(0, color="0.3", linewidth=0.8)
+    ax.axhline(len(names) - 1.5, color="0.6", linewidth=0.8, linestyle=":")
+    ax.set_yticks(range(len(names)), names, fontsize=6.5)
+    ax.set(xlim=(-1.03, 1.03), ylim=(len(names) - 0.4, -0.6))
+    ax.set_xlabel("rank correlation with the test accuracy", fontsize=7)
+    ax.tick_params(axis="x", labelsize=6.5)
+
+
+def title(data: str) -> str:
+    """What a data set is called in the picture."""
+    return next((text for name, text in STYLE_TITLES.items() if data.startswith(name)), data)
+
+
+STUDY = Study(
+    full=Setting(
+        (Task("mnist", 2, 4), Task("cifar10", 10, 8)),
+        Effort(pairs=2048, draws=1, targets=2, steps=500),
+        resamples=999,
+        small=False,
+    ),
+    quick=Setting((Task("mnist", 1, 2),), Effort(64, 1, 1, 10), resamples=19, small=True),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(5.8, 4.2),
+    show=show,
+    data=("mnist", "cifar10"),
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

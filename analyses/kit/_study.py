@@ -47,7 +47,7 @@ class Study:
         needed: Whether it is an error if such a folder is not there.
         alone: Whether cases are measured in this process, one after the other.
         one_thread: Whether it is held to one core and one thread, too.
-        larger: Settings that `--full` takes in the place of `full`.
+        larger: Settings in the place of `full` with `--full`, and where JAX finds a GPU.
     """
 
     full: Any
@@ -133,7 +133,8 @@ class Study:
         ]
         if missing and self.needed:
             raise click.ClickException("; ".join(missing))
-        return (self.larger if full else self.full)._replace(**data)
+        large = self.larger is not None and (full or not _no_accelerator())
+        return (self.larger if large else self.full)._replace(**data)
 
     def _find(self, setting: Any, store: Path | None, quick: bool) -> dict[str, Any]:
         kept = Store(store, self.script.stem, settings(self.module), plain(setting))
