@@ -23,7 +23,7 @@ for module in pkgutil.walk_packages(tk.__path__, "topokit."):
 NAME = "<script>alert(1)</script>"
 GRAPH = tk.with_skip(tk.topologies.clos(6, 4, 3, 2, 2))
 GRAPH.graph["name"] = GRAPH.graph["family"] = NAME
-SOLVER = tk.reconstruction.Adam(steps=3)
+SOLVER = tk.reconstruction.Adam(max_steps=3)
 
 
 def descendants(kind: type) -> set[type]:
