@@ -70,8 +70,8 @@ clean: ## Remove what the other commands made, the virtual environment included
 
 # An install that was interrupted leaves .unfinished behind; the next one then starts afresh.
 .venv/.core: pyproject.toml constraints.txt
-	@"$(or $(PYTHON),false)" -c '$(SUITABLE)' || { echo "topokit is pinned for Python 3.11 to 3.14," \
-		"and finds none: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@"$(or $(PYTHON),false)" -c '$(SUITABLE)' 2>/dev/null || { echo "The pinned packages need" \
+		"Python 3.11 to 3.14: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@test ! -e .venv/.unfinished || rm -rf .venv
 	@echo "Installing topokit into .venv (a minute or two)"
 	@mkdir -p .venv && touch .venv/.unfinished
