@@ -176,9 +176,9 @@ def _maps(linear: SparseLinear | eqx.nn.Linear) -> list[Map]:
 def _of_layer(layer: SparseLayer) -> Map:
     senders, receivers = edge_ends(layer.wiring)
     weights, trainable = np.asarray(layer.weights(), float), np.ones(senders.size, bool)
-    if layer.fixed is not None:
+    if layer.constant is not None:
         fixed = np.asarray(layer.fixed)
-        weights[fixed], trainable[fixed] = layer.constant, False
+        weights[fixed], trainable[fixed] = layer.constant.values, False
     keep = weights != 0
     ends = senders[keep], receivers[keep]
     shape = layer.wiring.n_in, layer.wiring.n_out

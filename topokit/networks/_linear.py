@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from topokit.layers import Layers, to_layers
+from topokit.networks._constants import Constants
 from topokit.networks._initialization import Radii, kaiming
 from topokit.products import Wiring, apply_layer, edge_ends, make_wiring
 
@@ -24,21 +25,22 @@ class SparseLayer(eqx.Module):
             differentiated and optimized.
         wiring: The wiring, index arrays alone.
         trainable: Which of all edges the weights belong to; None if all are trainable.
-        constant: Weights of the other edges; a single one if they are equal.
+        constant: Weights of the other edges; None if all are trainable.
+        fixed: Which of all edges those belong to.
     """
 
     weight: Float[Array, " trainable"]
     wiring: Wiring
     trainable: Int[Array, " trainable"] | None
-    constant: tuple[float, ...] = eqx.field(static=True)
+    constant: Constants | None
     fixed: Int[Array, " constant"] | None
 
     def weights(self) -> Float[Array, " edges"]:
         """The weights of all edges, constant ones included."""
-        if self.trainable is None:
+        if self.constant is None:
             return self.weight
         every = jnp.zeros(self.wiring.n_edges, self.weight.dtype)
-        every = every.at[self.fixed].set(jnp.asarray(self.constant, every.dtype))
+        every = every.at[self.fixed].set(self.constant.values.astype(every.dtype))
         return every.at[self.trainable].set(self.weight, unique_indices=True)
 
     def __call__(self, x: Float[Array, "n_in *rest"]) -> Float[Array, "n_out *rest"]:
@@ -198,12 +200,11 @@ def _layer(
     dtype: jnp.dtype,
 ) -> SparseLayer:
     draws = jax.random.uniform(key, (_rounded(radii.size),), minval=-1.0, maxval=1.0)
+    weight, wiring = _scaled(draws, radii, dtype), make_wiring(layers, number)
     free, constant = layers.trainable[number], layers.constant[number]
-    values = np.unique(constant[~free])
-    return SparseLayer(
-        _scaled(draws, radii, dtype),
-        make_wiring(layers, number),
-        None if free.all() else jax.device_put(np.flatnonzero(free).astype(np.int32)),
-        tuple(values.tolist() if values.size < 2 else constant[~free].tolist()),
-        None if free.all() else jax.device_put(np.flatnonzero(~free).astype(np.int32)),
+    if free.all():
+        return SparseLayer(weight, wiring, None, None, None)
+    trainable, fixed = (
+        jax.device_put(np.flatnonzero(flags).astype(np.int32)) for flags in (free, ~free)
     )
+    return SparseLayer(weight, wiring, trainable, Constants(constant[~free]), fixed)
