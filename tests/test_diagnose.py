@@ -11,7 +11,7 @@ import topokit as tk
 from topokit.cli._console import jsonable
 from topokit.diagnosis._criteria import DEEPENED, WIDENED_BY, skip_criterion
 from topokit.diagnosis._reach import find_reach
-from topokit.diagnosis._skips import count_skips
+from topokit.diagnosis._skips import Skips, count_skips
 from topokit.diagnosis._waste import find_waste
 
 T = tk.topologies
@@ -161,7 +161,7 @@ def test_constants_beyond_the_first_and_entries_set_by_constants_are_counted():
     found = tk.diagnose(tk.with_skip(T.butterfly(8, 3)))
     assert found.reach.frozen == 8
     assert "constants alone set 8 entries" in found.criteria[0].evidence
-    assert tk.diagnose(MEMBERS[-1]).skips == (5, 0, 5)
+    assert tk.diagnose(MEMBERS[-1]).skips == Skips(mixing=5, fixed=0, several=5)
 
 
 def test_the_solver_is_told_from_the_wiring_on_request():

@@ -1,5 +1,6 @@
 """Executors: wherever a sweep runs it finds the same, and keeps it, whoever dies."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -109,6 +110,21 @@ def test_processes_end_with_a_parent_that_was_killed(tmp_path):
         parent.kill()
         # Its child has the other end of the same pipe, which closes when both are gone.
         assert parent.communicate(timeout=120) == ("", None)
+
+
+def test_processes_end_at_once_where_an_error_ends_their_block():
+    children = []
+
+    def interrupted():
+        with process_pool(1) as pool:
+            children.append(pool.submit(os.getpid).result())
+            pool.submit(time.sleep, 600)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    while {process.pid for process in multiprocessing.active_children()}.intersection(children):
+        time.sleep(0.01)
 
 
 def test_what_finishes_is_kept_while_nobody_listens(tmp_path):

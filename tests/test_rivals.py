@@ -199,7 +199,7 @@ def test_the_rivals_of_a_butterfly():
 def test_rivals_are_plain_numbers_of_graph_and_recipe_alike_within_their_ranges(layers):
     found = rivals(layers)
     assert found == rivals(tk.from_layers(layers))
-    assert {type(value) for value in found} <= {int, float, type(None)}
+    assert {type(value) for value in found._asdict().values()} <= {int, float, type(None)}
     assert 1 <= found.effective_edges <= found.edges
     assert found.trainable == layers.n_trainable
     gaps = 1 - second_singular_values(layers)

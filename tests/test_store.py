@@ -19,8 +19,9 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from solvers import Idle
 
 import topokit as tk
-from topokit.ranking import _store, read_store, sweep
+from topokit.ranking import Result, _store, read_store, sweep
 from topokit.ranking._store import Entry, Store
+from topokit.ranking._tasks import Rebuilt
 
 NOBODY = 65534
 DENSE = {"dense": tk.topologies.dense(3, 3)}
@@ -45,6 +46,20 @@ def test_what_went_in_comes_out(value, matrix):
     assert (found.matrix is None) == (matrix is None)
     if found.matrix is not None:
         assert np.array_equal(found.matrix, matrix, equal_nan=True)
+
+
+def test_results_lie_in_a_file_as_one_entry_for_each_seed(tmp_path):
+    shared = {"name": "d", "family": "dense", "skip": False, "n_in": 3, "n_out": 3, "depth": 1}
+    shared |= {"edges": 9, "trainable": 9, "solver": "Idle(steps=1)", "seed": 4, "seconds": 0.5}
+    entry = Entry("reconstruction", shared | {"loss": [0.5, 0.25], "steps": [7, 8]})
+    with closing(Store(tmp_path / "s")) as store:
+        store.put("a", entry)
+    results = read_store(tmp_path / "s")
+    assert results == [
+        Result(**shared, target=0, loss=0.5, steps=7),
+        Result(**shared, target=1, loss=0.25, steps=8),
+    ]
+    assert Rebuilt(tuple(results)).to_entry() == entry
 
 
 def test_the_first_result_of_a_key_stays(tmp_path):
