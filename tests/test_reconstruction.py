@@ -9,7 +9,7 @@ from strategies import layered_networks
 
 import topokit as tk
 from topokit import reconstruct
-from topokit.reconstruction import Adam, Reconstruction, end_to_end
+from topokit.reconstruction import Adam, Reconstruction, check_arguments, end_to_end
 
 QUICK = Adam(max_steps=60)
 
@@ -248,3 +248,14 @@ WRONG = {
 def test_wrong_input_is_refused_with_an_instruction(targets, options, message):
     with pytest.raises(ValueError, match=message):
         reconstruct(tk.topologies.butterfly(8), targets, **options)
+
+
+@pytest.mark.parametrize("name", sorted(WRONG.keys() - {"patience", "tolerance", "steps", "rate"}))
+def test_what_is_not_for_the_solver_to_say_can_be_refused_beforehand(name):
+    targets, options, message = WRONG[name]
+    with pytest.raises(ValueError, match=message):
+        check_arguments(tk.topologies.butterfly(8), targets, **options)
+
+
+def test_arguments_that_fit_come_back_as_a_stack():
+    assert np.array_equal(check_arguments(tk.topologies.butterfly(8), np.eye(8)), np.eye(8)[None])

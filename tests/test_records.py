@@ -7,7 +7,9 @@ from dataclasses import FrozenInstanceError, fields
 from html.parser import HTMLParser
 from inspect import get_annotations
 
+import jax
 import numpy as np
+import optax
 import pandas as pd
 import pytest
 
@@ -186,6 +188,14 @@ def test_a_map_has_a_square_for_each_block_and_says_its_range(shape):
     assert uniform.count('title="0.25"') == html.count("<td")
 
 
-def test_problems_and_images_print_arrays_by_shape():
+def test_named_tuples_of_arrays_are_as_short_as_records():
     images = tk.challenge.pack_images(np.ones((3, 64)))
     assert repr(images) == "Images(bits=uint8[3,8], neurons=64)"
+    x, y = np.zeros((6, 3), np.float32), np.arange(6) % 2
+    data = tk.networks.make_dataset(x, y, x, y, name="a\nb")
+    assert "train_x=float32[" in repr(data)
+    model = tk.networks.mlp((3,), [4], 2, key=jax.random.key(0))
+    made = tk.networks.train(model, data, optimizer=optax.adam(1e-3), epochs=6, batch_size=3)
+    for record in (data, made):
+        assert len(repr(record)) <= LONGEST
+        assert "\n" not in repr(record)

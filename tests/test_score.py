@@ -31,6 +31,16 @@ def test_the_score_is_made_of_its_parts(scored):
     assert scored.control_deviation == control.K.std()
 
 
+def test_a_known_controllability_is_not_found_again(scored, monkeypatch):
+    control = tk.controllability(topology)
+    monkeypatch.setattr("topokit.scores._score.controllability", None)
+    assert tk.score(topology, control=control) == scored
+    with pytest.raises(
+        ValueError, match=r"control must have a K of shape \(4, 4\).*given \(8, 8\)"
+    ):
+        tk.score(tk.topologies.butterfly(4), control=control)
+
+
 def test_the_counts_descend_from_edges_to_degrees_of_freedom(scored):
     assert scored.edges >= scored.trainable >= scored.satisfiable >= scored.degrees_of_freedom
     assert 0 <= scored.control_bound <= scored.control_loss

@@ -77,7 +77,7 @@ def brief(value: Any) -> str:
             return f"~2^{int(value).bit_length() - 1}"
         case Real() if not isinstance(value, Integral):
             return f"{float(value):.4g}"
-    text = repr(value)
+    text = " ".join(repr(value).split())
     return text if len(text) <= WORD else f"{text[: WORD - 4]}...{text[-1]}"
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32, Int, Integer, Shaped, UInt8
 
 from topokit._checks import check_real
+from topokit._records import one_line
 
 PARTS = ("train", "validation", "test")
 HELD_OUT = 0.1  # share of the training examples that is for validation
@@ -44,6 +45,8 @@ class Dataset(NamedTuple):
     test_y: Int[np.ndarray, " n_test"]
     classes: tuple[str, ...]
     name: str
+
+    __repr__ = one_line
 
     @property
     def shape(self) -> tuple[int, ...]:

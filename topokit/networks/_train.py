@@ -23,6 +23,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from topokit._checks import check_count
+from topokit._records import one_line
 from topokit.networks._checkpoint import Progress, read_checkpoint, write_checkpoint
 from topokit.networks._dataset import Dataset
 from topokit.networks._fingerprint import fingerprint
@@ -80,6 +81,8 @@ class Training(NamedTuple):
     epochs: tuple[Epoch, ...]
     opt_state: Any
     state: Any
+
+    __repr__ = one_line
     test: Metrics
 
 

@@ -140,6 +140,8 @@ def check_arguments(
 ) -> Float[np.ndarray, "n_targets n_in n_out"]:
     """Refuse now what `reconstruct` would refuse, for who plans many of its calls.
 
+    Nothing is run: what a solver has to say of its own settings, it says when it starts.
+
     Returns:
         The targets as a stack in double precision.
 
