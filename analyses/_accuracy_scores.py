@@ -16,9 +16,8 @@ import topokit as tk
 from analyses.equal_classes import coverage
 from analyses.kit import significant
 from topokit import Layers
-from topokit.layers import as_it_is, xavier_radii
+from topokit.layers import edge_factors, xavier_radii
 from topokit.reconstruction import Adam
-from topokit.scores.freedom import edge_factors
 
 SOFTNESS, NEARLY_NONE = 0.03, 1e-8
 DIGITS = 5  # so that equals tie where a solver is not exact to the last of them
@@ -104,7 +103,7 @@ def _factors(layers: Layers, weights: list[np.ndarray]) -> tuple[np.ndarray, np.
     """The columns of dW_d/dw, those of trainable edges, as outer products `a_e b_e^T`."""
     rows = zip(weights, layers.trainable, layers.constant, strict=True)
     own = [np.where(free, weight, constant) for weight, free, constant in rows]
-    return edge_factors(layers, own, layers.trainable, settle=as_it_is)
+    return edge_factors(layers, own, layers.trainable)
 
 
 def _unit_rows(values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import topokit as tk
 def matrices(layers: tk.Layers, free: float = 1.0) -> list[np.ndarray]:
     """The weights of each layer: constants as they are, every trainable edge `free`."""
     result = []
-    for shape, *arrays in zip(pairwise(layers.widths), *layers[1:], strict=True):
+    for shape, *arrays in zip(pairwise(layers.widths), *layers.columns, strict=True):
         senders, receivers, trainable, constant = arrays
         matrix = np.zeros(shape)
         matrix[senders, receivers] = np.where(trainable, free, constant)
@@ -21,12 +21,6 @@ def matrices(layers: tk.Layers, free: float = 1.0) -> list[np.ndarray]:
 
 def product(layers: tk.Layers, free: float = 1.0) -> np.ndarray:
     return reduce(np.matmul, matrices(layers, free))
-
-
-def same(a: tk.Layers, b: tk.Layers) -> bool:
-    columns = zip(a[1:], b[1:], strict=True)
-    equal = all(np.array_equal(x, y) for pair in columns for x, y in zip(*pair, strict=True))
-    return a.widths == b.widths and equal
 
 
 def count_paths(layers: tk.Layers) -> np.ndarray:

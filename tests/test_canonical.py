@@ -183,7 +183,7 @@ def test_canonical_K_follows_its_inputs_and_outputs_through_a_relabeling(layers,
         [o[s] for o, s in zip(orders, layers.senders, strict=False)],
         [o[r] for o, r in zip(orders[1:], layers.receivers, strict=True)],
         trainable=layers.trainable,
-        constant=[np.where(f, 1, c) for f, c in zip(*layers[3:], strict=True)],
+        constant=[np.where(f, 1, c) for f, c in zip(*layers.columns[2:], strict=True)],
     )
     K = controllability(relabeled).K[np.ix_(orders[0], orders[-1])]
     np.testing.assert_allclose(K, controllability(layers).K, atol=1e-3)
@@ -225,7 +225,7 @@ def test_any_positive_fairness_is_fair(fairness):
 
 
 def test_what_does_not_fit_is_refused_before_it_is_taken(monkeypatch):
-    monkeypatch.setattr(_canonical, "limit", 2**20)
+    monkeypatch.setattr(_canonical, "LIMIT", 2**20)
     with pytest.raises(ValueError, match=r"needs .* GiB of memory .*control_bound"):
         controllability(t.butterfly.layers(256, 8))
 
@@ -233,10 +233,10 @@ def test_what_does_not_fit_is_refused_before_it_is_taken(monkeypatch):
 def test_totals_and_who_reaches_whom_are_refused_before_they_are_taken(monkeypatch):
     layers = t.random_regular.layers([200] * 4, 3, seed=0)
     with monkeypatch.context() as patch:
-        patch.setattr(_bound, "limit", 2**20)
+        patch.setattr(_bound, "LIMIT", 2**20)
         with pytest.raises(ValueError, match="control_capacity bounds the total in less"):
             control_bound(layers)
-    monkeypatch.setattr(_network, "limit", 2**10)
+    monkeypatch.setattr(_network, "LIMIT", 2**10)
     with pytest.raises(ValueError, match=r"controllability .* topokit\.structure"):
         control_bound(layers)
 

@@ -8,7 +8,6 @@ import pytest
 from challenges import DATA, defined, lists, mask, needs_official_data, permuted
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recipes import same
 
 import topokit as tk
 from topokit.challenge import plain_network, read_class_tables, read_network
@@ -42,7 +41,7 @@ def test_a_plain_network_is_topokits_radix_net(neurons, blocks):
     depth = blocks * strides(neurons)
     radices = [[2] * strides(neurons)] * blocks
     expected = radix_net.layers(radices, [16] * (depth + 1))
-    assert same(network_layers(plain_network(neurons, depth)), expected)
+    assert network_layers(plain_network(neurons, depth)) == expected
 
 
 @pytest.mark.parametrize("neurons", [*WIDTHS, 4096, 65536])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recipes import matrices, product, same
+from recipes import matrices, product
 from scipy.linalg import block_diag
 from strategies import layered_networks
 
@@ -44,7 +44,7 @@ def test_the_matrix_of_a_cascade_is_the_product_of_its_parts(layers, hidden):
 
 def test_butterflies_in_a_cascade_are_a_deeper_butterfly():
     parts = [butterfly.layers(16, 4), butterfly.layers(16), butterfly.layers(16, 3)]
-    assert same(cascade(parts), butterfly.layers(16, 11))
+    assert cascade(parts) == butterfly.layers(16, 11)
 
 
 @laws
@@ -73,13 +73,13 @@ def test_a_sum_of_butterflies_is_a_parallel_butterfly():
     for depth in (2, 3, 4):
         for copies in (1, 2, 3):
             summed = parallel([butterfly.layers(8, depth)] * copies)
-            assert same(summed, parallel_butterfly.layers(8, depth, copies))
+            assert summed == parallel_butterfly.layers(8, depth, copies)
 
 
 def test_one_layer_networks_without_a_common_edge_can_be_summed():
     black = np.indices((4, 4)).sum(axis=0) % 2
     squares = parallel([tk.from_masks([black]), tk.from_masks([1 - black])])
-    assert same(tk.to_layers(squares), dense.layers(4, 4))
+    assert tk.to_layers(squares) == dense.layers(4, 4)
 
 
 def test_relays_lengthen_a_network_for_a_sum_as_the_error_says():
@@ -118,7 +118,7 @@ def odd_network() -> nx.DiGraph:
 def test_a_graph_gives_a_graph_and_a_recipe_the_same_recipe(change):
     changed = change(odd_network())
     assert isinstance(changed, nx.DiGraph)
-    assert same(tk.to_layers(changed), change(tk.to_layers(odd_network())))
+    assert tk.to_layers(changed) == change(tk.to_layers(odd_network()))
 
 
 def test_constants_of_any_value_survive(change):
@@ -131,7 +131,7 @@ def test_the_given_topology_is_left_as_it_was(change):
     change(graph)
     change(layers)
     assert nx.utils.graphs_equal(graph, odd_network())
-    assert same(layers, tk.to_layers(odd_network()))
+    assert layers == tk.to_layers(odd_network())
 
 
 def test_names_tell_the_change():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.scores.control._neuron_limits import carrying
+from topokit.layers import keep_edges, live_edges
 from topokit.scores.control.descent import _padded_layers as _wiring
 from topokit.scores.control.descent._marginal import marginal
 from topokit.scores.control.descent._padded_layers import make_wiring
@@ -157,7 +157,7 @@ def test_each_slot_of_a_wiring_is_one_edge(layers):
 @given(layered_networks())
 def test_only_edges_between_an_input_and_an_output_carry(layers):
     masks, free = useful_masks(layers)
-    kept = carrying(layers)
+    kept = keep_edges(layers, live_edges(layers))
     assert all(map(np.array_equal, tk.to_masks(kept), masks))
     assert all(map(np.array_equal, tk.to_masks(kept, trainable=True), free))
 

@@ -274,6 +274,6 @@ def test_what_does_not_fit_is_refused_before_it_is_taken(monkeypatch):
     butterfly = t.butterfly.layers(1024, 10)
     with pytest.raises(ValueError, match="method='marginal' needs 1024 times less"):
         controllability(butterfly, method="pairwise")
-    monkeypatch.setattr(_descent, "limit", 2**20)
+    monkeypatch.setattr(_descent, "LIMIT", 2**20)
     with pytest.raises(ValueError, match="the canonical K, fairness=True, needs less"):
         controllability(butterfly, fairness=False)

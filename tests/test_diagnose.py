@@ -178,8 +178,8 @@ def test_the_solver_is_told_from_the_wiring_on_request():
 
 
 def test_what_is_beyond_a_memory_limit_is_none_and_the_words_name_the_cure(monkeypatch):
-    monkeypatch.setattr("topokit.scores.freedom._degrees_of_freedom.limit", 1)
-    monkeypatch.setattr("topokit.scores.control._canonical.limit", 1)
+    monkeypatch.setattr("topokit.scores.freedom._degrees_of_freedom.LIMIT", 1)
+    monkeypatch.setattr("topokit.scores.control._canonical.LIMIT", 1)
     found = tk.diagnose(T.butterfly(8))
     assert found.waste.total is found.waste.wasted is found.fairness is None
     assert found.waste.known == 16

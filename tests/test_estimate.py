@@ -9,15 +9,14 @@ from strategies import layered_networks
 
 import topokit as tk
 from topokit import degrees_of_freedom, leverage
-from topokit.layers import live_edges
-from topokit.scores import path_counts
+from topokit.layers import draw_xavier, edge_factors, live_weights
+from topokit.scores import degrees_of_freedom, leverage, path_counts
 from topokit.scores.freedom._estimate import estimate_freedom, estimate_leverage
 from topokit.scores.freedom._isometric_weights import flat_weights
-from topokit.scores.freedom._jacobian_factors import edge_factors, spanning_edges
 from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize
-from topokit.scores.freedom._leverage import draw_weights
 from topokit.scores.freedom._lsqr_projection import Operator, project
 from topokit.scores.freedom._scale_invariances import idle_directions, with_idle
+from topokit.scores.freedom._spanning_edges import count_spanning
 
 laws = settings(derandomize=True, deadline=None, max_examples=15)
 t = tk.topologies
@@ -48,13 +47,9 @@ def as_matrix(operator):
     return np.array([operator.forward(unit) for unit in np.eye(operator.shape[1])]).T
 
 
-def live_columns(layers):
-    return [on & free for on, free in zip(live_edges(layers), layers.trainable, strict=True)]
-
-
 def missing(layers, exact):
     """How many columns or entries, whichever are probed, the rank falls short of at most."""
-    kept = sum(int(keep.sum()) for keep in spanning_edges(layers))
+    kept = count_spanning(layers)
     return min(kept, np.count_nonzero(path_counts(layers))) - exact
 
 
@@ -103,10 +98,10 @@ def test_too_few_steps_lower_an_estimate_and_say_so():
 @laws
 @given(layered_networks())
 def test_the_operator_is_the_jacobian_with_columns_of_length_one(layers):
-    weights = draw_weights(layers, np.random.default_rng(0))
+    weights = draw_xavier(layers, np.random.default_rng(0))
     tangent = linearize(layers, weights)
     operator = jacobian_operator(tangent)
-    a, b = edge_factors(layers, weights, live_columns(layers), settle=lambda values: values)
+    a, b = edge_factors(layers, weights, live_weights(layers))
     columns = np.einsum("eo,ei->eoi", b, a).reshape(len(a), layers.n_in * layers.n_out).T
     lengths = np.linalg.norm(columns, axis=0)
     here = lengths > 1e-12 * lengths.max(initial=0)
@@ -125,7 +120,7 @@ def test_idle_directions_move_nothing_and_are_independent(layers):
     operator, idle = jacobian_operator(tangent), idle_directions(layers, tangent).toarray()
     assert np.allclose(as_matrix(operator) @ idle, 0)
     assert np.linalg.matrix_rank(idle) == idle.shape[1] if idle.size else True
-    kept = sum(int(keep.sum()) for keep in spanning_edges(layers))
+    kept = count_spanning(layers)
     assert operator.shape[1] - idle.shape[1] == kept
 
 
@@ -141,7 +136,7 @@ def test_flat_layers_keep_small_singular_values_large(depth):
         return values[0] / values[degrees_of_freedom(layers) + n_idle - 1]
 
     rng = np.random.default_rng(0)
-    assert spread(flat_weights(layers, rng)) < min(spread(draw_weights(layers, rng)), 1000)
+    assert spread(flat_weights(layers, rng)) < min(spread(draw_xavier(layers, rng)), 1000)
 
 
 def test_flat_layers_keep_the_ratios_of_constants():

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from strategies import layered_networks
-from test_graph import equal_layers
 
 import topokit as tk
 
@@ -27,7 +26,7 @@ def test_a_saved_topology_reads_back_equal(ending, layers, tmp_path_factory):
     again = tk.read(path)
     assert nx.utils.graphs_equal(again, graph)
     assert again.graph == graph.graph
-    assert equal_layers(tk.read_layers(path), layers)
+    assert tk.read_layers(path) == layers
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -51,7 +50,7 @@ def test_numpy_attributes_read_back_as_the_same_numbers(ending, tmp_path):
 def test_a_recipe_is_saved_like_its_graph(ending, tmp_path):
     layers = tk.topologies.butterfly.layers(8)
     tk.write(layers, tmp_path / f"net{ending}")
-    assert equal_layers(tk.read_layers(tmp_path / f"net{ending}"), layers)
+    assert tk.read_layers(tmp_path / f"net{ending}") == layers
 
 
 def test_the_same_topology_is_saved_as_the_same_bytes(tmp_path):

@@ -111,7 +111,7 @@ def test_another_trainable_edge_never_lowers_the_degrees_of_freedom(layers, data
     assume(not free[place][tuple(edge)])
     # It is new, or takes the place of a constant edge.
     others = (layers.senders[place] != edge[0]) | (layers.receivers[place] != edge[1])
-    columns = [list(column) for column in layers[1:]]
+    columns = [list(column) for column in layers.columns]
     for column, value in zip(columns, (*edge, True, 0.0), strict=True):
         column[place] = np.append(column[place][others], value)
     senders, receivers, trainable, constant = columns

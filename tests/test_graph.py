@@ -10,14 +10,6 @@ from strategies import layered_networks
 import topokit as tk
 
 
-def equal_layers(one: tk.Layers, two: tk.Layers) -> bool:
-    return one.widths == two.widths and all(
-        np.array_equal(a, b)
-        for left, right in zip(one[1:], two[1:], strict=True)
-        for a, b in zip(left, right, strict=True)
-    )
-
-
 @st.composite
 def dags(draw: st.DrawFn) -> nx.DiGraph:
     """A directed acyclic graph on strings, without isolated nodes, that has an edge."""
@@ -34,7 +26,7 @@ def dags(draw: st.DrawFn) -> nx.DiGraph:
 @given(layered_networks())
 @settings(derandomize=True, deadline=None)
 def test_a_recipe_survives_the_way_through_a_graph(layers):
-    assert equal_layers(tk.to_layers(tk.from_layers(layers)), layers)
+    assert tk.to_layers(tk.from_layers(layers)) == layers
 
 
 @given(layered_networks())
@@ -49,7 +41,7 @@ def test_masks_and_their_trainable_part_give_the_same_wiring_back(layers):
     trainable = tk.to_masks(layers, trainable=True)
     values = [np.where(t, 1.0, c) for t, c in zip(trainable, constants, strict=True)]
     numbers = [np.where(m, v, 0.0) for m, v in zip(masks, values, strict=True)]
-    assert equal_layers(tk.to_layers(tk.from_masks(numbers, trainable)), layers)
+    assert tk.to_layers(tk.from_masks(numbers, trainable)) == layers
     fixed = tk.to_masks(layers, trainable=False)
     for mask, free, held in zip(masks, trainable, fixed, strict=True):
         assert np.array_equal(mask, free | held)
@@ -126,7 +118,7 @@ def test_layered_leaves_a_graph_in_the_convention_as_it_is():
     graph = tk.topologies.butterfly(8)
     again = tk.layered(graph)
     assert set(again.edges) == set(graph.edges)
-    assert equal_layers(tk.to_layers(again), tk.to_layers(graph))
+    assert tk.to_layers(again) == tk.to_layers(graph)
 
 
 def with_node(node, **data):

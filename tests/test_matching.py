@@ -1,5 +1,6 @@
 """Constraint satisfaction against Hopcroft-Karp, and certificates that need no trust."""
 
+from dataclasses import replace
 from unittest import mock
 
 import networkx as nx
@@ -34,7 +35,7 @@ def incidence(topology):
     meets = np.zeros((layers.n_trainable, layers.n_in, layers.n_out), bool)
     edge = 0
     for layer in range(layers.depth):
-        for s, r, free in zip(*(a[layer] for a in layers[1:4]), strict=True):
+        for s, r, free in zip(*(a[layer] for a in layers.columns[:3]), strict=True):
             if free:
                 meets[edge][np.ix_(sorted(above[layer, s]), sorted(below[layer + 1, r]))] = True
                 edge += 1
@@ -62,7 +63,7 @@ def bipartite_graph(meets):
 
 def few_offers():
     """One constraint offered for each edge at first, so that the searches have to find the rest."""
-    return mock.patch.object(_matching, "probes", 1)
+    return mock.patch.object(_matching, "PROBES", 1)
 
 
 @laws
@@ -111,7 +112,7 @@ def test_a_trainable_edge_more_never_lowers_the_size(layers, data):
     edge = absent[data.draw(st.integers(0, len(absent) - 1))]
     masks = [mask.astype(bool) for mask in tk.to_masks(layers)]
     trainable = [np.zeros_like(mask) for mask in masks]
-    for flags, s, r, free in zip(trainable, *layers[1:4], strict=True):
+    for flags, s, r, free in zip(trainable, *layers.columns[:3], strict=True):
         flags[s, r] = free
     masks[layer][tuple(edge)] = trainable[layer][tuple(edge)] = True
     more = tk.to_layers(tk.from_masks(masks, trainable))
@@ -127,7 +128,7 @@ def test_an_edge_made_constant_costs_one_constraint_at_most(layers, data):
     ends = np.cumsum([s.size for s in layers.senders])[:-1]
     trainable = tuple(np.split(free, ends))
     constant = tuple(np.where(flags, 0.0, 1.0) for flags in trainable)
-    fewer = layers._replace(trainable=trainable, constant=constant)
+    fewer = replace(layers, trainable=trainable, constant=constant)
     matching = match_constraints(layers)
     lost = matching.size - satisfiable_constraints(fewer)
     # It costs nothing where others can stand in, which is sure of an edge that is not decisive.

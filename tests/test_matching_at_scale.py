@@ -27,7 +27,7 @@ def reach(topology):
     """For each trainable edge, the inputs above it and the outputs below it."""
     layers = tk.to_layers(topology)
     up, down = ancestors(layers)[:-1], descendants(layers)[1:]
-    edges = list(zip(*layers[1:4], strict=True))
+    edges = list(zip(*layers.columns[:3], strict=True))
     return (
         np.concatenate([a[s[free]] for a, (s, _, free) in zip(up, edges, strict=True)]),
         np.concatenate([b[r[free]] for b, (_, r, free) in zip(down, edges, strict=True)]),
@@ -105,7 +105,7 @@ def test_any_bipartite_graph_is_a_network_with_its_structural_rank(meets):
 @given(layered_networks())
 def test_each_round_matches_one_edge_more_at_least(layers):
     with (
-        mock.patch.object(_matching, "probes", 1),
+        mock.patch.object(_matching, "PROBES", 1),
         mock.patch.object(_matching, "search_levels", wraps=_matching.search_levels) as searches,
     ):
         size = satisfiable_constraints(layers)
@@ -136,7 +136,7 @@ families = {
 def test_families_have_the_structural_rank_of_their_jacobian(layers, probes):
     above, below = reach(layers)
     jacobian = csr_array((above[:, :, None] & below[:, None, :]).reshape(len(above), -1))
-    with mock.patch.object(_matching, "probes", probes):
+    with mock.patch.object(_matching, "PROBES", probes):
         matching = match_constraints(layers)
     assert matching.size == structural_rank(jacobian)
     check_assignment(matching, above, below)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.layers import sparse_xavier, xavier_radii
+from topokit.layers import draw_within, xavier_radii
 from topokit.products import _end_to_end as network_module
 from topokit.products import _error as tiles
 from topokit.products import (
@@ -216,7 +216,7 @@ def test_xavier_equals_the_paper_where_degrees_are_equal():
 
 
 def test_xavier_draws_fill_their_range_evenly():
-    draws = sparse_xavier(np.array([0.5, 2.0]), 20_000, np.random.default_rng(0))
+    draws = draw_within(np.array([0.5, 2.0]), 20_000, np.random.default_rng(0))
     assert draws.shape == (2, 20_000)
     for row, radius in zip(draws, (0.5, 2.0), strict=True):
         assert np.abs(row).max() <= radius

@@ -166,7 +166,7 @@ def test_the_average_path_length_of_families_is_that_of_networkx(layers, monkeyp
     graph = tk.from_layers(layers).to_undirected()
     expected = nx.average_shortest_path_length(graph)
     assert average_path_length(layers) == pytest.approx(expected)
-    monkeypatch.setattr("topokit.scores.literature._distances.words_at_once", 1)
+    monkeypatch.setattr("topokit.scores.literature._distances.WORDS_AT_ONCE", 1)
     assert average_path_length(layers) == pytest.approx(expected)
 
 

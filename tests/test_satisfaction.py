@@ -9,8 +9,9 @@ from strategies import layered_networks
 
 import topokit as tk
 from topokit._limits import TooLargeError
+from topokit.layers import end_to_end_matrix
 from topokit.reconstruction import Adam, Satisfaction, satisfy
-from topokit.reconstruction._newton import multiply_layers, polish
+from topokit.reconstruction._newton import polish
 
 t = tk.topologies
 QUICK = Adam(max_steps=1500, learning_rate=0.1)
@@ -57,7 +58,7 @@ def test_from_any_weights_no_more_entries_are_met_than_there_are_degrees_of_free
 @settings(derandomize=True, deadline=None, max_examples=50)
 def test_a_matrix_of_the_network_itself_is_kept_whole(layers):
     weights = start(layers)
-    target = multiply_layers(layers, weights)
+    target = end_to_end_matrix(layers, weights)
     if target.any():
         assert polish(layers, weights, target, np.ones(target.shape, bool)).met.all()
 

@@ -66,7 +66,7 @@ def test_the_same_topology_has_the_same_score(scored):
 
 def test_what_is_beyond_its_memory_limit_is_none(monkeypatch):
     for module in ("counts._matching", "freedom._degrees_of_freedom", "freedom._leverage"):
-        monkeypatch.setattr(f"topokit.scores.{module}.limit", 1)
+        monkeypatch.setattr(f"topokit.scores.{module}.LIMIT", 1)
     found = tk.score(topology)
     assert found.satisfiable is found.degrees_of_freedom is found.predicted_loss is None
     assert found.edges == 64

@@ -1,5 +1,6 @@
 """Soft leverage against ridge regressions, closed forms, and its two limits."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -56,7 +57,7 @@ def exactly(values: np.ndarray) -> np.ndarray:
     st.sampled_from([1.0, 1e200, 1e-200]),
 )
 def test_it_is_the_part_that_a_ridge_regression_recovers_of_each_entry(layers, softness, size):
-    layers = layers._replace(constant=tuple(size * c for c in layers.constant))
+    layers = replace(layers, constant=tuple(size * c for c in layers.constant))
     deviations = [r / np.sqrt(3) for r in xavier_radii(layers)]
     weights = _draw_signs(layers, deviations, np.random.default_rng(3))
     unit = np.concatenate([d[f] for d, f in zip(deviations, layers.trainable, strict=True)])
@@ -83,7 +84,7 @@ def test_a_layer_of_constants_has_no_scale(layers, depth, size):
         tk.from_masks([np.eye(layers.n_out)], [np.zeros((layers.n_out,) * 2, bool)])
     )
     longer = [
-        tk.cascade([layers, *[relays._replace(constant=(c * relays.constant[0],))] * depth])
+        tk.cascade([layers, *[replace(relays, constant=(c * relays.constant[0],))] * depth])
         for c in (1.0, size)
     ]
     plain, scaled = (soft_leverage(one, n_samples=1) for one in longer)

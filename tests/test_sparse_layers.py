@@ -52,7 +52,7 @@ def error(outputs: jax.Array) -> jax.Array:
 def dense_outputs(weights: list[jax.Array], layers: tk.Layers, x: jax.Array) -> jax.Array:
     """The definition: dense matrices with zeros, from the trainable weights of each layer."""
     for weight, shape, *arrays in zip(
-        weights, zip(layers.widths, layers.widths[1:], strict=False), *layers[1:], strict=True
+        weights, zip(layers.widths, layers.widths[1:], strict=False), *layers.columns, strict=True
     ):
         senders, receivers, free, constant = arrays
         matrix = jnp.zeros(shape).at[senders, receivers].set(constant)
@@ -144,7 +144,7 @@ def test_every_export_computes_the_same(layers: tk.Layers) -> None:
 @each_topology
 def test_the_exported_topology_is_the_one_given(layers: tk.Layers) -> None:
     exported = tk.to_layers(to_topology(made(layers)))
-    for own, given_ in zip(exported[1:], layers[1:], strict=True):
+    for own, given_ in zip(exported.columns, layers.columns, strict=True):
         for a, b in zip(own, given_, strict=True):
             np.testing.assert_array_equal(a, b)
 

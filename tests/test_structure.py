@@ -107,7 +107,7 @@ def test_a_mean_beyond_all_floats_is_an_integer_rounded_down():
 
 def test_counts_in_blocks_of_inputs_are_the_counts_at_once(monkeypatch):
     whole = path_counts(tk.topologies.clos(16, 12, 4, 3, 2))
-    monkeypatch.setattr("topokit.scores.counts._paths.terms_at_once", 200)
+    monkeypatch.setattr("topokit.scores.counts._paths.TERMS_AT_ONCE", 200)
     assert np.array_equal(path_counts(tk.topologies.clos(16, 12, 4, 3, 2)), whole)
 
 

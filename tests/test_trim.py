@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recipes import product, same
+from recipes import product
 from strategies import layered_networks
 
 import topokit as tk
@@ -33,9 +33,9 @@ def test_trim_keeps_the_neurons_between_what_is_left_and_nothing_else(layers, da
     rows = [i for layer, i in sorted(kept) if layer == 0]
     columns = [o for layer, o in sorted(kept) if layer == layers.depth]
     np.testing.assert_allclose(product(small, 2.0), product(layers, 2.0)[np.ix_(rows, columns)])
-    assert same(trim(small), small)
+    assert trim(small) == small
     from_graph = trim(graph, drop_inputs=drop_in, drop_outputs=drop_out)
-    assert same(tk.to_layers(from_graph), small)
+    assert tk.to_layers(from_graph) == small
 
 
 def survivors(graph: nx.DiGraph, depth: int, drop_in: set, drop_out: set) -> set:

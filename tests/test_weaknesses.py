@@ -33,7 +33,7 @@ def permuted(layers: tk.Layers, seed: int) -> tk.Layers:
         [order[s] for order, s in zip(orders, layers.senders, strict=False)],
         [order[r] for order, r in zip(orders[1:], layers.receivers, strict=True)],
         trainable=layers.trainable,
-        constant=[np.where(t, 1.0, c) for t, c in zip(*layers[3:], strict=True)],
+        constant=[np.where(t, 1.0, c) for t, c in zip(*layers.columns[2:], strict=True)],
     )
 
 
@@ -41,12 +41,12 @@ def idle_shares(layers: tk.Layers, weights: list[np.ndarray]) -> np.ndarray:
     """For each edge, the square of its part within the null space of the relative Jacobian."""
     masks = []
     for shape, (s, r, w) in zip(
-        pairwise(layers.widths), zip(*layers[1:3], weights, strict=True), strict=True
+        pairwise(layers.widths), zip(*layers.columns[:2], weights, strict=True), strict=True
     ):
         masks.append(np.zeros(shape))
         masks[-1][s, r] = w
     columns = []
-    for layer, (senders, receivers) in enumerate(zip(*layers[1:3], strict=True)):
+    for layer, (senders, receivers) in enumerate(zip(*layers.columns[:2], strict=True)):
         for s, r in zip(senders, receivers, strict=True):
             single = np.zeros_like(masks[layer])
             single[s, r] = masks[layer][s, r]
@@ -151,7 +151,7 @@ def test_a_low_rank_layer_wastes_the_square_of_its_rank_half_on_each_side():
 def test_deep_butterflies_waste_resistances_that_add_up_to_their_hidden_neurons():
     layers = T.butterfly.layers(16, 8)
     graph = nx.MultiGraph()
-    for layer, (senders, receivers) in enumerate(zip(*layers[1:3], strict=True)):
+    for layer, (senders, receivers) in enumerate(zip(*layers.columns[:2], strict=True)):
         for s, r in zip(senders.tolist(), receivers.tolist(), strict=True):
             ends = (
                 "ground" if layer == 0 else (layer, s),

@@ -28,12 +28,12 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 import topokit as tk
+from topokit.layers import draw_xavier, edge_factors, residues
 from topokit.scores.freedom import _degrees_of_freedom as _freedom
-from topokit.scores.freedom import _leverage
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
 from topokit.scores.freedom._estimate import estimate_freedom
-from topokit.scores.freedom._jacobian_factors import edge_factors, spanning_edges
-from topokit.scores.freedom._rank_mod_p import prime
+from topokit.scores.freedom._rank_mod_p import PRIME
+from topokit.scores.freedom._spanning_edges import count_spanning, spanning_edges
 
 REPETITIONS, REPEATED_UP_TO = 3, 3000
 PROBES = 2
@@ -73,7 +73,7 @@ QUICK_SERIES, QUICK_SMALL = [*SERIES][:2], [*SMALL][:1] + [*SMALL][8:9]
 def exact(name: str) -> dict:
     """Count one network and time the peers that finish."""
     layers = {**SERIES, **LARGE}[name]()
-    rows = min(sum(int(k.sum()) for k in spanning_edges(layers)), layers.n_in * layers.n_out)
+    rows = min(count_spanning(layers), layers.n_in * layers.n_out)
     count, seconds = timed(lambda: degrees_of_freedom(layers))
     row = {"edges": layers.n_trainable, "rows": rows, "degrees_of_freedom": count}
     row |= {"seconds": seconds, "peak_MiB": peak()}
@@ -90,10 +90,10 @@ def exact(name: str) -> dict:
 def flint_rank(layers: tk.Layers) -> int:
     """The rank of the Gram form of the Jacobian, by python-flint."""
     rng, keep = np.random.default_rng(1), spanning_edges(layers)
-    weights = [rng.integers(1, prime, s.size) for s in layers.senders]
-    a, b = edge_factors(layers, weights, keep, settle=lambda values: values % prime)
-    gram = _freedom._gram(a, b, rng).astype(np.int64) % prime
-    matrix = nmod_mat(len(gram), len(gram), prime)
+    weights = [rng.integers(1, PRIME, s.size) for s in layers.senders]
+    a, b = edge_factors(layers, weights, keep, algebra=residues(PRIME))
+    gram = _freedom._gram(a, b, rng).astype(np.int64) % PRIME
+    matrix = nmod_mat(len(gram), len(gram), PRIME)
     for i, values in enumerate(gram):
         for j, value in enumerate(values.tolist()):
             matrix[i, j] = value
@@ -102,8 +102,8 @@ def flint_rank(layers: tk.Layers) -> int:
 
 def numerical_rank(layers: tk.Layers) -> int:
     """The rank that floating point sees in the dense Jacobian, its columns of length 1."""
-    weights = _leverage.draw_weights(layers, np.random.default_rng(0))
-    a, b = edge_factors(layers, weights, spanning_edges(layers), settle=lambda values: values)
+    weights = draw_xavier(layers, np.random.default_rng(0))
+    a, b = edge_factors(layers, weights, spanning_edges(layers))
     columns = np.einsum("ei,eo->ioe", a, b).reshape(-1, len(a))
     return int(np.linalg.matrix_rank(columns / np.linalg.norm(columns, axis=0)))
 

@@ -5,17 +5,20 @@ set that cuts all paths (Menger). A maximum flow finds both: what can still be r
 source against the flow ends at such a set.
 """
 
-from itertools import accumulate
-
 import numpy as np
 from jaxtyping import Int
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
 from topokit._records import Record
-from topokit.diagnosis._reach import live_neurons
-from topokit.layers import Layers, live_edges
-from topokit.scores.counts import neuron_network
+from topokit.layers import (
+    Layers,
+    disjoint_flow,
+    first_numbers,
+    keep_edges,
+    live_edges,
+    live_neurons,
+)
 
 
 class Bottleneck(Record):
@@ -57,8 +60,8 @@ def minimum_cut(layers: Layers) -> list[tuple[int, int]]:
 
     Cost: one maximum flow over E edges.
     """
-    first = list(accumulate(layers.widths, initial=0))
-    places = _cut_places(neuron_network(layers), sum(layers.widths))
+    first = first_numbers(layers)
+    places = _cut_places(disjoint_flow(layers), int(first[-1]))
     layer_of = np.searchsorted(first, places, side="right") - 1
     return [(int(m), int(v - first[m])) for m, v in zip(layer_of, places, strict=True)]
 
@@ -75,8 +78,11 @@ def _cut_places(graph: csr_array, n: int) -> Int[np.ndarray, " cut"]:
 
 def _single_layers(layers: Layers) -> list[Layers]:
     """Each layer as a network of its own, without the edges that lie on no path."""
-    result = []
-    for number, on in enumerate(live_edges(layers)):
-        arrays = [(column[number][on],) for column in layers[1:]]
-        result.append(Layers(layers.widths[number : number + 2], *arrays))
-    return result
+    live = keep_edges(layers, live_edges(layers))
+    parts = (slice(number, number + 1) for number in range(layers.depth))
+    return [
+        Layers(
+            layers.widths[part.start : part.stop + 1], *(column[part] for column in live.columns)
+        )
+        for part in parts
+    ]

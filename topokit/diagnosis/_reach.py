@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from topokit._records import Record
-from topokit.layers import Layers, forward, live_edges
+from topokit.layers import NUMBERS, Layers, forward, live_neurons
 
 TERMS_AT_ONCE = 2**24
 
@@ -41,23 +41,13 @@ def find_reach(layers: Layers) -> tuple[Reach, Bool[np.ndarray, "n_in n_out"]]:
     for first in range(0, layers.n_in, block):
         rows = slice(first, min(first + block, layers.n_in))
         held = start = np.eye(layers.n_in, rows.stop - first, k=-first)
-        for layer, held in enumerate(forward(layers, weights, start, settle=_settle)):
+        states = forward(layers, start, weights, algebra=NUMBERS, settle=_settle)
+        for layer, held in enumerate(states):
             complete[layer] &= bool(held[alive[layer]].all())
         reached[rows] = held.T > 0
         frozen += int(np.count_nonzero(held == 1))
     first = int(complete.argmax()) if complete.any() else None
     return Reach(int(np.count_nonzero(~reached)), frozen, first), reached
-
-
-def live_neurons(layers: Layers) -> list[Bool[np.ndarray, " _width"]]:
-    """For each layer of neurons, which lie on a path from an input to an output; cost O(E)."""
-    live = live_edges(layers)
-    ends = [layers.senders[0][live[0]]]
-    ends += [r[on] for r, on in zip(layers.receivers, live, strict=True)]
-    marks = [np.zeros(width, bool) for width in layers.widths]
-    for mark, neurons in zip(marks, ends, strict=True):
-        mark[neurons] = True
-    return marks
 
 
 def _settle(values: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "n k"]:

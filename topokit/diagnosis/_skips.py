@@ -3,7 +3,7 @@
 import numpy as np
 
 from topokit._records import Record
-from topokit.layers import Layers, live_edges
+from topokit.layers import Layers, in_degrees, keep_edges, live_edges
 
 
 class Skips(Record):
@@ -23,10 +23,10 @@ class Skips(Record):
 
 def count_skips(layers: Layers) -> Skips:
     """Count constants at each neuron, among the edges that lie on a path; cost O(E)."""
-    live = live_edges(layers)
-    edges = list(zip(layers.receivers, layers.trainable, layers.widths[1:], live, strict=True))
-    mixes = np.concatenate([np.bincount(r[on], minlength=w) > 1 for r, _, w, on in edges])
-    constants = np.concatenate([np.bincount(r[on & ~t], minlength=w) for r, t, w, on in edges])
+    live = keep_edges(layers, live_edges(layers))
+    fixed = keep_edges(live, [~free for free in live.trainable])
+    mixes = np.concatenate(in_degrees(live)) > 1
+    constants = np.concatenate(in_degrees(fixed))
     return Skips(
         int(mixes.sum()),
         int(np.count_nonzero(mixes & (constants == 1))),

@@ -13,19 +13,19 @@ resistance between its ends (Foster's theorem says that they add up to the numbe
 no weights are drawn.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from scipy.linalg import inv, qr
 from threadpoolctl import threadpool_limits
 
 from topokit._limits import TooLargeError, check_memory
 from topokit._records import Record
-from topokit.diagnosis._reach import live_neurons
-from topokit.layers import Layers, live_edges
-from topokit.scores.freedom import degrees_of_freedom, edge_factors, flat_weights, free_neurons
+from topokit.layers import Layers, edge_factors, live_weights, numbered_edges, split_by_size
+from topokit.scores.freedom import degrees_of_freedom, flat_weights, free_neurons
 
 LIMIT = 2**31
 DRAWS = 4
@@ -63,103 +63,67 @@ def find_waste(layers: Layers) -> Waste:
 
     Where more than scales is wasted, `DRAWS` factorizations of a matrix of live edges by pairs.
     """
-    live = live_edges(layers)
-    free = _free_neurons(layers, live)
-    dead = [int(np.count_nonzero(t & ~on)) for t, on in zip(layers.trainable, live, strict=True)]
-    scales = [int(neurons.sum()) for neurons in free[1:-1]]
-    waste = Waste(
-        tuple(int(t.sum()) for t in layers.trainable), tuple(dead), tuple(scales), None, None
+    trainable, live = (
+        np.array([int(edges.sum()) for edges in column])
+        for column in (layers.trainable, live_weights(layers))
     )
+    scales = tuple(int(neurons.sum()) for neurons in free_neurons(layers)[1:-1])
+    dead = tuple((trainable - live).tolist())
+    waste = Waste(tuple(trainable.tolist()), dead, scales, None, None)
     try:
         rank = degrees_of_freedom(layers)
         waste = replace(waste, total=layers.n_trainable - rank)
-        return replace(waste, wasted=_by_layer(layers, waste, free, live, rank))
+        return replace(waste, wasted=_shares(layers, waste, rank))
     except TooLargeError:
         return waste
 
 
-def _by_layer(
-    layers: Layers,
-    waste: Waste,
-    free: list[Bool[np.ndarray, " _width"]],
-    live: list[Bool[np.ndarray, " _edges"]],
-    rank: int,
-) -> tuple[float, ...]:
+def _shares(layers: Layers, waste: Waste, rank: int) -> tuple[float, ...]:
     """The shares of the edges of each layer, added up."""
-    on = [t & alive for t, alive in zip(layers.trainable, live, strict=True)]
-    parts = (
-        _resistances(layers, on, free) if waste.total == waste.known else _idle(layers, on, rank)
-    )
+    shares = _resistances(layers) if waste.total == waste.known else _idle(layers, rank)
+    parts = split_by_size([int(on.sum()) for on in live_weights(layers)], shares)
     return tuple(float(part.sum()) + lost for part, lost in zip(parts, waste.unused, strict=True))
 
 
-def _free_neurons(
-    layers: Layers, live: list[Bool[np.ndarray, " _edges"]]
-) -> list[Bool[np.ndarray, " _width"]]:
-    """For each layer of neurons, those that can be scaled: no inputs, no outputs."""
-    ends = [np.zeros(width, bool) for width in (layers.n_in, layers.n_out)]
-    hidden = zip(free_neurons(layers, live), live_neurons(layers)[1:-1], strict=True)
-    return [ends[0], *(free & alive for free, alive in hidden), ends[1]]
-
-
-def _resistances(
-    layers: Layers,
-    on: list[Bool[np.ndarray, " _edges"]],
-    free: list[Bool[np.ndarray, " _width"]],
-) -> list[Float[np.ndarray, " _live"]]:
-    """Effective resistance of every trainable edge on a path, all others being ground."""
-    n = sum(int(neurons.sum()) for neurons in free)
+def _resistances(layers: Layers) -> Float[np.ndarray, " live"]:
+    """Effective resistance of every trainable edge on a path, all but free neurons being ground."""
+    free, on = np.concatenate(free_neurons(layers)), np.concatenate(live_weights(layers))
+    n = int(free.sum())
     check_memory("the waste by layer", 24 * (n + 1) ** 2, LIMIT, "its total is known all the same")
-    ends = _numbered_ends(layers, on, free, n)
+    vertices = np.where(free, np.cumsum(free) - 1, n)
+    a, b = (vertices[ends][on] for ends in numbered_edges(layers))
     laplacian = np.zeros((n + 1, n + 1))
-    for a, b in ends:
-        for place, sign in (((a, a), 1), ((b, b), 1), ((a, b), -1), ((b, a), -1)):
-            np.add.at(laplacian, place, sign)
+    for place, sign in (((a, a), 1), ((b, b), 1), ((a, b), -1), ((b, a), -1)):
+        np.add.at(laplacian, place, sign)
     potential = np.zeros_like(laplacian)
     if n:
         potential[:n, :n] = inv(laplacian[:n, :n], overwrite_a=True)
-    return [potential[a, a] + potential[b, b] - 2 * potential[a, b] for a, b in ends]
+    return potential[a, a] + potential[b, b] - 2 * potential[a, b]
 
 
-def _numbered_ends(
-    layers: Layers,
-    on: list[Bool[np.ndarray, " _edges"]],
-    free: list[Bool[np.ndarray, " _width"]],
-    ground: int,
-) -> list[tuple[Int[np.ndarray, " _live"], Int[np.ndarray, " _live"]]]:
-    """The vertices that each edge joins: free neurons in order, or the ground."""
-    numbers = np.cumsum(np.concatenate(free)) - 1
-    vertices = np.split(
-        np.where(np.concatenate(free), numbers, ground), np.cumsum(layers.widths)[:-1]
-    )
-    rows = zip(vertices, layers.senders, vertices[1:], layers.receivers, on, strict=False)
-    return [(before[s[k]], behind[r[k]]) for before, s, behind, r, k in rows]
-
-
-def _idle(
-    layers: Layers, on: list[Bool[np.ndarray, " _edges"]], rank: int
-) -> list[Float[np.ndarray, " _live"]]:
+def _idle(layers: Layers, rank: int) -> Float[np.ndarray, " live"]:
     """One less the diagonal of the projector on the rows of the Jacobian, averaged over draws."""
-    counts = [int(kept.sum()) for kept in on]
+    on = live_weights(layers)
+    count = sum(int(kept.sum()) for kept in on)
     pairs = prod((layers.n_in, layers.n_out))
-    check_memory("the waste by layer", 16 * sum(counts) * pairs, LIMIT, "its total is known")
+    check_memory("the waste by layer", 16 * count * pairs, LIMIT, "its total is known")
     rng = np.random.default_rng(0)
-    rest = np.ones(sum(counts))
+    rest = np.ones(count)
     with threadpool_limits(1, user_api="blas"):
         for _ in range(DRAWS):
             rest -= row_leverage(layers, flat_weights(layers, rng), on, rank) / DRAWS
-    return np.split(rest, np.cumsum(counts)[:-1])
+    return rest
 
 
 def row_leverage(
     layers: Layers,
     weights: list[Float[np.ndarray, " _edges"]],
-    on: list[Bool[np.ndarray, " _edges"]],
+    on: Sequence[Bool[np.ndarray, " _edges"]],
     rank: int,
 ) -> Float[np.ndarray, " live"]:
     """Diagonal of the projector on the rows of the Jacobian by the logarithms of the weights."""
-    a, b = edge_factors(layers, weights, on, settle=lambda values: values)
-    a *= np.concatenate([w[kept] for w, kept in zip(weights, on, strict=True)])[:, None]
+    a, b = edge_factors(layers, weights, on)
+    a *= np.concatenate(weights)[np.concatenate(on)][:, None]
     rows = np.einsum("ei,eo->eio", a, b).reshape(len(a), -1)
     factors = qr(rows, overwrite_a=True, mode="economic", pivoting=True)
     basis = np.asarray(factors[0])[:, :rank]

@@ -1,76 +1,171 @@
-"""Numbers carried along the edges: each receiver adds up what its in-edges bring.
+"""Values carried along the edges: each neuron joins what the edges that meet at it bring.
 
-With identity at the inputs this is the product of the layers before a neuron; run backwards from
-identity at the outputs, the product of the layers behind it. One pair of functions serves integers
-(counting paths), residues modulo a prime, and floats.
+This is the one place where a network is walked layer by layer. What an edge does to a value and how
+values join is an `Algebra`: with numbers, and identity at the inputs, the product of the layers
+before a neuron; with truth values, which inputs reach it; with bits, the same for 64 inputs at a
+time; with logarithms, with residues modulo a prime, with Python's integers whatever they stand for.
+Backwards from the outputs it is the same of the layers behind a neuron.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import accumulate
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Shaped
+from scipy.sparse import csr_array
 
+from topokit.layers._bundles import Bundles, in_bundles, out_bundles
 from topokit.layers._recipe import Layers
 
-Settle = Callable[[np.ndarray], np.ndarray]
+Values = Shaped[np.ndarray, "_width *_columns"]
+Weights = Shaped[np.ndarray, " _edges"]
+Algebra = Callable[[Bundles, Values, Weights | None], Values]
+"""What comes of the values at one end of a layer, one row a neuron, at the other end."""
+
+# Values that edges bring at a time, so that they stay in the cache, and the most edges at a neuron
+# whose residues can be added up as integers of 64 bits.
+AT_ONCE, SUMMED = 2**17, 2**15
 
 
-def as_it_is(values: np.ndarray) -> np.ndarray:
-    """Leave numbers alone."""
-    return values
+def push(
+    layers: Layers,
+    number: int,
+    values: Values,
+    weights: Weights | None = None,
+    *,
+    algebra: Algebra,
+) -> Values:
+    """Carry what senders hold over layer `number` to its receivers."""
+    return algebra(in_bundles(layers)[number], values, weights)
+
+
+def pull(
+    layers: Layers,
+    number: int,
+    values: Values,
+    weights: Weights | None = None,
+    *,
+    algebra: Algebra,
+) -> Values:
+    """Carry what receivers hold back over layer `number` to its senders."""
+    bundles = out_bundles(layers)[number]
+    return algebra(bundles, values, None if weights is None else weights[bundles.order])
 
 
 def forward(
     layers: Layers,
-    weights: Sequence[Shaped[np.ndarray, " _edges"]],
-    start: Shaped[np.ndarray, "n_in n"],
+    start: Values,
+    weights: Sequence[Weights] | None = None,
     *,
-    settle: Settle = as_it_is,
-) -> Iterator[Shaped[np.ndarray, "_width n"]]:
+    algebra: Algebra,
+    settle: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Iterator[Values]:
     """Yield what the neurons of each layer hold, beginning with `start` at the inputs.
 
     Args:
         layers: The recipe.
-        weights: The weight of every edge, one array for each layer.
-        start: What each input holds.
-        settle: Applied to every array of products and of sums: a reduction modulo a prime, or a
-            change of scale (any factor common to a layer).
+        start: What each input holds: a row each, or a number.
+        weights: The weight of every edge, one array for each layer; None for edges that change
+            nothing.
+        algebra: What edges do and how values join: `NUMBERS`, `ANY`, `BITS`, `LOGS`, `EXACT`,
+            `residues(prime)` or one of your own, such as `semiring(np.maximum, np.minimum)`.
+        settle: What is made of each layer's values before they go on: a change of scale, say.
     """
-    rows = zip(layers.senders, layers.receivers, weights, layers.widths[1:], strict=True)
-    return accumulate(rows, partial(_push, settle=settle), initial=start)
+    yield start
+    for number in range(layers.depth):
+        weight = None if weights is None else weights[number]
+        start = push(layers, number, start, weight, algebra=algebra)
+        start = start if settle is None else settle(start)
+        yield start
 
 
 def backward(
     layers: Layers,
-    weights: Sequence[Shaped[np.ndarray, " _edges"]],
-    start: Shaped[np.ndarray, "n_out n"],
+    start: Values,
+    weights: Sequence[Weights] | None = None,
     *,
-    settle: Settle = as_it_is,
-) -> list[Shaped[np.ndarray, "_width n"]]:
+    algebra: Algebra,
+    settle: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> list[Values]:
     """What the neurons of each layer hold, inputs first, if edges carry `start` back from the end.
 
     The arguments are those of `forward`.
     """
-    orders = [np.argsort(senders, kind="stable") for senders in layers.senders]
-    rows = zip(layers.senders, layers.receivers, weights, layers.widths, orders, strict=False)
-    turned = [(r[o], s[o], w[o], width) for s, r, w, width, o in rows]
-    return list(accumulate(turned[::-1], partial(_push, settle=settle), initial=start))[::-1]
+    held = [start]
+    for number in reversed(range(layers.depth)):
+        weight = None if weights is None else weights[number]
+        start = pull(layers, number, start, weight, algebra=algebra)
+        start = start if settle is None else settle(start)
+        held.append(start)
+    return held[::-1]
 
 
-def _push(
-    states: Shaped[np.ndarray, "before n"],
-    layer: tuple[
-        Int[np.ndarray, " edges"], Int[np.ndarray, " edges"], Shaped[np.ndarray, " edges"], int
-    ],
-    *,
-    settle: Settle,
-) -> Shaped[np.ndarray, "after n"]:
-    """Carry `states` over one layer, given as senders, ascending receivers, weights and width."""
-    senders, receivers, weights, width = layer
-    terms = settle(states[senders] * weights[:, None])
-    result = np.zeros((width, states.shape[1]), states.dtype)
-    starts = np.flatnonzero(np.diff(receivers, prepend=-1))
-    result[receivers[starts]] = settle(np.add.reduceat(terms, starts, axis=0))
+def semiring(plus: np.ufunc, times: Callable[..., np.ndarray] = np.multiply) -> Algebra:
+    """Values join by `plus`; an edge makes `times(value, weight)` of one, where it has a weight.
+
+    A neuron at which nothing meets holds the identity of `plus`.
+    """
+    return partial(_join, plus=plus, times=times)
+
+
+def residues(prime: int) -> Algebra:
+    """Integers modulo a prime below 2^31, at the speed of two products with integers."""
+    return partial(_residues, prime=prime)
+
+
+def _numbers(bundles: Bundles, values: Values, weights: Weights | None) -> Values:
+    """Integers or floats of 64 bits, added up: a sparse product."""
+    data = np.ones(bundles.tails.size, values.dtype) if weights is None else weights
+    shape = bundles.bounds.size - 1, bundles.width
+    return csr_array((data, bundles.tails, bundles.bounds), shape) @ values
+
+
+def _residues(bundles: Bundles, values: Values, weights: Weights, *, prime: int) -> Values:
+    if bundles.sizes.max() > SUMMED:
+        return _join(bundles, values, weights, np.add, lambda x, w: x * w % prime) % prime
+    high, low = (_numbers(bundles, values, part) for part in np.divmod(weights, 2**16))
+    return (high % prime * 2**16 + low) % prime
+
+
+def _join(
+    bundles: Bundles,
+    values: Values,
+    weights: Weights | None,
+    plus: np.ufunc,
+    times: Callable[..., np.ndarray],
+) -> Values:
+    """What each edge brings, as many at a time as stay in the cache, and what that adds up to."""
+    heads = np.flatnonzero(bundles.sizes)
+    starts, columns = bundles.bounds[heads], values[:1].size
+    parts = []
+    for some in _runs(bundles.tails.size, starts, max(1, AT_ONCE // max(columns, 1))):
+        first = starts[some.start]
+        last = starts[some.stop] if some.stop < starts.size else bundles.tails.size
+        brought = values[bundles.tails[first:last]]
+        if weights is not None:
+            weight = weights[first:last]
+            brought = times(brought, weight.reshape(-1, *(1,) * (values.ndim - 1)))
+        parts.append(plus.reduceat(brought, starts[some] - first, axis=0))
+    joined = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    if heads.size == bundles.sizes.size:
+        return joined
+    result = np.full((bundles.sizes.size, *values.shape[1:]), plus.identity, joined.dtype)
+    result[heads] = joined
     return result
+
+
+def _runs(n_edges: int, starts: np.ndarray, most: int) -> list[slice]:
+    """Neurons cut into runs of about so many edges, one neuron at least."""
+    if n_edges <= most:
+        return [slice(0, starts.size)]
+    cuts = np.unique(np.searchsorted(starts, np.arange(0, n_edges, most)))
+    return [
+        slice(int(a), int(b)) for a, b in zip(cuts, [*cuts[1:], starts.size], strict=True) if a < b
+    ]
+
+
+NUMBERS: Algebra = _numbers
+EXACT = semiring(np.add)
+ANY = semiring(np.logical_or)
+BITS = semiring(np.bitwise_or)
+LOGS = semiring(np.logaddexp, np.add)

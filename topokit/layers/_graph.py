@@ -15,9 +15,10 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Bool, Shaped
 
-from topokit.layers._recipe import Layers, each_layer, make_layers
+from topokit.layers._make_layers import make_layers
+from topokit.layers._recipe import Layers, each_layer
 
-type_of_node = "a pair (layer, index) of integers, such as (0, 3)"
+TYPE_OF_NODE = "a pair (layer, index) of integers, such as (0, 3)"
 
 
 def to_layers(topology: nx.DiGraph | Layers) -> Layers:
@@ -185,7 +186,7 @@ def _wrong_node(graph: nx.DiGraph, node: Hashable, layer: Any) -> str:
     if not nx.is_directed_acyclic_graph(graph):
         return f"the graph has a cycle: {nx.find_cycle(graph)}; a topology must be acyclic"
     return (
-        f"node {node!r} is not {type_of_node}; topokit.layered(graph) brings any directed acyclic "
+        f"node {node!r} is not {TYPE_OF_NODE}; topokit.layered(graph) brings any directed acyclic "
         "graph into the convention"
     )
 

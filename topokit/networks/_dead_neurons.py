@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from topokit.layers import Layers, sort_layers
+from topokit.layers import NUMBERS, Layers, fed_neurons, live_neurons, push, sort_layers
 from topokit.networks._linear import SparseLayer, SparseLinear
-from topokit.networks._sequential import StackedLayer, read_stack, widths
+from topokit.networks._sequential import StackedLayer, read_stack
 from topokit.products import edge_ends
 
 Mask = Bool[np.ndarray, " _neurons"]
@@ -65,8 +65,8 @@ def without_dead_neurons(model: eqx.nn.Sequential) -> eqx.nn.Sequential:
     """
     stages = read_stack(model)
     maps = [_maps(stage.linear) for stage in stages]
-    fed, biases = _forward(stages, maps)
-    alive = _alive(fed, [each for stage in maps for each in stage])
+    whole = _network([each for stage in maps for each in stage])
+    alive, biases = _alive(whole), _biases(stages, maps, whole)
     layers, first = list(model.layers), 0
     for stage, own, bias in zip(stages, maps, biases, strict=True):
         masks = alive[first : first + len(own) + 1]
@@ -75,31 +75,34 @@ def without_dead_neurons(model: eqx.nn.Sequential) -> eqx.nn.Sequential:
     return eqx.nn.Sequential(layers)
 
 
-def _forward(
-    stages: list[StackedLayer], maps: list[list[Map]]
-) -> tuple[list[Mask], list[Float[np.ndarray, " _n_out"]]]:
-    """Which neurons any input reaches, and each bias with what constants add to it."""
-    n_in = widths(stages[0].linear)[0]
-    fed, biases, sent = [np.ones(n_in, bool)], [], np.zeros(n_in)
+def _network(maps: list[Map]) -> Layers:
+    """All layers of edges, their weights as constants: a recipe to walk, checked by nobody."""
+    _, senders, receivers, weights, trainable = zip(*maps, strict=True)
+    widths = (maps[0].shape[0], *(each.shape[1] for each in maps))
+    return Layers(widths, senders, receivers, trainable, weights)
+
+
+def _biases(
+    stages: list[StackedLayer], maps: list[list[Map]], whole: Layers
+) -> list[Float[np.ndarray, " _n_out"]]:
+    """Each bias with what constants add to it."""
+    biases, sent, number = [], np.zeros(whole.n_in), 0
     for stage, own in zip(stages, maps, strict=True):
-        for (_, n), senders, receivers, weights, _ in own:
-            sent = np.bincount(receivers, weights * sent[senders], n)
-            fed.append(np.bincount(receivers, fed[-1][senders], n) > 0)
+        for weights in whole.constant[number : number + len(own)]:
+            sent = push(whole, number, sent, weights, algebra=NUMBERS)
+            number += 1
         if stage.linear.bias is not None:
             sent = sent + np.asarray(stage.linear.bias, float)
         biases.append(sent)
-        sent = np.where(fed[-1], 0.0, np.asarray(stage.activate(jnp.asarray(sent)), float))
-    return fed, biases
+        activated = np.asarray(stage.activate(jnp.asarray(sent)), float)
+        sent = np.where(fed_neurons(whole)[number], 0.0, activated)
+    return biases
 
 
-def _alive(fed: list[Mask], maps: list[Map]) -> list[Mask]:
+def _alive(whole: Layers) -> list[Mask]:
     """The neurons that stay: hidden ones that are fed and heard, all inputs and outputs."""
-    heard = [np.ones_like(fed[-1])]
-    for (n, _), senders, receivers, *_ in reversed(maps):
-        heard.append(np.bincount(senders, heard[-1][receivers], n) > 0)
-    heard.reverse()
-    alive = [a & b for a, b in zip(fed, heard, strict=True)]
-    alive[0], alive[-1] = np.ones_like(fed[0]), np.ones_like(fed[-1])
+    first, *hidden, last = live_neurons(whole)
+    alive = [np.ones_like(first), *hidden, np.ones_like(last)]
     empty = [layer for layer, mask in enumerate(alive) if not mask.any()]
     if empty:
         raise ValueError(

@@ -7,10 +7,12 @@ of a neuron do. With the true fans this holds at any sparsity; with the widths i
 it.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from jaxtyping import Float
 
-from topokit.layers import BESIDE_CONSTANTS, Layers, in_degrees, xavier_radii
+from topokit.layers import NUMBERS, Layers, forward, training_radii
 
 Radii = list[Float[np.ndarray, " _edges"]]
 
@@ -26,9 +28,9 @@ def xavier(layers: Layers) -> Radii:
     In a topology with constant edges, whose signals alone keep their size, the trainable ones start
     smaller instead.
     """
-    radii = xavier_radii(layers)
+    radii = training_radii(layers)
     if layers.n_trainable < layers.n_edges:
-        return [BESIDE_CONSTANTS * r for r in radii]
+        return radii
     target = 2.0 * layers.n_in * layers.n_out / (layers.n_in + layers.n_out)
     scale = (target / _total_variance(layers, radii)) ** (0.5 / layers.depth)
     return [scale * r for r in radii]
@@ -36,11 +38,9 @@ def xavier(layers: Layers) -> Radii:
 
 def _total_variance(layers: Layers, radii: Radii) -> float:
     """Sum of the variances of all entries of the end-to-end matrix."""
-    sums = np.ones(layers.n_in)
-    rows = zip(layers.senders, layers.receivers, layers.widths[1:], radii, strict=True)
-    for senders, receivers, width, radius in rows:
-        sums = np.bincount(receivers, sums[senders] * radius**2 / 3, width)
-    return float(sums.sum())
+    variances = [radius**2 / 3 for radius in radii]
+    *_, last = forward(layers, np.ones(layers.n_in), variances, algebra=NUMBERS)
+    return float(last.sum())
 
 
 def kaiming(layers: Layers) -> Radii:
@@ -59,5 +59,5 @@ def dense_xavier(layers: Layers) -> Radii:
     Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks"
     (2010), equation (16).
     """
-    rows = zip(in_degrees(layers), layers.widths, layers.widths[1:], strict=False)
-    return [np.full(fans.sum(), np.sqrt(6.0 / (n_in + n_out))) for fans, n_in, n_out in rows]
+    rows = zip(layers.senders, pairwise(layers.widths), strict=True)
+    return [np.full(senders.size, np.sqrt(6.0 / sum(shape))) for senders, shape in rows]

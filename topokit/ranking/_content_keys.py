@@ -24,7 +24,7 @@ from topokit.layers import Layers
 def content_of(layers: Layers) -> str:
     """A hash of the arrays of a topology; cost O(E)."""
     digest = hashlib.sha256(repr(layers.widths).encode())
-    for column in layers[1:]:
+    for column in layers.columns:
         for array in column:
             digest.update(array.tobytes())
             digest.update(b";")

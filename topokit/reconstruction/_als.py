@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from topokit._checks import check_count
 from topokit._limits import check_memory
-from topokit.reconstruction._edge_arrays import by_layer
+from topokit.layers import split_by_layer
 from topokit.reconstruction._iterate import Stall, iterate
 from topokit.reconstruction._normal_equations import (
     LayerEdges,
@@ -58,7 +58,7 @@ class ALS(NamedTuple):
         layers = problem.layers
         wirings = wire(layers)
         _check_memory(wirings, problem)
-        rows = by_layer(layers, problem.weights(start))
+        rows = split_by_layer(layers, problem.weights(start))
         weights = [jnp.pad(w, ((0, 1), (0, 0))) for w in rows]
         diagonal = layers.n_trainable == layers.n_edges and is_diagonal(wirings)
         solution = _sweeps(self, diagonal, problem.targets, wirings, weights)

@@ -8,14 +8,13 @@ entry in the way of the others is left out, and tried again once the others are 
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.linalg import qr, solve_triangular
 
-from topokit.layers import Layers, each_layer
+from topokit.layers import Layers, edge_factors, end_to_end_matrix, split_by_size
 
 Weights = Sequence[Float[np.ndarray, " _edges"]]
 
@@ -81,41 +80,17 @@ def _meet(
                 wanted[entries[abs(errors[entries]).argmax()]] = False
             there = there if leaped is None else leaped
         weights = there
-    return Polished(weights, abs(target - multiply_layers(layers, weights)) < least)
+    return Polished(weights, abs(target - end_to_end_matrix(layers, weights)) < least)
 
 
 def linearize(
     layers: Layers, weights: Weights, target: Float[np.ndarray, "n_in n_out"]
 ) -> tuple[Float[np.ndarray, " pairs"], Float[np.ndarray, "pairs trainable"]]:
     """What is missing in each entry, and how the entries move with the trainable weights."""
-    matrices = _matrices(layers, weights)
-    before = [np.eye(layers.n_in)]
-    for matrix in matrices:
-        before.append(before[-1] @ matrix)
-    behind, columns = np.eye(layers.n_out), []
-    rows = zip(before, matrices, layers.senders, layers.receivers, layers.trainable, strict=False)
-    for held, matrix, senders, receivers, free in reversed(list(rows)):
-        heard = behind[receivers[free]].T
-        columns.append((held[:, None, senders[free]] * heard).reshape(target.size, -1))
-        behind = matrix @ behind
-    return (target - before[-1]).ravel(), np.concatenate(columns[::-1], axis=1)
-
-
-def multiply_layers(layers: Layers, weights: Weights) -> Float[np.ndarray, "n_in n_out"]:
-    """The end-to-end matrix, from dense matrices in double precision."""
-    product = np.eye(layers.n_in)
-    for matrix in _matrices(layers, weights):
-        product = product @ matrix
-    return product
-
-
-def _matrices(layers: Layers, weights: Weights) -> list[Float[np.ndarray, "_before _behind"]]:
-    matrices = [np.zeros(shape) for shape in pairwise(layers.widths)]
-    for matrix, (senders, receivers, _, _), weight in zip(
-        matrices, each_layer(layers), weights, strict=True
-    ):
-        matrix[senders, receivers] = weight
-    return matrices
+    a, b = edge_factors(layers, weights, layers.trainable)
+    columns = a.T[:, None] * b.T
+    errors = target - end_to_end_matrix(layers, weights)
+    return errors.ravel(), columns.reshape(target.size, -1)
 
 
 def _aim(
@@ -156,7 +131,7 @@ def _walk(
     """Walk the step, or as much of it as lowers the errors of the entries; 0 if nothing does."""
 
     def missing(there: Weights) -> float:
-        errors = (target - multiply_layers(layers, there)).ravel()[entries]
+        errors = (target - end_to_end_matrix(layers, there)).ravel()[entries]
         return float(np.linalg.norm(errors))
 
     now = missing(weights)
@@ -191,7 +166,7 @@ def _leap(
 
 def _moved(layers: Layers, weights: Weights, step: Float[np.ndarray, " trainable"]) -> Weights:
     result = [weight.copy() for weight in weights]
-    ends = np.cumsum([int(free.sum()) for free in layers.trainable])[:-1]
-    for weight, free, part in zip(result, layers.trainable, np.split(step, ends), strict=True):
+    parts = split_by_size([int(free.sum()) for free in layers.trainable], step)
+    for weight, free, part in zip(result, layers.trainable, parts, strict=True):
         weight[free] += part
     return result

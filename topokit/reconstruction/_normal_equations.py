@@ -21,7 +21,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 from scipy.sparse.csgraph import connected_components
 
-from topokit.layers import Layers, ancestors, descendants
+from topokit.layers import Layers, ancestors, descendants, padded_table
 
 # Relative to the largest diagonal entry of a block; what it adds damps a step and moves no optimum.
 RIDGE = 4.0
@@ -72,13 +72,13 @@ def wire(layers: Layers) -> list[LayerEdges]:
     ):
         n_in, n_out = layers.widths[layer : layer + 2]
         block = _related(before[layer])[senders] * n_out + _related(after[layer + 1])[receivers]
-        free = np.flatnonzero(trainable)
+        free, edges = np.flatnonzero(trainable), np.arange(senders.size)
         tables = (
             np.append(senders, 0),
             np.append(receivers, 0),
-            _members(receivers, np.arange(senders.size), n_out, senders.size),
-            _members(senders, np.arange(senders.size), n_in, senders.size),
-            _members(np.unique(block[free], return_inverse=True)[1], free, None, senders.size),
+            padded_table(receivers, edges, blank=edges.size, n_owners=n_out),
+            padded_table(senders, edges, blank=edges.size, n_owners=n_in),
+            padded_table(np.unique(block[free], return_inverse=True)[1], free, blank=edges.size),
         )
         result.append(LayerEdges(*(jnp.asarray(t, jnp.int32) for t in tables)))
     return result
@@ -189,15 +189,3 @@ def _related(reach: Bool[np.ndarray, "neurons _n"]) -> Int[np.ndarray, " neurons
     """A number for each neuron, the same for those that share an ancestor (or descendant)."""
     shared = reach.astype(np.float32) @ reach.T.astype(np.float32) > 0
     return connected_components(shared)[1]
-
-
-def _members(
-    groups: Int[np.ndarray, " n"], members: Int[np.ndarray, " n"], count: int | None, blank: int
-) -> Int[np.ndarray, "groups most"]:
-    """The members of each group in a row, filled up with `blank`."""
-    order = np.argsort(groups, kind="stable")
-    sizes = np.bincount(groups, minlength=count or 0)
-    place = np.arange(groups.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    table = np.full((sizes.size, sizes.max(initial=1)), blank)
-    table[groups[order], place] = members[order]
-    return table

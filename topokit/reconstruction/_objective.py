@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
-from scipy.sparse import csr_array
 
-from topokit.layers import Layers
+from topokit.layers import Layers, end_to_end_matrix
 from topokit.products import Cost, Product, total_error
 
 
@@ -57,26 +55,13 @@ def loss_of_weights(
     One sparse product on the host, for which nothing is compiled: the word of no solver is needed.
     """
     products = np.stack(
-        [_multiply(layers, one) for one in zip(*(w.T for w in weights), strict=True)]
+        [end_to_end_matrix(layers, one) for one in zip(*(w.T for w in weights), strict=True)]
     )
     dtype = jnp.result_type(float)
     with np.errstate(over="ignore"):
         errors = jnp.asarray(targets - products, dtype)
     loss = total_cost(errors, cost) / total_cost(jnp.asarray(targets, dtype), cost)
     return np.asarray(jnp.where(jnp.isnan(loss), jnp.inf, loss))
-
-
-def _multiply(
-    layers: Layers, weights: Sequence[Float[np.ndarray, " _edges"]]
-) -> Float[np.ndarray, "n_in n_out"]:
-    """The end-to-end matrix in double precision."""
-    state = np.eye(layers.n_in)
-    shapes = pairwise(layers.widths)
-    for (before, after), s, r, w in zip(
-        shapes, layers.senders, layers.receivers, weights, strict=True
-    ):
-        state = csr_array((w, (r, s)), (after, before)) @ state
-    return state.T
 
 
 def total_cost(

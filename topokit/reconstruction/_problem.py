@@ -6,8 +6,10 @@ a pytree, so that problems of equal shapes are compiled once. The page of this p
 documentation shows a solver of one's own.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol, runtime_checkable
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -18,6 +20,19 @@ from topokit.reconstruction._objective import Comparison, relative_loss
 
 Parameters = Float[Array, "edges batch"]
 """One number for each edge, layer by layer in the order of `topokit.to_layers`."""
+
+
+def _unflatten(widths: tuple[int, ...], columns: Iterable[tuple]) -> Layers:
+    """A recipe of whatever JAX puts in its place, unchecked."""
+    layers = object.__new__(Layers)
+    vars(layers).update(zip(("widths", *RECIPE), (widths, *columns), strict=True))
+    return layers
+
+
+RECIPE = ("senders", "receivers", "trainable", "constant")
+jax.tree_util.register_pytree_node(
+    Layers, lambda layers: (layers.columns, layers.widths), _unflatten
+)
 
 
 class Problem(NamedTuple):

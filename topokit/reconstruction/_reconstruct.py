@@ -18,13 +18,7 @@ from jaxtyping import Array, Float, Int
 from topokit._checks import check_count
 from topokit._keys import generator
 from topokit._records import Record
-from topokit.layers import (
-    BESIDE_CONSTANTS,
-    Layers,
-    sparse_xavier,
-    to_layers,
-    xavier_radii,
-)
+from topokit.layers import Layers, draw_within, split_by_layer, to_layers, training_radii
 from topokit.products import (
     Cost,
     FormRule,
@@ -35,7 +29,6 @@ from topokit.products import (
     multiply,
 )
 from topokit.reconstruction._adam import Adam
-from topokit.reconstruction._edge_arrays import by_layer
 from topokit.reconstruction._objective import Comparison, loss_of_weights
 from topokit.reconstruction._problem import (
     Parameters,
@@ -189,7 +182,7 @@ def _solve_chunk(
     )
     start = _start(problem, rng)
     solution = _checked(solver, solver.solve(problem, start), start.shape)
-    weights = by_layer(layers, np.asarray(problem.weights(solution.parameters)))
+    weights = split_by_layer(layers, np.asarray(problem.weights(solution.parameters)))
     if free is not None:
         weights[free] = weights[free] * scale.astype(dtype)
     loss = loss_of_weights(layers, weights, targets, problem.comparison.cost)
@@ -230,10 +223,8 @@ def _problem(layers: Layers, network: Product, comparison: Comparison) -> Proble
 
 def _start(problem: Problem, rng: np.random.Generator) -> Parameters:
     """Sparse Xavier weights, smaller where some edges are constant."""
-    layers = problem.layers
-    small = BESIDE_CONSTANTS if layers.n_trainable < layers.n_edges else 1.0
-    radii = small * np.concatenate(xavier_radii(layers))
-    return jnp.asarray(sparse_xavier(radii, problem.scale.size, rng), problem.scale.dtype)
+    radii = np.concatenate(training_radii(problem.layers))
+    return jnp.asarray(draw_within(radii, problem.scale.size, rng), problem.scale.dtype)
 
 
 def _best_restart(whole: Solution, restarts: int, began: float) -> Reconstruction:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from topokit.layers import Layers
+from topokit.layers import to_masks
 from topokit.reconstruction._problem import Parameters, Problem, Solution
 
 Matrices = Float[np.ndarray, "batch _rows _columns"]
@@ -50,7 +50,7 @@ class HierarchicalSVD(NamedTuple):
                 f"{layers.n_edges - layers.n_trainable} constant ones: use ALS or Adam"
             )
         targets = np.asarray(problem.targets, float).transpose(2, 1, 0)
-        factors = _factor(_supports(layers), targets)
+        factors = _factor(to_masks(layers), targets)
         rows = zip(factors, layers.senders, layers.receivers, strict=True)
         weights = np.concatenate([factor[:, s, r].T for factor, s, r in rows])
         parameters = jnp.asarray(weights, start.dtype)
@@ -83,17 +83,6 @@ def check_square(name: str, problem: Problem) -> None:
             f"{name} lowers the squared error alone; give loss=jnp.square, or another solver, such "
             f"as Adam, for {problem.comparison.cost!r}"
         )
-
-
-def _supports(layers: Layers) -> list[Bool[np.ndarray, "_n_in _n_out"]]:
-    masks = []
-    for layer, (senders, receivers) in enumerate(
-        zip(layers.senders, layers.receivers, strict=True)
-    ):
-        mask = np.zeros(layers.widths[layer : layer + 2], bool)
-        mask[senders, receivers] = True
-        masks.append(mask)
-    return masks
 
 
 def _factor(masks: list[Bool[np.ndarray, "_n_in _n_out"]], targets: Matrices) -> list[Matrices]:

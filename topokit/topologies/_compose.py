@@ -134,7 +134,7 @@ _SEPARATE = "drop neurons with topokit.trim, or join them with shared=False"
 def _end_to_end(parts: Sequence[Layers]) -> Layers:
     """`cascade` of checked recipes."""
     hidden = (part.widths[1:] for part in parts)
-    columns = zip(*(part[1:] for part in parts), strict=True)
+    columns = zip(*(part.columns for part in parts), strict=True)
     return Layers((parts[0].n_in, *chain(*hidden)), *(tuple(chain(*column)) for column in columns))
 
 

@@ -5,6 +5,8 @@ magnitude can be set by a later layer. So one of its weights can be a constant, 
 saved without a loss (NeuroFabric, section VII.A).
 """
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Int
 
@@ -69,7 +71,7 @@ def with_skip(
         free.append(row[2].copy())
         constant.append(row[3].copy())
         free[-1][chosen], constant[-1][chosen] = False, weight
-    changed = layers._replace(trainable=tuple(free), constant=tuple(constant))
+    changed = replace(layers, trainable=tuple(free), constant=tuple(constant))
     word = "skip" if placement == "straight" else f"{placement} skip"
     return as_given(topology, changed, f"+ {word}")
 

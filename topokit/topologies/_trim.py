@@ -8,7 +8,17 @@ import numpy as np
 from jaxtyping import Bool
 
 from topokit._checks import check_counts
-from topokit.layers import Layers, each_layer, edge_arrays, make_layers, node_indices, sort_layers
+from topokit.layers import (
+    ANY,
+    Layers,
+    backward,
+    edge_arrays,
+    forward,
+    keep_edges,
+    make_layers,
+    node_indices,
+    sort_layers,
+)
 from topokit.topologies._compose import Topology, name_of
 
 
@@ -72,41 +82,23 @@ def _alive(
     layers: Layers, keep_in: Bool[np.ndarray, " n_in"], keep_out: Bool[np.ndarray, " n_out"]
 ) -> list[Bool[np.ndarray, " _width"]]:
     """For each layer, the neurons to keep: between a kept input and a kept output."""
-    edges = list(zip(layers.senders, layers.receivers, strict=True))
-    forward = [keep_in]
-    for width, (senders, receivers) in zip(layers.widths[1:], edges, strict=True):
-        forward.append(_step(forward[-1], senders, receivers, width))
-    backward = [keep_out & forward[-1]]
-    for width, (senders, receivers) in zip(layers.widths[-2::-1], edges[::-1], strict=True):
-        backward.append(_step(backward[-1], receivers, senders, width))
-    hidden = zip(forward[1:], backward[-2::-1], strict=True)
+    fed = list(forward(layers, keep_in, algebra=ANY))
+    heard = backward(layers, keep_out & fed[-1], algebra=ANY)
+    hidden = zip(fed[1:], heard[1:], strict=True)
     return [keep_in, *(before & after for before, after in hidden)]
-
-
-def _step(
-    reached: Bool[np.ndarray, " before"], ends: np.ndarray, others: np.ndarray, width: int
-) -> Bool[np.ndarray, " after"]:
-    result = np.zeros(width, bool)
-    result[others[reached[ends]]] = True
-    return result
 
 
 def _compress(layers: Layers, alive: list[Bool[np.ndarray, " _width"]]) -> Layers:
     """The recipe of the neurons alive, numbered anew."""
     number = [np.cumsum(a) - 1 for a in alive]
-    keep = [
-        before[senders] & after[receivers]
-        for (before, after), (senders, receivers, _, _) in zip(
-            pairwise(alive), each_layer(layers), strict=True
-        )
-    ]
-    columns = [[a[k] for a, k in zip(column, keep, strict=True)] for column in layers[1:]]
+    rows = zip(pairwise(alive), layers.senders, layers.receivers, strict=True)
+    left = keep_edges(layers, [before[s] & after[r] for (before, after), s, r in rows])
     return make_layers(
         [int(a.sum()) for a in alive],
-        [n[s] for n, s in zip(number, columns[0], strict=False)],
-        [n[r] for n, r in zip(number[1:], columns[1], strict=True)],
-        trainable=columns[2],
-        constant=columns[3],
+        [n[s] for n, s in zip(number, left.senders, strict=False)],
+        [n[r] for n, r in zip(number[1:], left.receivers, strict=True)],
+        trainable=left.trainable,
+        constant=left.constant,
     )
 
 

@@ -16,5 +16,4 @@ from topokit.scores.control._bound import control_capacity as control_capacity
 from topokit.scores.control._controllability import Controllability as Controllability
 from topokit.scores.control._controllability import controllability as controllability
 from topokit.scores.control._neuron_limits import Neurons as Neurons
-from topokit.scores.control._neuron_limits import carrying as carrying
 from topokit.scores.control._neuron_limits import count_neurons as count_neurons

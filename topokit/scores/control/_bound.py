@@ -17,7 +17,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import maximum_flow
 
 from topokit._limits import check_memory
-from topokit.layers import Layers
+from topokit.layers import Layers, split_flow
 from topokit.scores.control._color_refinement import Kinds, find_kinds
 from topokit.scores.control._control_network import ControlNetwork, make_network
 
@@ -26,7 +26,7 @@ from topokit.scores.control._control_network import ControlNetwork, make_network
 TOLERANCE = 1e-12
 
 # The factors of a random network with n kinds of neurons fill about n^2 / 2 places of 8 bytes.
-limit = 2**34
+LIMIT = 2**34
 
 
 class Totals(NamedTuple):
@@ -78,18 +78,11 @@ def control_capacity(topology: nx.DiGraph | Layers) -> int:
     """
     network = make_network(topology)
     n = len(network.gain)
-    source, sink, neurons = 2 * n, 2 * n + 1, np.arange(n)
-    outputs = neurons[network.outputs]
-    arcs = [  # tail, head, capacity; neuron v is the arc from v to n + v
-        (np.full(n, source), neurons, network.gain),
-        (neurons, n + neurons, network.room),
-        (n + network.senders, network.receivers, network.room[network.senders]),
-        (n + outputs, np.full(outputs.size, sink), network.room[outputs]),
-    ]
-    tails, heads, capacities = (np.concatenate(column) for column in zip(*arcs, strict=True))
-    shape = (2 * n + 2, 2 * n + 2)
-    graph = sparse.csr_array((capacities.astype(np.int32), (tails, heads)), shape)
-    return int(maximum_flow(graph, source, sink).flow_value)
+    gain, room = (array.astype(np.int64) for array in (network.gain, network.room))
+    leaving = np.where(np.arange(n) < network.outputs.start, 0, room)
+    ends = {"entering": gain, "leaving": leaving}
+    graph = split_flow(network.senders, network.receivers, room=room, **ends)
+    return int(maximum_flow(graph, 2 * n, 2 * n + 1).flow_value)
 
 
 def least_totals(network: ControlNetwork) -> Totals:
@@ -98,7 +91,7 @@ def least_totals(network: ControlNetwork) -> Totals:
     check_memory(
         "control_bound",
         4 * kinds.neurons.size**2 + 2048 * kinds.edges.size,
-        limit,
+        LIMIT,
         "topokit.scores.control_capacity bounds the total in less",
     )
     carried, taken, price = _solve(kinds, network.n_in - 1)

@@ -19,7 +19,7 @@ from topokit.scores.control._control_network import ControlNetwork, make_network
 from topokit.scores.control._flow_plan import Plan, plan_evenly, realize
 from topokit.scores.control._primal_dual import begin, improve, make_problem
 
-limit = 2**34
+LIMIT = 2**34
 
 # Whether to stop is asked after so many steps.
 STEPS_AT_ONCE = 50
@@ -74,6 +74,6 @@ def _check_size(network: ControlNetwork) -> None:
     check_memory(
         "controllability",
         4 * numbers + 8 * network.n_in * network.n_out,
-        limit,
+        LIMIT,
         "topokit.scores.control_bound and control_capacity give its loss and total in less",
     )

@@ -5,6 +5,8 @@ only what a neuron may add, and whose, is left. Inputs that feed the same neuron
 whatever is fair treats them alike, so that one of them stands for all.
 """
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import networkx as nx
@@ -12,10 +14,18 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from topokit._limits import check_memory
-from topokit.layers import Layers, ancestors, to_layers
-from topokit.scores.control._neuron_limits import carrying, count_gains, count_room
+from topokit.layers import (
+    Layers,
+    ancestors,
+    first_numbers,
+    keep_edges,
+    live_edges,
+    numbered_edges,
+    to_layers,
+)
+from topokit.scores.control._neuron_limits import count_gains, count_room
 
-limit = 2**34
+LIMIT = 2**34
 
 # Bytes for each neuron and kind of inputs, while the layers that they reach are put together.
 BYTES = 2
@@ -62,25 +72,24 @@ class ControlNetwork(NamedTuple):
 
 def make_network(topology: nx.DiGraph | Layers) -> ControlNetwork:
     """Number the neurons behind the inputs through; cost O(E log E + kinds E)."""
-    layers = carrying(to_layers(topology))
+    layers = to_layers(topology)
+    layers = keep_edges(layers, live_edges(layers))
     kind, inputs = _kinds_of_inputs(layers)
     check_memory(
         "controllability",
         BYTES * inputs.size * sum(layers.widths[1:]),
-        limit,
+        LIMIT,
         "topokit.structure counts what has no need of who reaches whom",
     )
     reach = ancestors(_one_of_each(layers, kind))[1:]
-    starts = np.cumsum([0, *layers.widths[1:]])
-    none = np.zeros(0, np.int64)
-    senders = [a + s for a, s in zip(starts, layers.senders[1:], strict=False)]
-    receivers = [b + r for b, r in zip(starts[1:], layers.receivers[1:], strict=False)]
-    sent, received = np.concatenate([none, *senders]), np.concatenate([none, *receivers])
+    starts = (first_numbers(layers)[1:] - layers.n_in).tolist()
+    behind = slice(layers.senders[0].size, None)
+    sent, received = (ends[behind] - layers.n_in for ends in numbered_edges(layers))
     order = np.argsort(sent, kind="stable")
     return ControlNetwork(
         kind,
         inputs,
-        tuple(slice(int(a), int(b)) for a, b in zip(starts, starts[1:], strict=False)),
+        tuple(slice(a, b) for a, b in pairwise(starts)),
         np.concatenate(count_gains(layers)).astype(float),
         np.concatenate([count_room(rows, inputs) for rows in reach]).astype(float),
         np.concatenate(reach),
@@ -106,8 +115,8 @@ def _kinds_of_inputs(
 
 def _one_of_each(layers: Layers, kind: Int[np.ndarray, " n_in"]) -> Layers:
     """The network with one input of each kind."""
-    senders, receivers, trainable, constant = (arrays[0] for arrays in layers[1:])
-    keep = np.isin(senders, np.unique(kind, return_index=True)[1])
-    first = kind[senders[keep]], receivers[keep], trainable[keep], constant[keep]
-    rest = ((changed, *arrays[1:]) for changed, arrays in zip(first, layers[1:], strict=True))
-    return Layers((int(kind.max()) + 1, *layers.widths[1:]), *rest)
+    every = [np.ones(senders.size, bool) for senders in layers.senders[1:]]
+    first = np.isin(layers.senders[0], np.unique(kind, return_index=True)[1])
+    some = keep_edges(layers, [first, *every])
+    fed = (kind[some.senders[0]], *some.senders[1:])
+    return replace(some, widths=(int(kind.max()) + 1, *layers.widths[1:]), senders=fed)

@@ -11,7 +11,7 @@ from topokit._records import Record
 from topokit.layers import Layers, to_layers
 from topokit.scores.control._bound import control_bound
 from topokit.scores.control._canonical import find_canonical
-from topokit.scores.control.descent import descend, marginal, pairwise
+from topokit.scores.control.descent import descend, lay_out, marginal, pairwise
 
 # The weight of evenness beside the loss where a descent has to weigh both.
 EVENNESS = 0.01
@@ -126,16 +126,18 @@ def controllability(
         if method == "marginal"
         else (pairwise, f"method='marginal' needs {layers.n_in} times less")
     )
+    wiring = lay_out(layers, form, remedy=remedy)
+    bound = control_bound(layers)  # before the descent, for it may be refused
     K, losses = descend(
-        layers,
+        wiring,
         form,
+        n_out=layers.n_out,
         evenness=EVENNESS if fairness else 0.0,
         steps=steps or 500,
         learning_rate=learning_rate,
         rng=rng,
-        remedy=remedy,
     )
-    return _result(layers, K, control_bound(layers), losses, converged=False)
+    return _result(layers, K, bound, losses, converged=False)
 
 
 def _result(

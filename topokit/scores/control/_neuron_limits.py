@@ -2,7 +2,7 @@
 
 An edge counts only if it carries something, from some input to some output. One that comes from no
 input brings a constant zero and has no ratio to set; one that leads to no output wastes what is
-sent over it. So both go before anything is counted.
+sent over it. So `keep_edges` takes both out before anything is counted.
 """
 
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from topokit.layers import Layers, ancestors, in_degrees, live_edges, sort_layers
+from topokit.layers import Layers, ancestors, in_degrees
 
 
 class Neurons(NamedTuple):
@@ -26,15 +26,6 @@ class Neurons(NamedTuple):
     gain: Float[Any, "*layers width"]
     room: Float[Any, "*layers width"]
     reach: Bool[Any, "*layers width n_in"]
-
-
-def carrying(layers: Layers) -> Layers:
-    """The network without the edges that come from no input or lead to no output."""
-    keep = live_edges(layers)
-    senders, receivers, trainable, constant = (
-        [array[kept] for array, kept in zip(arrays, keep, strict=True)] for arrays in layers[1:]
-    )
-    return sort_layers(layers.widths, senders, receivers, trainable=trainable, constant=constant)
 
 
 def count_neurons(layers: Layers) -> list[Neurons]:

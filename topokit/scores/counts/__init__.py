@@ -4,7 +4,6 @@ from topokit.scores.counts._matching import Matching as Matching
 from topokit.scores.counts._matching import match_constraints as match_constraints
 from topokit.scores.counts._matching import satisfiable_constraints as satisfiable_constraints
 from topokit.scores.counts._paths import bandwidth as bandwidth
-from topokit.scores.counts._paths import neuron_network as neuron_network
 from topokit.scores.counts._paths import path_counts as path_counts
 from topokit.scores.counts._size import Label as Label
 from topokit.scores.counts._size import Size as Size

@@ -15,18 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
-from topokit.scores.counts._rectangles import (
-    Bits,
-    Numbers,
-    Rectangles,
-    expand,
-    from_bits,
-    has_bit,
-    spread,
-    word,
-)
+from topokit.layers import BITS, WORD, Bits, from_bits, has_bit, out_bundles, out_degrees
+from topokit.scores.counts._rectangles import Numbers, Rectangles, expand
 
-steps_at_once = 2**22
+STEPS_AT_ONCE = 2**22
 
 
 class Levels(NamedTuple):
@@ -56,10 +48,10 @@ def search_levels(rectangles: Rectangles, unmatched: Numbers, owner: Numbers) ->
         owner: Group that owns each cell, or -1.
     """
     level, entry = np.where(unmatched > 0, 0, -1), np.full(unmatched.size, -1)
-    seen = np.zeros(rectangles.descendants[0].shape, word)
+    seen = np.zeros(rectangles.descendants[0].shape, WORD)
     found: list[Numbers] = []
     while (level == len(found)).any() and sum(map(len, found)) < unmatched.sum():
-        met = _carry(rectangles, level == len(found))[0] & ~seen
+        met = _reach(rectangles, level == len(found))[0] & ~seen
         seen |= met
         cells = np.flatnonzero(from_bits(met, rectangles.n_out))
         found.append(cells[owner[cells] < 0])
@@ -91,15 +83,20 @@ def trace_paths(
     return np.concatenate(groups), np.concatenate(cells)
 
 
-def _carry(rectangles: Rectangles, front: Bool[np.ndarray, " groups"]) -> list[Bits]:
-    """For each layer of neurons, the outputs that each neuron reaches through a front's edge."""
+def _reach(rectangles: Rectangles, front: Bool[np.ndarray, " groups"]) -> list[Bits]:
+    """For each layer of neurons, the outputs that each neuron reaches through a front's edge.
+
+    An edge of the front brings all outputs below its receiver, and any other what that one reaches.
+    """
     inside = np.append(front, False)
     reach = [np.zeros_like(rectangles.descendants[-1])]
-    rows = zip(rectangles.descendants, rectangles.wirings, rectangles.descendants[1:], strict=False)
-    for before, (senders, receivers, group), after in reversed(list(rows)):
-        bits, own = reach[-1][receivers], np.flatnonzero(inside[group])
-        bits[own] |= after[receivers[own]]
-        reach.append(spread(bits, np.arange(senders.size), senders, len(before)))
+    rows = zip(
+        out_bundles(rectangles.layers), rectangles.groups, rectangles.descendants[1:], strict=True
+    )
+    for bundles, group, below in reversed(list(rows)):
+        tails = bundles.tails + bundles.width * inside[group[bundles.order]]
+        both = np.concatenate([reach[-1], below])
+        reach.append(BITS(bundles._replace(tails=tails), both, None))
     return reach[::-1]
 
 
@@ -110,9 +107,9 @@ def _meeting(
     rng: np.random.Generator,
 ) -> Numbers:
     """A group of the front that meets each cell, drawn at random."""
-    reach = _carry(rectangles, front)
-    fan_out = max(int(np.bincount(wiring.senders).max()) for wiring in rectangles.wirings)
-    batch = max(1, steps_at_once // fan_out)
+    reach = _reach(rectangles, front)
+    fan_out = max(int(degrees.max()) for degrees in out_degrees(rectangles.layers))
+    batch = max(1, STEPS_AT_ONCE // fan_out)
     starts = range(0, cells.size, batch)
     walks = [_walk(rectangles, front, reach, cells[k : k + batch], rng) for k in starts]
     return np.concatenate([np.zeros(0, np.int64), *walks])
@@ -129,13 +126,12 @@ def _walk(
     inside, result = np.append(front, False), np.full(cells.size, -1)
     walker = np.arange(cells.size)
     node, output = np.divmod(cells, rectangles.n_out)
-    for (senders, receivers, group), here, after, through in zip(
-        rectangles.wirings, reach, rectangles.descendants[1:], reach[1:], strict=False
-    ):
-        degrees = np.bincount(senders, minlength=len(here))
-        which, place = expand(degrees[node])
-        edge = (np.cumsum(degrees) - degrees)[node][which] + place
-        below = receivers[edge], output[which]
+    bundled, below = out_bundles(rectangles.layers), rectangles.descendants[1:]
+    rows = zip(bundled, rectangles.groups, below, reach[1:], strict=True)
+    for (_, receivers, bounds, order), group, after, through in rows:
+        which, place = expand(np.diff(bounds)[node])
+        edge = bounds[node][which] + place
+        below, group = (receivers[edge], output[which]), group[order]
         ends = inside[group[edge]] & has_bit(after, *below)
         good = rng.permutation(np.flatnonzero(ends | has_bit(through, *below)))
         taken = np.zeros(node.size, np.int64)

@@ -24,8 +24,8 @@ from topokit.layers import Layers, to_layers
 from topokit.scores.counts._alternating_paths import search_levels, trace_paths
 from topokit.scores.counts._rectangles import Numbers, Rectangles, expand, merge_edges, sample_cells
 
-limit = 2**32
-probes = 4
+LIMIT = 2**32
+PROBES = 4
 
 
 class Matching(Record):
@@ -97,14 +97,14 @@ def _check_memory(layers: Layers, n_offers: int) -> None:
         + 64 * layers.n_in * layers.n_out
         + 128 * layers.n_trainable
         + 256 * n_offers,
-        limit,
+        LIMIT,
         "topokit.structure counts an upper bound, the trainable edges",
     )
 
 
 def _first_offers(rectangles: Rectangles) -> Numbers:
     """How many constraints each group is offered: some for each edge, or all it meets."""
-    return np.minimum(rectangles.areas, probes * rectangles.edges)
+    return np.minimum(rectangles.areas, PROBES * rectangles.edges)
 
 
 def _match(

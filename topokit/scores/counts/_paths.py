@@ -1,23 +1,19 @@
 """Paths from inputs to outputs: how many there are, and how many keep out of each other's way."""
 
-import operator
-from collections.abc import Callable, Iterator
-from functools import partial, reduce
-from itertools import accumulate, pairwise
+from collections.abc import Iterator
 
 import networkx as nx
 import numpy as np
 from jaxtyping import Int, Shaped
-from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 
 from topokit._limits import check_memory
-from topokit.layers import Layers, forward, in_degrees, to_layers
+from topokit.layers import NUMBERS, Algebra, Bundles, Layers, disjoint_flow, forward, to_layers
 
-Step = Callable[[np.ndarray], np.ndarray]
+Numbers = Int[np.ndarray, " _numbers"]
 
-limit = 2**32
-terms_at_once = 2**22
+LIMIT = 2**32
+TERMS_AT_ONCE = 2**22
 
 
 def path_counts(topology: nx.DiGraph | Layers) -> Shaped[np.ndarray, "n_in n_out"]:
@@ -38,7 +34,7 @@ def path_counts(topology: nx.DiGraph | Layers) -> Shaped[np.ndarray, "n_in n_out
     check_memory(
         "path_counts",
         8 * layers.n_in * layers.n_out,
-        limit,
+        LIMIT,
         "topokit.structure keeps only their least, mean and most",
     )
     return np.concatenate(list(count_blocks(layers)))
@@ -46,12 +42,12 @@ def path_counts(topology: nx.DiGraph | Layers) -> Shaped[np.ndarray, "n_in n_out
 
 def count_blocks(layers: Layers) -> Iterator[Shaped[np.ndarray, "_block n_out"]]:
     """Yield the rows of `path_counts` a few inputs at a time, so that memory stays small."""
-    fit = _fit_int64(layers)
-    steps = _fast_steps(layers) if fit else _exact_steps(layers)
-    block = max(1, terms_at_once // max(s.size for s in layers.senders))
+    kind, algebra = (np.int64, NUMBERS) if _fit_int64(layers) else (object, _merging())
+    block = max(1, TERMS_AT_ONCE // max(s.size for s in layers.senders))
     for first in range(0, layers.n_in, block):
         start = np.eye(layers.n_in, min(block, layers.n_in - first), k=-first, dtype=np.int64)
-        yield reduce(lambda held, step: step(held), steps, start if fit else start.astype(object)).T
+        *_, last = forward(layers, start.astype(kind), algebra=algebra)
+        yield last.T
 
 
 def bandwidth(topology: nx.DiGraph | Layers) -> int:
@@ -65,61 +61,8 @@ def bandwidth(topology: nx.DiGraph | Layers) -> int:
     Cost: one maximum flow over E unit edges, O(E sqrt(neurons)).
     """
     layers = to_layers(topology)
-    n = sum(layers.widths)
-    return int(maximum_flow(neuron_network(layers), 2 * n, 2 * n + 1).flow_value)
-
-
-def neuron_network(layers: Layers) -> csr_array:
-    """The capacities of a flow whose units share no neuron.
-
-    Of `n` neurons, numbered through, `v` is an edge `v -> n + v` of capacity 1, so that one unit at
-    most goes through it; no other edge can be full. The source is `2 n`, the sink `2 n + 1`.
-    """
-    n, first = sum(layers.widths), list(accumulate(layers.widths, initial=0))
-    neurons, source, sink = np.arange(n), 2 * n, 2 * n + 1
-    tails = [neurons, np.full(layers.n_in, source), n + neurons[n - layers.n_out :]]
-    heads = [n + neurons, neurons[: layers.n_in], np.full(layers.n_out, sink)]
-    tails += [n + first[layer] + s for layer, s in enumerate(layers.senders)]
-    heads += [first[layer + 1] + r for layer, r in enumerate(layers.receivers)]
-    tail, head = np.concatenate(tails), np.concatenate(heads)
-    capacity = np.where(np.arange(tail.size) < n, 1, n).astype(np.int32)
-    return csr_array((capacity, (tail, head)), shape=(2 * n + 2, 2 * n + 2))
-
-
-def _fast_steps(layers: Layers) -> list[Step]:
-    """Products with the masks, receivers by senders: a recipe is sorted as these arrays are."""
-    rows = zip(layers.senders, in_degrees(layers), pairwise(layers.widths), strict=True)
-    masks = (
-        csr_array((np.ones_like(s), s, np.append(0, np.cumsum(degrees))), shape=(after, before))
-        for s, degrees, (before, after) in rows
-    )
-    return [partial(operator.matmul, mask) for mask in masks]
-
-
-def _exact_steps(layers: Layers) -> list[Step]:
-    """Sums of Python integers, once for all receivers that have the same senders.
-
-    Layers that share their arrays share what is found of them.
-    """
-    found: dict[tuple[int, int], Step] = {}
-    rows = list(zip(layers.senders, layers.receivers, in_degrees(layers), strict=True))
-    for senders, receivers, degrees in rows:
-        if (id(senders), id(receivers)) not in found:
-            own = [part.tobytes() for part in np.split(senders, np.cumsum(degrees)[:-1])]
-            numbers = {key: number for number, key in enumerate(dict.fromkeys(own))}
-            lists = [np.frombuffer(key, senders.dtype) for key in numbers]
-            which = np.array([numbers[key] for key in own])
-            found[id(senders), id(receivers)] = partial(_sums, lists, which)
-    return [found[id(senders), id(receivers)] for senders, receivers, _ in rows]
-
-
-def _sums(
-    lists: list[Int[np.ndarray, " _senders"]],
-    which: Int[np.ndarray, " receivers"],
-    held: Shaped[np.ndarray, "before n"],
-) -> Shaped[np.ndarray, "receivers n"]:
-    """For each receiver the sum over its list of senders; of none, an integer 0."""
-    return np.stack([held[senders].sum(axis=0) for senders in lists])[which]
+    graph, n = disjoint_flow(layers), sum(layers.widths)
+    return int(maximum_flow(graph, 2 * n, 2 * n + 1).flow_value)
 
 
 def _fit_int64(layers: Layers) -> bool:
@@ -128,7 +71,28 @@ def _fit_int64(layers: Layers) -> bool:
     A neuron's paths from all inputs, in floating point, bound its paths from any one of them; the
     factor 2 covers the rounding.
     """
-    ones = [np.ones(s.size) for s in layers.senders]
     with np.errstate(over="ignore"):
-        most = max(total.max() for total in forward(layers, ones, np.ones((layers.n_in, 1))))
+        totals = list(forward(layers, np.ones(layers.n_in), algebra=NUMBERS))
+    most = max(total.max() for total in totals)
     return bool(2 * most < np.iinfo(np.int64).max)
+
+
+def _merging() -> Algebra:
+    """Sums of Python integers, once for all neurons at which edges from the same ones meet."""
+    found: dict[int, tuple[list[Numbers], Numbers]] = {}
+
+    def add(bundles: Bundles, held: np.ndarray, _: None) -> np.ndarray:
+        if id(bundles) not in found:
+            found[id(bundles)] = _equal_bundles(bundles)
+        lists, which = found[id(bundles)]
+        return np.stack([held[tails].sum(axis=0) for tails in lists])[which]
+
+    return add
+
+
+def _equal_bundles(bundles: Bundles) -> tuple[list[Numbers], Numbers]:
+    """The different lists of neurons that edges come from, and which of them each neuron has."""
+    own = [tails.tobytes() for tails in np.split(bundles.tails, bundles.bounds[1:-1])]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(own))}
+    lists = [np.frombuffer(key, bundles.tails.dtype) for key in numbers]
+    return lists, np.array([numbers[key] for key in own])

@@ -10,12 +10,18 @@ Constraint (i, o) is the cell `i n_out + o` of the end-to-end matrix.
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt64
+from jaxtyping import Int
 
-from topokit.layers import Layers, each_layer
+from topokit.layers import (
+    WORD,
+    Bits,
+    Layers,
+    ancestor_bits,
+    descendant_bits,
+    each_layer,
+    split_by_size,
+)
 
-word = np.dtype("<u8")
-Bits = UInt64[np.ndarray, "_rows _words"]
 Numbers = Int[np.ndarray, " _numbers"]
 
 
@@ -33,14 +39,6 @@ class Sets(NamedTuple):
     sizes: Numbers
 
 
-class GroupedEdges(NamedTuple):
-    """One layer's edges, sorted by sender; `group` is -1 where the edge is constant."""
-
-    senders: Numbers
-    receivers: Numbers
-    group: Numbers
-
-
 class Rectangles(NamedTuple):
     """The groups of a network's trainable edges.
 
@@ -51,9 +49,9 @@ class Rectangles(NamedTuple):
         below: For each group, which set of outputs is below it.
         inputs: Distinct sets of inputs.
         outputs: Distinct sets of outputs.
-        wirings: Edges of each layer, constant ones included.
+        layers: The network.
+        groups: For each layer the group of every edge, -1 where it is constant.
         descendants: For each layer of neurons, the outputs that each neuron reaches.
-        n_out: Number of outputs.
     """
 
     group: Numbers
@@ -62,9 +60,14 @@ class Rectangles(NamedTuple):
     below: Numbers
     inputs: Sets
     outputs: Sets
-    wirings: list[GroupedEdges]
+    layers: Layers
+    groups: list[Numbers]
     descendants: list[Bits]
-    n_out: int
+
+    @property
+    def n_out(self) -> int:
+        """Number of outputs."""
+        return self.layers.n_out
 
     @property
     def areas(self) -> Numbers:
@@ -74,16 +77,19 @@ class Rectangles(NamedTuple):
 
 def merge_edges(layers: Layers) -> Rectangles:
     """Find the rectangles of all trainable edges; cost O(E (n_in + n_out) / 64 + E log E)."""
-    descendants = _descendants(layers)
-    above, inputs = _distinct(_ancestors(layers)[:-1])
+    descendants = descendant_bits(layers)
+    above, inputs = _distinct(ancestor_bits(layers)[:-1])
     below, outputs = _distinct(descendants[1:])
     rows = zip(above, below, each_layer(layers), strict=True)
     n_below = outputs.sizes.size
     pairs = np.concatenate([a[s[free]] * n_below + b[r[free]] for a, b, (s, r, free, _) in rows])
     pair, group, edges = np.unique(pairs, return_inverse=True, return_counts=True)
     sides = np.divmod(pair, n_below)
-    wirings = _wirings(layers, group)
-    return Rectangles(group, edges, *sides, inputs, outputs, wirings, descendants, layers.n_out)
+    groups = [np.full(free.size, -1) for free in layers.trainable]
+    own = split_by_size([int(free.sum()) for free in layers.trainable], group)
+    for of_edge, free, numbers in zip(groups, layers.trainable, own, strict=True):
+        of_edge[free] = numbers
+    return Rectangles(group, edges, *sides, inputs, outputs, layers, groups, descendants)
 
 
 def sample_cells(
@@ -112,62 +118,6 @@ def expand(counts: Numbers) -> tuple[Numbers, Numbers]:
     return which, np.arange(which.size) - (np.cumsum(counts) - counts)[which]
 
 
-def spread(bits: Bits, tails: Numbers, heads: Numbers, width: int) -> Bits:
-    """Union of the tails' rows at each head; `heads` ascend."""
-    result = np.zeros((width, bits.shape[1]), word)
-    starts = np.flatnonzero(np.diff(heads, prepend=-1))
-    result[heads[starts]] = np.bitwise_or.reduceat(bits[tails], starts, axis=0)
-    return result
-
-
-def to_bits(flags: Bool[np.ndarray, "_rows _n"]) -> Bits:
-    """Pack each row into words, filled up with zeros."""
-    packed = np.packbits(flags, axis=1, bitorder="little")
-    return np.pad(packed, ((0, 0), (0, -packed.shape[1] % word.itemsize))).view(word)
-
-
-def from_bits(bits: Bits, n: int) -> Bool[np.ndarray, "_rows {n}"]:
-    """The flags again, `n` in each row."""
-    return np.unpackbits(bits.view(np.uint8), axis=1, count=n, bitorder="little").view(bool)
-
-
-def has_bit(bits: Bits, row: Numbers, number: Numbers) -> Bool[np.ndarray, " _numbers"]:
-    """Whether each row holds the number beside it."""
-    return (bits.view(np.uint8)[row, number >> 3] >> (number & 7) & 1).astype(bool)
-
-
-def _ancestors(layers: Layers) -> list[Bits]:
-    """For each layer of neurons, the inputs that reach each neuron."""
-    reach = [to_bits(np.eye(layers.n_in, dtype=bool))]
-    rows = zip(layers.widths[1:], layers.senders, layers.receivers, strict=True)
-    for width, senders, receivers in rows:
-        reach.append(spread(reach[-1], senders, receivers, width))
-    return reach
-
-
-def _descendants(layers: Layers) -> list[Bits]:
-    """For each layer of neurons, the outputs that each neuron reaches."""
-    reach = [to_bits(np.eye(layers.n_out, dtype=bool))]
-    rows = zip(layers.widths, layers.senders, layers.receivers, strict=False)
-    for width, senders, receivers in reversed(list(rows)):
-        order = np.argsort(senders, kind="stable")
-        reach.append(spread(reach[-1], receivers[order], senders[order], width))
-    return reach[::-1]
-
-
-def _wirings(layers: Layers, group: Numbers) -> list[GroupedEdges]:
-    """The edges by sender, with their groups."""
-    wirings, ends = [], np.cumsum([free.sum() for free in layers.trainable])
-    for own, (senders, receivers, free, _) in zip(
-        np.split(group, ends[:-1]), each_layer(layers), strict=True
-    ):
-        of_edge = np.full(senders.size, -1)
-        of_edge[free] = own
-        order = np.argsort(senders, kind="stable")
-        wirings.append(GroupedEdges(senders[order], receivers[order], of_edge[order]))
-    return wirings
-
-
 def _distinct(reach: list[Bits]) -> tuple[list[Numbers], Sets]:
     """Number the distinct rows of all layers; for each layer, which of them its neurons have."""
     numbers: dict[bytes, int] = {}
@@ -175,7 +125,7 @@ def _distinct(reach: list[Bits]) -> tuple[list[Numbers], Sets]:
         np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in bits])
         for bits in reach
     ]
-    bits = np.frombuffer(b"".join(numbers), word).reshape(len(numbers), -1)
+    bits = np.frombuffer(b"".join(numbers), WORD).reshape(len(numbers), -1)
     counts = np.bitwise_count(bits)
     until = np.cumsum(counts, dtype=np.int64)
     return of_layers, Sets(bits, until, counts.sum(axis=1, dtype=np.int64))
@@ -192,6 +142,6 @@ def _select(sets: Sets, which: Numbers, rank: Numbers) -> Numbers:
         low = np.bitwise_count(bits & np.uint64(2**half - 1))
         shift = np.where(rank >= low, half, 0)
         rank = rank - np.where(rank >= low, low, 0)
-        bits = bits >> shift.astype(word)
+        bits = bits >> shift.astype(WORD)
         number = number + shift
     return number

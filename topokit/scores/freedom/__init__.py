@@ -10,11 +10,10 @@ from topokit.scores.freedom._estimate import LeverageEstimate as LeverageEstimat
 from topokit.scores.freedom._estimate import estimate_freedom as estimate_freedom
 from topokit.scores.freedom._estimate import estimate_leverage as estimate_leverage
 from topokit.scores.freedom._isometric_weights import flat_weights as flat_weights
-from topokit.scores.freedom._jacobian_factors import edge_factors as edge_factors
-from topokit.scores.freedom._jacobian_factors import free_neurons as free_neurons
 from topokit.scores.freedom._leverage import leverage as leverage
 from topokit.scores.freedom._predicted_loss import interaction_order as interaction_order
 from topokit.scores.freedom._predicted_loss import loss_of_counts as loss_of_counts
 from topokit.scores.freedom._predicted_loss import low_rank_loss as low_rank_loss
 from topokit.scores.freedom._predicted_loss import predicted_loss as predicted_loss
 from topokit.scores.freedom._soft_leverage import soft_leverage as soft_leverage
+from topokit.scores.freedom._spanning_edges import free_neurons as free_neurons

@@ -13,12 +13,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from topokit._limits import check_memory
-from topokit.layers import Layers, each_layer, to_layers
-from topokit.scores.freedom._jacobian_factors import edge_factors, spanning_edges
-from topokit.scores.freedom._rank_mod_p import eliminate, multiply, prime, to_residues
+from topokit.layers import Layers, each_layer, edge_factors, residues, to_layers
+from topokit.scores.freedom._rank_mod_p import PRIME, eliminate, multiply, to_residues
+from topokit.scores.freedom._spanning_edges import count_spanning, spanning_edges
 
-limit = 2**30
-rows_at_once = 256
+LIMIT = 2**30
+ROWS_AT_ONCE = 256
 
 
 def degrees_of_freedom(topology: nx.DiGraph | Layers) -> int:
@@ -46,23 +46,28 @@ def degrees_of_freedom(topology: nx.DiGraph | Layers) -> int:
         ValueError: If the matrix would take more than 1 GiB: 11,585 rows and columns.
     """
     layers = to_layers(topology)
-    keep = spanning_edges(layers)
-    kept, pairs = sum(int(k.sum()) for k in keep), layers.n_in * layers.n_out
-    check_memory(
-        "degrees_of_freedom",
-        8 * kept * min(kept, pairs),
-        limit,
-        "topokit.scores.estimate_freedom needs no such matrix",
-    )
+    check_elimination(layers)
+    kept, pairs = count_spanning(layers), layers.n_in * layers.n_out
     if not kept:
         return 0
     rng = np.random.default_rng(0)
     weights = [
-        np.where(free, rng.integers(1, prime, free.size), _residues(constant))
+        np.where(free, rng.integers(1, PRIME, free.size), _residues(constant))
         for _, _, free, constant in each_layer(layers)
     ]
-    a, b = edge_factors(layers, weights, keep, settle=lambda values: values % prime)
+    a, b = edge_factors(layers, weights, spanning_edges(layers), algebra=residues(PRIME))
     return eliminate(_jacobian(a, b) if pairs < kept else _gram(a, b, rng))
+
+
+def check_elimination(layers: Layers) -> None:
+    """Refuse what `degrees_of_freedom` would take too much memory for."""
+    kept = count_spanning(layers)
+    check_memory(
+        "degrees_of_freedom",
+        8 * kept * min(kept, layers.n_in * layers.n_out),
+        LIMIT,
+        "topokit.scores.estimate_freedom needs no such matrix",
+    )
 
 
 def _jacobian(
@@ -79,11 +84,11 @@ def _gram(
     a: Int[np.ndarray, "kept n_in"], b: Int[np.ndarray, "kept n_out"], rng: np.random.Generator
 ) -> Float[np.ndarray, "kept kept"]:
     """(A D1 A^T) * (B D2 B^T)."""
-    scaled = [to_residues(x * rng.integers(1, prime, x.shape[1])) for x in (a, b)]
+    scaled = [to_residues(x * rng.integers(1, PRIME, x.shape[1])) for x in (a, b)]
     flipped = [to_residues(x.T) for x in (a, b)]
     result = np.empty((len(a), len(a)))
-    for first in range(0, len(a), rows_at_once):
-        rows = slice(first, first + rows_at_once)
+    for first in range(0, len(a), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
         one, other = [multiply(x[rows], y) for x, y in zip(scaled, flipped, strict=True)]
         result[rows] = to_residues(one.astype(np.int64) * other.astype(np.int64))
     return result
@@ -96,6 +101,6 @@ def _residues(constants: Float[np.ndarray, " edges"]) -> Int[np.ndarray, " edges
 
 
 def _residue(numerator: int, denominator: int) -> int:
-    while numerator and numerator % prime == 0:  # not 0, so it must not become 0
-        numerator //= prime
-    return numerator * pow(denominator, -1, prime) % prime
+    while numerator and numerator % PRIME == 0:  # not 0, so it must not become 0
+        numerator //= PRIME
+    return numerator * pow(denominator, -1, PRIME) % PRIME

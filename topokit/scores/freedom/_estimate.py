@@ -10,19 +10,18 @@ network that wastes nothing, or that sets every entry, is then counted with litt
 
 import networkx as nx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from topokit._checks import check_count, check_real
 from topokit._limits import check_memory
 from topokit._records import Record
-from topokit.layers import Layers, ancestors, to_layers
+from topokit.layers import Layers, ancestors, draw_xavier, to_layers
 from topokit.scores.freedom._isometric_weights import flat_weights
 from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize
-from topokit.scores.freedom._leverage import draw_weights
 from topokit.scores.freedom._lsqr_projection import Projection, project
 from topokit.scores.freedom._scale_invariances import idle_directions, with_idle
 
-limit = 2**33
+LIMIT = 2**33
 
 
 class FreedomEstimate(Record):
@@ -104,9 +103,9 @@ def estimate_freedom(
     layers = to_layers(topology)
     _check(layers, n_samples, tolerance, max_steps, seed)
     rng = np.random.default_rng(seed)
-    n_pairs = int(ancestors(layers)[-1].sum())
+    joined = ancestors(layers)[-1].ravel()
     counts, found = zip(
-        *(_count(layers, n_pairs, rng, tolerance, max_steps) for _ in range(n_samples)), strict=True
+        *(_count(layers, joined, rng, tolerance, max_steps) for _ in range(n_samples)), strict=True
     )
     mean, error = _mean_and_error(list(counts))
     return FreedomEstimate(
@@ -155,7 +154,7 @@ def estimate_leverage(
     found, rows, columns = [], [], []
     total, squares = np.zeros(n_pairs), 0.0
     for _ in range(n_samples):
-        operator = jacobian_operator(linearize(layers, draw_weights(layers, rng)))
+        operator = jacobian_operator(linearize(layers, draw_xavier(layers, rng)))
         probe = reachable * rng.choice([-1.0, 1.0], n_pairs)
         found.append(project(operator, probe, tolerance=tolerance, max_steps=max_steps))
         shares = probe * found[-1].image
@@ -179,19 +178,24 @@ def estimate_leverage(
 
 
 def _count(
-    layers: Layers, n_pairs: int, rng: np.random.Generator, tolerance: float, max_steps: int
+    layers: Layers,
+    joined: Bool[np.ndarray, " pairs"],
+    rng: np.random.Generator,
+    tolerance: float,
+    max_steps: int,
 ) -> tuple[float, Projection]:
     """The estimate of one probe, at weights of its own."""
     tangent = linearize(layers, flat_weights(layers, rng))
     jacobian = jacobian_operator(tangent)
     of_weights = with_idle(jacobian, idle_directions(layers, tangent))
+    n_pairs = int(joined.sum())
     n_columns = jacobian.shape[1] - (of_weights.shape[1] - jacobian.shape[0])
     if n_columns <= n_pairs:
         whole, operator = n_columns, of_weights
         probe = rng.choice([-1.0, 1.0], operator.shape[0])
     else:
         whole, operator = n_pairs, jacobian
-        probe = rng.choice([-1.0, 1.0], operator.shape[0]) * ancestors(layers)[-1].ravel()
+        probe = rng.choice([-1.0, 1.0], operator.shape[0]) * joined
     found = project(operator, probe, tolerance=tolerance, max_steps=max_steps)
     return whole - found.rest, found
 
@@ -213,6 +217,6 @@ def _check(layers: Layers, n_samples: int, tolerance: float, max_steps: int, see
     check_memory(
         "an estimate",
         8 * (held + 16 * layers.n_edges),
-        limit,
+        LIMIT,
         "topokit.structure counts an upper bound, the trainable edges",
     )

@@ -14,10 +14,10 @@ from scipy.sparse import csr_array
 
 from topokit.layers import Layers, each_layer
 
-steps = 50
-rate = 0.2
-pull = 0.05
-dense_from = 1 / 40
+STEPS = 50
+RATE = 0.2
+PULL = 0.05
+DENSE_FROM = 1 / 40
 
 Matrix = np.ndarray | csr_array
 
@@ -25,7 +25,7 @@ Matrix = np.ndarray | csr_array
 def flat_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:
     """Random weights, near-isometric layers, each scaled to a mean square singular value of 1.
 
-    Constant edges of a layer keep their ratios, at the size of the free weights. Cost: `steps`
+    Constant edges of a layer keep their ratios, at the size of the free weights. Cost: `STEPS`
     times two products of each layer with itself.
     """
     result = []
@@ -47,7 +47,7 @@ def to_matrix(
 ) -> Matrix:
     """A layer as a matrix, senders by receivers: sparse, or dense where that multiplies faster."""
     matrix = csr_array((weights, places), shape=shape)
-    return matrix.toarray() if weights.size > dense_from * shape[0] * shape[1] else matrix
+    return matrix.toarray() if weights.size > DENSE_FROM * shape[0] * shape[1] else matrix
 
 
 def _flatten(
@@ -59,15 +59,15 @@ def _flatten(
 ) -> Float[np.ndarray, " edges"]:
     """Descend; constants move with the scale of the layer alone."""
     constant = weights.copy()
-    for _ in range(steps if free.any() else 0):
+    for _ in range(STEPS if free.any() else 0):
         scale = np.sqrt(rank / (weights @ weights))
         unit = weights * scale
         matrix = to_matrix(unit, places, shape)
         cube = matrix @ (matrix.T @ matrix) if shape[0] > shape[1] else (matrix @ matrix.T) @ matrix
         slope = _entries(cube, places)
-        unit -= rate * (slope - unit * (slope @ unit) / rank)
+        unit -= RATE * (slope - unit * (slope @ unit) / rank)
         middle = np.sqrt(np.mean(unit[free] ** 2))
-        unit = np.sign(unit) * middle * (np.abs(unit) / middle) ** (1 - pull)
+        unit = np.sign(unit) * middle * (np.abs(unit) / middle) ** (1 - PULL)
         weights = np.where(free, unit / scale, constant)
     return weights * np.sqrt(rank / (weights @ weights))
 

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from topokit.layers import Layers, live_edges
+from topokit.layers import Layers, live_weights, split_by_size
 from topokit.scores.freedom._isometric_weights import Matrix, to_matrix
 from topokit.scores.freedom._lsqr_projection import Operator
 
-pairs_at_once = 256
-negligible = 1e-12
+PAIRS_AT_ONCE = 256
+NEGLIGIBLE = 1e-12
 
 
 class Tangent(NamedTuple):
@@ -50,11 +50,12 @@ def linearize(layers: Layers, weights: list[Float[np.ndarray, " _edges"]]) -> Ta
     weights, ahead, behind, states = _carry_forward(layers, weights)
     lengths = _lengths_behind(behind, layers.n_out)
     columns = []
-    live = [on & free for on, free in zip(live_edges(layers), layers.trainable, strict=True)]
-    for row in zip(layers.senders, layers.receivers, live, states, lengths, strict=True):
+    for row in zip(
+        layers.senders, layers.receivers, live_weights(layers), states, lengths, strict=True
+    ):
         senders, receivers, wanted, state, length = row
         norms = np.linalg.norm(state, axis=1)[senders] * length[receivers]
-        edges = np.flatnonzero(wanted & (norms > negligible * norms.max()))
+        edges = np.flatnonzero(wanted & (norms > NEGLIGIBLE * norms.max()))
         columns.append((edges, senders[edges], receivers[edges], 1 / norms[edges]))
     return Tangent(
         layers.widths, weights, ahead, behind, states, *map(list, zip(*columns, strict=True))
@@ -73,9 +74,9 @@ def jacobian_operator(tangent: Tangent) -> Operator:
 
 def _push(tangent: Tangent, changes: np.ndarray) -> Float[np.ndarray, " pairs"]:
     """How `W_d`, transposed and flattened, moves with the scaled weights."""
-    ends = np.cumsum([edges.size for edges in tangent.edges])[:-1]
+    parts = split_by_size([edges.size for edges in tangent.edges], changes.ravel())
     moved = np.zeros_like(tangent.states[0])
-    for number, part in enumerate(np.split(changes.ravel(), ends)):
+    for number, part in enumerate(parts):
         moved = tangent.ahead[number] @ moved
         if part.size:
             places = tangent.receivers[number], tangent.senders[number]
@@ -105,8 +106,8 @@ def _pairwise_dots(
     if isinstance(tangent.ahead[number], np.ndarray):
         return (state @ carried.T)[senders, receivers]
     dots = np.empty(senders.size)
-    for first in range(0, senders.size, pairs_at_once):
-        some = slice(first, first + pairs_at_once)
+    for first in range(0, senders.size, PAIRS_AT_ONCE):
+        some = slice(first, first + PAIRS_AT_ONCE)
         dots[some] = np.einsum("ei,ei->e", state[senders[some]], carried[receivers[some]])
     return dots
 

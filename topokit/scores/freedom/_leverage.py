@@ -15,11 +15,11 @@ from threadpoolctl import threadpool_limits
 
 from topokit._checks import check_count
 from topokit._limits import check_memory
-from topokit.layers import Layers, to_layers, xavier_radii
+from topokit.layers import Layers, draw_xavier, edge_factors, to_layers
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
-from topokit.scores.freedom._jacobian_factors import edge_factors, spanning_edges
+from topokit.scores.freedom._spanning_edges import count_spanning, spanning_edges
 
-limit = 2**31
+LIMIT = 2**31
 
 
 def leverage(
@@ -51,7 +51,8 @@ def leverage(
             would take more than 2 GiB.
     """
     layers = to_layers(topology)
-    _check_size(layers)  # before the rank is counted
+    n_samples, seed = check_count("n_samples", n_samples), check_count("seed", seed, least=0)
+    check_leverage(layers)  # before the rank is counted
     return leverage_of_rank(layers, degrees_of_freedom(layers), n_samples=n_samples, seed=seed)
 
 
@@ -59,8 +60,7 @@ def leverage_of_rank(
     layers: Layers, rank: int, *, n_samples: int = 8, seed: int = 0
 ) -> Float[np.ndarray, "n_in n_out"]:
     """`leverage` where the degrees of freedom are known."""
-    n_samples, seed = check_count("n_samples", n_samples), check_count("seed", seed, least=0)
-    _check_size(layers)
+    check_leverage(layers)
     shape = (layers.n_in, layers.n_out)
     if rank == 0:
         return np.zeros(shape)
@@ -72,26 +72,17 @@ def leverage_of_rank(
     # Threads gain little on matrices of this size, and lose much where cores are busy.
     with threadpool_limits(1, user_api="blas"):
         for _ in range(n_samples):
-            a, b = edge_factors(layers, draw_weights(layers, rng), keep, settle=_unit_scale)
+            a, b = edge_factors(layers, _unit_weights(layers, rng), keep, settle=_unit_scale)
             total += _projector_diagonal(a, b, rank)
     return np.minimum(total / n_samples, 1.0).reshape(shape)
 
 
-def draw_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:
-    """Sparse Xavier weights with true fans; constant edges keep their constants."""
-    rows = zip(xavier_radii(layers), layers.trainable, layers.constant, strict=True)
-    return [
-        np.where(free, radii * rng.uniform(-1, 1, radii.size), constant)
-        for radii, free, constant in rows
-    ]
-
-
-def _check_size(layers: Layers) -> None:
-    kept = sum(int(k.sum()) for k in spanning_edges(layers))
+def check_leverage(layers: Layers) -> None:
+    """Refuse what `leverage` would take too much memory for."""
     check_memory(
         "leverage",
-        16 * layers.n_in * layers.n_out * kept,
-        limit,
+        16 * layers.n_in * layers.n_out * count_spanning(layers),
+        LIMIT,
         "topokit.scores.estimate_leverage sums it up in far less",
     )
 
@@ -105,6 +96,11 @@ def _projector_diagonal(
     factors = qr(columns, overwrite_a=True, mode="economic", pivoting=rank < len(a))
     basis = np.asarray(factors[0])[:, :rank]
     return np.einsum("pk,pk->p", basis, basis)
+
+
+def _unit_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:
+    """Weights as for training, the largest of each layer 1: constants may be of any size."""
+    return [_unit_scale(weights) for weights in draw_xavier(layers, rng)]
 
 
 def _unit_scale(values: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-rounding = 1e-12
-least_steps = 4
+ROUNDING = 1e-12
+LEAST_STEPS = 4
 
 
 class Operator(NamedTuple):
@@ -64,7 +64,7 @@ def project(
     left, beta = _unit(vector)
     right, alpha = _unit(operator.backward(left))
     bar, rest = alpha, beta  # the last diagonal entry and the distance, as in the paper
-    if alpha < rounding or beta < rounding:
+    if alpha < ROUNDING or beta < ROUNDING:
         return Projection(image, rests[0], 0.0, 0, True)
     pushed = direction = operator.forward(right)
     settled = complete = False
@@ -76,7 +76,7 @@ def project(
         rest *= sine
         rests.append(float(rest**2))
         right, alpha = _unit(operator.backward(left) - beta * right)
-        complete = min(alpha, beta) < rounding
+        complete = min(alpha, beta) < ROUNDING
         settled = complete or _settled(rests, tolerance)
         pushed = operator.forward(right)
         direction = pushed - sine * alpha / diagonal * direction
@@ -96,4 +96,4 @@ def _drift(rests: list[float]) -> float:
 
 
 def _settled(rests: list[float], tolerance: float) -> bool:
-    return len(rests) > least_steps and _drift(rests) <= tolerance * (rests[0] - rests[-1])
+    return len(rests) > LEAST_STEPS and _drift(rests) <= tolerance * (rests[0] - rests[-1])

@@ -17,12 +17,13 @@ from math import pi
 
 import networkx as nx
 import numpy as np
+from jaxtyping import Float
 
 from topokit._checks import check_count
-from topokit.layers import Layers, to_layers
+from topokit.layers import Layers, forward, semiring, to_layers
 from topokit.scores.counts import bandwidth
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
-from topokit.scores.freedom._leverage import leverage_of_rank
+from topokit.scores.freedom._leverage import check_leverage, leverage_of_rank
 
 ANGLES = 2**13
 ENTRIES_ENOUGH = 2**13
@@ -57,7 +58,9 @@ def predicted_loss(
         ValueError: If `n_samples` is no positive integer, `seed` is negative, or `leverage` or
             `degrees_of_freedom` would take too much memory.
     """
-    layers = to_layers(topology)
+    layers, seed = to_layers(topology), check_count("seed", seed, least=0)
+    n_samples = None if n_samples is None else check_count("n_samples", n_samples)
+    check_leverage(layers)  # and so no more than fits is eliminated
     freedom, width = degrees_of_freedom(layers), bandwidth(layers)
     return loss_of_counts(layers, freedom, width, n_samples=n_samples, seed=seed)
 
@@ -68,8 +71,7 @@ def loss_of_counts(
     """`predicted_loss` where the degrees of freedom and the bandwidth are known."""
     entries = layers.n_in * layers.n_out
     enough = min(MOST_DRAWS, -(-ENTRIES_ENOUGH // entries))
-    n_samples = enough if n_samples is None else check_count("n_samples", n_samples)
-    seed = check_count("seed", seed, least=0)
+    n_samples = enough if n_samples is None else n_samples
     if freedom == entries:
         return 0.0
     exponent = 4 * (1 - 1 / max(interaction_order(layers), 4 / 3))
@@ -91,14 +93,25 @@ def interaction_order(topology: nx.DiGraph | Layers) -> float:
         ValueError: If the graph is not a valid topology.
     """
     layers = to_layers(topology)
-    paths, degrees = np.ones(layers.n_in), np.zeros(layers.n_in)
-    rows = zip(layers.senders, layers.receivers, layers.trainable, layers.widths[1:], strict=True)
-    for senders, receivers, trainable, width in rows:
-        arriving = np.bincount(receivers, paths[senders], width)
-        degrees = np.bincount(receivers, degrees[senders] + trainable * paths[senders], width)
-        scale = arriving.max()  # counts of paths may pass the greatest float
-        paths, degrees = arriving / scale, degrees / scale
-    return float(degrees.sum() / paths.sum())
+    start = np.stack([np.ones(layers.n_in), np.zeros(layers.n_in)], axis=1)
+    free = [trainable.astype(float) for trainable in layers.trainable]
+    *_, last = forward(layers, start, free, algebra=_PATHS, settle=_shares)
+    paths, degrees = last.sum(axis=0)
+    return float(degrees / paths)
+
+
+def _lengthened(
+    held: Float[np.ndarray, "edges 2"], free: Float[np.ndarray, "edges 1"]
+) -> Float[np.ndarray, "edges 2"]:
+    """Paths, and the trainable edges on all of them, one more where `free` is 1."""
+    return held + np.array([0.0, 1.0]) * free * held[:, :1]
+
+
+def _shares(held: Float[np.ndarray, "width 2"]) -> Float[np.ndarray, "width 2"]:
+    return held / held[:, 0].max()  # counts of paths may pass the greatest float
+
+
+_PATHS = semiring(np.add, _lengthened)
 
 
 def low_rank_loss(n_in: int, n_out: int, rank: int) -> float:

@@ -1,7 +1,7 @@
 """Rank over the field of residues modulo the prime 2^31 - 1, at the speed of float products.
 
-Residues are kept as floats between `-(prime - 1) / 2` and `(prime - 1) / 2`. With one factor split
-into halves of 16 bits, a product of two matrices over at most `terms` inner places is exact in
+Residues are kept as floats between `-(PRIME - 1) / 2` and `(PRIME - 1) / 2`. With one factor split
+into halves of 16 bits, a product of two matrices over at most `TERMS` inner places is exact in
 double precision, since no sum exceeds 2^53. Elimination is therefore nearly all BLAS.
 
 A step of it is a swept block: `rows` of pivots and a matrix `change` such that elimination makes of
@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-prime = 2**31 - 1
-# terms * 2^15 * 2^30 for the low halves, plus 2^16 * 2^30 for the settled high ones, below 2^53.
-terms = 240
-rows_at_once = 256
+PRIME = 2**31 - 1
+# TERMS * 2^15 * 2^30 for the low halves, plus 2^16 * 2^30 for the settled high ones, below 2^53.
+TERMS = 240
+ROWS_AT_ONCE = 256
 
 
 class _Sweep(NamedTuple):
@@ -28,21 +28,21 @@ class _Sweep(NamedTuple):
 
 def to_residues(integers: Shaped[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """The residues of integers, next to zero."""
-    residues = integers % prime
-    return (residues - prime * (residues > prime // 2)).astype(float)
+    residues = integers % PRIME
+    return (residues - PRIME * (residues > PRIME // 2)).astype(float)
 
 
 def multiply(x: Float[np.ndarray, "m k"], y: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "m n"]:
     """The product of two matrices of residues; cost that of two float products."""
     result = np.zeros((x.shape[0], y.shape[1]))
-    for first in range(0, x.shape[1], terms):
-        part, other = x[:, first : first + terms], y[first : first + terms]
+    for first in range(0, x.shape[1], TERMS):
+        part, other = x[:, first : first + TERMS], y[first : first + TERMS]
         high = np.rint(part * 2.0**-16)
         product = _settle(high @ other)
         product *= 2.0**16
         product += (part - high * 2.0**16) @ other
         result += _settle(product)
-    return _settle(result) if x.shape[1] > terms else result
+    return _settle(result) if x.shape[1] > TERMS else result
 
 
 def eliminate(matrix: Float[np.ndarray, "m n"]) -> int:
@@ -52,11 +52,11 @@ def eliminate(matrix: Float[np.ndarray, "m n"]) -> int:
     of a few panels.
     """
     rank = 0
-    for first in range(0, matrix.shape[1], terms):
+    for first in range(0, matrix.shape[1], TERMS):
         below = matrix[rank:, first:]
-        panel = np.ascontiguousarray(below[:, :terms])
+        panel = np.ascontiguousarray(below[:, :TERMS])
         sweep = _sweep(panel, np.ones(len(panel), bool))
-        _update(below[:, terms:], sweep)
+        _update(below[:, TERMS:], sweep)
         rank += sweep.rows.size
     return rank
 
@@ -81,7 +81,7 @@ def _sweep_column(column: Float[np.ndarray, "m w"], free: Bool[np.ndarray, " m"]
     pivots = np.flatnonzero(free & column.any(axis=1))[:1]
     if not pivots.size:
         return _Sweep(pivots, np.zeros((len(column), 0)))
-    inverse = to_residues(np.array([[pow(int(column[pivots[0], 0]), -1, prime)]]))
+    inverse = to_residues(np.array([[pow(int(column[pivots[0], 0]), -1, PRIME)]]))
     change = multiply(column, -inverse)
     change[pivots] = inverse
     return _Sweep(pivots, change)
@@ -109,16 +109,16 @@ def _update(block: Float[np.ndarray, "m w"], sweep: _Sweep) -> None:
     vacant = np.flatnonzero(is_pivot[n_pivots:]) + n_pivots
     moved = np.flatnonzero(~is_pivot[:n_pivots])
     block[vacant], change[vacant] = block[moved], change[moved]
-    for first in range(n_pivots, len(block), rows_at_once):
-        rows = slice(first, first + rows_at_once)
+    for first in range(n_pivots, len(block), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
         block[rows] += multiply(change[rows], pivots)
         _settle(block[rows])
 
 
 def _settle(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """Bring integers of less than 2^53 back to their residues next to zero, in place."""
-    quotients = values * (1.0 / prime)
+    quotients = values * (1.0 / PRIME)
     np.rint(quotients, out=quotients)
-    quotients *= prime
+    quotients *= PRIME
     values -= quotients
     return values

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse import csc_array, csr_array, hstack
 
-from topokit.layers import Layers, live_edges
-from topokit.scores.freedom._jacobian_factors import free_neurons
+from topokit.layers import Layers
 from topokit.scores.freedom._jacobian_operator import Tangent
 from topokit.scores.freedom._lsqr_projection import Operator
+from topokit.scores.freedom._spanning_edges import free_neurons
 
 
 def idle_directions(layers: Layers, tangent: Tangent) -> csc_array:
@@ -26,7 +26,7 @@ def idle_directions(layers: Layers, tangent: Tangent) -> csc_array:
         )
     ]
     blocks = [csr_array((starts[-1], 0))]
-    for before, free in enumerate(free_neurons(layers, live_edges(layers))):
+    for before, free in enumerate(free_neurons(layers)[1:-1]):
         into, out_of = tangent.receivers[before], tangent.senders[before + 1]
         neurons = np.concatenate([into, out_of])
         signed = np.concatenate([values[before], -values[before + 1]])

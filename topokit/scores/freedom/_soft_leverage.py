@@ -14,22 +14,30 @@ is therefore carried in a unit of its own, a power of two that the sum of the ab
 along its paths does not exceed, and columns are put on one scale in the end.
 """
 
-from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import networkx as nx
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from scipy.linalg import cholesky, solve_triangular
 from threadpoolctl import threadpool_limits
 
 from topokit._checks import check_count, check_real
 from topokit._limits import check_memory
-from topokit.layers import Layers, as_it_is, live_edges, to_layers, xavier_radii
-from topokit.scores.freedom._jacobian_factors import edge_factors
+from topokit.layers import (
+    Layers,
+    backward,
+    edge_factors,
+    forward,
+    live_edges,
+    live_weights,
+    semiring,
+    to_layers,
+    xavier_radii,
+)
 
-limit = 2**31
-least_softness = 1e-9
+LIMIT = 2**31
+LEAST_SOFTNESS = 1e-9
 
 
 def soft_leverage(
@@ -70,16 +78,15 @@ def soft_leverage(
             integer, `seed` is negative, or more than 2 GiB would be needed.
     """
     layers = to_layers(topology)
-    softness = check_real("softness", softness, least=least_softness, most=1e9)
+    softness = check_real("softness", softness, least=LEAST_SOFTNESS, most=1e9)
     n_samples, seed = check_count("n_samples", n_samples), check_count("seed", seed, least=0)
     shape = (layers.n_in, layers.n_out)
-    live = live_edges(layers)
-    keep = [on & free for on, free in zip(live, layers.trainable, strict=True)]
+    keep = live_weights(layers)
     kept = sum(int(k.sum()) for k in keep)
     check_memory(
         "soft_leverage",
         16 * kept * (kept + layers.n_in * layers.n_out),
-        limit,
+        LIMIT,
         "topokit.scores.estimate_leverage is the nearest score that takes far less",
     )
     if kept == 0:
@@ -91,8 +98,7 @@ def soft_leverage(
     with threadpool_limits(1, user_api="blas"):
         for _ in range(n_samples):
             weights = _draw_signs(layers, deviations, rng)
-            weights = [np.where(on, w, 0.0) for on, w in zip(live, weights, strict=True)]
-            a, b = _leveled(*_factors(layers, weights, keep, unit))
+            a, b = _leveled(*_factors(layers, weights, unit))
             total += _ridge_diagonal(a, b, softness).reshape(shape)
     return total / n_samples
 
@@ -100,48 +106,44 @@ def soft_leverage(
 def _draw_signs(
     layers: Layers, deviations: list[Float[np.ndarray, " _edges"]], rng: np.random.Generator
 ) -> list[Float[np.ndarray, " _edges"]]:
-    """Weights of fixed magnitude and random sign; constant edges keep their constants."""
+    """Weights of fixed magnitude and random sign, constants as they are, and 0 on no path."""
     rows = zip(deviations, layers.trainable, layers.constant, strict=True)
-    return [np.where(free, d * rng.choice([-1.0, 1.0], d.size), c) for d, free, c in rows]
+    drawn = [np.where(free, d * rng.choice([-1.0, 1.0], d.size), c) for d, free, c in rows]
+    return [np.where(on, w, 0.0) for on, w in zip(live_edges(layers), drawn, strict=True)]
 
 
 def _factors(
     layers: Layers,
     weights: list[Float[np.ndarray, " _edges"]],
-    keep: list[Bool[np.ndarray, " _edges"]],
     unit: Float[np.ndarray, " kept"],
 ) -> tuple[
     Float[np.ndarray, "kept n_in"], Float[np.ndarray, "kept n_out"], Int[np.ndarray, " kept"]
 ]:
     """The factors of each column of `J`, up to the power of two that is the third part."""
-    rows = list(zip(layers.senders, layers.receivers, weights, strict=True))
-    before = _units(layers.widths, rows)
-    behind = _units(layers.widths[::-1], ((r, s, w) for s, r, w in rows[::-1]))[::-1]
-    ahead = [
-        np.ldexp(w, u[s] - v[r]) for (s, r, w), (u, v) in zip(rows, pairwise(before), strict=True)
+    with np.errstate(divide="ignore"):
+        logs = [np.log2(np.abs(w)) for w in weights]
+    rules = {"algebra": semiring(np.logaddexp2, np.add), "settle": _unit}
+    before = list(forward(layers, np.zeros(layers.n_in), logs, **rules))
+    behind = backward(layers, np.zeros(layers.n_out), logs, **rules)
+    keep, rows = live_weights(layers), list(zip(layers.senders, layers.receivers, strict=True))
+    ahead, back = (
+        [
+            np.ldexp(w, (sign * (u[s] - v[r])).astype(int))
+            for (s, r), w, (u, v) in zip(rows, weights, pairwise(units), strict=True)
+        ]
+        for units, sign in ((before, 1), (behind, -1))
+    )
+    a, _ = edge_factors(layers, ahead, keep)
+    _, b = edge_factors(layers, back, keep)
+    powers = [
+        (u[s] + v[r])[k] for (s, r), u, v, k in zip(rows, before, behind[1:], keep, strict=False)
     ]
-    back = [
-        np.ldexp(w, v[r] - u[s]) for (s, r, w), (u, v) in zip(rows, pairwise(behind), strict=True)
-    ]
-    a, _ = edge_factors(layers, ahead, keep, settle=as_it_is)
-    _, b = edge_factors(layers, back, keep, settle=as_it_is)
-    ends = zip(rows, before, behind[1:], keep, strict=False)
-    powers = np.concatenate([(u[s] + v[r])[k] for (s, r, _), u, v, k in ends])
-    return unit[:, None] * a, b, powers
+    return unit[:, None] * a, b, np.concatenate(powers).astype(int)
 
 
-def _units(
-    widths: Sequence[int], rows: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]]
-) -> list[Int[np.ndarray, " _width"]]:
+def _unit(sums: Float[np.ndarray, " width"]) -> Float[np.ndarray, " width"]:
     """For each neuron the exponent of its unit, 0 where nothing reaches it."""
-    units = [np.zeros(widths[0], int)]
-    for width, (senders, receivers, weights) in zip(widths[1:], rows, strict=True):
-        sums = np.full(width, -np.inf)
-        with np.errstate(divide="ignore"):
-            terms = np.log2(np.abs(weights)) + units[-1][senders]
-        np.logaddexp2.at(sums, receivers, terms)
-        units.append(np.where(np.isfinite(sums), np.ceil(sums), 0).astype(int))
-    return units
+    return np.where(np.isfinite(sums), np.ceil(sums), 0)
 
 
 def _leveled(

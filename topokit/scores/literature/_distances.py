@@ -6,15 +6,13 @@ Searches from 64 neurons at a time share a machine word: the neurons that they h
 one more step are the bitwise or of what their neighbors had reached.
 """
 
-from itertools import accumulate
-
 import networkx as nx
 import numpy as np
 from jaxtyping import Int, UInt64
 
-from topokit.layers import Layers, to_layers
+from topokit.layers import Layers, numbered_edges, to_layers
 
-words_at_once = 2**20
+WORDS_AT_ONCE = 2**20
 
 
 def average_path_length(topology: nx.DiGraph | Layers) -> float:
@@ -40,28 +38,18 @@ def average_path_length(topology: nx.DiGraph | Layers) -> float:
         ValueError: If the graph is not a valid topology.
     """
     layers = to_layers(topology)
-    senders, receivers = neuron_pairs(layers)
+    senders, receivers = numbered_edges(layers)
     tails, heads = np.concatenate([senders, receivers]), np.concatenate([receivers, senders])
     order = np.argsort(heads, kind="stable")
     tails, heads = tails[order], heads[order]
     neurons = sum(layers.widths)
-    words = min(max(1, words_at_once // tails.size), -(-neurons // 64))
+    words = min(max(1, WORDS_AT_ONCE // tails.size), -(-neurons // 64))
     distance, pairs = 0, 0
     for first in range(0, neurons, 64 * words):
         start = _one_bit_each(first, words, neurons)
         found = _search(start, tails, heads)
         distance, pairs = distance + found[0], pairs + found[1]
     return distance / pairs
-
-
-def neuron_pairs(
-    layers: Layers,
-) -> tuple[Int[np.ndarray, " edges"], Int[np.ndarray, " edges"]]:
-    """The sender and the receiver of every edge, neurons numbered through all layers."""
-    first = list(accumulate(layers.widths, initial=0))
-    senders = [first[layer] + s for layer, s in enumerate(layers.senders)]
-    receivers = [first[layer + 1] + r for layer, r in enumerate(layers.receivers)]
-    return np.concatenate(senders), np.concatenate(receivers)
 
 
 def _one_bit_each(first: int, words: int, neurons: int) -> UInt64[np.ndarray, "neurons words"]:

@@ -14,8 +14,7 @@ from jaxtyping import Float
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import aslinearoperator, svds
 
-from topokit.layers import Layers, in_degrees, out_degrees, to_layers
-from topokit.scores.literature._distances import neuron_pairs
+from topokit.layers import Layers, in_degrees, numbered_edges, out_degrees, to_layers
 
 DENSE_CELLS = 2**16
 """Layers with more cells than this are decomposed by Lanczos iteration."""
@@ -80,7 +79,7 @@ def graph_spectral_gap(topology: nx.DiGraph | Layers) -> float:
     """
     layers = to_layers(topology)
     odd = np.repeat(np.arange(layers.depth) % 2 == 1, [s.size for s in layers.senders])
-    senders, receivers = neuron_pairs(layers)
+    senders, receivers = numbered_edges(layers)
     sides = np.where(odd, [receivers, senders], [senders, receivers])
     left, right = (np.unique(side, return_inverse=True)[1] for side in sides)
     return max(0.0, 1 - _second(left, right, np.bincount(left), np.bincount(right)))

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 
 from topokit._checks import check_count
 from topokit._records import Record
-from topokit.layers import Layers, backward, forward, to_layers
+from topokit.layers import EXACT, Layers, forward, live_edges, live_neurons, to_layers
 from topokit.scores.literature._distances import average_path_length
 from topokit.scores.literature._expansion import (
     graph_spectral_gap,
@@ -80,12 +80,11 @@ def rivals(topology: nx.DiGraph | Layers, *, seed: int = 0) -> Rivals:
     layers, seed = to_layers(topology), check_count("seed", seed, least=0)
     second = np.minimum(second_singular_values(layers), 1.0)
     margins = ramanujan_bounds(layers) - second
-    neurons = _effective_neurons(layers)
     return Rivals(
         edges=layers.n_edges,
         trainable=layers.n_trainable,
-        effective_edges=sum(int(on.sum()) for on in _on_paths(layers, neurons)),
-        effective_nodes=sum(int(on.sum()) for on in neurons),
+        effective_edges=sum(int(on.sum()) for on in live_edges(layers)),
+        effective_nodes=sum(int(on.sum()) for on in live_neurons(layers)),
         effective_paths=_count_paths(layers),
         log_synflow=log_synflow(layers, seed=seed),
         spectral_gap_min=float(1 - second.max()),
@@ -104,33 +103,10 @@ def effective_edges(topology: nx.DiGraph | Layers) -> list[Bool[np.ndarray, " _e
     The others can be removed without a change of the end-to-end matrix (Vysogorets and Kempe, 2021,
     arXiv:2107.02306, who call them inactivated).
     """
-    layers = to_layers(topology)
-    return _on_paths(layers, _effective_neurons(layers))
-
-
-def _effective_neurons(layers: Layers) -> list[Bool[np.ndarray, " _width"]]:
-    """For each layer of neurons, which an input reaches and which reach an output."""
-    ones = [np.ones(s.size, bool) for s in layers.senders]
-    reached = forward(layers, ones, np.ones((layers.n_in, 1), bool), settle=_any)
-    useful = backward(layers, ones, np.ones((layers.n_out, 1), bool), settle=_any)
-    return [(r & u)[:, 0] for r, u in zip(reached, useful, strict=True)]
-
-
-def _on_paths(
-    layers: Layers, neurons: list[Bool[np.ndarray, " _width"]]
-) -> list[Bool[np.ndarray, " _edges"]]:
-    """An edge lies on a path where both its neurons do."""
-    rows = zip(neurons, layers.senders, neurons[1:], layers.receivers, strict=False)
-    return [before[s] & behind[r] for before, s, behind, r in rows]
+    return list(live_edges(to_layers(topology)))
 
 
 def _count_paths(layers: Layers) -> int:
     """Paths from any input to any output, in Python integers, which do not overflow."""
-    ones = [np.ones(s.size, object) for s in layers.senders]
-    *_, last = forward(layers, ones, np.ones((layers.n_in, 1), object))
+    *_, last = forward(layers, np.ones(layers.n_in, object), algebra=EXACT)
     return int(last.sum())
-
-
-def _any(values: np.ndarray) -> np.ndarray:
-    """Of sums of truth values, which have a true term."""
-    return values > 0

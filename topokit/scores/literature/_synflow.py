@@ -7,14 +7,13 @@ layers leave the range of floats; here all is kept as logarithms.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
 
 import networkx as nx
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from topokit._checks import check_count
-from topokit.layers import Layers, each_layer, sparse_xavier, to_layers, xavier_radii
+from topokit.layers import LOGS, Layers, backward, draw_xavier, forward, to_layers
 
 Weights = Sequence[Float[np.ndarray, " _edges"]]
 
@@ -43,7 +42,9 @@ def log_synflow(
         ValueError: If `weights` do not fit the topology or are not finite, or `seed` is negative.
     """
     layers = to_layers(topology)
-    return float(np.logaddexp.reduce(_flows_in(layers, _log_magnitudes(layers, weights, seed))[-1]))
+    logs = _log_magnitudes(layers, weights, seed)
+    *_, last = forward(layers, np.zeros(layers.n_in), logs, algebra=LOGS)
+    return float(np.logaddexp.reduce(last))
 
 
 def synflow_shares(
@@ -60,7 +61,8 @@ def synflow_shares(
     """
     layers = to_layers(topology)
     logs = _log_magnitudes(layers, weights, seed)
-    before, behind = _flows_in(layers, logs), _flows_out(layers, logs)
+    before = list(forward(layers, np.zeros(layers.n_in), logs, algebra=LOGS))
+    behind = backward(layers, np.zeros(layers.n_out), logs, algebra=LOGS)
     total = np.logaddexp.reduce(before[-1])
     if total == -np.inf:
         raise ValueError("weights let nothing flow: every path holds a weight of 0; raise some")
@@ -73,7 +75,7 @@ def _log_magnitudes(
 ) -> list[Float[np.ndarray, " _edges"]]:
     seed = check_count("seed", seed, least=0)
     if weights is None:
-        weights = _draw(layers, np.random.default_rng(seed))
+        weights = draw_xavier(layers, np.random.default_rng(seed))
     expected = [s.shape for s in layers.senders]
     given = [np.shape(w) for w in weights] if isinstance(weights, Iterable) else [type(weights)]
     if given != expected:
@@ -88,44 +90,3 @@ def _log_magnitudes(
         raise ValueError("weights must be finite; given some that are infinite or not a number")
     with np.errstate(divide="ignore"):
         return [np.log(np.abs(w)) for w in weights]
-
-
-def _draw(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:
-    """Sparse Xavier; constant edges keep their constants."""
-    return [
-        np.where(free, sparse_xavier(radii, 1, rng)[:, 0], constant)
-        for radii, (_, _, free, constant) in zip(
-            xavier_radii(layers), each_layer(layers), strict=True
-        )
-    ]
-
-
-def _flows_in(layers: Layers, logs: Weights) -> list[Float[np.ndarray, " _width"]]:
-    """For each layer of neurons, the logarithm of the flow from all inputs to each."""
-    rows = zip(layers.senders, layers.receivers, logs, layers.widths[1:], strict=True)
-    return list(accumulate(rows, _push, initial=np.zeros(layers.n_in)))
-
-
-def _flows_out(layers: Layers, logs: Weights) -> list[Float[np.ndarray, " _width"]]:
-    """For each layer of neurons, the logarithm of the flow from each to all outputs."""
-    rows = []
-    for senders, receivers, log, width in zip(
-        layers.senders, layers.receivers, logs, layers.widths, strict=False
-    ):
-        order = np.argsort(senders, kind="stable")
-        rows.append((receivers[order], senders[order], log[order], width))
-    return list(accumulate(rows[::-1], _push, initial=np.zeros(layers.n_out)))[::-1]
-
-
-def _push(
-    flows: Float[np.ndarray, " before"],
-    layer: tuple[
-        Int[np.ndarray, " edges"], Int[np.ndarray, " edges"], Float[np.ndarray, " edges"], int
-    ],
-) -> Float[np.ndarray, " after"]:
-    """Carry logarithms over one layer, given as senders, ascending receivers, logs and width."""
-    senders, receivers, logs, width = layer
-    result = np.full(width, -np.inf)
-    starts = np.flatnonzero(np.diff(receivers, prepend=-1))
-    result[receivers[starts]] = np.logaddexp.reduceat(flows[senders] + logs, starts)
-    return result

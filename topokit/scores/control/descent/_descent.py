@@ -20,7 +20,7 @@ from topokit.scores.control.descent._propagation import (
     propagate,
 )
 
-limit = 2**33
+LIMIT = 2**33
 
 # Bytes that a step takes for each logit: parameters, gradient, two moments of Adam, the shares and
 # their derivatives, in single precision.
@@ -33,33 +33,38 @@ DEVIATION = 0.01
 NOISE = 1e-4
 
 
+def lay_out(layers: Layers, form: ControlForm, *, remedy: str) -> PaddedLayers:
+    """The wiring for a descent, or a ValueError that names the remedy where it would not fit."""
+    wiring = make_wiring(layers)
+    count = sum(prod(shape) for shape in logit_shapes(form, wiring))
+    check_memory("controllability by descent", BYTES * count, LIMIT, remedy)
+    return wiring
+
+
 def descend(
-    layers: Layers,
+    wiring: PaddedLayers,
     form: ControlForm,
     *,
+    n_out: int,
     evenness: float,
     steps: int,
     learning_rate: float,
     rng: np.random.Generator,
-    remedy: str,
 ) -> tuple[Float[np.ndarray, "n_in n_out"], Float[np.ndarray, " steps"]]:
     """The K of least loss and penalty that Adam meets, and the loss at every step.
 
     Args:
-        layers: The recipe.
+        wiring: The network, as `lay_out` returns it.
         form: What is kept of the tensor.
+        n_out: How many of the last neurons are outputs; the others are padding.
         evenness: Weight of the penalty `sum((K - mean(K))^2)`.
         steps: How many steps to take.
         learning_rate: Where the cosine schedule starts.
         rng: For the logits to start from.
-        remedy: What to do instead if it takes too much memory.
     """
-    wiring = make_wiring(layers)
-    count = sum(prod(shape) for shape in logit_shapes(form, wiring))
-    check_memory("controllability by descent", BYTES * count, limit, remedy)
     logits = draw_logits(rng, form, wiring, deviation=DEVIATION)
     control, losses = _descend(
-        logits, wiring, evenness, learning_rate, form=form, steps=steps, n_out=layers.n_out
+        logits, wiring, evenness, learning_rate, form=form, steps=steps, n_out=n_out
     )
     return np.asarray(control, float).T, np.asarray(losses, float)
 

@@ -9,13 +9,14 @@ compile as one. The first layer of edges carries nothing, since inputs hold no c
 only the neurons that it feeds are kept.
 """
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
 
-from topokit.layers import Layers
-from topokit.scores.control._neuron_limits import Neurons, carrying, count_neurons
+from topokit.layers import Layers, in_degrees, keep_edges, live_edges, out_degrees, places_within
+from topokit.scores.control._neuron_limits import Neurons, count_neurons
 
 # Layers are stacked while that takes at most this many times the slots that they take apart.
 PADDING = 2
@@ -55,20 +56,19 @@ class _Shape(NamedTuple):
 
 def make_wiring(layers: Layers) -> PaddedLayers:
     """Lay a network out in gather form; cost O(E log E + n_in E)."""
-    layers = carrying(layers)
+    layers = keep_edges(layers, live_edges(layers))
     first, *neurons = count_neurons(layers)
     edges = list(zip(layers.senders, layers.receivers, strict=True))[1:]
     widths = layers.widths[1:]
-    shapes = [_shape(*edge, *widths[n : n + 2]) for n, edge in enumerate(edges)]
+    fans = zip(out_degrees(layers)[1:], in_degrees(layers)[1:], strict=True)
+    shapes = [
+        _Shape(before, int(fan_out.max()), after, int(fan_in.max()))
+        for (before, after), (fan_out, fan_in) in zip(pairwise(widths), fans, strict=True)
+    ]
     stages = [
         _stage(_common(shapes[run]), edges[run], neurons[run], layers.n_in) for run in _runs(shapes)
     ]
     return PaddedLayers(first, tuple(stages))
-
-
-def _shape(senders: np.ndarray, receivers: np.ndarray, before: int, after: int) -> _Shape:
-    fans = (int(np.bincount(ends).max()) for ends in (senders, receivers))
-    return _Shape(before, next(fans), after, next(fans))
 
 
 def _common(shapes: list[_Shape]) -> _Shape:
@@ -100,18 +100,9 @@ def _stage(
     gain, room = np.zeros((2, depth, shape.receivers), np.float32)
     reach = np.zeros((depth, shape.receivers, n_in), bool)
     for layer, ((senders, receivers), row) in enumerate(zip(edges, neurons, strict=True)):
-        out_slot, in_slot = _rank(senders), _rank(receivers)
+        out_slot, in_slot = places_within(senders), places_within(receivers)
         arrive[layer, receivers, in_slot] = senders * shape.fan_out + out_slot
         exists[layer, senders, out_slot] = True
         for padded, exact in zip((gain, room, reach), row, strict=True):
             padded[layer, : len(exact)] = exact
     return PaddedLayer(arrive, exists, Neurons(gain, room, reach))
-
-
-def _rank(owners: np.ndarray) -> np.ndarray:
-    """The place of each edge among the edges of its owner."""
-    order = np.argsort(owners, kind="stable")
-    counts = np.bincount(owners)
-    rank = np.empty_like(owners)
-    rank[order] = np.arange(owners.size) - np.repeat(np.cumsum(counts) - counts, counts)
-    return rank
