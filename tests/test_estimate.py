@@ -10,7 +10,7 @@ from strategies import layered_networks
 import topokit as tk
 from topokit import degrees_of_freedom, leverage
 from topokit.layers import draw_xavier, edge_factors, live_weights
-from topokit.scores import degrees_of_freedom, leverage, path_counts
+from topokit.scores import path_counts
 from topokit.scores.freedom._estimate import estimate_freedom, estimate_leverage
 from topokit.scores.freedom._isometric_weights import flat_weights
 from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize

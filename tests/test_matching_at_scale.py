@@ -14,10 +14,10 @@ from strategies import layered_networks
 
 import topokit as tk
 from topokit import satisfiable_constraints
-from topokit.layers import ancestors, descendants
+from topokit.layers import ancestors, descendants, from_bits, has_bit, to_bits
 from topokit.scores import match_constraints
 from topokit.scores.counts import _matching
-from topokit.scores.counts._rectangles import from_bits, has_bit, merge_edges, sample_cells, to_bits
+from topokit.scores.counts._rectangles import merge_edges, sample_cells
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 t = tk.topologies

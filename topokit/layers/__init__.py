@@ -6,8 +6,8 @@ follows from it alone is a function of it, `remembered` if it is asked for often
 
 Who wants to know something of a network, looks here for how:
 
-- `forward` and `backward` carry values over all layers, `push` and `pull` over one. What edges do
-  to values is an algebra (`NUMBERS`, `ANY`, `BITS`, `LOGS`, `EXACT`, `residues`, `semiring`).
+- `forward`, `backward` and `at_outputs` carry values over all layers, `push` and `pull` over one.
+  What edges do to values is an algebra: `NUMBERS`, `ANY`, `BITS`, `LOGS`, `EXACT`, `residues(p)`.
 - `live_edges` and its neighbors say what lies on a path, `ancestors` and `descendants` what leads
   to what, `edge_factors` how the end-to-end matrix moves with each weight.
 - `numbered_edges` numbers neurons through all layers; `split_flow` lets flows through them.
@@ -31,6 +31,7 @@ from topokit.layers._carry import EXACT as EXACT
 from topokit.layers._carry import LOGS as LOGS
 from topokit.layers._carry import NUMBERS as NUMBERS
 from topokit.layers._carry import Algebra as Algebra
+from topokit.layers._carry import at_outputs as at_outputs
 from topokit.layers._carry import backward as backward
 from topokit.layers._carry import forward as forward
 from topokit.layers._carry import pull as pull

@@ -19,12 +19,16 @@ class Bundles(NamedTuple):
         width: How many neurons there are to come from.
         tails: The neuron that each edge comes from.
         bounds: Where the bundle of each neuron begins, and at last where all end.
+        heads: The neurons at which edges meet at all; None where they meet at all of them.
+        starts: Where the bundles of these begin.
         order: The place of each edge in the recipe; None where they lie in that order.
     """
 
     width: int
     tails: Numbers
     bounds: Numbers
+    heads: Numbers | None
+    starts: Numbers
     order: Numbers | None
 
     @property
@@ -36,7 +40,7 @@ class Bundles(NamedTuple):
 @remembered
 def in_bundles(layers: Layers) -> tuple[Bundles, ...]:
     """For each layer, its edges as they meet at the receivers: in the recipe's order."""
-    return _bundle(layers, lambda s, r, before, after: Bundles(before, s, _bounds(r, after), None))
+    return _bundle(layers, lambda s, r, before, after: Bundles(before, s, *_meet(r, after), None))
 
 
 @remembered
@@ -45,7 +49,7 @@ def out_bundles(layers: Layers) -> tuple[Bundles, ...]:
 
     def turned(senders: Numbers, receivers: Numbers, before: int, after: int) -> Bundles:
         order = np.argsort(senders, kind="stable")
-        return Bundles(after, receivers[order], _bounds(senders[order], before), order)
+        return Bundles(after, receivers[order], *_meet(senders, before), order)
 
     return _bundle(layers, turned)
 
@@ -74,6 +78,12 @@ def _bundle(layers: Layers, bundle: Callable[..., Bundles]) -> tuple[Bundles, ..
     return tuple(result)
 
 
-def _bounds(heads: Numbers, width: int) -> Numbers:
-    """Where the edges of each head begin and end, of heads that ascend."""
-    return np.append(0, np.cumsum(np.bincount(heads, minlength=width)))
+def _meet(ends: Numbers, width: int) -> tuple[Numbers, Numbers | None, Numbers]:
+    """Bounds, heads and starts of the bundles of edges that have these ends."""
+    sizes = np.bincount(ends, minlength=width)
+    bounds = np.zeros(width + 1, np.int64)
+    np.cumsum(sizes, out=bounds[1:])
+    if sizes.all():
+        return bounds, None, bounds[:-1]
+    heads = np.flatnonzero(sizes)
+    return bounds, heads, bounds[heads]

@@ -9,6 +9,7 @@ Backwards from the outputs it is the same of the layers behind a neuron.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Shaped
@@ -22,9 +23,14 @@ Weights = Shaped[np.ndarray, " _edges"]
 Algebra = Callable[[Bundles, Values, Weights | None], Values]
 """What comes of the values at one end of a layer, one row a neuron, at the other end."""
 
-# Values that edges bring at a time, so that they stay in the cache, and the most edges at a neuron
-# whose residues can be added up as integers of 64 bits.
-AT_ONCE, SUMMED = 2**17, 2**15
+# Values that edges bring at a time, so that they stay in the cache.
+AT_ONCE = 2**17
+
+# Products up to which making a matrix would take longer than multiplying with it.
+FEW = 2**12
+
+# The most edges at a neuron whose residues, times halves of weights, add up within 64 bits.
+SUMMED = 2**15
 
 
 def push(
@@ -79,6 +85,20 @@ def forward(
         yield start
 
 
+def at_outputs(
+    layers: Layers,
+    start: Values,
+    weights: Sequence[Weights] | None = None,
+    *,
+    algebra: Algebra,
+    settle: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Values:
+    """What the outputs hold in the end, and nothing kept of what is on the way: see `forward`."""
+    for held in forward(layers, start, weights, algebra=algebra, settle=settle):
+        start = held
+    return start
+
+
 def backward(
     layers: Layers,
     start: Values,
@@ -114,7 +134,9 @@ def residues(prime: int) -> Algebra:
 
 
 def _numbers(bundles: Bundles, values: Values, weights: Weights | None) -> Values:
-    """Integers or floats of 64 bits, added up: a sparse product."""
+    """Integers or floats of 64 bits, added up: a sparse product where there are many."""
+    if bundles.tails.size * values[:1].size <= FEW:
+        return _join(bundles, values, weights, np.add, np.multiply)
     data = np.ones(bundles.tails.size, values.dtype) if weights is None else weights
     shape = bundles.bounds.size - 1, bundles.width
     return csr_array((data, bundles.tails, bundles.bounds), shape) @ values
@@ -135,33 +157,34 @@ def _join(
     times: Callable[..., np.ndarray],
 ) -> Values:
     """What each edge brings, as many at a time as stay in the cache, and what that adds up to."""
-    heads = np.flatnonzero(bundles.sizes)
-    starts, columns = bundles.bounds[heads], values[:1].size
+    if weights is not None and values.ndim > 1:
+        weights = weights[:, None]
+    columns = values.size // len(values)
     parts = []
-    for some in _runs(bundles.tails.size, starts, max(1, AT_ONCE // max(columns, 1))):
-        first = starts[some.start]
-        last = starts[some.stop] if some.stop < starts.size else bundles.tails.size
+    for first, last, starts in _runs(bundles, max(1, AT_ONCE // max(columns, 1))):
         brought = values[bundles.tails[first:last]]
         if weights is not None:
-            weight = weights[first:last]
-            brought = times(brought, weight.reshape(-1, *(1,) * (values.ndim - 1)))
-        parts.append(plus.reduceat(brought, starts[some] - first, axis=0))
-    joined = np.concatenate(parts) if len(parts) > 1 else parts[0]
-    if heads.size == bundles.sizes.size:
+            brought = times(brought, weights[first:last])
+        parts.append(plus.reduceat(brought, starts, axis=0))
+    joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    if bundles.heads is None:
         return joined
-    result = np.full((bundles.sizes.size, *values.shape[1:]), plus.identity, joined.dtype)
-    result[heads] = joined
+    result = np.full((bundles.bounds.size - 1, *joined.shape[1:]), plus.identity, joined.dtype)
+    result[bundles.heads] = joined
     return result
 
 
-def _runs(n_edges: int, starts: np.ndarray, most: int) -> list[slice]:
-    """Neurons cut into runs of about so many edges, one neuron at least."""
+def _runs(bundles: Bundles, most: int) -> Iterator[tuple[int, int, np.ndarray]]:
+    """The first edge of a run, its end, and the starts of its bundles: about so many edges each."""
+    n_edges, starts = bundles.tails.size, bundles.starts
     if n_edges <= most:
-        return [slice(0, starts.size)]
-    cuts = np.unique(np.searchsorted(starts, np.arange(0, n_edges, most)))
-    return [
-        slice(int(a), int(b)) for a, b in zip(cuts, [*cuts[1:], starts.size], strict=True) if a < b
-    ]
+        yield 0, n_edges, starts
+        return
+    cuts = np.unique(np.searchsorted(starts, np.arange(0, starts[-1] + 1, most))).tolist()
+    edges = [*starts[cuts[1:]].tolist(), n_edges]
+    for (a, b), last in zip(pairwise([*cuts, starts.size]), edges, strict=True):
+        first = int(starts[a])
+        yield first, last, starts[a:b] - first
 
 
 NUMBERS: Algebra = _numbers

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
-from topokit.layers._carry import NUMBERS, Algebra, backward, forward
+from topokit.layers._carry import NUMBERS, Algebra, at_outputs, backward, forward
 from topokit.layers._recipe import Layers
 
 
@@ -18,7 +18,7 @@ def end_to_end_matrix(
     layers: Layers, weights: Sequence[Float[np.ndarray, " _edges"]]
 ) -> Float[np.ndarray, "n_in n_out"]:
     """The product of all layers, given the weight of every edge; cost O(n_in E)."""
-    *_, last = forward(layers, np.eye(layers.n_in), weights, algebra=NUMBERS)
+    last = at_outputs(layers, np.eye(layers.n_in), weights, algebra=NUMBERS)
     return last.T
 
 

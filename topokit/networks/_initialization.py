@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 
-from topokit.layers import NUMBERS, Layers, forward, training_radii
+from topokit.layers import NUMBERS, Layers, at_outputs, training_radii
 
 Radii = list[Float[np.ndarray, " _edges"]]
 
@@ -39,7 +39,7 @@ def xavier(layers: Layers) -> Radii:
 def _total_variance(layers: Layers, radii: Radii) -> float:
     """Sum of the variances of all entries of the end-to-end matrix."""
     variances = [radius**2 / 3 for radius in radii]
-    *_, last = forward(layers, np.ones(layers.n_in), variances, algebra=NUMBERS)
+    last = at_outputs(layers, np.ones(layers.n_in), variances, algebra=NUMBERS)
     return float(last.sum())
 
 

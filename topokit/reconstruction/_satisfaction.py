@@ -26,9 +26,9 @@ from jaxtyping import Array, Bool, Float, Int
 from topokit._checks import check_count, check_real
 from topokit._limits import check_memory
 from topokit._records import Record
-from topokit.layers import Layers, to_layers
+from topokit.layers import Layers, end_to_end_matrix, to_layers
 from topokit.reconstruction._adam import Adam
-from topokit.reconstruction._newton import Weights, multiply_layers, polish
+from topokit.reconstruction._newton import Weights, polish
 from topokit.reconstruction._problem import Solver
 from topokit.reconstruction._reconstruct import reconstruct
 from topokit.reconstruction._target_checks import check_targets
@@ -136,7 +136,7 @@ def _best(
 ) -> tuple[np.ndarray, np.ndarray, Weights]:
     """What the best polished start meets, what the best start met before, and the weights."""
     within = tolerance * np.sqrt(np.mean(target**2))
-    nearly = [abs(target - multiply_layers(layers, start)) < within for start in starts]
+    nearly = [abs(target - end_to_end_matrix(layers, start)) < within for start in starts]
     results = [polish(layers, s, target, near) for s, near in zip(starts, nearly, strict=True)]
     best = max(results, key=lambda result: result.met.sum())
     return best.met, max(nearly, key=np.sum), best.weights

@@ -8,7 +8,16 @@ from jaxtyping import Int, Shaped
 from scipy.sparse.csgraph import maximum_flow
 
 from topokit._limits import check_memory
-from topokit.layers import NUMBERS, Algebra, Bundles, Layers, disjoint_flow, forward, to_layers
+from topokit.layers import (
+    NUMBERS,
+    Algebra,
+    Bundles,
+    Layers,
+    at_outputs,
+    disjoint_flow,
+    forward,
+    to_layers,
+)
 
 Numbers = Int[np.ndarray, " _numbers"]
 
@@ -46,7 +55,7 @@ def count_blocks(layers: Layers) -> Iterator[Shaped[np.ndarray, "_block n_out"]]
     block = max(1, TERMS_AT_ONCE // max(s.size for s in layers.senders))
     for first in range(0, layers.n_in, block):
         start = np.eye(layers.n_in, min(block, layers.n_in - first), k=-first, dtype=np.int64)
-        *_, last = forward(layers, start.astype(kind), algebra=algebra)
+        last = at_outputs(layers, start.astype(kind), algebra=algebra)
         yield last.T
 
 
@@ -72,8 +81,8 @@ def _fit_int64(layers: Layers) -> bool:
     factor 2 covers the rounding.
     """
     with np.errstate(over="ignore"):
-        totals = list(forward(layers, np.ones(layers.n_in), algebra=NUMBERS))
-    most = max(total.max() for total in totals)
+        totals = forward(layers, np.ones(layers.n_in), algebra=NUMBERS)
+        most = max(total.max() for total in totals)
     return bool(2 * most < np.iinfo(np.int64).max)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from topokit._checks import check_count
-from topokit.layers import Layers, forward, semiring, to_layers
+from topokit.layers import NUMBERS, Layers, backward, forward, to_layers
 from topokit.scores.counts import bandwidth
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
 from topokit.scores.freedom._leverage import check_leverage, leverage_of_rank
@@ -84,7 +84,8 @@ def interaction_order(topology: nx.DiGraph | Layers) -> float:
     """The mean number of trainable edges on a path from an input to an output, 0 to the depth.
 
     An entry of the end-to-end matrix is a polynomial in the trainable weights with one term for
-    each path; this is the mean degree of all terms of all entries. Cost O(E).
+    each path; this is the mean degree of all terms of all entries: the share of paths that are
+    trainable in a layer, summed over layers. Cost O(E).
 
     Args:
         topology: A graph or a recipe.
@@ -93,25 +94,19 @@ def interaction_order(topology: nx.DiGraph | Layers) -> float:
         ValueError: If the graph is not a valid topology.
     """
     layers = to_layers(topology)
-    start = np.stack([np.ones(layers.n_in), np.zeros(layers.n_in)], axis=1)
-    free = [trainable.astype(float) for trainable in layers.trainable]
-    *_, last = forward(layers, start, free, algebra=_PATHS, settle=_shares)
-    paths, degrees = last.sum(axis=0)
-    return float(degrees / paths)
+    before = forward(layers, np.ones(layers.n_in), algebra=NUMBERS, settle=_shares)
+    behind = backward(layers, np.ones(layers.n_out), algebra=NUMBERS, settle=_shares)[1:]
+    ends = zip(layers.senders, layers.receivers, layers.trainable, strict=True)
+    order = 0.0
+    for held, heard, (senders, receivers, free) in zip(before, behind, ends, strict=False):
+        paths = held[senders] * heard[receivers]
+        order += float(paths[free].sum() / paths.sum())
+    return order
 
 
-def _lengthened(
-    held: Float[np.ndarray, "edges 2"], free: Float[np.ndarray, "edges 1"]
-) -> Float[np.ndarray, "edges 2"]:
-    """Paths, and the trainable edges on all of them, one more where `free` is 1."""
-    return held + np.array([0.0, 1.0]) * free * held[:, :1]
-
-
-def _shares(held: Float[np.ndarray, "width 2"]) -> Float[np.ndarray, "width 2"]:
-    return held / held[:, 0].max()  # counts of paths may pass the greatest float
-
-
-_PATHS = semiring(np.add, _lengthened)
+def _shares(counts: Float[np.ndarray, " width"]) -> Float[np.ndarray, " width"]:
+    """Counts of paths in a unit of their own, for they may pass the greatest float."""
+    return counts / counts.max()
 
 
 def low_rank_loss(n_in: int, n_out: int, rank: int) -> float:

@@ -10,7 +10,7 @@ from jaxtyping import Bool
 
 from topokit._checks import check_count
 from topokit._records import Record
-from topokit.layers import EXACT, Layers, forward, live_edges, live_neurons, to_layers
+from topokit.layers import EXACT, Layers, at_outputs, live_edges, live_neurons, to_layers
 from topokit.scores.literature._distances import average_path_length
 from topokit.scores.literature._expansion import (
     graph_spectral_gap,
@@ -108,5 +108,5 @@ def effective_edges(topology: nx.DiGraph | Layers) -> list[Bool[np.ndarray, " _e
 
 def _count_paths(layers: Layers) -> int:
     """Paths from any input to any output, in Python integers, which do not overflow."""
-    *_, last = forward(layers, np.ones(layers.n_in, object), algebra=EXACT)
+    last = at_outputs(layers, np.ones(layers.n_in, object), algebra=EXACT)
     return int(last.sum())

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from topokit._checks import check_count
-from topokit.layers import LOGS, Layers, backward, draw_xavier, forward, to_layers
+from topokit.layers import LOGS, Layers, at_outputs, backward, draw_xavier, forward, to_layers
 
 Weights = Sequence[Float[np.ndarray, " _edges"]]
 
@@ -43,7 +43,7 @@ def log_synflow(
     """
     layers = to_layers(topology)
     logs = _log_magnitudes(layers, weights, seed)
-    *_, last = forward(layers, np.zeros(layers.n_in), logs, algebra=LOGS)
+    last = at_outputs(layers, np.zeros(layers.n_in), logs, algebra=LOGS)
     return float(np.logaddexp.reduce(last))
 
 
