@@ -128,10 +128,11 @@ def _walk(
     node, output = np.divmod(cells, rectangles.n_out)
     bundled, below = out_bundles(rectangles.layers), rectangles.descendants[1:]
     rows = zip(bundled, rectangles.groups, below, reach[1:], strict=True)
-    for (_, receivers, bounds, order), group, after, through in rows:
-        which, place = expand(np.diff(bounds)[node])
-        edge = bounds[node][which] + place
-        below, group = (receivers[edge], output[which]), group[order]
+    for bundles, group, after, through in rows:
+        which, place = expand(bundles.sizes[node])
+        edge = bundles.bounds[node][which] + place
+        receivers, group = bundles.tails, group[bundles.order]
+        below = receivers[edge], output[which]
         ends = inside[group[edge]] & has_bit(after, *below)
         good = rng.permutation(np.flatnonzero(ends | has_bit(through, *below)))
         taken = np.zeros(node.size, np.int64)
