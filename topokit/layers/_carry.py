@@ -123,7 +123,7 @@ def backward(
 def semiring(plus: np.ufunc, times: Callable[..., np.ndarray] = np.multiply) -> Algebra:
     """Values join by `plus`; an edge makes `times(value, weight)` of one, where it has a weight.
 
-    A neuron at which nothing meets holds the identity of `plus`.
+    A neuron at which nothing meets holds the identity of `plus`, or NaN where it has none.
     """
     return partial(_join, plus=plus, times=times)
 

@@ -126,9 +126,9 @@ def _walk(
     inside, result = np.append(front, False), np.full(cells.size, -1)
     walker = np.arange(cells.size)
     node, output = np.divmod(cells, rectangles.n_out)
-    bundled, below = out_bundles(rectangles.layers), rectangles.descendants[1:]
-    rows = zip(bundled, rectangles.groups, below, reach[1:], strict=True)
-    for bundles, group, after, through in rows:
+    after = zip(rectangles.descendants[1:], reach[1:], strict=True)
+    rows = zip(out_bundles(rectangles.layers), rectangles.groups, after, strict=True)
+    for bundles, group, (after, through) in rows:
         which, place = expand(bundles.sizes[node])
         edge = bundles.bounds[node][which] + place
         receivers, group = bundles.tails, group[bundles.order]
