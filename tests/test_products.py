@@ -152,9 +152,10 @@ def test_a_torus_is_spread_out_after_its_first_layer():
 
 def test_complete_pieces_become_blocks():
     network = compile_product(REGULAR["clos"], form=block_form)
-    blocks = network.stages[-1].layers
+    blocks = network.stages[-1].wiring
     assert isinstance(blocks, Blocks)
-    assert blocks.edges.shape == (2, 6, 3)
+    assert blocks.senders.shape == (2, 3)
+    assert blocks.receivers.shape == (2, 6)
 
 
 @pytest.mark.parametrize("batch", [1, BATCH])

@@ -12,8 +12,8 @@ from strategies import layered_networks
 import topokit as tk
 from topokit.networks import SparseLinear, to_dense, to_matrices, to_topology
 from topokit.products import apply_layer, edge_ends, make_wiring
-from topokit.products._lists import Lists
-from topokit.products._wiring import Filled, Pieces
+from topokit.products._blocks import Blocks, Dense
+from topokit.products._looped import Looped
 
 t = tk.topologies
 EXAMPLES = 5
@@ -151,11 +151,11 @@ def test_the_exported_topology_is_the_one_given(layers: tk.Layers) -> None:
 
 def test_every_form_is_met() -> None:
     forms = {
-        type(make_wiring(layers, number).form)
+        type(make_wiring(layers, number))
         for layers in FORMS.values()
         for number in range(layers.depth)
     }
-    assert forms == {Lists, Pieces, Filled}
+    assert forms == {Looped, Blocks, Dense}
 
 
 @jax.jit

@@ -1,95 +1,177 @@
-"""A layer as dense blocks, multiplied as such: complete bipartite pieces, or one masked matrix.
+"""A layer as dense matrices, multiplied as such: complete bipartite blocks, or one with zeros.
 
-A layer of Clos, Monarch or low rank falls into pieces in which every sender feeds every receiver;
+A layer of Clos, Monarch or low rank falls into blocks in which every sender feeds every receiver;
 each is a small dense matrix, and together they are one batched matrix product. A layer of high
 density is faster as a single dense matrix with zeros than as lists of edges.
 """
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int, Num
 
 from topokit.products._column_plan import Step
-from topokit.products._permutation import arranged, permuted
-
-
-class Order(NamedTuple):
-    """A permutation of rows and its inverse."""
-
-    order: Int[Array, " rows"]
-    inverse: Int[Array, " rows"]
+from topokit.products._slot_tables import indices
 
 
 class Blocks(NamedTuple):
-    """A layer as equal dense blocks, each with its own senders and receivers.
+    """A layer that falls into equal complete blocks, in which every sender feeds every receiver.
 
     Attributes:
-        edges: Edge of each entry; one past the last where there is none.
-        slots: Entry of each edge.
-        senders: The order that brings senders side by side; None where they are.
-        receivers: The order that brings receivers back into theirs; None where they are.
+        senders: Senders of each block, ascending.
+        receivers: Receivers of each block, ascending.
+        sent: Place of each sender in the blocks; None where they are in order.
+        received: Place of each receiver in the blocks; None where they are in order.
     """
 
-    edges: Int[Array, "blocks size fan_in"]
-    slots: Int[Array, " edges"]
-    senders: Order | None
-    receivers: Order | None
+    senders: Int[Array, "blocks fan_in"]
+    receivers: Int[Array, "blocks fan_out"]
+    sent: Int[Array, " n_in"] | None
+    received: Int[Array, " n_out"] | None
+
+    @property
+    def entries(self) -> int:
+        """Edges of a block."""
+        return self.senders.shape[1] * self.receivers.shape[1]
+
+    @property
+    def n_in(self) -> int:
+        """Number of senders."""
+        return self.senders.size
+
+    @property
+    def n_out(self) -> int:
+        """Number of receivers."""
+        return self.receivers.size
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        return self.senders.size * self.receivers.shape[-1]
+
+    def receive(
+        self, w: Num[Array, "edges *batch"], x: Num[Array, "n_in columns *batch"]
+    ) -> Num[Array, "n_out columns *batch"]:
+        """The receivers' rows from the senders'."""
+        rows = _taken(x, self.senders, self.sent)
+        return _given(_einsum("goi...,gic...->goc...", self._matrices(w), rows), self.received)
+
+    def send_back(
+        self, w: Num[Array, "edges *batch"], y: Num[Array, "n_out columns *batch"]
+    ) -> Num[Array, "n_in columns *batch"]:
+        """What comes back to the senders from the receivers."""
+        rows = _taken(y, self.receivers, self.received)
+        return _given(_einsum("goi...,goc...->gic...", self._matrices(w), rows), self.sent)
+
+    def correlate(
+        self, x: Num[Array, "n_in columns *batch"], y: Num[Array, "n_out columns *batch"]
+    ) -> Num[Array, "edges *batch"]:
+        """For each edge the scalar product of its sender's row and its receiver's."""
+        before, after = _taken(x, self.senders, self.sent), _taken(y, self.receivers, self.received)
+        products = _einsum("goc...,gic...->goi...", after, before)
+        # Gathered even from their own places: for a single column the product is so cheap to a
+        # compiler that it would be done again for each of its readers.
+        places = self.receivers.reshape(-1) if self.received is None else self.received
+        rows = _given(products, places)
+        return rows.reshape(-1, *rows.shape[2:])
+
+    def _matrices(self, w: Array) -> Num[Array, "blocks fan_out fan_in *batch"]:
+        rows = w.reshape(self.receivers.size, self.senders.shape[1], *w.shape[1:])
+        return _taken(rows, self.receivers, self.received)
 
 
-def make_dense(step: Step) -> Blocks:
-    """One block with an entry for every pair; needs a step of one part; O(senders * receivers)."""
-    edges = np.full((1, step.n_receivers, step.n_senders), step.edges.size)
-    edges[0, step.receivers, step.senders] = step.edges
-    slots = np.empty(step.edges.size, int)
-    slots[step.edges] = step.receivers * step.n_senders + step.senders
-    return Blocks(_indices(edges), _indices(slots), None, None)
+class Dense(NamedTuple):
+    """A layer filled up with zeros while it is multiplied.
+
+    Attributes:
+        edges: Edge of each entry of the matrix; one past the last where there is none.
+        entries: Entry of each edge, row by row.
+    """
+
+    edges: Int[Array, "n_out n_in"]
+    entries: Int[Array, " edges"]
+
+    @property
+    def n_in(self) -> int:
+        """Number of senders."""
+        return self.edges.shape[1]
+
+    @property
+    def n_out(self) -> int:
+        """Number of receivers."""
+        return self.edges.shape[0]
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        return self.entries.size
+
+    def receive(
+        self, w: Num[Array, "edges *batch"], x: Num[Array, "n_in columns *batch"]
+    ) -> Num[Array, "n_out columns *batch"]:
+        """The receivers' rows from the senders'."""
+        return _einsum("oi...,ic...->oc...", self._matrix(w), x)
+
+    def send_back(
+        self, w: Num[Array, "edges *batch"], y: Num[Array, "n_out columns *batch"]
+    ) -> Num[Array, "n_in columns *batch"]:
+        """What comes back to the senders from the receivers."""
+        return _einsum("oi...,oc...->ic...", self._matrix(w), y)
+
+    def correlate(
+        self, x: Num[Array, "n_in columns *batch"], y: Num[Array, "n_out columns *batch"]
+    ) -> Num[Array, "edges *batch"]:
+        """For each edge the scalar product of its sender's row and its receiver's."""
+        products = _einsum("oc...,ic...->oi...", y, x)
+        return products.reshape(-1, *products.shape[2:])[self.entries]
+
+    def _matrix(self, w: Array) -> Num[Array, "n_out n_in *batch"]:
+        return jnp.concatenate([w, jnp.zeros_like(w[:1])])[self.edges]
 
 
-def make_blocks(step: Step) -> Blocks | None:
+def find_blocks(step: Step) -> Blocks | None:
     """The blocks of a step, or None where it does not fall into equal ones; O(E log E)."""
     fan_in = step.edges.size // step.n_receivers
     counts = np.bincount(step.receivers, minlength=step.n_receivers)
     if step.parts > 1 or (counts != fan_in).any():
         return None
-    inputs = step.senders.reshape(step.n_receivers, fan_in)
-    sets, block = np.unique(inputs, axis=0, return_inverse=True)
+    rows = step.senders.reshape(step.n_receivers, fan_in)
+    senders, block = np.unique(rows, axis=0, return_inverse=True)
     sizes = np.bincount(block.ravel())
-    if (sizes != sizes[0]).any() or np.bincount(sets.ravel()).max() > 1:
+    disjoint = np.array_equal(np.sort(senders, axis=None), np.arange(step.n_senders))
+    if not disjoint or (sizes != sizes[0]).any():
         return None
-    if sets.size != step.n_senders:
-        return None
-    order = np.argsort(block.ravel(), kind="stable")
-    edges = step.edges.reshape(step.n_receivers, fan_in)[order]
-    slots = np.argsort(edges.ravel())
-    return Blocks(
-        _indices(edges.reshape(len(sets), -1, fan_in)),
-        _indices(slots),
-        _order(sets.ravel()),
-        _order(np.argsort(order)),
-    )
+    receivers = np.argsort(block.ravel(), kind="stable").reshape(len(senders), -1)
+    both = senders, receivers
+    return Blocks(*map(indices, both), *map(_places, both))
 
 
-def multiply_blocks(
-    layer: Blocks, weights: Float[Array, "edges *batch"], x: Array
-) -> Float[Array, "n_out columns *batch"]:
-    """Rows of the receivers from those of the senders, `(n_in, columns, *batch)`."""
-    blocks, size, fan_in = layer.edges.shape
-    dense = arranged(weights, layer.edges, layer.slots)
-    rows = x if layer.senders is None else permuted(x, *layer.senders)
-    rows = rows.reshape(blocks, fan_in, *x.shape[1:])
-    y = jnp.einsum("gok...,gkc...->goc...", dense, rows, precision="highest")
-    y = y.reshape(blocks * size, *x.shape[1:])
-    return y if layer.receivers is None else permuted(y, *layer.receivers)
+def fill(step: Step) -> Dense:
+    """One matrix with an entry for every pair; needs a step of one part; O(senders * receivers)."""
+    entries = np.empty(step.edges.size, int)
+    entries[step.edges] = step.receivers * step.n_senders + step.senders
+    edges = np.full(step.n_receivers * step.n_senders, step.edges.size)
+    edges[entries] = np.arange(step.edges.size)
+    return Dense(indices(edges.reshape(step.n_receivers, -1)), indices(entries))
 
 
-def _order(order: np.ndarray) -> Order | None:
-    if (order == np.arange(order.size)).all():
-        return None
-    return Order(_indices(order), _indices(np.argsort(order)))
+def _places(members: Int[np.ndarray, "blocks size"]) -> Int[Array, " neurons"] | None:
+    """Where each neuron stands among the members of all blocks."""
+    order = members.ravel()
+    return None if (order == np.arange(order.size)).all() else indices(np.argsort(order))
 
 
-def _indices(array: np.ndarray) -> Array:
-    return jax.device_put(np.asarray(array, np.int32))
+def _taken(rows: Array, members: Array, places: Array | None) -> Num[Array, "blocks size *rest"]:
+    """Block by block."""
+    return rows.reshape(*members.shape, *rows.shape[1:]) if places is None else rows[members]
+
+
+def _given(rows: Array, places: Array | None) -> Num[Array, "neurons *rest"]:
+    """In the order of the neurons."""
+    flat = rows.reshape(-1, *rows.shape[2:])
+    return flat if places is None else flat[places]
+
+
+def _einsum(formula: str, a: Array, b: Array) -> Array:
+    return jnp.einsum(formula, a, b, precision="highest")

@@ -78,6 +78,14 @@ def plan_product(layers: Layers) -> tuple[list[Step], Int[np.ndarray, " n_in"]]:
     return steps, rows.ancestors[0]
 
 
+def layer_step(layers: Layers, number: int) -> Step:
+    """A layer on its own, whose senders' rows are full."""
+    senders, receivers = layers.senders[number], layers.receivers[number]
+    return Step(
+        np.arange(senders.size), senders, receivers, *layers.widths[number : number + 2], 1, None
+    )
+
+
 def _all_inputs(n_in: int, neurons: int) -> Rows:
     return Rows(np.zeros(neurons, int), np.arange(n_in)[None], disjoint=True)
 

@@ -1,4 +1,4 @@
-"""Signals through one sparse layer, in arrays of the size of its edges.
+"""Rows through one sparse layer, in arrays of the size of its edges.
 
 A layer is a trilinear form, `sum over edges u -> v of w[e] * <x[u], y[v]>`, in the weights `w`, the
 senders' rows `x` and the receivers' rows `y`. Its three partial sums are all that training needs:
@@ -10,7 +10,8 @@ senders' rows `x` and the receivers' rows `y`. Its three partial sums are all th
 and each is the derivative of another, so that they are closed under differentiation of any order.
 `contract` is a JAX primitive of them: it can be differentiated and mapped like a matrix product. A
 mapped axis of signals becomes more columns (`jax.vmap` over examples costs no more than a batch
-written by hand, and the gradient of the weights is summed over examples before it is stored).
+written by hand, and the gradient of the weights is summed over examples before it is stored). All
+three may have a batch at the end, of layers that share the wiring alone.
 """
 
 from collections.abc import Callable
@@ -24,10 +25,10 @@ from jax.interpreters import ad, batching, mlir
 from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array, Float
 
-from topokit.products._wiring import Wiring, correlate, receive, send_back
+from topokit.products._wiring import Wiring
 
 ROLES = ("w", "x", "y")
-PARTIAL_SUMS = {"w": correlate, "x": send_back, "y": receive}
+PARTIAL_SUMS = {"w": "correlate", "x": "send_back", "y": "receive"}
 _contract_p = Primitive("topokit_contract")
 
 
@@ -71,9 +72,9 @@ def _varying_alike(*arrays: Any) -> list[Array]:
 def _compute(first: Array, second: Array, *leaves: Array, missing: str, tree: Any) -> Array:
     wiring = jax.tree.unflatten(tree, leaves)
     if not second.size:  # a batch of no examples
-        columns = () if missing == "w" else second.shape[1:]
-        return jnp.zeros((_rows(wiring, missing), *columns), second.dtype)
-    return _automatic(PARTIAL_SUMS[missing], missing, second)(wiring, first, second)
+        return jnp.zeros(_shape(wiring, missing, second), second.dtype)
+    call = getattr(wiring, PARTIAL_SUMS[missing])
+    return _automatic(call, missing, second)(first, second)
 
 
 def _automatic(call: Callable, missing: str, second: Array) -> Callable:
@@ -81,12 +82,15 @@ def _automatic(call: Callable, missing: str, second: Array) -> Callable:
     sharding = jax.typeof(second).sharding
     if not any(kind == AxisType.Explicit for kind in sharding.mesh.axis_types):
         return call
-    spec = PartitionSpec(*([None] if missing == "w" else [None, *sharding.spec[1:]]))
+    spec = PartitionSpec(None, *sharding.spec[2 if missing == "w" else 1 :])
     return jax.sharding.auto_axes(call, out_sharding=spec)
 
 
-def _rows(wiring: Wiring, role: str) -> int:
-    return {"w": wiring.n_edges, "x": wiring.n_in, "y": wiring.n_out}[role]
+def _shape(wiring: Wiring, missing: str, second: Any) -> tuple[int, ...]:
+    if missing == "w":
+        return wiring.n_edges, *second.shape[2:]
+    rows = wiring.n_in if missing == "x" else wiring.n_out
+    return rows, *second.shape[1:]
 
 
 def _given(missing: str) -> tuple[str, str]:
@@ -96,11 +100,11 @@ def _given(missing: str) -> tuple[str, str]:
 
 def _result(first: Any, second: Any, *leaves: Any, missing: str, tree: Any) -> Any:
     del first
-    rows = _rows(jax.tree.unflatten(tree, leaves), missing)
+    shape = _shape(jax.tree.unflatten(tree, leaves), missing, second)
     if missing == "w":
-        sharding = second.sharding.update(spec=PartitionSpec(None))
-        return second.update(shape=(rows,), sharding=sharding)
-    return second.update(shape=(rows, second.shape[1]))
+        spec = PartitionSpec(None, *second.sharding.spec[2:])
+        return second.update(shape=shape, sharding=second.sharding.update(spec=spec))
+    return second.update(shape=shape)
 
 
 def _derivative(primals: tuple, tangents: tuple, **params: Any) -> tuple[Array, Any]:
@@ -135,10 +139,11 @@ def _mapped(args: tuple, dims: tuple, *, missing: str, tree: Any) -> tuple[Array
         axes = tuple(None if dim is None else dim for dim in dims)
         each = jax.vmap(lambda *a: _compute(*a, missing=missing, tree=tree), in_axes=axes)
         return each(*args), 0
-    signals = jnp.moveaxis(second, dims[1], -1)
-    flat = signals.reshape(signals.shape[0], -1)
+    signals = jnp.moveaxis(second, dims[1], 2)
+    rows, columns, examples, *batch = signals.shape
+    flat = signals.reshape(rows, columns * examples, *batch)
     out = _contract_p.bind(first, flat, *leaves, missing=missing, tree=tree)
-    return out.reshape(out.shape[0], *signals.shape[1:]), 2
+    return out.reshape(out.shape[0], columns, examples, *batch), 2
 
 
 _compiled = jax.jit(_compute, static_argnames=("missing", "tree"))

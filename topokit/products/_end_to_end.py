@@ -11,14 +11,16 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from topokit.layers import Layers
-from topokit.products._blocks import Blocks, multiply_blocks
 from topokit.products._column_plan import Step, plan_product
-from topokit.products._forms import Form, FormRule, fastest_form
-from topokit.products._gather import gather_multiply
+from topokit.products._contract import contract
+from topokit.products._forms import FormRule, fastest_form
+from topokit.products._slot_tables import indices
+from topokit.products._wiring import Wiring
 
 # As many equal layers in a row are scanned, `UNROLL` at a time: slower to run than unrolled ones,
 # faster to compile.
@@ -29,32 +31,37 @@ class Stage(NamedTuple):
     """One layer, or several equal ones in a row.
 
     Attributes:
-        layers: The layer in one of the forms; where there are several, stacked along a new
-            first axis.
+        wiring: The layer; where there are several, stacked along a new first axis.
         repeats: One entry for each of several layers; None for a single one.
+        receivers: One entry for each receiver where it has several rows, which come to lie side by
+            side; None where it has one.
         spread: None, or the input of each column of each row: rows are spread out afterwards.
     """
 
-    layers: Form
+    wiring: Wiring
     repeats: Int[Array, " repeats"] | None
+    receivers: Int[Array, " n_out"] | None
     spread: Int[Array, "n_out columns"] | None
+
+    @property
+    def parts(self) -> int:
+        """Rows of each receiver."""
+        return 1 if self.receivers is None else self.wiring.n_out // self.receivers.size
 
 
 class Product(NamedTuple):
     """A topology, ready for products; a pytree of arrays, so that equal shapes compile once.
 
-    Pass it to a compiled function as an argument: closed over, `true` is no secret.
+    Pass it to a compiled function as an argument: closed over, its arrays are known to the
+    compiler, which then undoes what keeps layers apart.
 
     Attributes:
         stages: The layers, inputs first.
         columns: The input to which each column of `product` belongs.
-        true: The value true, unknown to the compiler, where layers are to be kept apart (see
-            `topokit.products._gather.fenced`).
     """
 
     stages: tuple[Stage, ...]
     columns: Int[Array, " n_in"]
-    true: Bool[Array, ""] | None
 
 
 def compile_product(layers: Layers, *, batch: int = 1, form: FormRule = fastest_form) -> Product:
@@ -67,9 +74,8 @@ def compile_product(layers: Layers, *, batch: int = 1, form: FormRule = fastest_
             `block_form`, `dense_form`, or a function like them.
     """
     steps, columns = plan_product(layers)
-    stages = tuple(_stages(steps, [form(step, batch) for step in steps]))
-    true = jnp.asarray(True) if jax.default_backend() == "cpu" else None
-    return Product(stages, jax.device_put(columns.astype("int32")), true)
+    wirings = [form(step, batch) for step in steps]
+    return Product(tuple(_stages(steps, wirings)), indices(columns))
 
 
 def multiply(
@@ -100,8 +106,8 @@ def through(
     """Take rows through all stages."""
     first = 0
     for stage in network.stages:
-        last = first + stage.layers.slots.size
-        x = _advance(stage, weights[first:last], x, network.true)
+        last = first + stage.wiring.n_edges
+        x = _advance(stage, weights[first:last], x)
         if stage.spread is not None:
             rows = jnp.arange(x.shape[0])[:, None]
             blank = jnp.zeros((x.shape[0], network.columns.size, *x.shape[2:]), x.dtype)
@@ -111,43 +117,41 @@ def through(
 
 
 def _advance(
-    stage: Stage, weights: Float[Array, "edges *batch"], x: Array, true: Array | None
+    stage: Stage, weights: Float[Array, "edges *batch"], x: Array
 ) -> Float[Array, "n_out columns *batch"]:
     if stage.repeats is None:
-        return _multiply(stage.layers, weights, x, true)
+        y = contract(stage.wiring, "y", weights, x)
+        return y.reshape(len(y) // stage.parts, stage.parts * y.shape[1], *y.shape[2:])
 
-    def step(x: Array, layer: tuple[Form, Array]) -> tuple[Array, None]:
-        return _multiply(*layer, x, true), None
+    def step(x: Array, layer: tuple[Wiring, Array]) -> tuple[Array, None]:
+        wiring, weights = layer
+        return contract(wiring, "y", weights, x), None
 
     stacked = weights.reshape(stage.repeats.size, -1, *weights.shape[1:])
-    return lax.scan(step, x, (stage.layers, stacked), unroll=UNROLL)[0]
+    return lax.scan(step, x, (stage.wiring, stacked), unroll=UNROLL)[0]
 
 
-def _multiply(layer: Form, weights: Array, x: Array, true: Array | None) -> Array:
-    if isinstance(layer, Blocks):
-        return multiply_blocks(layer, weights, x)
-    return gather_multiply(layer, weights, x, true)
-
-
-def _stages(steps: list[Step], layers: list[Form]) -> Iterator[Stage]:
+def _stages(steps: list[Step], wirings: list[Wiring]) -> Iterator[Stage]:
     """One stage a layer, but for long runs of equal layers from rows of one size to the same."""
-    for key, group in groupby(zip(steps, layers, strict=True), key=_alike):
+    for key, group in groupby(zip(steps, wirings, strict=True), key=_alike):
         pairs = list(group)
         if key is not None and len(pairs) >= SCANNED:
-            stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(f for _, f in pairs))
-            yield Stage(stacked, jnp.arange(len(pairs)), None)
+            stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(w for _, w in pairs))
+            yield Stage(stacked, jnp.arange(len(pairs)), None, None)
         else:
-            yield from (Stage(layer, None, _spread(step)) for step, layer in pairs)
+            yield from (_single(step, wiring) for step, wiring in pairs)
 
 
-def _alike(pair: tuple[Step, Form]) -> tuple | None:
+def _alike(pair: tuple[Step, Wiring]) -> tuple | None:
     """What layers share that can be stacked; None for one that cannot."""
-    step, layer = pair
+    step, wiring = pair
     if step.parts > 1 or step.n_senders != step.n_receivers or step.spread is not None:
         return None
-    leaves, structure = jax.tree.flatten(layer)
+    leaves, structure = jax.tree.flatten(wiring)
     return structure, tuple(leaf.shape for leaf in leaves)
 
 
-def _spread(step: Step) -> Array | None:
-    return None if step.spread is None else jax.device_put(step.spread.astype("int32"))
+def _single(step: Step, wiring: Wiring) -> Stage:
+    receivers = None if step.parts == 1 else indices(np.arange(step.n_receivers))
+    spread = None if step.spread is None else indices(step.spread)
+    return Stage(wiring, None, receivers, spread)

@@ -16,7 +16,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 
 from topokit.products._end_to_end import Product, ones, through
-from topokit.products._gather import Gather
+from topokit.products._unrolled import Unrolled
 
 # Columns of a tile, and the numbers in the rows of one layer from which on tiles pay.
 TILE, TILED = 128, 2**18
@@ -72,7 +72,7 @@ def _error(
     split = _full_rows(network)
     front = network._replace(stages=network.stages[:split])
     back = network._replace(stages=network.stages[split:])
-    edges = sum(stage.layers.slots.size for stage in front.stages)
+    edges = sum(stage.wiring.n_edges for stage in front.stages)
     x = through(front, weights[:edges], ones(network, weights))
     if mesh is None:
         return _rest(back, weights[edges:], x, goal, unit, cost)
@@ -92,7 +92,7 @@ def _rest(
     back: Product, weights: Array, x: Array, goal: Array, unit: Array, cost: Cost
 ) -> Float[Array, "*batch"]:
     """The error from full rows on: for all columns at once, or in tiles where that pays."""
-    gathered = any(isinstance(stage.layers, Gather) for stage in back.stages)
+    gathered = any(isinstance(stage.wiring, Unrolled) for stage in back.stages)
     if not gathered or goal.shape[1] % TILE or goal.size < TILED:
         return _of_columns(back, weights, x, goal, unit, cost)
     return _tiled(back, weights, x, goal, unit, cost)
@@ -147,8 +147,7 @@ def _full_rows(network: Product) -> int:
     """The number of stages after which every row has one column for each input."""
     columns, n_in = 1, network.columns.size
     for number, stage in enumerate(network.stages):
-        if isinstance(stage.layers, Gather) and stage.repeats is None:
-            columns *= stage.layers.senders.shape[1]
+        columns *= stage.parts
         if stage.spread is not None or columns == n_in:
             return number + 1
     return len(network.stages)

@@ -1,14 +1,15 @@
-"""Which form a layer of a product takes: measured thresholds, and a switch for who knows better."""
+"""Which form a layer takes: measured thresholds, and a switch for who knows better."""
 
 from collections.abc import Callable
 
-from topokit.products._blocks import Blocks, make_blocks, make_dense
-from topokit.products._column_plan import Step
-from topokit.products._gather import Gather, make_gather
+from topokit.layers import Layers
+from topokit.products._blocks import fill, find_blocks
+from topokit.products._column_plan import Step, layer_step
+from topokit.products._looped import loop
+from topokit.products._unrolled import unroll
+from topokit.products._wiring import Wiring
 
-Form = Gather | Blocks
-
-FormRule = Callable[[Step, int], Form]
+FormRule = Callable[[Step, int], Wiring]
 """A function of a step of the plan and the batch size."""
 
 # Measured on one core of a CPU (analyses/benchmarks/forms.py). A batch at the end of the arrays
@@ -17,32 +18,49 @@ BLOCK_ENTRIES = {False: 64, True: 256}
 DENSE_FAN_IN = 20
 DENSE_DENSITY = {False: 0.12, True: 0.0}
 
+# The same for signals (analyses/benchmarks/layers.py): edges of a block, and density.
+SIGNAL_BLOCK, SIGNAL_DENSITY = 4, 0.25
 
-def fastest_form(step: Step, batch: int) -> Form:
+
+def fastest_form(step: Step, batch: int) -> Wiring:
     """What was fastest where it was measured, on a CPU."""
     batched = batch > 1
     if step.parts > 1:
-        return make_gather(step)
-    blocks = make_blocks(step)
-    if blocks is not None and blocks.edges[0].size >= BLOCK_ENTRIES[batched]:
+        return unroll(step)
+    blocks = find_blocks(step)
+    if blocks is not None and blocks.entries >= BLOCK_ENTRIES[batched]:
         return blocks
     fan_in = step.edges.size / step.n_receivers
     if fan_in >= DENSE_FAN_IN and fan_in >= DENSE_DENSITY[batched] * step.n_senders:
-        return make_dense(step)
-    return make_gather(step)
+        return fill(step)
+    return unroll(step)
 
 
-def gather_form(step: Step, batch: int) -> Form:
+def gather_form(step: Step, batch: int) -> Wiring:
     """Sums of gathered rows, always."""
     del batch
-    return make_gather(step)
+    return unroll(step)
 
 
-def block_form(step: Step, batch: int) -> Form:
+def block_form(step: Step, batch: int) -> Wiring:
     """Dense blocks wherever a layer falls into equal ones, else gathered rows."""
-    return make_blocks(step) or gather_form(step, batch)
+    return find_blocks(step) or gather_form(step, batch)
 
 
-def dense_form(step: Step, batch: int) -> Form:
+def dense_form(step: Step, batch: int) -> Wiring:
     """A masked dense matrix wherever rows are not yet short, else gathered rows."""
-    return make_dense(step) if step.parts == 1 else gather_form(step, batch)
+    return fill(step) if step.parts == 1 else gather_form(step, batch)
+
+
+def make_wiring(layers: Layers, number: int) -> Wiring:
+    """Compile layer `number` of a recipe for signals, in the form that is fastest for them.
+
+    Cost O(E log E).
+    """
+    step = layer_step(layers, number)
+    blocks = find_blocks(step)
+    if blocks is not None and blocks.entries >= SIGNAL_BLOCK:
+        return blocks
+    if step.edges.size >= SIGNAL_DENSITY * step.n_senders * step.n_receivers:
+        return fill(step)
+    return loop(step)

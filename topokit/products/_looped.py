@@ -1,0 +1,124 @@
+"""A layer as a sum of gathered rows, in loops: the form for signals.
+
+The sum runs over slots, `CHUNK` at a time in a loop that compilers cannot fuse with what follows;
+with few columns or few senders it runs receiver by receiver instead.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Int, Num
+
+from topokit.products._column_plan import Step
+from topokit.products._slot_tables import Reading, Table, Tables, make_tables
+
+# Slots added up in one pass over the receivers, columns from which on that is the faster loop if
+# there are as many slots, and the numbers gathered at a time in the other one. Measured on one core
+# of a CPU (analyses/benchmarks/layers.py and challenge.py).
+CHUNK, MANY_COLUMNS, GATHERED = 4, 24, 2**16
+
+
+class Looped(NamedTuple):
+    """A layer as sums of gathered rows.
+
+    Attributes:
+        tables: Senders of each receiver, and back.
+    """
+
+    tables: Tables
+
+    @property
+    def n_in(self) -> int:
+        """Number of senders."""
+        return self.tables.n_in
+
+    @property
+    def n_out(self) -> int:
+        """Number of receivers."""
+        return self.tables.n_out
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges."""
+        return self.tables.n_edges
+
+    def receive(
+        self, w: Num[Array, "edges *batch"], x: Num[Array, "n_in columns *batch"]
+    ) -> Num[Array, "n_out columns *batch"]:
+        """The receivers' signals from the senders'."""
+        return _sum(self.tables.ahead, w, x)
+
+    def send_back(
+        self, w: Num[Array, "edges *batch"], y: Num[Array, "n_out columns *batch"]
+    ) -> Num[Array, "n_in columns *batch"]:
+        """What comes back to the senders from the receivers."""
+        return _sum(self.tables.behind, w, y)
+
+    def correlate(
+        self, x: Num[Array, "n_in columns *batch"], y: Num[Array, "n_out columns *batch"]
+    ) -> Num[Array, "edges *batch"]:
+        """For each edge the scalar product of its sender's row and its receiver's."""
+        return self.tables.by_edge([_products(t, x, y) for t in self.tables.ahead.tables])
+
+
+def loop(step: Step) -> Looped:
+    """A step as sums of gathered rows in loops; O(E log E)."""
+    return Looped(make_tables(step))
+
+
+def sum_rows(
+    table: Int[Array, "receivers fan_in"],
+    x: Num[Array, "senders columns *batch"],
+    weights: Num[Array, "receivers fan_in *batch"] | None = None,
+) -> Num[Array, "receivers columns *batch"]:
+    """For each receiver the sum of its senders' rows; cost O(receivers * fan_in * columns).
+
+    Args:
+        table: Senders of each receiver, of which one may occur several times.
+        x: Signals of the senders.
+        weights: The weight of each sender; None where all are 1.
+    """
+    slots = (table,) if weights is None else (table, weights)
+    first = table.shape[1] % CHUNK
+    looped = [jnp.moveaxis(a[:, first:], 1, 0) for a in slots]
+    looped = [a.reshape(-1, CHUNK, *a.shape[1:]) for a in looped]
+
+    def term(senders: Array, *w: Array) -> Array:
+        return w[0][:, None] * x[senders] if w else x[senders]
+
+    def step(total: Array, chunk: tuple[Array, ...]) -> tuple[Array, None]:
+        return total + sum(term(*slot) for slot in zip(*chunk, strict=True)), None
+
+    rest = sum(term(*(a[:, slot] for a in slots)) for slot in range(first))
+    start = jnp.zeros((len(table), *x.shape[1:]), x.dtype) + rest
+    return lax.scan(step, start, tuple(looped))[0]
+
+
+def _sum(reading: Reading, weights: Array, x: Array) -> Array:
+    return reading.joined(_table_sum(t, w, x) for t, w in reading.with_weights(weights))
+
+
+def _table_sum(table: Table, weights: Array, x: Array) -> Array:
+    fan_in = table.senders.shape[1]
+    if x.shape[1] >= MANY_COLUMNS and fan_in >= CHUNK:
+        return sum_rows(table.senders, x, weights)
+    rows = weights, table.senders
+    return _by_rows(lambda row: _einsum("k...,kc...->c...", row[0], x[row[1]]), rows, fan_in, x)
+
+
+def _products(table: Table, x: Array, y: Array) -> Num[Array, "rows fan_in *batch"]:
+    rows = table.rows(y), table.senders
+    fan_in = table.senders.shape[1]
+    return _by_rows(lambda row: _einsum("kc...,c...->k...", x[row[1]], row[0]), rows, fan_in, x)
+
+
+def _by_rows(compute, rows: tuple[Array, Array], fan_in: int, x: Array) -> Array:
+    """Row by row, as many at a time as keep the gathered senders in the cache."""
+    numbers = fan_in * x[0].size
+    size = max(1, min(len(rows[0]), GATHERED // numbers))
+    return lax.map(compute, rows, batch_size=size)
+
+
+def _einsum(formula: str, a: Array, b: Array) -> Array:
+    return jnp.einsum(formula, a, b, precision="highest")
