@@ -23,6 +23,16 @@ def network_layers(network: ChallengeNetwork, *, depth: int | None = None) -> La
 
     Raises:
         ValueError: If it has fewer layers.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> network = challenge.plain_network(256, depth=8)
+        >>> layers = challenge.network_layers(network, depth=2)
+        >>> layers.widths, layers.n_edges
+        ((256, 256, 256), 16384)
+
+    See Also:
+        `topokit.score`, for which this is.
     """
     last = network.depth
     chosen = last if depth is None else check_count("depth", depth, most=last)

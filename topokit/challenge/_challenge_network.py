@@ -33,6 +33,15 @@ class ChallengeNetwork(NamedTuple):
         senders: From the number of a layer, from 0, to the senders of each of its neurons,
             ascending.
         period: The number of layers after which they repeat; at least 1, at most `depth`.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> network = challenge.plain_network(256, depth=8)
+        >>> network.depth, network.senders(3).shape
+        (8, (256, 32))
+
+    See Also:
+        `plain_network` and `read_network`, which make one.
     """
 
     name: str
@@ -57,6 +66,15 @@ def plain_network(neurons: int = 1024, depth: int = 120) -> ChallengeNetwork:
 
     Raises:
         ValueError: If there is no such network.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> network = challenge.plain_network(1024, depth=120)
+        >>> network.connections, network.period
+        (3932160, 6)
+
+    See Also:
+        `read_network`, from the challenge's files; `topokit.topologies.radix_net`.
     """
     check_count("depth", depth)
     nodes, rest = divmod(check_count("neurons", neurons, least=2 * COPIES), COPIES)

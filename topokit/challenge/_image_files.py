@@ -36,6 +36,17 @@ def read_images(path: str | Path, neurons: int = 1024, *, n: int | None = None) 
     Raises:
         ValueError: If the file is cut, is no such file, has a pixel or an image that cannot be, or
             holds a known number of images, and `n` is larger.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> network = challenge.plain_network(256, depth=8)
+        >>> images = challenge.synthetic_images(20, 256)
+        >>> challenge.write_images(images, "images.npz")
+        >>> len(challenge.read_images("images.npz", 256, n=5).bits)
+        5
+
+    See Also:
+        `write_images`, the way back.
     """
     path = Path(path)
     if n is not None:
@@ -90,6 +101,17 @@ def write_images(images: Images, path: str | Path) -> None:
 
     Raises:
         ValueError: If the name ends otherwise.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> network = challenge.plain_network(256, depth=8)
+        >>> images = challenge.synthetic_images(20, 256)
+        >>> challenge.write_images(images, "images.tsv.gz")
+        >>> len(challenge.read_images("images.tsv.gz", 256).bits)
+        20
+
+    See Also:
+        `read_images`, the way back.
     """
     path = Path(path)
     kind = _kind(path)
@@ -113,6 +135,15 @@ def write_categories(
 
     Raises:
         ValueError: If one is not the number of an image, from 1.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> challenge.write_categories([2, 3, 5], "truth.tsv")
+        >>> challenge.read_categories("truth.tsv").tolist()
+        [2, 3, 5]
+
+    See Also:
+        `read_categories`, the way back.
     """
     numbers = [check_count("categories", number) for number in np.asarray(categories).tolist()]
     with written(Path(path)) as file:
@@ -124,6 +155,17 @@ def read_categories(path: str | Path) -> Int[np.ndarray, " alive"]:
 
     Raises:
         ValueError: If a line is anything but one such number.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> network = challenge.plain_network(256, depth=8)
+        >>> images = challenge.synthetic_images(20, 256)
+        >>> challenge.write_categories(challenge.infer(network, images).categories, "truth.tsv")
+        >>> challenge.read_categories("truth.tsv").size <= 20
+        True
+
+    See Also:
+        `infer`, whose result is compared with it.
     """
     path = Path(path)
     with opened(path) as file:

@@ -23,6 +23,16 @@ class Images(NamedTuple):
     Attributes:
         bits: Pixels in the order of the neurons, the first one in the highest bit.
         neurons: Pixels of an image.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> import numpy as np
+        >>> images = challenge.pack_images(np.ones((3, 16)))
+        >>> images.neurons, images.bits.shape
+        (16, (3, 2))
+
+    See Also:
+        `pack_images`, `interpolate`, `read_images` and `synthetic_images`, which make them.
     """
 
     bits: UInt8[np.ndarray, "images bytes"]
@@ -42,6 +52,16 @@ def pack_images(
 
     Raises:
         ValueError: If it is not one row an image.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> import numpy as np
+        >>> images = challenge.pack_images(np.eye(16, dtype=bool))
+        >>> images.neurons, images.bits.nbytes
+        (16, 32)
+
+    See Also:
+        `interpolate`, which also enlarges.
     """
     pixels = np.asarray(pixels)
     if pixels.ndim != 2:
@@ -66,6 +86,17 @@ def interpolate(images: Real[np.ndarray, "images height width"], side: int) -> I
 
     Raises:
         ValueError: If images would shrink, or there are none.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> import numpy as np
+        >>> digits = np.random.default_rng(0).integers(256, size=(5, 28, 28))
+        >>> images = challenge.interpolate(digits, 32)
+        >>> images.neurons, len(images.bits)
+        (1024, 5)
+
+    See Also:
+        `pack_images`, for pixels of the right size.
     """
     images = np.asarray(images)
     if images.ndim != 3 or not images.size:
@@ -98,6 +129,15 @@ def synthetic_images(n: int, neurons: int = 1024, *, seed: int = 0) -> Images:
 
     Raises:
         ValueError: If an image would not be square, or the images would take more than 8 GiB.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> images = challenge.synthetic_images(100, 256)
+        >>> images.bits.shape
+        (100, 32)
+
+    See Also:
+        `interpolate`, for images that are not random.
     """
     if (check_count("n", n) / 8 + WORK) * neurons > LARGEST:
         raise ValueError(f"{n} images of {neurons} pixels would take more than 8 GiB; give less")

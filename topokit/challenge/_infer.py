@@ -52,6 +52,17 @@ class Inference(Record):
             count, whenever they died.
         seconds: Time of the inference, from packed images to categories.
         table_seconds: Time in which layers were made, not counted in `seconds`.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> network = challenge.plain_network(256, depth=8)
+        >>> images = challenge.synthetic_images(20, 256)
+        >>> found = challenge.infer(network, images)
+        >>> found.rate == 20 * network.connections / found.seconds
+        True
+
+    See Also:
+        `infer`, which returns it.
     """
 
     categories: Int[np.ndarray, " alive"]
@@ -78,7 +89,17 @@ class _Batch(NamedTuple):
 
 
 def by_edges(network: ChallengeNetwork, layer: int) -> Tables:
-    """A layer as it is: each neuron sums over its 32 senders."""
+    """A layer as it is: each neuron sums over its 32 senders.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> network = challenge.plain_network(256, depth=8)
+        >>> [table.shape for table in challenge.by_edges(network, 0)]
+        [(256, 32)]
+
+    See Also:
+        `by_classes`, which sums over classes.
+    """
     return (network.senders(layer),)
 
 
@@ -88,6 +109,18 @@ def by_classes(network: ChallengeNetwork, layer: int) -> Tables:
     Each class of senders sums over its members, which have the signals of their classes after the
     layer before; each class of receivers sums over classes of senders. Needs 28 times fewer
     additions at 1,024 neurons.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> network = challenge.plain_network(256, depth=8)
+        >>> images = challenge.synthetic_images(20, 256)
+        >>> one = challenge.infer(network, images)
+        >>> other = challenge.infer(network, images, form=challenge.by_classes)
+        >>> one.categories.tolist() == other.categories.tolist()
+        True
+
+    See Also:
+        `by_edges`, the default.
     """
     found = find_classes(network.senders(layer))
     members = found.members
@@ -123,6 +156,17 @@ def infer(
 
     Raises:
         ValueError: If images have another size than the network's, or `by_classes` finds none.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> network = challenge.plain_network(256, depth=8)
+        >>> images = challenge.synthetic_images(20, 256)
+        >>> found = challenge.infer(network, images)
+        >>> len(found.alive), int(found.alive[-1]) == len(found.categories)
+        (8, True)
+
+    See Also:
+        `by_classes`, another form of the layers.
     """
     _check(network, images, form)
     most = max(1, GROUPED // network.neurons)

@@ -44,6 +44,16 @@ def read_network(path: str | Path, *, depth: int | None = None) -> ChallengeNetw
         FileNotFoundError: If there is no such folder or file.
         ValueError: If there are no layers, one is missing, or one is not a layer of the challenge:
             32 senders a neuron, each with the weight 1/16; or if there are fewer than `depth`.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> network = challenge.plain_network(256, depth=8)
+        >>> challenge.write_network(network, "network")
+        >>> challenge.read_network("network", depth=4).depth
+        4
+
+    See Also:
+        `plain_network`, made instead of read; `read_class_tables`, from a small file.
     """
     path = Path(path)
     if path.is_dir():
@@ -71,6 +81,16 @@ def write_network(network: ChallengeNetwork, folder: str | Path) -> None:
 
     Raises:
         ValueError: If layers of another network are in the folder, and would be left beside these.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> network = challenge.plain_network(256, depth=8)
+        >>> challenge.write_network(network, "network")
+        >>> challenge.read_network("network").depth
+        8
+
+    See Also:
+        `read_network`, the way back.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -99,6 +119,18 @@ def read_class_tables(path: str | Path, *, depth: int | None = None) -> Challeng
 
     Raises:
         ValueError: If it is no such file, or has fewer layers.
+
+    Examples:
+        >>> from topokit import challenge
+        >>> import numpy as np
+        >>> classes = np.repeat(np.arange(4), 16)[None]
+        >>> np.savez("tables.npz", row_class=classes, col_class=classes)
+        >>> network = challenge.read_class_tables("tables.npz")
+        >>> network.depth, network.neurons
+        (2, 64)
+
+    See Also:
+        `read_network`, from the layers themselves.
     """
     path = Path(path)
     found = read_arrays(path, "tables of classes", "row_class", "col_class")

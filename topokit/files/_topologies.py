@@ -38,6 +38,16 @@ def write(topology: nx.DiGraph | Layers, path: str | os.PathLike[str]) -> None:
         ValueError: If the ending is another one, the topology is not valid, or an attribute
             cannot be saved.
         OSError: If the folder does not exist or cannot be written to.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.with_skip(tk.topologies.butterfly(8))
+        >>> tk.write(graph, "mine.npz")
+        >>> tk.read("mine.npz").edges == graph.edges
+        True
+
+    See Also:
+        `read` and `read_layers`, the way back.
     """
     path = Path(path)
     save = _format(path, {".npz": _write_npz, ".json": _write_json, ".graphml": _write_graphml})
@@ -59,6 +69,15 @@ def read(path: str | os.PathLike[str]) -> nx.DiGraph:
     Raises:
         ValueError: If the file does not hold a valid topology.
         OSError: If the file cannot be read.
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.write(tk.topologies.butterfly(8), "mine.json")
+        >>> tk.read("mine.json").name
+        'butterfly(8)'
+
+    See Also:
+        `read_layers`, without a graph; `from_weights`, for files of weights.
     """
     path = Path(path)
     load = _format(path, {".npz": _read_npz, ".json": _read_json, ".graphml": _read_graphml})
@@ -74,6 +93,15 @@ def read_layers(path: str | os.PathLike[str]) -> Layers:
     Raises:
         ValueError: If the file does not hold a valid topology.
         OSError: If the file cannot be read.
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.write(tk.topologies.butterfly.layers(1024), "large.npz")
+        >>> tk.read_layers("large.npz").n_edges
+        20480
+
+    See Also:
+        `read`, as a graph.
     """
     path = Path(path)
     if path.suffix != ".npz":

@@ -59,6 +59,17 @@ def from_weights(
             damaged, or an output cannot be reached.
         OSError: If the file cannot be read.
         ModuleNotFoundError: If the file is `.safetensors` and the extra is not installed.
+
+    Examples:
+        >>> import topokit as tk
+        >>> import numpy as np
+        >>> first, last = np.array([[0.5, 0.0], [0.1, -0.3], [0.0, 0.0]]), np.ones((2, 3))
+        >>> graph = tk.from_weights([first, last], transpose=True)
+        >>> tk.to_layers(graph).widths, graph.number_of_edges()
+        ((2, 3, 2), 9)
+
+    See Also:
+        `from_masks`, which checks instead of guessing.
     """
     if transpose not in (None, True, False):
         raise ValueError(f"transpose must be True, False or None; given {transpose!r}")

@@ -21,6 +21,22 @@ def plot_losses(losses: Mapping[str, Real[np.ndarray, "..."]], ax: Axes | None =
 
     Raises:
         ValueError: If there is nothing to draw, or an array has other dimensions.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> from topokit import plotting
+        >>> targets = np.random.default_rng(0).standard_normal((2, 8, 8))
+        >>> found = tk.reconstruct(
+        ...     tk.topologies.butterfly(8), targets, solver=tk.reconstruction.ALS(max_steps=20)
+        ... )
+        >>> ax = plotting.plot_losses({"butterfly": found.losses})
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('step', 'relative loss')
+        >>> plotting.save_figure(ax, "losses.png")
+
+    See Also:
+        `plot_learning`, for classifiers.
     """
     if not losses:
         raise ValueError("losses is empty: give at least one {name: array}")

@@ -21,6 +21,15 @@ def plot_topology(topology: nx.DiGraph | Layers, ax: Axes | None = None) -> Axes
     Args:
         topology: A graph or a recipe.
         ax: Where to draw; if not given, on a new figure that grows with the depth.
+
+    Examples:
+        >>> import topokit as tk
+        >>> from topokit import plotting
+        >>> ax = plotting.plot_topology(tk.topologies.butterfly(8))
+        >>> plotting.save_figure(ax, "butterfly.svg")
+
+    See Also:
+        `plot_masks`, the same as matrices.
     """
     layers = to_layers(topology)
     ax = new_axes(min(2.0 + 0.9 * layers.depth, 14), 4.4) if ax is None else ax

@@ -23,6 +23,17 @@ def plot_learning(
 
     Raises:
         ValueError: If there is nothing to draw, or seeds of a name have not equally many epochs.
+
+    Examples:
+        >>> import numpy as np
+        >>> from topokit import plotting
+        >>> ax = plotting.plot_learning({"clos": [np.array([0.8, 0.9]), np.array([0.7, 0.9])]})
+        >>> ax.get_xlabel()
+        'epoch'
+        >>> plotting.save_figure(ax, "learning.png")
+
+    See Also:
+        `topokit.networks.train`, whose rows it shows.
     """
     if not accuracies:
         raise ValueError("accuracies is empty: give at least one {name: [array for each seed]}")

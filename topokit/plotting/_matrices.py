@@ -47,6 +47,17 @@ def plot_control(
 
     Raises:
         ValueError: If K is not a matrix of finite numbers.
+
+    Examples:
+        >>> import topokit as tk
+        >>> from topokit import plotting
+        >>> ax = plotting.plot_control(tk.controllability(tk.topologies.torus((4, 2), 2)).K)
+        >>> ax.get_xlabel(), ax.get_ylabel()
+        ('output', 'input')
+        >>> plotting.save_figure(ax, "control.png")
+
+    See Also:
+        `plot_controls`, several on one scale.
     """
     low, high = _limits([K])
     norm = Normalize(low if vmin is None else vmin, high if vmax is None else vmax)
@@ -75,6 +86,18 @@ def plot_controls(
 
     Raises:
         ValueError: If there is no matrix, too few axes, or a matrix that is not finite.
+
+    Examples:
+        >>> import topokit as tk
+        >>> from topokit import plotting
+        >>> graphs = [tk.topologies.butterfly(8), tk.topologies.torus((4, 2), 2)]
+        >>> axes = plotting.plot_controls({graph.name: tk.leverage(graph) for graph in graphs})
+        >>> len(axes)
+        2
+        >>> plotting.save_figure(axes, "control.png")
+
+    See Also:
+        `plot_control`, a single one.
     """
     if not controls:
         raise ValueError("controls is empty: give at least one {name: K}")
@@ -102,6 +125,17 @@ def plot_masks(topology: nx.DiGraph | Layers, axes: Iterable[Axes] | None = None
 
     Raises:
         ValueError: If there are too few axes.
+
+    Examples:
+        >>> import topokit as tk
+        >>> from topokit import plotting
+        >>> axes = plotting.plot_masks(tk.topologies.butterfly(8))
+        >>> len(axes)
+        3
+        >>> plotting.save_figure(axes, "masks.png")
+
+    See Also:
+        `plot_topology`, the same as a graph.
     """
     layers = to_layers(topology)
     places = panels(layers.depth, axes, size=(1.9, 2.1), most=6)

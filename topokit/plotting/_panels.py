@@ -40,6 +40,11 @@ def save_figure(axes: Axes | np.ndarray, path: str | os.PathLike[str]) -> None:
     Raises:
         ValueError: If the ending is one that matplotlib does not know.
         OSError: If the folder does not exist or cannot be written to.
+
+    Examples:
+        >>> import topokit as tk
+        >>> from topokit import plotting
+        >>> plotting.save_figure(plotting.plot_masks(tk.topologies.butterfly(4)), "masks.pdf")
     """
     path = Path(path)
     figure = np.ravel(np.asarray(axes, object))[0].figure

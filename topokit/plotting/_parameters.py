@@ -22,6 +22,17 @@ def plot_parameters(rows: Sequence[Any], ax: Axes | None = None) -> Axes:
 
     Raises:
         ValueError: If no row has a finite loss.
+
+    Examples:
+        >>> import topokit as tk
+        >>> from topokit import plotting
+        >>> quick = tk.reconstruction.HierarchicalSVD()
+        >>> topologies = {f"rank {rank}": tk.topologies.low_rank(8, 8, rank) for rank in (1, 2)}
+        >>> ax = plotting.plot_parameters(tk.rank(topologies, targets=2, solver=quick))
+        >>> plotting.save_figure(ax, "parameters.png")
+
+    See Also:
+        `plot_ranking`, name by name.
     """
     rows = finite_rows(rows)
     ax = new_axes(7.2, max(4.0, 0.19 * len(rows))) if ax is None else ax

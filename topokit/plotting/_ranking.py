@@ -45,6 +45,17 @@ def plot_ranking(rows: Sequence[Any], ax: Axes | None = None) -> Axes:
 
     Raises:
         ValueError: If no row has a finite loss.
+
+    Examples:
+        >>> import topokit as tk
+        >>> from topokit import plotting
+        >>> quick = tk.reconstruction.HierarchicalSVD()
+        >>> topologies = {f"rank {rank}": tk.topologies.low_rank(8, 8, rank) for rank in (1, 2)}
+        >>> ax = plotting.plot_ranking(tk.rank(topologies, targets=2, solver=quick))
+        >>> plotting.save_figure(ax, "ranking.png")
+
+    See Also:
+        `plot_parameters`, loss against parameters; `topokit.rank`.
     """
     rows = finite_rows(rows)
     ax = new_axes(6.4, 1.3 + 0.24 * len(rows)) if ax is None else ax

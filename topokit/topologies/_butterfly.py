@@ -33,6 +33,19 @@ def butterfly(n: int, depth: int | None = None) -> Layers:
 
     Raises:
         ValueError: If `n` is no power of two.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.butterfly(8)
+        >>> graph.number_of_edges()
+        48
+        >>> sorted(graph.successors((1, 0)))
+        [(2, 0), (2, 2)]
+        >>> tk.topologies.butterfly.layers(2**16).n_edges
+        2097152
+
+    See Also:
+        `parallel_butterfly`, which grows by copies; `radix_net`, with other radices than 2.
     """
     bits = check_power_of_two("n", n)
     depth = bits if depth is None else check_count("depth", depth)
@@ -66,6 +79,19 @@ def parallel_butterfly(n: int, depth: int, copies: int) -> Layers:
 
     Raises:
         ValueError: If `n` is no power of two, or one layer shall hold several copies.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.parallel_butterfly(8, depth=3, copies=2)
+        >>> graph.number_of_edges()
+        96
+        >>> tk.to_layers(graph).widths
+        (8, 16, 16, 8)
+        >>> int(tk.scores.path_counts(graph).min())
+        2
+
+    See Also:
+        `butterfly`, one copy.
     """
     check_count("copies", copies)
     if check_count("depth", depth) == 1 and copies > 1:

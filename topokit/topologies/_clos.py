@@ -40,6 +40,19 @@ def clos(
 
     Raises:
         ValueError: If the routers of an outer stage cannot share its neurons equally.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.clos(16, 16, input_routers=4, middle_routers=3, output_routers=4)
+        >>> tk.to_layers(graph).widths
+        (16, 12, 12, 16)
+        >>> graph.number_of_edges()
+        144
+        >>> int(tk.scores.path_counts(graph).min())
+        3
+
+    See Also:
+        `low_rank`, which does without routers.
     """
     inputs = _share("n_in", n_in, "input_routers", input_routers)
     outputs = _share("n_out", n_out, "output_routers", output_routers)

@@ -28,6 +28,15 @@ def with_diagonal(topology: Topology) -> Topology:
 
     Returns:
         The longer topology, `n_out` edges and one layer more.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.butterfly(8)
+        >>> tk.with_diagonal(graph).number_of_edges() - graph.number_of_edges()
+        8
+
+    See Also:
+        `with_skip`, which fixes weights instead of adding some.
     """
     layers = to_layers(topology)
     n = layers.n_out
@@ -47,6 +56,15 @@ def cascade(topologies: Sequence[Topology]) -> Topology:
     Raises:
         ValueError: If that is no list, there is none, or the outputs of one are not as many as the
             inputs of the next.
+
+    Examples:
+        >>> import topokit as tk
+        >>> whole = tk.cascade([tk.topologies.butterfly(8), tk.topologies.low_rank(8, 4, 2)])
+        >>> tk.to_layers(whole).widths
+        (8, 8, 8, 8, 2, 4)
+
+    See Also:
+        `parallel`, side by side.
     """
     parts = _compiled(topologies)
     for place, (first, second) in enumerate(pairwise(parts)):
@@ -75,6 +93,17 @@ def parallel(topologies: Sequence[Topology], *, shared: bool = True) -> Topology
     Raises:
         ValueError: If that is no list, there is none, depths differ, or, where shared, the numbers
             of inputs or of outputs differ or one-layer networks have an edge in common.
+
+    Examples:
+        >>> import topokit as tk
+        >>> two = [tk.topologies.butterfly(4), tk.topologies.butterfly(4)]
+        >>> tk.to_layers(tk.parallel(two)).widths
+        (4, 8, 4)
+        >>> tk.to_layers(tk.parallel(two, shared=False)).widths
+        (8, 8, 8)
+
+    See Also:
+        `cascade`, end to end; `topokit.topologies.parallel_butterfly`.
     """
     parts = _compiled(topologies)
     _check_equal("depth", [part.depth for part in parts], _LENGTHEN)

@@ -27,6 +27,16 @@ def dense(n_in: int, n_out: int) -> Layers:
     Args:
         n_in: Number of inputs.
         n_out: Number of outputs.
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.topologies.dense(3, 2).number_of_edges()
+        6
+        >>> tk.topologies.dense.layers(300, 100).n_edges
+        30000
+
+    See Also:
+        `low_rank`, which keeps every pair joined with fewer edges.
     """
     widths = [check_count("n_in", n_in), check_count("n_out", n_out)]
     return stack(widths, [complete(n_in, n_out)])
@@ -52,6 +62,17 @@ def low_rank(n_in: int, n_out: int, rank: int) -> Layers:
         n_in: Number of inputs.
         n_out: Number of outputs.
         rank: Number of hidden neurons.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.low_rank(8, 8, 2)
+        >>> graph.number_of_edges()
+        32
+        >>> tk.degrees_of_freedom(graph)
+        28
+
+    See Also:
+        `dense`; `topokit.scores.low_rank_loss`, the least loss of a matrix of that rank.
     """
     widths = [check_count("n_in", n_in), check_count("rank", rank), check_count("n_out", n_out)]
     return stack(widths, [complete(n_in, rank), complete(rank, n_out)])

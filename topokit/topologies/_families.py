@@ -10,7 +10,18 @@ from topokit.topologies._random import erdos_renyi, random_regular, small_world
 
 
 def families() -> dict[str, Family]:
-    """The builders of this package by name, in the order of the documentation."""
+    """The builders of this package by name, in the order of the documentation.
+
+    Examples:
+        >>> import topokit as tk
+        >>> list(tk.topologies.families())[:4]
+        ['dense', 'low_rank', 'butterfly', 'parallel_butterfly']
+        >>> tk.topologies.families()["butterfly"](4).name
+        'butterfly(4)'
+
+    See Also:
+        `family`, which makes such a builder.
+    """
     builders = (
         dense,
         low_rank,

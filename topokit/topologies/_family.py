@@ -21,7 +21,18 @@ P = ParamSpec("P")
 
 @runtime_checkable
 class Family(Protocol[P]):
-    """A builder: call it for the graph, call `.layers` for the arrays alone."""
+    """A builder: call it for the graph, call `.layers` for the arrays alone.
+
+    Examples:
+        >>> import topokit as tk
+        >>> isinstance(tk.topologies.butterfly, tk.topologies.Family)
+        True
+        >>> tk.topologies.butterfly(8).number_of_edges(), tk.topologies.butterfly.layers(8).n_edges
+        (48, 48)
+
+    See Also:
+        `family`, which makes one of a function.
+    """
 
     __name__: str
 
@@ -36,7 +47,21 @@ class Family(Protocol[P]):
 
 
 def family(build: Callable[P, Layers]) -> Family[P]:
-    """Make a builder of arrays a builder of graphs."""
+    """Make a builder of arrays a builder of graphs.
+
+    Examples:
+        >>> import topokit as tk
+        >>> @tk.topologies.family
+        ... def diamond(n: int) -> tk.Layers:
+        ...     return tk.topologies.low_rank.layers(1, 1, n)
+        >>> diamond(3).name
+        'diamond(3)'
+        >>> diamond.layers(1000).n_edges
+        2000
+
+    See Also:
+        `families`, those of this package.
+    """
     name, signature = build.__name__, inspect.signature(build)
 
     @functools.wraps(build)

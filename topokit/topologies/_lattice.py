@@ -43,6 +43,17 @@ def hypercube(n: int, depth: int) -> Layers:
 
     Raises:
         ValueError: If `n` is no power of two.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.hypercube(8, depth=3)
+        >>> sorted(graph.successors((0, 0)))
+        [(1, 0), (1, 1), (1, 2), (1, 4)]
+        >>> graph.number_of_edges()
+        96
+
+    See Also:
+        `butterfly`, which takes one direction of the cube a layer; `torus`.
     """
     bits = check_power_of_two("n", n)
     flips = np.concatenate([[0], 2 ** np.arange(bits)])
@@ -75,6 +86,17 @@ def torus(shape: Sequence[int], depth: int) -> Layers:
         shape: The sides of the grid, any number of them; neurons are numbered in C order, the last
             axis fastest.
         depth: Number of layers.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.torus((4, 4), depth=2)
+        >>> graph.number_of_edges()
+        160
+        >>> sorted(graph.successors((0, 5)))
+        [(1, 1), (1, 4), (1, 5), (1, 6), (1, 9)]
+
+    See Also:
+        `hypercube`, whose sides are 2.
     """
     sides = check_counts("shape", shape)
     if not sides:

@@ -48,6 +48,17 @@ def radix_net(radices: Sequence[Sequence[int]], widths: Sequence[int] | None = N
 
     Raises:
         ValueError: If the products do not fit, or the number of widths does not.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.radix_net([[2, 3], [6]])
+        >>> tk.to_layers(graph).widths
+        (6, 6, 6, 6)
+        >>> [tk.topologies.radix_net([[2, 2]], [1, w, 1]).number_of_edges() for w in (1, 2, 3)]
+        [16, 32, 48]
+
+    See Also:
+        `butterfly`, of radix 2; `topokit.challenge.plain_network`, those of the Graph Challenge.
     """
     size = _check_radices(radices)
     layers = [

@@ -36,6 +36,19 @@ def erdos_renyi(widths: Sequence[int], density: float, *, seed: int) -> Layers:
     Raises:
         ValueError: If an output came out unreachable from all inputs, which is likely where
             `density` is below `log(width) / width`.
+
+    Examples:
+        >>> import topokit as tk
+        >>> layers = tk.topologies.erdos_renyi.layers([32, 16, 32], density=0.25, seed=0)
+        >>> layers.widths
+        (32, 16, 32)
+        >>> bool(200 < layers.n_edges < 312)
+        True
+        >>> tk.topologies.erdos_renyi([4, 4], 1.0, seed=0).number_of_edges()
+        16
+
+    See Also:
+        `random_regular`, whose degrees are even.
     """
     widths = _check_widths(widths)
     if not check_real("density", density, least=0, most=1):
@@ -84,6 +97,17 @@ def random_regular(widths: Sequence[int], fan_in: int, *, seed: int) -> Layers:
 
     Raises:
         ValueError: If `fan_in` is greater than the width of a layer that sends.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.random_regular([8, 8, 4], fan_in=2, seed=0)
+        >>> graph.number_of_edges()
+        24
+        >>> {degree for node, degree in graph.in_degree() if graph.nodes[node]["layer"] > 0}
+        {2}
+
+    See Also:
+        `erdos_renyi`, whose degrees are left to chance.
     """
     widths = _check_widths(widths)
     if check_count("fan_in", fan_in) > min(widths[:-1]):
@@ -125,6 +149,17 @@ def small_world(n: int, depth: int, neighbours: int, rewiring: float, *, seed: i
 
     Raises:
         ValueError: If `neighbours` is odd or too great.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.small_world(8, depth=2, neighbours=2, rewiring=0.1, seed=0)
+        >>> graph.number_of_edges()
+        48
+        >>> graph.graph["family"]
+        'small_world'
+
+    See Also:
+        `torus((n,), depth)`, the ring that is rewired.
     """
     check_count("n", n)
     if check_count("neighbours", neighbours, least=2) % 2 or 2 * neighbours > n:

@@ -56,6 +56,18 @@ def with_skip(
     Raises:
         ValueError: If `placement` is none of the three, `weight` cannot be a constant, or the seed
             of random placement is missing.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.butterfly(8, 6)
+        >>> skipped = tk.with_skip(graph)
+        >>> tk.structure(graph).trainable, tk.structure(skipped).trainable
+        (96, 48)
+        >>> tk.degrees_of_freedom(graph), tk.degrees_of_freedom(skipped)
+        (56, 48)
+
+    See Also:
+        `topokit.topologies.PLACEMENTS`, where the constants can go; `with_diagonal`.
     """
     if placement not in PLACEMENTS:
         raise ValueError(f"placement must be one of {', '.join(PLACEMENTS)}; given {placement!r}")

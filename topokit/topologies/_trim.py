@@ -46,6 +46,17 @@ def trim(
     Raises:
         ValueError: If the indices are no list of integers, one is not that of an input or output,
             or nothing is left.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.trim(tk.topologies.butterfly(8), drop_outputs=range(1, 8))
+        >>> tk.to_layers(graph).widths
+        (8, 4, 2, 1)
+        >>> graph.number_of_edges()
+        14
+
+    See Also:
+        `topokit.scores.effective_edges`, which edges lie on a path.
     """
     if isinstance(topology, Layers):
         indices = [range(width) for width in topology.widths]
