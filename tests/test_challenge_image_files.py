@@ -153,7 +153,7 @@ def test_images_larger_than_memory_are_refused_by_name(images, tmp_path):
 
 
 def test_a_file_of_too_many_bytes_is_refused_by_name(tmp_path, monkeypatch):
-    monkeypatch.setattr("topokit.challenge._lines.MOST_BYTES", 100)
+    monkeypatch.setattr("topokit.challenge._number_files.MOST_BYTES", 100)
     (tmp_path / "i.tsv.gz").write_bytes(gzip.compress(b"1\t1\t1\n" * 100))
     with pytest.raises(ValueError, match=r"i\.tsv\.gz cannot be read .* more than"):
         read_images(tmp_path / "i.tsv.gz", 64)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import topokit as tk
 from topokit.challenge import plain_network, read_class_tables, read_network
-from topokit.challenge._as_layers import network_layers
 from topokit.challenge._challenge_network import BIASES
-from topokit.challenge._classes import find_classes
+from topokit.challenge._network_layers import network_layers
+from topokit.challenge._neuron_classes import find_classes
 from topokit.scores import path_counts
 from topokit.topologies import radix_net
 

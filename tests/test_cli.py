@@ -13,7 +13,7 @@ from shell import in_an_empty_folder as in_an_empty_folder
 from shell import output_of, topokit
 
 import topokit as tk
-from topokit.cli._topology import EXAMPLES
+from topokit.cli._topology_group import EXAMPLES
 
 FAMILIES = tuple(tk.topologies.families())
 

@@ -15,8 +15,8 @@ from click.testing import CliRunner
 
 import topokit as tk
 from topokit.cli import main
-from topokit.cli._options import change_options
-from topokit.cli._topology import TopologyGroup
+from topokit.cli._family_options import change_options
+from topokit.cli._topology_group import TopologyGroup
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -15,7 +15,7 @@ from strategies import layered_networks
 
 import topokit as tk
 from topokit._extras import MissingExtraError
-from topokit.files._weights import from_weights
+from topokit.files._from_weights import from_weights
 
 fixed = settings(derandomize=True, deadline=None)
 networks = layered_networks(trainable=True)

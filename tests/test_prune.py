@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import topokit as tk
-from topokit.files._weights import from_weights
+from topokit.files._from_weights import from_weights
 from topokit.networks._prune import (
     apply_masks,
     by_layer,

@@ -1,4 +1,3 @@
-from ._as_layers import network_layers as network_layers
 from ._challenge_network import ChallengeNetwork as ChallengeNetwork
 from ._challenge_network import plain_network as plain_network
 from ._image_files import read_categories as read_categories
@@ -9,10 +8,11 @@ from ._images import Images as Images
 from ._images import interpolate as interpolate
 from ._images import pack_images as pack_images
 from ._images import synthetic_images as synthetic_images
-from ._infer import Inference as Inference
-from ._infer import by_classes as by_classes
-from ._infer import by_edges as by_edges
-from ._infer import infer as infer
+from ._inference import Inference as Inference
+from ._inference import by_classes as by_classes
+from ._inference import by_edges as by_edges
+from ._inference import infer as infer
 from ._layer_files import read_class_tables as read_class_tables
 from ._layer_files import read_network as read_network
 from ._layer_files import write_network as write_network
+from ._network_layers import network_layers as network_layers

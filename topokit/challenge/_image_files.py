@@ -11,7 +11,7 @@ from jaxtyping import Int
 from topokit._atomic import replacing
 from topokit._checks import check_count
 from topokit.challenge._images import Images
-from topokit.challenge._lines import (
+from topokit.challenge._number_files import (
     as_integers,
     opened,
     read_arrays,

@@ -24,7 +24,7 @@ from topokit.challenge._challenge_network import (
     ChallengeNetwork,
     bias_of,
 )
-from topokit.challenge._lines import as_integers, opened, read_arrays, read_lines, reading
+from topokit.challenge._number_files import as_integers, opened, read_arrays, read_lines, reading
 
 LAYER = re.compile(r"n([1-9]\d*)-l([1-9]\d*)\.tsv(\.gz)?")
 KEPT = 2**27  # numbers of layers that are kept after they were read

@@ -5,8 +5,9 @@ are the parameters of its builder, and their help is the builder's docstring.
 
 `_main` is the root and its one voice for errors; each command is a file that calls the public
 functions of the package and prints what they return. What several commands share: from words to a
-topology (`_topology`, `_options`, `_make`, `_sources`), from results to the screen and to files
-(`_console`, `_output`, `_results`), and from docstrings to help (`_docstrings`).
+topology (`_topology_group`, `_family_options`, `_topology_from_words`, `_topology_lists`), from
+results to the screen and to files (`_console`, `_output_file`, `_ranking_files`), and from
+docstrings to help (`_docstrings`).
 """
 
 from topokit.cli._main import main as main

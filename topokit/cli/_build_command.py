@@ -6,8 +6,8 @@ import click
 import networkx as nx
 
 import topokit as tk
-from topokit.cli._output import output_option
-from topokit.cli._topology import FORMATS, TopologyGroup
+from topokit.cli._output_file import output_option
+from topokit.cli._topology_group import FORMATS, TopologyGroup
 
 
 def build(topology: nx.DiGraph, output: Path) -> None:

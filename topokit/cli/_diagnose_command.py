@@ -7,7 +7,7 @@ from rich.text import Text
 
 import topokit as tk
 from topokit.cli._console import busy, console, print_json
-from topokit.cli._topology import TopologyGroup
+from topokit.cli._topology_group import TopologyGroup
 
 COLORS = {"met": "green", "in part": "yellow", "not met": "red", "open": "cyan"}
 

@@ -6,7 +6,7 @@ from rich.table import Table
 import topokit as tk
 from topokit.cli._console import console, print_json
 from topokit.cli._docstrings import summary
-from topokit.cli._make import describe
+from topokit.cli._topology_from_words import describe
 
 
 @click.command("list")

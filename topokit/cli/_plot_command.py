@@ -7,8 +7,8 @@ import networkx as nx
 
 import topokit as tk
 from topokit.cli._console import busy
-from topokit.cli._output import output_option
-from topokit.cli._topology import TopologyGroup
+from topokit.cli._output_file import output_option
+from topokit.cli._topology_group import TopologyGroup
 
 PICTURES = {
     "topology": lambda graph: tk.plotting.plot_topology(graph),

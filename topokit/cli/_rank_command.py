@@ -13,8 +13,8 @@ from rich.table import Table
 import topokit as tk
 from topokit._interrupts import interrupts_ignored
 from topokit.cli._console import console, print_json, readable
-from topokit.cli._results import write_results
-from topokit.cli._sources import read_sources
+from topokit.cli._ranking_files import write_results
+from topokit.cli._topology_lists import read_sources
 
 INTERRUPTED = 130
 

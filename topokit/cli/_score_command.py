@@ -9,7 +9,7 @@ from rich.table import Table
 import topokit as tk
 from topokit.cli._console import busy, console, print_json, readable
 from topokit.cli._docstrings import entries
-from topokit.cli._topology import TopologyGroup
+from topokit.cli._topology_group import TopologyGroup
 
 
 def score(topology: nx.DiGraph, as_json: bool) -> None:

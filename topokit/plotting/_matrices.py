@@ -12,7 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Patch
 
 from topokit.layers import Layers, each_layer, to_layers
-from topokit.plotting._panels import (
+from topokit.plotting._figures import (
     CONSTANT,
     TRAINABLE,
     frame_matrix,

@@ -1,7 +1,10 @@
 """Families of topologies, and the changes that can be made to one.
 
 A builder such as `butterfly(32)` returns a graph; `butterfly.layers(32)` returns the same topology
-as arrays, for networks of millions of edges.
+as arrays, for networks of millions of edges: `_family` makes both of one body, and `_families`
+lists all. Regular families are written in the algebra of one layer (`_edge_algebra`), random ones
+(`_random_families`) draw whole layers at a time (`_random_layers`). Changes make a new topology of
+a given one: `_compose`, `_skip`, `_trim`.
 """
 
 from topokit.topologies._butterfly import butterfly as butterfly
@@ -18,9 +21,9 @@ from topokit.topologies._family import family as family
 from topokit.topologies._lattice import hypercube as hypercube
 from topokit.topologies._lattice import torus as torus
 from topokit.topologies._radix import radix_net as radix_net
-from topokit.topologies._random import erdos_renyi as erdos_renyi
-from topokit.topologies._random import random_regular as random_regular
-from topokit.topologies._random import small_world as small_world
+from topokit.topologies._random_families import erdos_renyi as erdos_renyi
+from topokit.topologies._random_families import random_regular as random_regular
+from topokit.topologies._random_families import small_world as small_world
 from topokit.topologies._skip import PLACEMENTS as PLACEMENTS
 from topokit.topologies._skip import with_skip as with_skip
 from topokit.topologies._trim import trim as trim

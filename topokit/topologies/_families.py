@@ -6,7 +6,7 @@ from topokit.topologies._dense import dense, low_rank
 from topokit.topologies._family import Family
 from topokit.topologies._lattice import hypercube, torus
 from topokit.topologies._radix import radix_net
-from topokit.topologies._random import erdos_renyi, random_regular, small_world
+from topokit.topologies._random_families import erdos_renyi, random_regular, small_world
 
 
 def families() -> dict[str, Family]:

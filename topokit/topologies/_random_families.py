@@ -9,9 +9,9 @@ import numpy as np
 
 from topokit._checks import check_count, check_counts, check_real
 from topokit.layers import Layers
-from topokit.topologies._draws import coins, regular_layer, rewired_ring
 from topokit.topologies._edge_algebra import stack
 from topokit.topologies._family import family
+from topokit.topologies._random_layers import coins, regular_layer, rewired_ring
 
 
 @family

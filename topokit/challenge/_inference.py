@@ -22,8 +22,8 @@ from jaxtyping import Array, Bool, Float, Int
 from topokit._checks import check_count
 from topokit._records import Record
 from topokit.challenge._challenge_network import CAP, CONNECTIONS, WEIGHT, ChallengeNetwork
-from topokit.challenge._classes import find_classes
 from topokit.challenge._images import Images
+from topokit.challenge._neuron_classes import find_classes
 from topokit.products import sum_rows
 
 Tables = tuple[Int[np.ndarray, "_rows _fan_in"], ...]

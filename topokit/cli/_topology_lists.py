@@ -20,7 +20,7 @@ from typing import Any
 import networkx as nx
 
 import topokit as tk
-from topokit.cli._make import SEED, change, find_family, make
+from topokit.cli._topology_from_words import SEED, change, find_family, make
 
 
 def read_sources(paths: Iterable[Path]) -> dict[str, nx.DiGraph]:

@@ -9,8 +9,8 @@ import click
 
 import topokit as tk
 from topokit.cli._docstrings import summary
-from topokit.cli._make import change, find_family, make
-from topokit.cli._options import change_options, family_options
+from topokit.cli._family_options import change_options, family_options
+from topokit.cli._topology_from_words import change, find_family, make
 from topokit.topologies import Family
 
 # One small member of each family, for its help.

@@ -5,8 +5,8 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from topokit.plotting._panels import literal, new_axes, plain_log_scale
-from topokit.plotting._ranking import finite_rows, row_looks
+from topokit.plotting._figures import literal, new_axes, plain_log_scale
+from topokit.plotting._ranking_chart import finite_rows, row_looks
 
 
 def plot_parameters(rows: Sequence[Any], ax: Axes | None = None) -> Axes:

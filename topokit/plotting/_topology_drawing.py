@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from topokit.layers import Layers, each_layer, to_layers
-from topokit.plotting._panels import CONSTANT, TRAINABLE, new_axes
+from topokit.plotting._figures import CONSTANT, TRAINABLE, new_axes
 
 
 def plot_topology(topology: nx.DiGraph | Layers, ax: Axes | None = None) -> Axes:

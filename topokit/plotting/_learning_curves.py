@@ -7,8 +7,8 @@ from jaxtyping import Real
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from topokit.plotting._curves import DASHES
-from topokit.plotting._panels import COLORS, literal, new_axes
+from topokit.plotting._figures import COLORS, literal, new_axes
+from topokit.plotting._loss_curves import DASHES
 
 
 def plot_learning(

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Real
 from matplotlib.axes import Axes
 
-from topokit.plotting._panels import COLORS, literal, new_axes, plain_log_scale
+from topokit.plotting._figures import COLORS, literal, new_axes, plain_log_scale
 
 DASHES = ("solid", "dashed", "dashdot", "dotted")
 

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from topokit.plotting._panels import COLORS, literal, new_axes
+from topokit.plotting._figures import COLORS, literal, new_axes
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">", "h")
 
