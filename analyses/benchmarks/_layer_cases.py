@@ -6,17 +6,17 @@ from importlib.util import find_spec
 
 import jax
 import numpy as np
-from _layer_peers import Batch, Peer, by_dense, by_masked, by_topokit
 
 import topokit as tk
+from analyses.benchmarks._layer_peers import Batch, Peer, by_dense, by_masked, by_topokit
 from topokit.networks import SparseLinear, to_matrices
 
 DENSITY = 0.05
-MISSING = [name for name in ("torch",) if find_spec(name) is None]
-if MISSING:
-    TORCH = {}
+has_torch = find_spec("torch") is not None
+if has_torch:
+    from analyses.benchmarks._layer_torch import MAKERS as torch_makers
 else:
-    from _layer_torch import MAKERS as TORCH
+    torch_makers = {}
 
 t = tk.topologies
 
@@ -74,15 +74,22 @@ def _own(name: str) -> Callable[[int, Batch], Peer]:
     return lambda n, batch: by_topokit(model(name, n), batch)
 
 
-MAKERS: dict[str, Callable[[int, Batch], Peer]] = {
+PLAIN: dict[str, Callable[[int, Batch], Peer]] = {
     **{name: _own(name) for name in TOPOLOGIES},
     "JAX dense": lambda n, batch: by_dense(dense_matrix(n), batch),
     "JAX masked dense": lambda n, batch: by_masked(same_matrix(n), batch),
 }
-if TORCH:
-    MAKERS |= {
-        "torch dense": lambda n, batch: TORCH["dense"](dense_matrix(n), batch),
-        "torch dense, fused Adam": lambda n, batch: TORCH["fused"](dense_matrix(n), batch),
-        "torch CSR": lambda n, batch: TORCH["CSR"](same_matrix(n), batch),
-    }
+TORCH: dict[str, Callable[[int, Batch], Peer]] = {
+    "torch dense": lambda n, batch: torch_makers["dense"](dense_matrix(n), batch),
+    "torch dense, fused Adam": lambda n, batch: torch_makers["fused"](dense_matrix(n), batch),
+    "torch CSR": lambda n, batch: torch_makers["CSR"](same_matrix(n), batch),
+}
+MAKERS = PLAIN | TORCH
+
+
+def known(names: tuple[str, ...]) -> list[str]:
+    """Those that are installed."""
+    return [name for name in names if has_torch or name not in TORCH]
+
+
 PEERS = tuple(name for name in MAKERS if name not in TOPOLOGIES)

@@ -8,14 +8,14 @@ the first step of all, which compiles, the mark tells what the steps alone take.
 import ctypes
 import gc
 import multiprocessing
-import resource
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from _layer_cases import MAKERS
-from _layer_peers import draw_batch
+from analyses.benchmarks._layer_cases import MAKERS
+from analyses.benchmarks._layer_peers import draw_batch
+from analyses.kit import peak_bytes
 
 STEPS, SMALL = 3, 64
 
@@ -41,15 +41,10 @@ def _train(name: str, n: int, examples: int) -> dict[str, int]:
     before = _begin_peak()
     peer = MAKERS[name](n, draw_batch(n, examples))
     state = peer.train(peer.begin(False), 1)[1]
-    found = {"run": _peak() - before}
+    found = {"run": peak_bytes() - before}
     _begin_peak()
     peer.train(state, STEPS)
-    return found | ({"steps": _peak() - before} if sys.platform == "linux" else {})
-
-
-def _peak() -> int:
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return found | ({"steps": peak_bytes() - before} if sys.platform == "linux" else {})
 
 
 def _begin_peak() -> int:
@@ -58,4 +53,4 @@ def _begin_peak() -> int:
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    return _peak()
+    return peak_bytes()

@@ -11,7 +11,8 @@ import warnings
 
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
-from _layer_peers import RATE, Batch, Peer
+
+from analyses.benchmarks._layer_peers import RATE, Batch, Peer
 
 warnings.filterwarnings("ignore", "Sparse", UserWarning)
 torch.set_num_threads(1)

@@ -23,10 +23,10 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from _timing import timed
 from scipy.linalg import get_blas_funcs
 
 import topokit as tk
+from analyses.kit import timed
 
 FLOAT = 4
 GEMM = 1024
@@ -72,7 +72,7 @@ def axpy(size: int, calls: int, repetitions: int) -> float:
 def best(call: Callable[[], object], repetitions: int) -> float:
     """The fewest seconds, after one run to warm up."""
     call()
-    return min(timed(call) for _ in range(repetitions))
+    return min(timed(call)[0] for _ in range(repetitions))
 
 
 def bounds(layers: tk.Layers, n_targets: int, machine: Machine) -> dict:

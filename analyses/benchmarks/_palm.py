@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from _timing import quartiles, timed
 
 import topokit as tk
+from analyses.kit import quartiles, timed
 from topokit import reconstruct
 from topokit.reconstruction import Adam, Reconstruction, end_to_end
 
@@ -70,8 +70,8 @@ def compare(layers: tk.Layers, seed: int, repetitions: int) -> dict:
 def race(theirs: Callable[[], object], own: Callable[[], object], repetitions: int) -> dict:
     """Median seconds of both in turn, and their ratio without and with what topokit compiles."""
     jax.clear_caches()
-    cold = timed(own)
-    seconds = np.array([(timed(theirs), timed(own)) for _ in range(repetitions)])
+    cold, _ = timed(own)
+    seconds = np.array([(timed(theirs)[0], timed(own)[0]) for _ in range(repetitions)])
     palm_s, warm_s = np.median(seconds, axis=0).tolist()
     ratios = {
         "warm": quartiles(seconds[:, 0] / seconds[:, 1]),

@@ -11,9 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
-from _descents import RATE, Case, Descent, from_dense, to_dense
 
 import topokit as tk
+from analyses.benchmarks._descents import RATE, Case, Descent, from_dense, to_dense
 
 warnings.filterwarnings("ignore", "Sparse", UserWarning)
 

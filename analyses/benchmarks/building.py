@@ -6,21 +6,28 @@ first call apart, since it compiles.
 Writes `building.json` beside this script; `--quick` builds a thousandth and writes nothing.
 """
 
-import argparse
-import json
-import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
-
-from rich.console import Console
-from rich.table import Table
+from typing import Any, NamedTuple
 
 import topokit as tk
+from analyses.kit import Study, timed
 
-REPETITIONS = 3
-SIZE, QUICK_SIZE = 1024, 32
-SEED = 0
+REPETITIONS, SEED = 3, 0
+
+
+class Setting(NamedTuple):
+    """Inputs of what is built, and whether scores are timed."""
+
+    n: int
+    scores: bool
+
+
+class Case(NamedTuple):
+    """A family to build, or a score to take."""
+
+    part: str
+    name: str
 
 
 def builders(n: int) -> dict[str, Callable[[], tk.Layers]]:
@@ -43,68 +50,48 @@ def builders(n: int) -> dict[str, Callable[[], tk.Layers]]:
     }
 
 
-def scores() -> dict[str, Callable[[tk.Layers], object]]:
-    """What is timed on one topology."""
-    return {
-        "structure": tk.structure,
-        "satisfiable_constraints": tk.satisfiable_constraints,
-        "degrees_of_freedom": tk.degrees_of_freedom,
-        "leverage": tk.leverage,
-        "controllability": tk.controllability,
-        "score": tk.score,
-    }
+SCORES: dict[str, Callable[[tk.Layers], object]] = {
+    "structure": tk.structure,
+    "satisfiable_constraints": tk.satisfiable_constraints,
+    "degrees_of_freedom": tk.degrees_of_freedom,
+    "leverage": tk.leverage,
+    "controllability": tk.controllability,
+    "score": tk.score,
+}
 
 
-def timed(call: Callable) -> tuple[float, object]:
-    """Seconds of a call, and its result."""
-    start = time.perf_counter()
-    result = call()
-    return time.perf_counter() - start, result
+def cases(setting: Setting) -> list[Case]:
+    """All families, then all scores."""
+    found = [Case("building", name) for name in builders(setting.n)]
+    return found + [Case("scores", name) for name in SCORES if setting.scores]
 
 
-def measure_building(n: int) -> dict[str, dict]:
-    """Edges and seconds of each family."""
-    found = {}
-    for name, build in builders(n).items():
-        runs = [timed(build) for _ in range(REPETITIONS)]
-        layers = runs[0][1]
-        assert isinstance(layers, tk.Layers)
-        found[name] = {"edges": layers.n_edges, "seconds": median(s for s, _ in runs)}
-    return found
-
-
-def measure_scores() -> dict[str, dict]:
-    """First and later seconds of each score of a butterfly with 32 inputs and 18 layers."""
+def measure(case: Case, setting: Setting) -> dict[str, float]:
+    """Median seconds; of scores the first ones apart, of a butterfly of 32 inputs, 18 layers."""
+    if case.part == "building":
+        runs = [timed(builders(setting.n)[case.name]) for _ in range(REPETITIONS)]
+        return {"edges": runs[0][1].n_edges, "seconds": median(s for s, _ in runs)}
     layers = tk.topologies.butterfly.layers(32, 18)
-    found = {}
-    for name, function in scores().items():
-        first, *later = [timed(lambda f=function: f(layers))[0] for _ in range(1 + REPETITIONS)]
-        found[name] = {"first_seconds": first, "seconds": median(later)}
+    runs = [timed(lambda: SCORES[case.name](layers))[0] for _ in range(1 + REPETITIONS)]
+    return {"first_seconds": runs[0], "seconds": median(runs[1:])}
+
+
+def summarize(records: list[dict[str, float]], setting: Setting) -> dict[str, Any]:
+    """By part."""
+    found: dict[str, Any] = {}
+    for case, record in zip(cases(setting), records, strict=True):
+        found.setdefault(case.part, {})[case.name] = record
     return found
 
 
-def show(title: str, results: dict[str, dict]) -> None:
-    """Print results as a table."""
-    table = Table(title, *next(iter(results.values())))
-    for name, row in results.items():
-        table.add_row(name, *(f"{v:,}" if isinstance(v, int) else f"{v:.3f}" for v in row.values()))
-    Console().print(table)
-
-
-def main() -> None:
-    """Measure, print, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, nothing written")
-    quick = parser.parse_args().quick
-    found = {"building": measure_building(QUICK_SIZE if quick else SIZE)}
-    if not quick:
-        found["scores"] = measure_scores()
-    for title, results in found.items():
-        show(title, results)
-    if not quick:
-        path = Path(__file__).with_suffix(".json")
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
+STUDY = Study(
+    full=Setting(1024, scores=True),
+    quick=Setting(32, scores=False),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    alone=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

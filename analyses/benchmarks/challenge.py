@@ -17,39 +17,33 @@ GPU the growth goes over all twelve sizes, as far as they fit. `floors` says wha
 Writes `challenge.json` beside this script; `--quick` takes a small network and writes nothing.
 """
 
-import _one_thread  # isort: skip  # has to come before jax
-import argparse
-import json
-import multiprocessing
-import resource
-import sys
-from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from functools import partial
 from itertools import product
 from pathlib import Path
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from _challenge_peers import by_columns, by_dense, by_scipy, lay_out
-from _challenge_tables import show
 
 import topokit as tk
+from analyses._learning import load
+from analyses.benchmarks._challenge_peers import by_columns, by_dense, by_scipy, lay_out
+from analyses.kit import Study, apart, n_cores, peak_bytes
 from topokit.challenge import ChallengeNetwork, Images, by_classes, by_edges, infer
 
-SHARED = Path(__file__).parents[3] / "shared/data"
 DEPTHS = (120, 480, 1920)
 # Distinct images of a width: so many that batches stay full. A GPU gets as many as the
 # challenge has, so that they repeat.
 DISTINCT = {1024: 60000, 4096: 24000, 16384: 6000, 65536: 1500}
 GIVEN = 60000
 # What a core does of the twelve sizes, and what remains for the GPU.
-CORE_SIZES = [(1024, 120), (1024, 480), (1024, 1920), (4096, 120), (4096, 480)]
-CORE_SIZES += [(16384, 120), (16384, 480), (65536, 120)]
+CORE_SIZES = ((1024, 120), (1024, 480), (1024, 1920), (4096, 120), (4096, 480))
+CORE_SIZES += ((16384, 120), (16384, 480), (65536, 120))
+SIZES = tuple(product(DISTINCT, DEPTHS))
 PEER_IMAGES, PEER_DEPTH = 6000, 12
-MEMORY_SIZE, MEMORY_GROUP, MEMORY_DISTINCT = (16384, 480), 8192, 500
+MEMORY, MEMORY_DISTINCT = (16384, 480, 8192), 500
 # A run of more seconds than this is not repeated.
 REPETITIONS, SHORT = 3, 8.0
 # These two sit on an unstable fixed point, where the order of a sum decides.
@@ -66,6 +60,25 @@ VARIANTS = {
 }
 
 
+class Setting(NamedTuple):
+    """The official problem and all sizes, or a small one and its size."""
+
+    official: tuple[int, int, int]
+    peers: tuple[int, int]
+    sizes: tuple[tuple[int, int], ...]
+    distinct: dict[int, int]
+    memory: tuple[int, int, int]
+    data: Path = Path()
+    mnist: Path = Path()
+
+
+class Case(NamedTuple):
+    """A part, and a size of what is grown."""
+
+    part: str
+    size: tuple[int, int] = (0, 0)
+
+
 class Given(NamedTuple):
     """Network and images to begin with, and the truth, if it is known."""
 
@@ -75,10 +88,29 @@ class Given(NamedTuple):
     truth: np.ndarray | None
 
 
-def official(data: Path) -> Given:
+def cases(setting: Setting) -> list[Case]:
+    """All parts."""
+    grown = [Case("growth", size) for size in setting.sizes]
+    return [Case("official"), Case("peers"), *grown, Case("memory")]
+
+
+def measure(case: Case, setting: Setting) -> Any:
+    """A part, or a size of one."""
+    match case.part:
+        case "official":
+            return measure_official(official(setting))
+        case "peers":
+            return measure_peers(official(setting), *setting.peers)
+        case "memory":
+            return measure_memory(setting)
+    return measure_growth(case.size, setting)
+
+
+def official(setting: Setting) -> Given:
     """The official problem, or one made in its place."""
-    if not data.is_dir():
-        return made(1024, 120, GIVEN)
+    data = setting.data
+    if not (data / "n1024-class-tables.npz").exists():
+        return made(*setting.official)
     return Given(
         "official",
         tk.challenge.read_class_tables(data / "n1024-class-tables.npz"),
@@ -177,39 +209,36 @@ def described(
 
 def enlarged(mnist: Path, neurons: int, n: int) -> tuple[str, Images]:
     """MNIST's first images, or synthetic ones."""
-    if not mnist.is_dir():
+    if not any(mnist.glob("train-images*")):
         return "synthetic", tk.challenge.synthetic_images(n, neurons)
-    gray = np.rint(255 * tk.networks.read_mnist(mnist).train_x[:n, 0]).astype(np.uint8)
+    gray = np.rint(255 * load("mnist", mnist).train_x[:n, 0]).astype(np.uint8)
     return "MNIST", tk.challenge.interpolate(gray, int(neurons**0.5))
 
 
-def measure_growth(sizes: Sequence[tuple[int, int]], mnist: Path, distinct: dict[int, int]) -> list:
-    """Both forms on plain networks; what does not fit the memory is left out, with the reason."""
-    rows, on_gpu = [], jax.default_backend() == "gpu"
-    for neurons in dict(sizes):
-        source, images = enlarged(mnist, neurons, distinct[neurons])
-        n = GIVEN if on_gpu else distinct[neurons]
-        images = images._replace(bits=np.resize(images.bits, (n, images.bits.shape[1])))
-        for depth in (d for width, d in sizes if width == neurons):
-            network = tk.challenge.plain_network(neurons, depth)
-            row = {"neurons": neurons, "depth": depth, "input": source, "images": n}
-            row |= {"distinct": distinct[neurons], "connections": network.connections}
-            for name, form in FORMS.items():
-                try:
-                    row[name], left = own(network, images, partial(infer, form=form))
-                    row["categories"] = len(left)
-                except (MemoryError, jax.errors.JaxRuntimeError) as error:
-                    row[name] = {"left_out": str(error).split("\n")[0]}
-            rows.append(row)
-    return rows
+def measure_growth(size: tuple[int, int], setting: Setting) -> dict[str, Any]:
+    """Both forms on a plain network; what does not fit the memory is left out, with the reason."""
+    (neurons, depth), on_gpu = size, jax.default_backend() == "gpu"
+    distinct = setting.distinct[neurons]
+    source, images = enlarged(setting.mnist, neurons, distinct)
+    n = GIVEN if on_gpu else distinct
+    images = images._replace(bits=np.resize(images.bits, (n, images.bits.shape[1])))
+    network = tk.challenge.plain_network(neurons, depth)
+    row: dict[str, Any] = {"neurons": neurons, "depth": depth, "input": source, "images": n}
+    row |= {"distinct": distinct, "connections": network.connections}
+    for name, form in FORMS.items():
+        try:
+            row[name], left = own(network, images, partial(infer, form=form))
+            row["categories"] = len(left)
+        except (MemoryError, jax.errors.JaxRuntimeError) as error:
+            row[name] = {"left_out": str(error).split("\n")[0]}
+    return row
 
 
-def measure_memory(size: tuple[int, int], group: int, mnist: Path) -> dict:
+def measure_memory(setting: Setting) -> dict[str, Any]:
     """Peak of a process that infers by edges one whole group of repeated images."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context) as pool:
-        peak = pool.submit(peak_memory, size, group, mnist).result()
-    return {"neurons": size[0], "depth": size[1], "images": group, "peak_gib": peak}
+    neurons, depth, group = setting.memory
+    peak = apart(peak_memory, (neurons, depth), group, setting.mnist)
+    return {"neurons": neurons, "depth": depth, "images": group, "peak_gib": peak}
 
 
 def peak_memory(size: tuple[int, int], group: int, mnist: Path) -> float:
@@ -217,8 +246,18 @@ def peak_memory(size: tuple[int, int], group: int, mnist: Path) -> float:
     _, images = enlarged(mnist, size[0], min(group, MEMORY_DISTINCT))
     bits = np.resize(images.bits, (group, images.bits.shape[1]))
     infer(tk.challenge.plain_network(*size), images._replace(bits=bits))
-    unit = 2**30 if sys.platform == "darwin" else 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return peak_bytes() / 2**30
+
+
+def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
+    """All parts, on which device, and what was asked for."""
+    found = dict(zip(cases(setting), records, strict=True))
+    backend, device = jax.default_backend(), jax.devices()[0].device_kind
+    result: dict[str, Any] = {"cores": n_cores(), "backend": backend, "device": device}
+    result |= {"official": found[Case("official")], "peers": found[Case("peers")]}
+    result["growth"] = [record for case, record in found.items() if case.part == "growth"]
+    result["memory"] = found[Case("memory")]
+    return result | {"floors": verdicts(result)}
 
 
 def verdicts(found: dict) -> list[dict]:
@@ -230,45 +269,17 @@ def verdicts(found: dict) -> list[dict]:
     ]
 
 
-def measure(data: Path, mnist: Path) -> dict:
-    """Everything."""
-    given = official(data)
-    sizes = list(product(DISTINCT, DEPTHS)) if jax.default_backend() == "gpu" else CORE_SIZES
-    return {
-        "official": measure_official(given),
-        "peers": measure_peers(given, PEER_IMAGES, PEER_DEPTH),
-        "growth": measure_growth(sizes, mnist, DISTINCT),
-        "memory": measure_memory(MEMORY_SIZE, MEMORY_GROUP, mnist),
-    }
-
-
-def measure_quickly() -> dict:
-    """The same of a small network."""
-    given, none = made(64, 8, 200), Path("none")
-    return {
-        "official": measure_official(given),
-        "peers": measure_peers(given, 100, 4),
-        "growth": measure_growth([(64, 8)], none, {64: 100}),
-        "memory": measure_memory((64, 8), 64, none),
-    }
-
-
-def main() -> None:
-    """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--data", type=Path, default=SHARED / "graph-challenge-n1024")
-    parser.add_argument("--mnist", type=Path, default=SHARED / "mnist")
-    parser.add_argument("--quick", action="store_true", help="a small network, nothing written")
-    chosen = parser.parse_args()
-    parts = measure_quickly() if chosen.quick else measure(chosen.data, chosen.mnist)
-    backend, device = jax.default_backend(), jax.devices()[0].device_kind
-    found = {"cores": _one_thread.n_cores(), "backend": backend, "device": device} | parts
-    found["floors"] = verdicts(found)
-    show(found)
-    if not chosen.quick:
-        path = Path(__file__).with_suffix(".json")
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
+STUDY = Study(
+    full=Setting((1024, 120, GIVEN), (PEER_IMAGES, PEER_DEPTH), CORE_SIZES, DISTINCT, MEMORY),
+    larger=Setting((1024, 120, GIVEN), (PEER_IMAGES, PEER_DEPTH), SIZES, DISTINCT, MEMORY),
+    quick=Setting((64, 8, 200), (100, 4), ((64, 8),), {64: 100}, (64, 8, 64)),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    data=("data", "mnist"),
+    needed=False,
+    one_thread=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -11,30 +11,22 @@ memory, from the call to the result, what compiles included.
 Writes `controllability.json` beside this script; `--quick` runs small sizes and writes nothing.
 """
 
-import argparse
-import json
-import multiprocessing
-import os
-import resource
-import sys
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from _dense_tensors import dense_descent
-from rich.console import Console
-from rich.table import Table
 from scipy.stats import linregress
 
 import topokit as tk
+from analyses.benchmarks._dense_tensors import dense_descent
+from analyses.kit import Study, apart, peak_bytes, quartiles, timed
 from topokit import controllability
 from topokit.scores import control_bound
+
+# A step alone is timed, which no public function takes; hence what is private here.
 from topokit.scores.control._bound import least_totals
 from topokit.scores.control._control_network import make_network
 from topokit.scores.control._flow_plan import plan_evenly
@@ -45,10 +37,8 @@ from topokit.scores.control.descent._padded_layers import make_wiring
 from topokit.scores.control.descent._pairwise import pairwise
 from topokit.scores.control.descent._propagation import ControlForm, draw_logits
 
-REPETITIONS, BOUND_REPETITIONS, QUICK_REPETITIONS = 7, 3, 2
 STEPS, PAIRWISE_STEPS, GROWTH_STEPS = 100, 5, 5
 LEARNING_RATE = 0.03
-T = TypeVar("T")
 t = tk.topologies
 PEERS = {
     "hypercube 32, 6 layers": lambda: t.hypercube.layers(32, 6),
@@ -67,15 +57,12 @@ LARGE = {
     "butterfly 4096, 12 layers": lambda: t.butterfly.layers(4096, 12),
     "hypercube 4096, 3 layers": lambda: t.hypercube.layers(4096, 3),
 }
-BOUNDS = [*list(PEERS)[:3], *list(LARGE)[:4]]
+BOUNDS = (*list(PEERS)[:3], *list(LARGE)[:4])
 # What is not measured, and why.
 LEFT_OUT = {"torus 64 x 64, 6 layers": "hundreds of steps of seconds each: over ten minutes"}
-SIZES = (64, 128, 256, 512, 1024, 2048)
-QUICK_SIZES = (8, 16, 32)
 TORUS_DEPTH = 2
 DEGREE, DEPTH = 4, 4
-DEFAULTS = tuple(tk.ranking.default_topologies())
-QUICK_PEER, QUICK_DEFAULTS = "hypercube 8, 2 layers", ("clos", "butterfly")
+QUICK_PEERS = {"hypercube 8, 2 layers": lambda: t.hypercube.layers(8, 2)}
 
 
 def side(n: int) -> int:
@@ -90,36 +77,56 @@ GROWING = {
 }
 
 
-def timed(call: Callable[[], T]) -> tuple[float, T]:
-    """Seconds of a call, and its result once it is there."""
-    start = time.perf_counter()
-    result = jax.block_until_ready(call())
-    return time.perf_counter() - start, result
+class Setting(NamedTuple):
+    """What is measured, how often, and whether in processes of their own."""
+
+    peers: tuple[str, ...]
+    sizes: tuple[int, ...]
+    defaults: tuple[str, ...]
+    bounds: tuple[str, ...]
+    scale: tuple[str, ...]
+    repetitions: int
+    bound_repetitions: int
+    fresh: bool
 
 
-def quartiles(values: np.ndarray) -> list[float]:
-    """Lower quartile, median and upper quartile."""
-    return [float(q) for q in np.quantile(values, [0.25, 0.5, 0.75])]
+class Case(NamedTuple):
+    """A network, a size, or all defaults, of a section."""
+
+    section: str
+    which: Any
 
 
-def fresh(call: Callable[..., T], *arguments: Any) -> T:
-    """The result of a call in a process of its own."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(call, *arguments).result()
+def cases(setting: Setting) -> list[Case]:
+    """Section by section."""
+    sections = {
+        "steps": setting.peers,
+        "step growth": setting.sizes,
+        "defaults": (setting.defaults,),
+        "bound": setting.bounds,
+        "growth": [(family, n) for family in GROWING for n in setting.sizes],
+        "scale": setting.scale,
+    }
+    return [Case(section, which) for section, parts in sections.items() for which in parts]
 
 
-def survive(layers: tk.Layers) -> dict[str, Any]:
-    """The canonical K of a large network, or that the process was ended, as for want of memory."""
-    try:
-        return fresh(measure_canonical, layers)
-    except BrokenProcessPool:
-        return {"edges": layers.n_edges, "ended": "by the operating system"}
-
-
-def peak_gib() -> float:
-    """The most memory that this process has held, by the operating system."""
-    unit = 2**30 if sys.platform == "darwin" else 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+def measure(case: Case, setting: Setting) -> dict[str, Any]:
+    """One case; where its process was ended, as for want of memory, that."""
+    networks = PEERS | LARGE | QUICK_PEERS
+    match case:
+        case Case("steps", name):
+            call = partial(measure_steps, networks[name](), setting.repetitions)
+        case Case("step growth", n):
+            call = partial(measure_growth, n, setting.repetitions)
+        case Case("defaults", names):
+            call = partial(measure_defaults, names)
+        case Case("bound", name):
+            call = partial(measure_bound, networks[name](), setting.bound_repetitions)
+        case Case("growth", (family, n)):
+            call = partial(measure_canonical, GROWING[family](n))
+        case _:
+            call = partial(measure_canonical, networks[case.which]())
+    return (apart(call) if setting.fresh else call()) or {"ended": "by the operating system"}
 
 
 def dense_steps(layers: tk.Layers) -> Callable[[], object]:
@@ -194,7 +201,7 @@ def measure_canonical(layers: tk.Layers) -> dict[str, float]:
         "steps": 50 * (control.losses.size - 1),
         "gap": control.gap,
         "deviation": float(control.K.std()),
-        "peak_gib": peak_gib(),
+        "peak_gib": peak_bytes() / 2**30,
     }
 
 
@@ -204,7 +211,12 @@ def measure_growth(n: int, repetitions: int) -> dict[str, float]:
     run = canonical_steps(layers, GROWTH_STEPS)
     first = timed(run)[0]
     step = median(timed(run)[0] for _ in range(repetitions)) / GROWTH_STEPS
-    return {"edges": layers.n_edges, "first_s": first, "step_s": step, "peak_gib": peak_gib()}
+    return {
+        "edges": layers.n_edges,
+        "first_s": first,
+        "step_s": step,
+        "peak_gib": peak_bytes() / 2**30,
+    }
 
 
 def fit(rows: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
@@ -229,73 +241,47 @@ def measure_defaults(names: tuple[str, ...]) -> dict[str, dict[str, float]]:
     return found
 
 
-def measure_bound(layers: tk.Layers) -> dict[str, float]:
+def measure_bound(layers: tk.Layers, repetitions: int) -> dict[str, float]:
     """Median seconds of `control_bound`."""
-    seconds = median(timed(lambda: control_bound(layers))[0] for _ in range(BOUND_REPETITIONS))
+    seconds = median(timed(lambda: control_bound(layers))[0] for _ in range(repetitions))
     return {"edges": layers.n_edges, "seconds": seconds}
 
 
-def sections(*, quick: bool) -> dict[str, Callable[[dict], dict[str, dict]]]:
-    """What the docstring names, each a function of what has been found before it."""
-    repetitions = QUICK_REPETITIONS if quick else REPETITIONS
-    sizes, defaults = (QUICK_SIZES, QUICK_DEFAULTS) if quick else (SIZES, DEFAULTS)
-    peers = {QUICK_PEER: lambda: t.hypercube.layers(8, 2)} if quick else PEERS
-    growing = {f"{f} {n}": lambda f=f, n=n: GROWING[f](n) for f in GROWING for n in sizes}
-    bounds = {name: (PEERS | LARGE)[name] for name in BOUNDS[: 2 if quick else None]}
-    run: Callable[..., Any] = (lambda call, *rest: call(*rest)) if quick else fresh
-    return {
-        "steps": lambda _: {
-            f"{name}: {way}": row
-            for name, build in peers.items()
-            for way, row in run(measure_steps, build(), repetitions).items()
-        },
-        "step growth": lambda _: {str(n): run(measure_growth, n, repetitions) for n in sizes},
-        "growth exponent": lambda found: fit(found["step growth"]),
-        "defaults": lambda _: run(measure_defaults, defaults),
-        "bound": lambda _: {n: run(measure_bound, b()) for n, b in bounds.items()},
-        "growth": lambda _: {n: run(measure_canonical, b()) for n, b in growing.items()},
-        "scale": lambda _: {} if quick else {n: survive(b()) for n, b in LARGE.items()},
-    }
+def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+    """By section; what is several rows is taken apart."""
+    found: dict[str, Any] = {}
+    for case, record in zip(cases(setting), records, strict=True):
+        rows = found.setdefault(case.section, {})
+        match case:
+            case Case("steps", name):
+                rows |= {f"{name}: {way}": row for way, row in record.items()}
+            case Case("defaults", _):
+                rows |= record
+            case Case("growth", (family, n)):
+                rows[f"{family} {n}"] = record
+            case _:
+                rows[str(case.which)] = record
+    exponent = {"growth exponent": fit(found["step growth"])}
+    return found | exponent | {"left out": LEFT_OUT}
 
 
-def show(title: str, results: dict[str, dict]) -> None:
-    """Print results as a table."""
-    rows = {name: dict(flat(row)) for name, row in results.items()}
-    columns = list(dict.fromkeys(key for row in rows.values() for key in row))
-    table = Table(title, *columns)
-    for name, row in rows.items():
-        table.add_row(name, *(row.get(column, "") for column in columns))
-    Console().print(table)
-
-
-def flat(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The columns of a row; of quartiles the median, and the others in brackets."""
-    for key, value in row.items():
-        if isinstance(value, list):
-            low, middle, high = value
-            yield key, f"{middle:.3g} ({low:.3g} to {high:.3g})"
-        elif isinstance(value, str):
-            yield key, value
-        else:
-            yield key, f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
-
-
-def main() -> None:
-    """Measure, print, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, nothing written")
-    quick = parser.parse_args().quick
-    found, load = {}, [os.getloadavg()]
-    for title, section in sections(quick=quick).items():
-        found[title] = section(found)
-        load.append(os.getloadavg())
-        if found[title]:
-            show(title, found[title])
-    if not quick:
-        found |= {"left out": LEFT_OUT, "load, before and after each section": load}
-        text = json.dumps(found, indent=2) + "\n"
-        Path(__file__).with_suffix(".json").write_text(text, encoding="utf-8")
-
+STUDY = Study(
+    full=Setting(
+        tuple(PEERS),
+        (64, 128, 256, 512, 1024, 2048),
+        tuple(tk.ranking.default_topologies()),
+        BOUNDS,
+        tuple(LARGE),
+        repetitions=7,
+        bound_repetitions=3,
+        fresh=True,
+    ),
+    quick=Setting(tuple(QUICK_PEERS), (8, 16, 32), ("clos",), BOUNDS[:1], (), 2, 1, fresh=False),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    alone=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -24,36 +24,62 @@ Writes `epoch_by_batch.json` and `epoch_by_batch.png` beside this script; `--qui
 sizes, learns nothing and writes nothing.
 """
 
-import _one_thread  # isort: skip  # has to come before jax
-import argparse
-import json
-from pathlib import Path
-from time import perf_counter
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from _epoch_figure import plot
-from _layer_timing import Clock, race
-from _timing import quartiles
 from jax import lax
-from rich.console import Console
-from rich.table import Table
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from scipy.optimize import nnls
 
-import topokit as tk
+from analyses._learning import train
+from analyses.kit import (
+    COLORS,
+    Clock,
+    Look,
+    Study,
+    n_cores,
+    points,
+    quartiles,
+    race,
+    timed,
+    verdict,
+)
 from topokit import networks
 
-HIDDEN, SHAPE, CLASSES, SHARE = (2048, 2048), (1, 28, 28), 10, 0.05
+SHAPE, CLASSES, SHARE = (1, 28, 28), 10, 0.05
 RULES = {"dense": networks.dense(), "Clos": networks.clos_with(SHARE)}
-BATCHES, EXAMPLES = (1, 4, 16, 64, 256, 1024), 60_000
-RATE, REPETITIONS, SLOT = 1e-3, 9, 0.2
+EXAMPLES, RATE, SLOT = 60_000, 1e-3, 0.2
 INVERSE, LEVEL = -0.8, -0.2
-EPOCHS, SEEDS, LEARNED = 2, 3, (4, 16, 64, 256)
-QUICK_HIDDEN, QUICK_BATCHES = (64,), (1, 16)
+STYLES = {"dense": Look("s", COLORS.black), "Clos": Look("o", COLORS.blue)}
+STYLE_BELOW = 0.4  # of the least time, where the picture ends
+
+
+class Setting(NamedTuple):
+    """What is timed, and what is learned by how many epochs and seeds."""
+
+    hidden: tuple[int, ...]
+    batches: tuple[int, ...]
+    repetitions: int
+    learned: tuple[int, ...]
+    epochs: int
+    seeds: int
+
+
+def cases(_: Setting) -> list[str]:
+    """Time, then accuracy."""
+    return ["time", "accuracy"]
+
+
+def measure(case: str, setting: Setting) -> dict[str, Any]:
+    """Seconds by batch size, or accuracy."""
+    return measure_time(setting) if case == "time" else measure_accuracy(setting)
 
 
 def make(kind: str, shape: tuple[int, ...], hidden: tuple[int, ...], seed: int) -> Any:
@@ -86,9 +112,9 @@ def step_clock(model: Any, batch: int) -> Clock:
 
     def clock(steps: int) -> float:
         nonlocal state
-        begin = perf_counter()
-        state = jax.block_until_ready(run((jnp.asarray(steps), wiring, x, y), state))
-        return perf_counter() - begin
+        given = jnp.asarray(steps), wiring, x, y
+        seconds, state = timed(lambda: run(given, state))
+        return seconds
 
     return clock
 
@@ -99,10 +125,9 @@ def loss(weights: Any, wiring: Any, x: jax.Array, y: jax.Array) -> jax.Array:
     return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
 
-def measure_time(
-    hidden: tuple[int, ...], batches: tuple[int, ...], repetitions: int
-) -> dict[str, Any]:
+def measure_time(setting: Setting) -> dict[str, Any]:
     """Seconds of an epoch for all networks and batch sizes, and what follows from them."""
+    hidden, batches, repetitions = setting[:3]
     models = {kind: make(kind, SHAPE, hidden, 0) for kind in RULES}
     names = {kind: [f"{kind}, {batch}" for batch in batches] for kind in RULES}
     clocks: dict[str, Clock] = {}
@@ -135,67 +160,85 @@ def judge(batches: tuple[int, ...], seconds: list[float]) -> dict[str, Any]:
     return {
         "slopes": slopes.tolist(),
         "fit": {"fixed_s": fixed, "least_s": least, "knee": fixed / least if least else None},
-        "verdict": "holds" if all(met) else "holds in part" if any(met) else "does not hold",
+        "verdict": verdict(all(met), any(met)),
     }
 
 
-def measure_accuracy(
-    hidden: tuple[int, ...], batches: tuple[int, ...], epochs: int, seeds: int
-) -> dict:
+def measure_accuracy(setting: Setting) -> dict[str, Any]:
     """Test accuracy on the digits after as many epochs, for each batch size."""
-    digits, found = networks.load_digits(), {}
-    optimizer = optax.adam(RATE)  # one, to compile once
-    for kind in RULES:
-        starts = [make(kind, digits.shape, hidden, seed) for seed in range(seeds)]
-        found[kind] = []
-        for batch in batches:
-            given: dict[str, Any] = {"epochs": epochs, "batch_size": batch, "optimizer": optimizer}
-            runs = [networks.train(m, digits, seed=seed, **given) for seed, m in enumerate(starts)]
-            ends = np.array([run.epochs[-1].test_accuracy for run in runs])
-            error = ends.std(ddof=1) / np.sqrt(seeds) if seeds > 1 else 0.0
-            found[kind].append({"mean": float(ends.mean()), "error": float(error)})
-    return {"batches": batches, "epochs": epochs, "seeds": seeds, **found}
+    digits, optimizer = networks.load_digits(), optax.adam(RATE)  # one, to compile once
+    found: dict[str, list] = {kind: [] for kind in RULES}
+    for kind, batch in product(RULES, setting.learned):
+        starts = [make(kind, digits.shape, setting.hidden, seed) for seed in range(setting.seeds)]
+        runs = (
+            train(model, digits, optimizer, epochs=setting.epochs, batch=batch, seed=seed)
+            for seed, model in enumerate(starts)
+        )
+        ends = np.array([run.accuracy for run in runs])
+        error = ends.std(ddof=1) / np.sqrt(len(ends)) if len(ends) > 1 else 0.0
+        found[kind].append({"mean": float(ends.mean()), "error": float(error)})
+    more = {"batches": setting.learned, "epochs": setting.epochs, "seeds": setting.seeds}
+    return more | found
 
 
-def show(found: dict[str, Any]) -> None:
-    """Print a table of times, one of what follows, and one of accuracies."""
-    kinds = found["networks"]
-    table = Table("batch", *(f"{kind}, s" for kind in kinds), "dense over Clos (quartiles)")
-    table.title = "an epoch by batch size"
-    for place, batch in enumerate(found["batches"]):
-        low, middle, high = found["dense_over_clos"][place]
-        times = [f"{row['epoch_s'][place][1]:.2f}" for row in kinds.values()]
-        table.add_row(str(batch), *times, f"{middle:.2f} ({low:.2f} to {high:.2f})")
-    ends = Table("network", "parameters", "first slope", "last slope", "knee", "verdict")
-    for kind, row in kinds.items():
-        first, last = (f"{row['slopes'][end]:.2f}" for end in (0, -1))
-        knee = row["fit"]["knee"]
-        size = "" if knee is None else f"{knee:.0f}"
-        ends.add_row(kind, f"{row['parameters']:,}", first, last, size, row["verdict"])
-    learned = Table("batch", *kinds, title="accuracy on the digits")
-    for place, batch in enumerate(found["accuracy"]["batches"]):
-        own = [found["accuracy"][kind][place] for kind in kinds]
-        learned.add_row(str(batch), *(f"{o['mean']:.3f} ± {o['error']:.3f}" for o in own))
-    for one in (table, ends, *([learned] if learned.rows else [])):
-        Console().print(one)
+def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+    """Both parts."""
+    time, accuracy = records
+    return {"cores": n_cores(), "batches": setting.batches} | time | {"accuracy": accuracy}
 
 
-def main() -> None:
-    """Measure, print, draw and save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, nothing written")
-    quick = parser.parse_args().quick
-    hidden, batches = (QUICK_HIDDEN, QUICK_BATCHES) if quick else (HIDDEN, BATCHES)
-    found = {"cores": _one_thread.n_cores(), "hidden": hidden, "share": SHARE, "batches": batches}
-    found |= measure_time(hidden, batches, 2 if quick else REPETITIONS)
-    learning = ((), 0, 0) if quick else (LEARNED, EPOCHS, SEEDS)
-    found["accuracy"] = measure_accuracy(hidden, *learning)
-    show(found)
-    if not quick:
-        path = Path(__file__).with_suffix(".json")
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-        tk.plotting.save_figure(plot(found), path.with_suffix(".png"))
+def draw(figure: Figure, results: dict[str, Any]) -> None:
+    """Time of an epoch, and accuracy, against batch size."""
+    times, learned = figure.subplots(1, 2)
+    for kind, row in results["networks"].items():
+        draw_times(times, kind, results["batches"], row)
+    least = min(low for row in results["networks"].values() for low, *_ in row["epoch_s"])
+    times.set(yscale="log", xlabel="examples in a batch", ylabel="seconds of an epoch")
+    times.set_ylim(bottom=STYLE_BELOW * least)
+    for kind, look in STYLES.items():
+        own = results["accuracy"][kind]
+        heights, bars = ([100 * row[name] for row in own] for name in ("mean", "error"))
+        points(learned, results["accuracy"]["batches"], heights, bars, look, kind)
+    after = f"accuracy on digits after {results['accuracy']['epochs']} epochs (%)"
+    learned.set(xlabel="examples in a batch", ylabel=after)
+    for ax in (times, learned):
+        ax.set_xscale("log", base=4, subs=[])
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.grid(alpha=0.3)
+        ax.legend(frameon=False, fontsize=9)
 
+
+def draw_times(ax: Axes, kind: str, batches: list[int], row: dict[str, Any]) -> None:
+    """Medians with quartiles, the fit's term of slope -1, and its knee on the other term."""
+    mark, color, _ = STYLES[kind]
+    low, middle, high = np.transpose(row["epoch_s"])
+    ax.errorbar(
+        batches,
+        middle,
+        [middle - low, high - middle],
+        color=color,
+        marker=mark,
+        markersize=5,
+        capsize=2,
+        label=kind,
+    )
+    sizes, fit = np.array(batches, float), row["fit"]
+    ax.plot(sizes, fit["fixed_s"] / sizes, ":", color=color, label=f"{kind}: slope -1 of the fit")
+    if fit["knee"] is not None:
+        name = f"{kind}: knee at {fit['knee']:.0f}"
+        ax.plot(fit["knee"], fit["least_s"], "*", color=color, markersize=11, label=name)
+
+
+STUDY = Study(
+    full=Setting((2048, 2048), (1, 4, 16, 64, 256, 1024), 9, (4, 16, 64, 256), 2, 3),
+    quick=Setting((64,), (1, 16), 2, (64,), 1, 1),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    draw=draw,
+    size=(8.6, 3.6),
+    one_thread=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -11,20 +11,18 @@ repetition times all forms in turn, after one run that compiles them.
 Writes `forms.json` beside this script; `--quick` measures little and writes nothing.
 """
 
-import _one_thread  # isort: skip  # has to come before jax
-import argparse
-import json
 from collections.abc import Callable
-from pathlib import Path
+from itertools import product
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _timing import quartiles, timed
-from rich.console import Console
-from rich.table import Table
 
+from analyses.kit import Study, n_cores, quartiles, timed
 from topokit.products import FormRule, block_form, dense_form, fastest_form, gather_form
+
+# A single layer in a form of one's choice has no public door; hence what is private here.
 from topokit.products._blocks import Blocks
 from topokit.products._column_plan import Step
 from topokit.products._end_to_end import Product, Stage, through
@@ -32,9 +30,51 @@ from topokit.products._end_to_end import Product, Stage, through
 SIZES = ((32, 64), (64, 16), (256, 1), (1024, 1))
 BLOCKS = ((2, 2), (4, 4), (8, 8), (16, 16), (32, 32), (4, 16), (16, 4))
 DENSITIES = (0.05, 0.1, 0.2, 0.4, 0.7)
-REPETITIONS, STEPS, RATE = 5, 10, 1e-6
+STEPS, RATE = 10, 1e-6
 # Gathered rows at this many multiplications would take minutes, and lose.
 MOST = 3e8
+
+
+class Setting(NamedTuple):
+    """Neurons and batches, the layers of each, and how often they are timed."""
+
+    sizes: tuple[tuple[int, int], ...]
+    blocks: tuple[tuple[int, int], ...]
+    densities: tuple[float, ...]
+    repetitions: int
+
+
+class Case(NamedTuple):
+    """A layer with blocks of senders and receivers, or of a density."""
+
+    n: int
+    batch: int
+    kind: Any
+
+    @property
+    def table(self) -> str:
+        """Where it stands in the results."""
+        return "blocks" if isinstance(self.kind, tuple) else "dense"
+
+    @property
+    def name(self) -> str:
+        """Such as `n = 32, batch 64: 2 x 2`."""
+        where = f"n = {self.n}" + (f", batch {self.batch}" if self.batch > 1 else "")
+        if self.table == "blocks":
+            return f"{where}: {self.kind[0]} x {self.kind[1]}"
+        return f"{where}: density {self.kind}"
+
+
+def cases(setting: Setting) -> list[Case]:
+    """All layers that gathered rows can do."""
+    kinds = [*setting.blocks, *setting.densities]
+    every = [Case(n, batch, kind) for (n, batch), kind in product(setting.sizes, kinds)]
+    return [c for c in every if c.table == "blocks" or fan_in(c) * c.n * c.n * c.batch <= MOST]
+
+
+def fan_in(case: Case) -> int:
+    """Senders of each receiver of a random layer."""
+    return max(1, round(case.kind * case.n))
 
 
 def block_step(n: int, senders: int, receivers: int) -> Step:
@@ -46,11 +86,11 @@ def block_step(n: int, senders: int, receivers: int) -> Step:
     return Step(edges, sender, receiver, count * senders, count * receivers, 1, None)
 
 
-def random_step(n: int, density: float) -> Step:
+def random_step(n: int, senders: int) -> Step:
     """Every receiver has the same number of senders, drawn at random."""
-    rng, fan_in = np.random.default_rng(0), max(1, round(density * n))
-    sender = np.concatenate([np.sort(rng.permutation(n)[:fan_in]) for _ in range(n)])
-    receiver = np.repeat(np.arange(n), fan_in)
+    rng = np.random.default_rng(0)
+    sender = np.concatenate([np.sort(rng.permutation(n)[:senders]) for _ in range(n)])
+    receiver = np.repeat(np.arange(n), senders)
     return Step(np.arange(receiver.size), sender, receiver, n, n, 1, None)
 
 
@@ -79,63 +119,42 @@ def steps_of(step: Step, columns: int, batch: int, form: FormRule) -> Callable[[
     return lambda: run(network, (weights, x), goal).block_until_ready()
 
 
-def measure(step: Step, columns: int, batch: int, rival: FormRule, repetitions: int) -> dict:
+def measure(case: Case, setting: Setting) -> dict[str, Any]:
     """Seconds of a step with gathered rows, how much faster the rival is, and who is chosen."""
+    if case.table == "blocks":
+        step, rival = block_step(case.n, *case.kind), block_form
+    else:
+        step, rival = random_step(case.n, fan_in(case)), dense_form
     forms = {"gathered": gather_form, "rival": rival}
-    runs = {name: steps_of(step, columns, batch, form) for name, form in forms.items()}
-    compile_s = {name: timed(run) for name, run in runs.items()}
-    times = np.array([[timed(run) for run in runs.values()] for _ in range(repetitions)])
+    runs = {name: steps_of(step, case.n, case.batch, form) for name, form in forms.items()}
+    compile_s = {name: round(timed(run)[0], 2) for name, run in runs.items()}
+    rounds = range(setting.repetitions)
+    times = np.array([[timed(run)[0] for run in runs.values()] for _ in rounds])
+    blocks = isinstance(fastest_form(step, case.batch), Blocks)
     return {
-        "compile_s": {name: round(seconds, 2) for name, seconds in compile_s.items()},
+        "compile_s": compile_s,
         "gathered_ms": float(np.median(times[:, 0])) / STEPS * 1e3,
         "ratio": quartiles(times[:, 0] / times[:, 1]),
-        "chosen": "rival" if isinstance(fastest_form(step, batch), Blocks) else "gathered",
+        "chosen": "rival" if blocks else "gathered",
     }
 
 
-def cases(quick: bool) -> dict[str, dict[str, tuple[Step, int, int, FormRule]]]:
-    """All layers by table, then by name."""
-    sizes = SIZES[:1] if quick else SIZES
-    tables = {"blocks": {}, "dense": {}}
-    for n, batch in sizes:
-        where = f"n = {n}" + (f", batch {batch}" if batch > 1 else "")
-        for pair in BLOCKS[:2] if quick else BLOCKS:
-            name = f"{where}: {pair[0]} x {pair[1]}"
-            tables["blocks"][name] = (block_step(n, *pair), n, batch, block_form)
-        for density in DENSITIES[:1] if quick else DENSITIES:
-            step = random_step(n, density)
-            if step.edges.size * n * batch <= MOST:
-                tables["dense"][f"{where}: density {density}"] = (step, n, batch, dense_form)
-    return tables
-
-
-def show(results: dict[str, dict[str, dict]]) -> None:
+def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
     """One table for each kind of layer."""
-    for title, rows in results.items():
-        table = Table("layer", "gathered, ms a step", f"{title}, times as fast", title=title)
-        for name, row in rows.items():
-            low, middle, high = row["ratio"]
-            stars = ("*", "") if row["chosen"] == "gathered" else ("", "*")
-            figure = f"{middle:.2f} ({low:.2f} to {high:.2f}) {stars[1]}"
-            table.add_row(name, f"{row['gathered_ms']:.3f} {stars[0]}", figure)
-        Console().print(table)
+    found: dict[str, Any] = {"cores": n_cores(), "blocks": {}, "dense": {}}
+    for case, record in zip(cases(setting), records, strict=True):
+        found[case.table][case.name] = record
+    return found
 
 
-def main() -> None:
-    """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="three layers, nothing written")
-    quick = parser.parse_args().quick
-    results = {
-        table: {name: measure(*case, 1 if quick else REPETITIONS) for name, case in rows.items()}
-        for table, rows in cases(quick).items()
-    }
-    show(results)
-    if not quick:
-        path = Path(__file__).with_suffix(".json")
-        text = json.dumps({"cores": _one_thread.n_cores(), **results}, indent=2)
-        path.write_text(text + "\n", encoding="utf-8")
-
+STUDY = Study(
+    full=Setting(SIZES, BLOCKS, DENSITIES, repetitions=5),
+    quick=Setting(SIZES[:1], BLOCKS[:1], DENSITIES[:1], repetitions=1),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    one_thread=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

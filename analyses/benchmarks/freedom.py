@@ -11,27 +11,21 @@ contains the libraries. Writes `freedom.json` beside this script; `--quick` runs
 and writes nothing.
 """
 
-import argparse
-import json
-import resource
-import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
+from functools import partial
 from statistics import median
+from typing import Any, NamedTuple
 
 import numpy as np
 from flint import nmod_mat
-from rich.console import Console
-from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 import topokit as tk
+from analyses.kit import Study, apart, exponent, peak_bytes, timed
 from topokit.layers import draw_xavier, edge_factors, residues
-from topokit.scores.freedom import _degrees_of_freedom as _freedom
-from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
-from topokit.scores.freedom._estimate import estimate_freedom
+from topokit.scores.freedom import degrees_of_freedom, estimate_freedom
+
+# Peers get the matrix and the weights that topokit has, which is nobody's business but a peer's.
+from topokit.scores.freedom._degrees_of_freedom import _gram
 from topokit.scores.freedom._rank_mod_p import PRIME
 from topokit.scores.freedom._spanning_edges import count_spanning, spanning_edges
 
@@ -67,23 +61,50 @@ SMALL = {
     "butterfly 128, 28 layers": lambda: t.butterfly.layers(128, 28),
     "torus 16 x 8, 7 layers": lambda: t.torus.layers((16, 8), 7),
 }
-QUICK_SERIES, QUICK_SMALL = [*SERIES][:2], [*SMALL][:1] + [*SMALL][8:9]
+
+
+class Setting(NamedTuple):
+    """The networks of each part by name, and whether each is measured in a process of its own."""
+
+    series: tuple[str, ...]
+    compared: tuple[str, ...]
+    large: tuple[str, ...]
+    estimates: tuple[str, ...]
+    fresh: bool
+
+
+class Case(NamedTuple):
+    """A network of a part."""
+
+    part: str
+    name: str
+
+
+def cases(setting: Setting) -> list[Case]:
+    """Part by part."""
+    return [Case(part, name) for part in PARTS for name in getattr(setting, part)]
+
+
+def measure(case: Case, setting: Setting) -> dict[str, Any] | None:
+    """One network, on a single thread."""
+    call = partial(PARTS[case.part], case.name)
+    return apart(on_one_thread, call) if setting.fresh else on_one_thread(call)
 
 
 def exact(name: str) -> dict:
     """Count one network and time the peers that finish."""
     layers = {**SERIES, **LARGE}[name]()
     rows = min(count_spanning(layers), layers.n_in * layers.n_out)
-    count, seconds = timed(lambda: degrees_of_freedom(layers))
+    seconds, count = timed(lambda: degrees_of_freedom(layers))
     row = {"edges": layers.n_trainable, "rows": rows, "degrees_of_freedom": count}
-    row |= {"seconds": seconds, "peak_MiB": peak()}
+    row |= {"seconds": seconds, "peak_MiB": peak_bytes() / 2**20}
     if rows <= REPEATED_UP_TO:
-        again = [timed(lambda: degrees_of_freedom(layers))[1] for _ in range(REPETITIONS - 1)]
+        again = [timed(lambda: degrees_of_freedom(layers))[0] for _ in range(REPETITIONS - 1)]
         row["seconds"] = median([seconds, *again])
     if rows <= FLINT_UP_TO:
-        row["flint"], row["flint_seconds"] = timed(lambda: flint_rank(layers))
+        row["flint_seconds"], row["flint"] = timed(lambda: flint_rank(layers))
     if rows <= SVD_UP_TO:
-        row["svd"], row["svd_seconds"] = timed(lambda: numerical_rank(layers))
+        row["svd_seconds"], row["svd"] = timed(lambda: numerical_rank(layers))
     return row
 
 
@@ -92,7 +113,7 @@ def flint_rank(layers: tk.Layers) -> int:
     rng, keep = np.random.default_rng(1), spanning_edges(layers)
     weights = [rng.integers(1, PRIME, s.size) for s in layers.senders]
     a, b = edge_factors(layers, weights, keep, algebra=residues(PRIME))
-    gram = _freedom._gram(a, b, rng).astype(np.int64) % PRIME
+    gram = _gram(a, b, rng).astype(np.int64) % PRIME
     matrix = nmod_mat(len(gram), len(gram), PRIME)
     for i, values in enumerate(gram):
         for j, value in enumerate(values.tolist()):
@@ -112,84 +133,46 @@ def estimate(name: str) -> dict:
     """Estimate one network at 1,024 inputs."""
     build, tolerance = HUGE[name]
     layers = build()
-    found, seconds = timed(lambda: estimate_freedom(layers, n_samples=PROBES, tolerance=tolerance))
+    seconds, found = timed(lambda: estimate_freedom(layers, n_samples=PROBES, tolerance=tolerance))
     row = {"edges": layers.n_trainable, "tolerance": tolerance, **found._asdict()}
-    return row | {"seconds": seconds, "peak_MiB": peak()}
+    return row | {"seconds": seconds, "peak_MiB": peak_bytes() / 2**20}
 
 
 def compare(name: str) -> dict:
     """An estimate and the exact count of one network."""
     layers = SMALL[name]()
-    count, exact_seconds = timed(lambda: degrees_of_freedom(layers))
-    found, seconds = timed(lambda: estimate_freedom(layers))
+    exact_seconds, count = timed(lambda: degrees_of_freedom(layers))
+    seconds, found = timed(lambda: estimate_freedom(layers))
     row = {"edges": layers.n_trainable, "exact": count, **found._asdict()}
     return row | {"exact_seconds": exact_seconds, "seconds": seconds}
 
 
-def timed(call: Callable) -> tuple:
-    """The result of a call, and its seconds."""
-    start = time.perf_counter()
-    result = call()
-    return result, time.perf_counter() - start
+PARTS = {"series": exact, "compared": compare, "large": exact, "estimates": estimate}
 
 
-def peak() -> float:
-    """The most memory that this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def on_one_thread(measure: Callable[[str], dict], name: str) -> dict:
+def on_one_thread(call: partial[dict[str, Any]]) -> dict[str, Any]:
     """Measure a case with a single BLAS thread."""
     with threadpool_limits(1):
-        return measure(name)
+        return call()
 
 
-def each_apart(measure: Callable[[str], dict], names: list[str]) -> dict[str, dict]:
-    """Measure every case in a fresh process, one after the other."""
-    context = get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
-        return dict(zip(names, pool.map(on_one_thread, [measure] * len(names), names), strict=True))
+def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+    """By part; and the power of the edges with which seconds of the series grow."""
+    found: dict[str, Any] = {}
+    for case, record in zip(cases(setting), records, strict=True):
+        found.setdefault(case.part, {})[case.name] = record
+    edges, seconds = ([row[n] for row in found["series"].values()] for n in ("edges", "seconds"))
+    return {"exponent": exponent(edges, seconds)} | found
 
 
-def exponent(rows: list[dict]) -> float:
-    """The power of the edges with which seconds grow, fitted on logarithms."""
-    edges, seconds = [np.log([row[name] for row in rows]) for name in ("edges", "seconds")]
-    return float(np.polyfit(edges, seconds, 1)[0])
-
-
-def show(title: str, results: dict[str, dict]) -> None:
-    """Print results as a table."""
-    names = list(dict.fromkeys(name for row in results.values() for name in row))
-    table = Table("case", *names, title=title)
-    for case, row in results.items():
-        table.add_row(case, *(said(row.get(name)) for name in names))
-    Console(width=200).print(table)
-
-
-def said(value: object) -> str:
-    """A cell."""
-    if value is None or isinstance(value, bool):
-        return "" if value is None else str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
-
-
-def main() -> None:
-    """Measure, print, save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a few small cases, nothing written")
-    quick = parser.parse_args().quick
-    series = each_apart(exact, QUICK_SERIES if quick else list(SERIES))
-    found = {"series": series, "compared": each_apart(compare, QUICK_SMALL if quick else [*SMALL])}
-    if not quick:
-        found |= {"large": each_apart(exact, [*LARGE]), "estimates": each_apart(estimate, [*HUGE])}
-    for title, results in found.items():
-        show(title, results)
-    power = exponent(list(series.values()))
-    Console().print(f"seconds of the series grow as edges to the {power:.2f}")
-    if not quick:
-        path = Path(__file__).with_suffix(".json")
-        path.write_text(json.dumps({"exponent": power} | found, indent=2) + "\n", encoding="utf-8")
-
+STUDY = Study(
+    full=Setting(tuple(SERIES), tuple(SMALL), tuple(LARGE), tuple(HUGE), fresh=True),
+    quick=Setting((*SERIES,)[:2], ("low rank 32, rank 18",), (), (), fresh=False),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    alone=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -20,27 +20,27 @@ was asked for, and whether it was met. Peers that are not installed are left out
 Writes `layers.json` beside this script; `--quick` runs small sizes and writes nothing.
 """
 
-import _one_thread  # isort: skip  # has to come before jax
-import argparse
-import json
-import sys
-from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-from _layer_cases import MAKERS, MISSING, OWN, PEERS, SAME, TOPOLOGIES, model
-from _layer_forms import measure_forms
-from _layer_memory import measure_memory
-from _layer_peers import Batch, Peer, by_masked, draw_batch
-from _layer_tables import show
-from _layer_timing import Clock, race
-from _timing import quartiles, timed
-from rich.progress import track
 
+from analyses.benchmarks._layer_cases import (
+    MAKERS,
+    OWN,
+    PEERS,
+    SAME,
+    TOPOLOGIES,
+    TORCH,
+    known,
+    model,
+)
+from analyses.benchmarks._layer_forms import measure_forms
+from analyses.benchmarks._layer_memory import measure_memory
+from analyses.benchmarks._layer_peers import Batch, Peer, by_masked, draw_batch
+from analyses.kit import Clock, Study, exponent, n_cores, quartiles, race, timed
 from topokit.networks import to_matrices
 
-REPETITIONS, FORM_REPETITIONS, SLOT = 5, 3, 0.05
-WIDTHS, BATCHES = (1024, 4096), (1, 32, 256)
-GROWTH, GROWTH_BATCH = (256, 512, 1024, 2048, 4096, 8192), 32
+SLOT, GROWTH_BATCH = 0.05, 32
 # A dense layer beyond this width is not trained, and cascades beyond the other one are not compared
 # with their dense matrices: both for want of memory.
 WIDEST_DENSE, WIDEST_COMPARED = 4096, 1024
@@ -48,24 +48,58 @@ LOSS_TOLERANCE, STEP_TOLERANCE = 1e-4, 1e-3
 FLOOR_CASE, FLOOR_PEER, FLOOR_LAYERS = (4096, 32), "JAX masked dense", ("clos", "butterfly")
 KEPT = ("parameters", "optimizer")
 TIMES_FASTER, TIMES_SMALLER = 5, 10
-GROWING = ("butterfly", "narrow clos", "JAX dense")
-QUICK_WIDTH, QUICK_BATCH, QUICK_GROWTH, QUICK_GROWING = 16, 4, (4, 8), GROWING[:1]
 
 
-def make_peers(n: int, examples: int, *, quick: bool) -> dict[str, Peer]:
-    """Everyone, set up."""
-    batch = draw_batch(n, examples)
-    names = [*OWN, *(name for name in PEERS if not (quick and "torch" in name))]
-    return {k: make(n, batch) for k, make in MAKERS.items() if k in names}
+class Setting(NamedTuple):
+    """Widths and batches, who takes part, and how often everyone is timed."""
+
+    widths: tuple[int, ...]
+    batches: tuple[int, ...]
+    peers: tuple[str, ...]
+    memory: tuple[tuple[int, int], ...]
+    growing: tuple[str, ...]
+    growth: tuple[int, ...]
+    repetitions: int
+    form_repetitions: int
+    quick: bool
 
 
-def measure(n: int, examples: int, repetitions: int, *, quick: bool) -> dict:
+class Case(NamedTuple):
+    """A width and a batch, or a topology that grows, of a part."""
+
+    part: str
+    which: Any = None
+
+
+def cases(setting: Setting) -> list[Case]:
+    """Part by part."""
+    pairs = [(n, b) for n in setting.widths for b in setting.batches]
+    parts = {"layers": pairs, "memory": setting.memory, "growth": setting.growing}
+    found = [Case(part, which) for part, ones in parts.items() for which in ones]
+    return [*found, Case("forms")]
+
+
+def measure(case: Case, setting: Setting) -> Any:
+    """One of a part."""
+    match case:
+        case Case("layers", (n, examples)):
+            return compare_all(n, examples, setting)
+        case Case("memory", (n, examples)):
+            return measure_memory(known((*OWN, *PEERS)), n, examples)
+        case Case("growth", name):
+            return measure_growth(name, setting)
+    return measure_forms(setting.form_repetitions, quick=setting.quick)
+
+
+def compare_all(n: int, examples: int, setting: Setting) -> dict[str, Any]:
     """Seconds, ratios and bytes of one width and batch."""
-    peers = make_peers(n, examples, quick=quick)
+    batch = draw_batch(n, examples)
+    peers = {name: MAKERS[name](n, batch) for name in known((*OWN, *setting.peers))}
     found: dict = {"compile_s": {name: compiling(peer) for name, peer in peers.items()}}
-    check(n, draw_batch(n, examples), peers)
+    check(n, batch, peers)
     for work, clock in {"forward": forward_clock, "training": training_clock}.items():
-        seconds = race({name: clock(peer) for name, peer in peers.items()}, repetitions, SLOT)
+        clocks = {name: clock(peer) for name, peer in peers.items()}
+        seconds = race(clocks, setting.repetitions, SLOT)
         others = [name for name in PEERS if name in seconds]
         found[work] = {
             "seconds": {name: quartiles(values) for name, values in seconds.items()},
@@ -121,13 +155,13 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 def compiling(peer: Peer) -> float:
     """Seconds that the first training step takes beyond the second."""
-    first, second = (timed(lambda: peer.train(peer.begin(True), 1)) for _ in range(2))
+    first, second = (timed(lambda: peer.train(peer.begin(True), 1))[0] for _ in range(2))
     return first - second
 
 
 def forward_clock(peer: Peer) -> Clock:
     """Seconds of sending the batch through."""
-    return lambda steps: timed(lambda: peer.forward(steps))
+    return lambda steps: timed(lambda: peer.forward(steps))[0]
 
 
 def training_clock(peer: Peer) -> Clock:
@@ -135,7 +169,7 @@ def training_clock(peer: Peer) -> Clock:
 
     def clock(steps: int) -> float:
         state = peer.train(peer.begin(True), 1)[1]
-        return timed(lambda: peer.train(state, steps))
+        return timed(lambda: peer.train(state, steps))[0]
 
     return clock
 
@@ -145,29 +179,20 @@ def count_bytes(peer: Peer) -> dict[str, int]:
     return peer.n_bytes(peer.train(peer.begin(True), 1)[1])
 
 
-def measure_growth(
-    names: tuple[str, ...], sizes: tuple[int, ...], repetitions: int
-) -> dict[str, dict]:
+def measure_growth(name: str, setting: Setting) -> dict[str, Any]:
     """Seconds of a training step by width, and the exponent of n that fits them."""
-    found = {}
-    for name in names:
-        widths = [n for n in sizes if name in TOPOLOGIES or n <= WIDEST_DENSE]
-        seconds = [step_s(name, n, repetitions) for n in widths]
-        edges = [TOPOLOGIES[name](n).n_edges if name in TOPOLOGIES else n * n for n in widths]
-        exponents = {"seconds": exponent(widths, seconds), "edges": exponent(widths, edges)}
-        found[name] = {"n": widths, "edges": edges, "seconds": seconds, "exponents": exponents}
-    return found
+    own = name in TOPOLOGIES
+    widths = [n for n in setting.growth if own or n <= WIDEST_DENSE]
+    seconds = [step_s(name, n, setting.repetitions) for n in widths]
+    edges = [TOPOLOGIES[name](n).n_edges if own else n * n for n in widths]
+    exponents = {"seconds": exponent(widths, seconds), "edges": exponent(widths, edges)}
+    return {"n": widths, "edges": edges, "seconds": seconds, "exponents": exponents}
 
 
 def step_s(name: str, n: int, repetitions: int) -> float:
     """Median seconds of a training step."""
     clock = training_clock(MAKERS[name](n, draw_batch(n, GROWTH_BATCH)))
     return float(np.median(race({name: clock}, repetitions, SLOT)[name]))
-
-
-def exponent(sizes: list[int], values: list) -> float:
-    """Slope of the logarithms."""
-    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
 def verdicts(cases: dict) -> list[dict]:
@@ -194,31 +219,42 @@ def case_name(n: int, examples: int) -> str:
     return f"width {n}, batch {examples}"
 
 
-def main() -> None:
-    """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, nothing written")
-    quick = parser.parse_args().quick
-    repetitions = 2 if quick else REPETITIONS
-    if MISSING:
-        print(f"left out, not installed: {', '.join(MISSING)}")
-    pairs = [(QUICK_WIDTH, QUICK_BATCH)] if quick else [(n, b) for n in WIDTHS for b in BATCHES]
-    cases = {
-        case_name(*pair): measure(*pair, repetitions, quick=quick)
-        for pair in track(pairs, "layers", disable=not sys.stdout.isatty())
-    }
-    found = {"cores": _one_thread.n_cores(), "layers": cases}
-    grown = (QUICK_GROWING, QUICK_GROWTH) if quick else (GROWING, GROWTH)
-    where = case_name(*FLOOR_CASE)
-    found["memory"] = {} if quick else {where: measure_memory([*OWN, *PEERS], *FLOOR_CASE)}
-    found["growth"] = measure_growth(*grown, repetitions)
-    found["forms"] = measure_forms(min(repetitions, FORM_REPETITIONS), quick=quick)
-    found["floors"] = verdicts(cases)
-    show(found, OWN)
-    if not quick:
-        path = Path(__file__).with_suffix(".json")
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
+    """By part, and what was asked for; peers that are not installed are named."""
+    found: dict[str, Any] = {"layers": {}, "memory": {}, "growth": {}}
+    for case, record in zip(cases(setting), records, strict=True):
+        match case:
+            case Case("forms"):
+                found["forms"] = record
+            case Case("growth", name):
+                found["growth"][name] = record
+            case Case(part, pair):
+                found[part][case_name(*pair)] = record
+    missing = [name for name in TORCH if name not in known((name,))]
+    more = {"not installed": missing} if missing else {}
+    return {"cores": n_cores()} | more | found | {"floors": verdicts(found["layers"])}
 
+
+STUDY = Study(
+    full=Setting(
+        widths=(1024, 4096),
+        batches=(1, 32, 256),
+        peers=PEERS,
+        memory=(FLOOR_CASE,),
+        growing=("butterfly", "narrow clos", "JAX dense"),
+        growth=(256, 512, 1024, 2048, 4096, 8192),
+        repetitions=5,
+        form_repetitions=3,
+        quick=False,
+    ),
+    quick=Setting(
+        (16,), (4,), ("JAX dense", "JAX masked dense"), (), ("butterfly",), (4, 8), 2, 2, quick=True
+    ),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    one_thread=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -10,32 +10,21 @@ time, under a limit, against topokit's.
 Writes `matching.json` beside this script; `--quick` runs small sizes and writes nothing.
 """
 
-import argparse
-import json
-import multiprocessing
-import multiprocessing.connection
-import resource
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from time import perf_counter
+from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
 from networkx.algorithms import bipartite
-from rich.console import Console
-from rich.table import Table
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 import topokit as tk
+from analyses.kit import Study, apart, exponent, peak_bytes, timed
 from topokit.scores import match_constraints
 
-REPETITIONS = 5
 RATIOS = ("networkx", "networkx with its graph", "scipy", "scipy with its matrix")
 LIMIT = 20.0
-T = TypeVar("T")
 t = tk.topologies
 PEERS = {
     "butterfly 128, 7 layers": lambda: t.butterfly.layers(128, 7),
@@ -64,7 +53,41 @@ LARGE = {
 }
 GROWTH = (128, 256, 512, 1024, 2048)
 LADDERS = (20, 22, 24, 26, 60)
-QUICK = {"peers": tuple(PEERS)[:1], "large": tuple(LARGE)[:1], "growth": (32, 64), "ladders": (16,)}
+
+
+class Setting(NamedTuple):
+    """What is measured, by name or size, and how often."""
+
+    large: tuple[str, ...]
+    peers: tuple[str, ...]
+    growth: tuple[int, ...]
+    ladders: tuple[int, ...]
+    repetitions: int
+
+
+class Case(NamedTuple):
+    """A network, a size or a depth of a part."""
+
+    part: str
+    which: Any
+
+
+def cases(setting: Setting) -> list[Case]:
+    """The large ones first, while this process is small: a child's peak counts the parent's."""
+    parts = ("large", "peers", "growth", "ladders")
+    return [Case(part, which) for part in parts for which in getattr(setting, part)]
+
+
+def measure(case: Case, setting: Setting) -> Any:
+    """The large ones in processes of their own, the others here."""
+    match case.part:
+        case "large":
+            return apart(measure_alone, case.which)
+        case "peers":
+            return compare(PEERS[case.which](), setting.repetitions)
+        case "growth":
+            return butterfly_s(case.which, setting.repetitions)
+    return measure_ladder(case.which)
 
 
 def incidences(layers: tk.Layers) -> tuple[np.ndarray, np.ndarray]:
@@ -86,15 +109,15 @@ def incidences(layers: tk.Layers) -> tuple[np.ndarray, np.ndarray]:
 
 def by_networkx(cells: np.ndarray, ends: np.ndarray) -> tuple[float, float, int]:
     """Seconds to write the graph, seconds to match, and the size."""
-    start, n_edges = time.perf_counter(), ends.size - 1
+    start, n_edges = perf_counter(), ends.size - 1
     graph = nx.Graph()
     graph.add_nodes_from(range(n_edges))
     for edge in range(n_edges):
         own = (cells[ends[edge] : ends[edge + 1]] + n_edges).tolist()
         graph.add_edges_from((edge, cell) for cell in own)
-    written = time.perf_counter()
+    written = perf_counter()
     found = bipartite.hopcroft_karp_matching(graph, range(n_edges))
-    return written - start, time.perf_counter() - written, len(found) // 2
+    return written - start, perf_counter() - written, len(found) // 2
 
 
 def by_scipy(cells: np.ndarray, ends: np.ndarray, n_cells: int) -> tuple[float, int]:
@@ -130,13 +153,6 @@ def as_network(meets: np.ndarray) -> tk.Layers:
     )
 
 
-def timed(call: Callable[[], T]) -> tuple[float, T]:
-    """Seconds of a call, and its result."""
-    start = time.perf_counter()
-    result = call()
-    return time.perf_counter() - start, result
-
-
 def one_after_the_other(layers: tk.Layers) -> list[float]:
     """Seconds of topokit, networkx, scipy, each peer without and with writing its graph down."""
     own, matching = timed(lambda: match_constraints(layers))
@@ -165,10 +181,8 @@ def measure_alone(name: str) -> dict:
     match_constraints(t.butterfly.layers(32))
     layers = LARGE[name]()
     seconds, matching = timed(lambda: match_constraints(layers))
-    unit = 2**30 if sys.platform == "darwin" else 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     found = {"edges": layers.n_trainable, "matched": matching.size}
-    return found | {"seconds": seconds, "peak_gib": peak}
+    return found | {"seconds": seconds, "peak_gib": peak_bytes() / 2**30}
 
 
 def climb(depth: int) -> float:
@@ -177,82 +191,46 @@ def climb(depth: int) -> float:
     return timed(lambda: maximum_bipartite_matching(matrix, "column"))[0]
 
 
-def send(pipe: multiprocessing.connection.Connection, call: Callable, argument: object) -> None:
-    """Run in a child and hand the result over."""
-    pipe.send(call(argument))
-
-
-def alone(call: Callable, argument: object, limit: float | None = None) -> Any:
-    """The result of a call in a fresh process, or None after `limit` seconds."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe(duplex=False)
-    child = context.Process(target=send, args=(there, call, argument))
-    child.start()
-    there.close()
-    result = here.recv() if here.poll(limit) else None
-    child.kill()
-    child.join()
-    return result
-
-
 def measure_ladder(depth: int) -> dict:
     """Scipy's seconds, or None beyond the limit, and topokit's."""
     network = as_network(ladder(depth))
     seconds, matching = timed(lambda: match_constraints(network))
-    scipy_s = alone(climb, depth, LIMIT)
+    scipy_s = apart(climb, depth, limit=LIMIT)
     return {"matched": matching.size, "seconds": seconds, "scipy": scipy_s, "limit": LIMIT}
 
 
-def measure_growth(sizes: tuple[int, ...]) -> dict:
-    """Seconds of butterflies of depth 2 log2(n), and the exponent of n that fits them."""
-    seconds = []
-    for n in sizes:
-        layers = t.butterfly.layers(n, 2 * (n.bit_length() - 1))
-        runs = [timed(lambda w=layers: match_constraints(w))[0] for _ in range(REPETITIONS)]
-        seconds.append(float(np.median(runs)))
-    exponent = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
-    return {"sizes": list(sizes), "seconds": seconds, "exponent": exponent}
+def butterfly_s(n: int, repetitions: int) -> float:
+    """Median seconds of a butterfly of depth 2 log2(n)."""
+    layers = t.butterfly.layers(n, 2 * (n.bit_length() - 1))
+    runs = [timed(lambda: match_constraints(layers))[0] for _ in range(repetitions)]
+    return float(np.median(runs))
 
 
-def flat(row: dict) -> dict:
-    """The row with its ratios as columns."""
-    rest = {key: value for key, value in row.items() if key != "ratios"}
-    return rest | {f"x {name}": ratio for name, ratio in row["ratios"].items()}
+def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
+    """By part, with the median of each ratio and the exponent of growth."""
+    found = dict(zip(cases(setting), records, strict=True))
+    rows = {
+        part: {str(c.which): record for c, record in found.items() if c.part == part}
+        for part in ("peers", "large", "growth", "ladders")
+    }
+    peers, seconds = rows["peers"].values(), list(rows["growth"].values())
+    medians = {n: float(np.median([row["ratios"][n] for row in peers])) for n in RATIOS}
+    growth = {
+        "sizes": setting.growth,
+        "seconds": seconds,
+        "exponent": exponent(setting.growth, seconds),
+    }
+    return {"peers": rows["peers"], "medians": medians} | rows | {"growth": growth}
 
 
-def show(title: str, rows: dict[str, dict]) -> None:
-    """Print flat rows as a table."""
-    table = Table(title, *next(iter(rows.values())))
-    for name, row in rows.items():
-        cells = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()]
-        table.add_row(name, *cells)
-    Console(width=150).print(table)
-
-
-def main() -> None:
-    """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, nothing written")
-    quick = parser.parse_args().quick
-    chosen = {"peers": PEERS, "large": LARGE, "growth": GROWTH, "ladders": LADDERS}
-    chosen = QUICK if quick else chosen
-    # First, while this process is small: a child's peak counts the parent that it was forked from.
-    large = {name: alone(measure_alone, name) for name in chosen["large"]}
-    show("alone", large)
-    peers = {name: compare(PEERS[name](), 1 if quick else REPETITIONS) for name in chosen["peers"]}
-    show("at 128 inputs", {name: flat(row) for name, row in peers.items()})
-    growth = measure_growth(chosen["growth"])
-    show("growth", {"butterflies": growth})
-    ladders = {str(depth): measure_ladder(depth) for depth in chosen["ladders"]}
-    show("ladder", ladders)
-    medians = {n: float(np.median([row["ratios"][n] for row in peers.values()])) for n in RATIOS}
-    show("median over networks", {"ratio": medians})
-    found = {"peers": peers, "medians": medians, "large": large}
-    found |= {"growth": growth, "ladders": ladders}
-    if not quick:
-        path = Path(__file__).with_suffix(".json")
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-
+STUDY = Study(
+    full=Setting(tuple(LARGE), tuple(PEERS), GROWTH, LADDERS, repetitions=5),
+    quick=Setting(tuple(LARGE)[:1], tuple(PEERS)[:1], (32, 64), (16,), repetitions=1),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    alone=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

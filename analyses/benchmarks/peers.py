@@ -15,33 +15,43 @@ for, and whether they were met. Peers that are not installed are left out, and n
 Writes `peers.json` beside this script; `--quick` runs small sizes and writes nothing.
 """
 
-import argparse
-import json
-import sys
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import _one_thread
 import numpy as np
-from _descents import Case, Descent, by_jax_dense, by_numpy, by_scipy, by_topokit, draw
-from _machine import Machine, bounds, count_work, everywhere, measure_machine, targets_s
-from _peer_tables import show
-from _timing import quartiles, timed
-from rich.progress import track
 
 import topokit as tk
+from analyses.benchmarks._descents import (
+    Case as Drawn,
+)
+from analyses.benchmarks._descents import (
+    Descent,
+    by_jax_dense,
+    by_numpy,
+    by_scipy,
+    by_topokit,
+    draw,
+)
+from analyses.benchmarks._machine import (
+    Machine,
+    bounds,
+    count_work,
+    everywhere,
+    measure_machine,
+    targets_s,
+)
+from analyses.kit import Study, exponent, n_cores, quartiles, race, timed
 
-MISSING = [name for name in ("torch", "pyfaust") if find_spec(name) is None]
-if "torch" in MISSING:
-    TORCH = {}
+missing = [name for name in ("torch", "pyfaust") if find_spec(name) is None]
+if "torch" in missing:
+    torch_makers = {}
 else:
-    from _torch_descents import MAKERS as TORCH
-if "pyfaust" in MISSING:
+    from analyses.benchmarks._torch_descents import MAKERS as torch_makers
+if "pyfaust" in missing:
     compare_palm = None
 else:
-    from _palm import compare as compare_palm
+    from analyses.benchmarks._palm import compare as compare_palm
 
 t = tk.topologies
 
@@ -53,7 +63,6 @@ class Problem(NamedTuple):
     n_targets: int = 1
 
 
-REPETITIONS = 7
 SLOT = 0.1
 LOSS_TOLERANCE, STEP_TOLERANCE = 1e-4, 1e-3
 CASES = {
@@ -72,7 +81,6 @@ CASES = {
     "clos 1024, (32, 32, 32)": Problem(lambda: t.clos.layers(1024, 1024, 32, 32, 32)),
     "torus 32 x 32, 4 layers": Problem(lambda: t.torus.layers((32, 32), 4)),
 }
-GROWTH = (64, 128, 256, 512, 1024, 2048)
 PALM = {
     "butterfly 32, 5 layers": Problem(lambda: t.butterfly.layers(32), 3),
     "torus 8 x 4, 5 layers": Problem(lambda: t.torus.layers((8, 4), 5)),
@@ -87,50 +95,87 @@ FLOORS = {
     "hypercube 1024, 4 layers": {"torch dense": 15, "scipy CSR": 6},
 }
 PALM_FLOOR = 50
-QUICK = {"cases": tuple(CASES)[:1], "growth": (32, 64)}
 
 
-def makers(n_targets: int, quick: bool) -> dict[str, Callable[[Case], Descent]]:
+class Setting(NamedTuple):
+    """What is measured, how often, and whether against everyone."""
+
+    steps: tuple[str, ...]
+    growth: tuple[int, ...]
+    palm: tuple[str, ...]
+    repetitions: int
+    everyone: bool
+
+
+class Case(NamedTuple):
+    """A problem, a size, or a target of a problem, of a part."""
+
+    part: str
+    which: Any = None
+
+
+def cases(setting: Setting) -> list[Case]:
+    """Part by part; the machine first, as steps are set beside it."""
+    targets = [(name, seed) for name in setting.palm for seed in range(PALM[name].n_targets)]
+    parts = {"steps": setting.steps, "growth": setting.growth}
+    parts |= {"palm": targets} if compare_palm else {}
+    found = [Case(part, which) for part, ones in parts.items() for which in ones]
+    return [Case("machine"), *found]
+
+
+def measure(case: Case, setting: Setting) -> Any:
+    """One of a part."""
+    match case:
+        case Case("machine"):
+            return measure_machine(setting.repetitions)._asdict()
+        case Case("steps", name):
+            return compare_all(CASES[name], setting)
+        case Case("growth", n):
+            return step_of_topokit(draw(t.butterfly.layers(n), 1), setting.repetitions)
+    assert compare_palm is not None
+    name, seed = case.which
+    return compare_palm(PALM[name].build(), seed, setting.repetitions)
+
+
+def makers(n_targets: int, *, everyone: bool) -> dict[str, Callable[[Drawn], Descent]]:
     """What to set up, topokit first. A batch of one target is no batch."""
     found = {"topokit": by_topokit, "JAX dense": by_jax_dense}
     found |= {"numpy dense": by_numpy, "scipy CSR": by_scipy}
-    found |= {} if quick else TORCH
+    found |= torch_makers if everyone else {}
     return {name: make for name, make in found.items() if n_targets > 1 or name != "torch bmm"}
 
 
-def measure(problem: Problem, machine: Machine, repetitions: int, quick: bool) -> dict:
+def compare_all(problem: Problem, setting: Setting) -> dict[str, Any]:
     """Times in seconds and ratios of one case."""
     case = draw(problem.build(), problem.n_targets)
-    chosen = makers(problem.n_targets, quick)
+    chosen = makers(problem.n_targets, everyone=setting.everyone)
     descents = {name: make(case) for name, make in chosen.items()}
     compile_s = compiling(descents["topokit"])
     check(case, descents)
-    steps = {name: steps_in_slot(descent) for name, descent in descents.items()}
-    seconds = {name: np.zeros(repetitions) for name in descents}
-    for repetition in range(repetitions):
-        for name, descent in descents.items():
-            spent = timed(lambda d=descent, n=name: d.run(steps[n]))
-            seconds[name][repetition] = spent / steps[name]
+    clocks = {name: clock(descent) for name, descent in descents.items()}
+    seconds = race(clocks, setting.repetitions, SLOT)
     own = seconds.pop("topokit")
-    step_s, limits = float(np.median(own)), bounds(case.layers, problem.n_targets, machine)
     return {
         "edges": case.layers.n_edges,
         "targets": problem.n_targets,
         "compile_s": compile_s,
-        "step_s": step_s,
-        "targets_s": targets_s(case.layers, problem.n_targets, machine),
-        "bounds": {k: b | {"fraction": b["seconds"] / step_s} for k, b in limits.items()},
+        "step_s": float(np.median(own)),
         "ratios": {name: quartiles(theirs / own) for name, theirs in with_best(seconds).items()},
     }
 
 
+def clock(descent: Descent) -> Callable[[int], float]:
+    """The seconds of so many steps."""
+    return lambda steps: timed(lambda: descent.run(steps))[0]
+
+
 def compiling(descent: Descent) -> float:
     """Seconds that the first run takes more than the second."""
-    first, second = (timed(lambda: descent.run(1)) for _ in range(2))
+    first, second = (timed(lambda: descent.run(1))[0] for _ in range(2))
     return first - second
 
 
-def check(case: Case, descents: dict[str, Descent]) -> None:
+def check(case: Drawn, descents: dict[str, Descent]) -> None:
     """All peers have to come to the same loss, and to the same weights."""
     value, weights = descents["topokit"].run(2)
     moved = moves(case, descents["topokit"].edges(weights))
@@ -141,15 +186,10 @@ def check(case: Case, descents: dict[str, Descent]) -> None:
             raise RuntimeError(f"{name} disagrees: loss {other} against {value}, step by {gap:.1e}")
 
 
-def moves(case: Case, weights: list[np.ndarray]) -> np.ndarray:
+def moves(case: Drawn, weights: list[np.ndarray]) -> np.ndarray:
     """How far every weight has come from its start."""
     pairs = zip(weights, case.weights, strict=True)
     return np.concatenate([(np.asarray(now) - start).ravel() for now, start in pairs])
-
-
-def steps_in_slot(descent: Descent) -> int:
-    """Steps that fill a slot of time; at least one."""
-    return max(1, int(SLOT / timed(lambda: descent.run(1))))
 
 
 def with_best(seconds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -158,38 +198,28 @@ def with_best(seconds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return seconds | ({"torch sparse": min(sparse, key=np.median)} if sparse else {})
 
 
-def measure_growth(sizes: tuple[int, ...], repetitions: int) -> dict:
+def step_of_topokit(case: Drawn, repetitions: int) -> float:
+    """Median seconds."""
+    times = race({"topokit": clock(by_topokit(case))}, repetitions, SLOT)
+    return float(np.median(times["topokit"]))
+
+
+def beside(row: dict[str, Any], name: str, machine: Machine) -> dict[str, Any]:
+    """A case with what the machine could do at best, and how much of that it does."""
+    layers, n_targets = CASES[name].build(), CASES[name].n_targets
+    limits = bounds(layers, n_targets, machine)
+    return row | {
+        "targets_s": targets_s(layers, n_targets, machine),
+        "bounds": {k: b | {"fraction": b["seconds"] / row["step_s"]} for k, b in limits.items()},
+    }
+
+
+def growth_of(sizes: tuple[int, ...], seconds: list[float]) -> dict[str, Any]:
     """Seconds of a step and operations by size, and the exponents of n that fit them."""
     grown = [t.butterfly.layers(n) for n in sizes]
-    seconds = [step_of_topokit(draw(layers, 1), repetitions) for layers in grown]
     operations = [count_work(layers, 1, everywhere(layers)).arithmetic for layers in grown]
     exponents = {"seconds": exponent(sizes, seconds), "operations": exponent(sizes, operations)}
-    found = {"n": list(sizes), "seconds": seconds, "operations": operations}
-    return found | {"exponents": exponents}
-
-
-def step_of_topokit(case: Case, repetitions: int) -> float:
-    """Median seconds."""
-    descent = by_topokit(case)
-    descent.run(1)
-    steps = steps_in_slot(descent)
-    return float(np.median([timed(lambda: descent.run(steps)) / steps for _ in range(repetitions)]))
-
-
-def exponent(sizes: tuple[int, ...], values: list[float]) -> float:
-    """Slope of the logarithms."""
-    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
-
-
-def measure_palm(repetitions: int) -> dict:
-    """Time to the best error of palm4msa, for each target of each topology."""
-    if compare_palm is None:
-        return {}
-    return {
-        f"{name}, target {seed}": compare_palm(problem.build(), seed, repetitions)
-        for name, problem in track(PALM.items(), "palm4msa", disable=not sys.stdout.isatty())
-        for seed in range(problem.n_targets)
-    }
+    return {"n": sizes, "seconds": seconds, "operations": operations, "exponents": exponents}
 
 
 def verdicts(steps: dict, palm: dict) -> list[dict]:
@@ -208,29 +238,31 @@ def verdicts(steps: dict, palm: dict) -> list[dict]:
     return [dict(zip(keys, row, strict=True)) | {"met": row[3] >= row[2]} for row in measured]
 
 
-def main() -> None:
-    """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, nothing written")
-    quick = parser.parse_args().quick
-    repetitions = 3 if quick else REPETITIONS
-    if MISSING:
-        print(f"left out, not installed: {', '.join(MISSING)}")
-    machine = measure_machine(repetitions)
-    names = QUICK["cases"] if quick else CASES
-    steps = {
-        name: measure(CASES[name], machine, repetitions, quick)
-        for name in track(names, "steps", disable=not sys.stdout.isatty())
+def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
+    """By part, and what was asked for; peers that are not installed are named."""
+    found = dict(zip(cases(setting), records, strict=True))
+    machine = found[Case("machine")]
+    steps = {n: beside(found[Case("steps", n)], n, Machine(**machine)) for n in setting.steps}
+    growth = growth_of(setting.growth, [found[Case("growth", n)] for n in setting.growth])
+    palm = {
+        f"{case.which[0]}, target {case.which[1]}": record
+        for case, record in found.items()
+        if case.part == "palm"
     }
-    growth = measure_growth(QUICK["growth"] if quick else GROWTH, repetitions)
-    palm = {} if quick else measure_palm(repetitions)
-    found = {"cores": _one_thread.n_cores(), "machine": machine._asdict(), "steps": steps}
-    found |= {"growth": growth, "palm": palm, "floors": verdicts(steps, palm)}
-    show(found)
-    if not quick:
-        path = Path(__file__).with_suffix(".json")
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    result: dict[str, Any] = {"cores": n_cores(), "machine": machine}
+    result |= {"not installed": missing} if missing else {}
+    result |= {"steps": steps, "growth": growth, "palm": palm}
+    return result | {"floors": verdicts(steps, palm)}
 
+
+STUDY = Study(
+    full=Setting(tuple(CASES), (64, 128, 256, 512, 1024, 2048), tuple(PALM), 7, everyone=True),
+    quick=Setting(tuple(CASES)[:1], (32, 64), (), 2, everyone=False),
+    cases=cases,
+    measure=measure,
+    summarize=summarize,
+    one_thread=True,
+)
 
 if __name__ == "__main__":
-    main()
+    STUDY.main()

@@ -2,6 +2,7 @@
 
 import ast
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -56,6 +57,11 @@ def settings(module: ModuleType) -> dict[str, Any]:
             ):
                 found |= settings(import_module(origin))
     return found
+
+
+def _is_helper(origin: str) -> bool:
+    """Whether a module stands beside the scripts for some of them alone."""
+    return re.fullmatch(r"analyses(\.benchmarks)?\._\w+", origin) is not None
 
 
 def _add(found: dict[str, Any], module: ModuleType, names: list[str]) -> None:
