@@ -17,12 +17,13 @@ def entries(documented: object, section: str) -> dict[str, str]:
     Those of a class come behind those of its parents.
     """
     found: dict[str, list[str]] = {}
+    name = ""
     parents = reversed(documented.__mro__) if isinstance(documented, type) else [documented]
     for line in chain.from_iterable(_section(parent, section) for parent in parents):
         if entry := re.match(r" {4}(\w+): (.*)", line):
             name = entry[1]
             found[name] = [entry[2]]
-        else:
+        elif name:
             found[name].append(line.strip())
     return {name: _plain(" ".join(lines)) for name, lines in found.items()}
 
