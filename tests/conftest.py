@@ -8,9 +8,9 @@ time to compile. Who has an `XLA_FLAGS` and a `JAX_DISABLE_MOST_OPTIMIZATIONS` k
 import os
 import subprocess
 import sys
+from typing import Any
 
 import jax
-import pytest
 from spent import spent
 
 # Neither code generated through MLIR nor a division of it among threads.
@@ -34,5 +34,5 @@ jax.config.update(
 )
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.write_line(f"took {spent()}")
