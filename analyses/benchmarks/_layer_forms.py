@@ -21,7 +21,8 @@ from analyses.kit import Clock, quartiles, race, timed
 from topokit.products import Wiring, apply_layer, make_wiring
 
 # To try other forms than the one that is taken, constants of private modules are changed.
-from topokit.products import _lists, _wiring  # isort: skip
+from topokit.products import _forms, _looped  # isort: skip
+from topokit.products._blocks import Blocks, Dense  # isort: skip
 
 DEPTH, SIZES, EXAMPLES = 3, (256, 1024), (1, 32, 256)
 DENSITIES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
@@ -30,11 +31,11 @@ LOOPS, LOOPS_SIZE, COLUMNS, CHUNKS = (2, 8, 51), 1024, (1, 16, 24, 32, 256), (1,
 SLOT, INFINITE = 0.01, 1 << 40
 
 FORMS = {
-    "lists": {"PIECE_EDGES": INFINITE, "DENSE_DENSITY": INFINITE},
-    "pieces": {"PIECE_EDGES": 0, "DENSE_DENSITY": INFINITE},
-    "filled": {"PIECE_EDGES": INFINITE, "DENSE_DENSITY": 0},
+    "lists": {"SIGNAL_BLOCK": INFINITE, "SIGNAL_DENSITY": INFINITE},
+    "pieces": {"SIGNAL_BLOCK": 0, "SIGNAL_DENSITY": INFINITE},
+    "filled": {"SIGNAL_BLOCK": INFINITE, "SIGNAL_DENSITY": 0},
 }
-KINDS = {_lists.Lists: "lists", _wiring.Pieces: "pieces", _wiring.Filled: "filled"}
+KINDS = {_looped.Looped: "lists", Blocks: "pieces", Dense: "filled"}
 
 
 def measure_forms(repetitions: int, *, quick: bool) -> dict[str, dict[str, dict]]:
@@ -82,9 +83,9 @@ def complete_pieces(n: int, side: int) -> tk.Layers:
 
 def compare(layers: tk.Layers, examples: int, rivals: tuple[str, ...], repetitions: int) -> dict:
     """Lists against other forms."""
-    chosen = KINDS[type(make_wiring(layers, 0).form)]
+    chosen = KINDS[type(make_wiring(layers, 0))]
     forms = ("lists", *rivals)
-    clocks = {form: clock(layers, examples, _wiring, FORMS[form]) for form in forms}
+    clocks = {form: clock(layers, examples, _forms, FORMS[form]) for form in forms}
     return against("lists", clocks, repetitions) | {"chosen": chosen}
 
 
@@ -95,11 +96,11 @@ def compare_loops(
     loops = {"rows": {"MANY_COLUMNS": INFINITE}}
     loops |= {f"chunks of {chunk}": {"MANY_COLUMNS": 0, "CHUNK": chunk} for chunk in chunks}
     fan_in = layers.n_edges // sum(layers.widths[1:])
-    by_rows = columns < _lists.MANY_COLUMNS or fan_in < _lists.CHUNK
-    chosen = "rows" if by_rows else f"chunks of {_lists.CHUNK}"
-    with changed(_wiring, FORMS["lists"]):
-        clocks = {name: clock(layers, columns, _lists, loop) for name, loop in loops.items()}
-        clocks["lists"] = clock(layers, columns, _lists, {})
+    by_rows = columns < _looped.MANY_COLUMNS or fan_in < _looped.CHUNK
+    chosen = "rows" if by_rows else f"chunks of {_looped.CHUNK}"
+    with changed(_forms, FORMS["lists"]):
+        clocks = {name: clock(layers, columns, _looped, loop) for name, loop in loops.items()}
+        clocks["lists"] = clock(layers, columns, _looped, {})
     return against("lists", clocks, repetitions) | {"chosen": chosen}
 
 

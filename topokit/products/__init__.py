@@ -1,4 +1,15 @@
-"""Sparse products: the end-to-end matrix of a topology, its error and gradient, initial weights."""
+"""Sparse products: a layer on signals, and the end-to-end matrix of a topology with its error.
+
+A `Step` is one layer's edges. `_forms` says which form it takes: complete blocks or one matrix with
+zeros (`_blocks`), or sums of gathered rows over the same `_slot_tables`, unrolled for the rows of a
+product (`_unrolled`), in loops for signals (`_looped`). Every form is a `Wiring` (`_wiring`), a
+pytree of index arrays with three partial sums: ahead, back, and one number an edge. `_contract`
+makes of them one primitive that can be differentiated and mapped. From there two ways lead on:
+
+- signals: `make_wiring`, then `apply_layer`;
+- products: `compile_product` (`_end_to_end`) strings steps together whose rows have only the columns
+  that can differ from zero (`_column_plan`); `total_error` (`_error`) compares with a goal.
+"""
 
 from topokit.products._contract import apply_layer as apply_layer
 from topokit.products._end_to_end import Product as Product

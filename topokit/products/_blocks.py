@@ -85,22 +85,24 @@ class Dense(NamedTuple):
     """A layer filled up with zeros while it is multiplied.
 
     Attributes:
-        edges: Edge of each entry of the matrix; one past the last where there is none.
-        entries: Entry of each edge, row by row.
+        entries: Place of each edge in the matrix `(n_out, n_in)`, row by row.
+        senders: One entry for each sender.
+        receivers: One entry for each receiver.
     """
 
-    edges: Int[Array, "n_out n_in"]
     entries: Int[Array, " edges"]
+    senders: Int[Array, " n_in"]
+    receivers: Int[Array, " n_out"]
 
     @property
     def n_in(self) -> int:
         """Number of senders."""
-        return self.edges.shape[1]
+        return self.senders.size
 
     @property
     def n_out(self) -> int:
         """Number of receivers."""
-        return self.edges.shape[0]
+        return self.receivers.size
 
     @property
     def n_edges(self) -> int:
@@ -127,7 +129,9 @@ class Dense(NamedTuple):
         return products.reshape(-1, *products.shape[2:])[self.entries]
 
     def _matrix(self, w: Array) -> Num[Array, "n_out n_in *batch"]:
-        return jnp.concatenate([w, jnp.zeros_like(w[:1])])[self.edges]
+        blank = jnp.zeros((self.n_out * self.n_in, *w.shape[1:]), w.dtype)
+        filled = blank.at[self.entries].set(w, unique_indices=True)
+        return filled.reshape(self.n_out, self.n_in, *w.shape[1:])
 
 
 def find_blocks(step: Step) -> Blocks | None:
@@ -151,9 +155,8 @@ def fill(step: Step) -> Dense:
     """One matrix with an entry for every pair; needs a step of one part; O(senders * receivers)."""
     entries = np.empty(step.edges.size, int)
     entries[step.edges] = step.receivers * step.n_senders + step.senders
-    edges = np.full(step.n_receivers * step.n_senders, step.edges.size)
-    edges[entries] = np.arange(step.edges.size)
-    return Dense(indices(edges.reshape(step.n_receivers, -1)), indices(entries))
+    neurons = np.arange(step.n_senders), np.arange(step.n_receivers)
+    return Dense(*map(indices, (entries, *neurons)))
 
 
 def _places(members: Int[np.ndarray, "blocks size"]) -> Int[Array, " neurons"] | None:
