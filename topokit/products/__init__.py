@@ -7,8 +7,8 @@ pytree of index arrays with three partial sums: ahead, back, and one number an e
 makes of them one primitive that can be differentiated and mapped. From there two ways lead on:
 
 - signals: `make_wiring`, then `apply_layer`;
-- products: `compile_product` (`_end_to_end`) strings steps together whose rows have only the columns
-  that can differ from zero (`_column_plan`); `total_error` (`_error`) compares with a goal.
+- products: `compile_product` (`_end_to_end`) strings steps together whose rows have only the
+  columns that can differ from zero (`_column_plan`); `total_error` (`_error`) compares with a goal.
 """
 
 from topokit.products._contract import apply_layer as apply_layer

@@ -80,10 +80,9 @@ def plan_product(layers: Layers) -> tuple[list[Step], Int[np.ndarray, " n_in"]]:
 
 def layer_step(layers: Layers, number: int) -> Step:
     """A layer on its own, whose senders' rows are full."""
+    n_in, n_out = layers.widths[number : number + 2]
     senders, receivers = layers.senders[number], layers.receivers[number]
-    return Step(
-        np.arange(senders.size), senders, receivers, *layers.widths[number : number + 2], 1, None
-    )
+    return Step(np.arange(senders.size), senders, receivers, n_in, n_out, 1, None)
 
 
 def _all_inputs(n_in: int, neurons: int) -> Rows:
