@@ -34,6 +34,15 @@ class Bottleneck(Record):
             alone is to blame.
         cut: `bandwidth` neurons `(layer, index)` that cut every path; of several such sets the one
             nearest to the inputs.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.diagnose(tk.topologies.low_rank(8, 8, 3)).bottleneck
+        >>> found.bandwidth, found.needed, found.cut
+        (3, 8, ((1, 0), (1, 1), (1, 2)))
+
+    See Also:
+        `topokit.scores.bandwidth`, the number alone.
     """
 
     bandwidth: int

@@ -43,6 +43,12 @@ class Criterion(Record):
         number: What it rests on; None where that is unknown.
         evidence: The number in words.
         advice: What to change; empty where nothing needs to be.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.diagnose(tk.topologies.butterfly(8, 6))
+        >>> found.criteria[0].name, found.criteria[0].verdict
+        ('skip connections', 'not met')
     """
 
     name: str

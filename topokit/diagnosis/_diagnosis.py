@@ -39,6 +39,15 @@ class Diagnosis(Size, Label):
         bottleneck: Where signals get stuck.
         waste: Trainable edges without a degree of freedom of their own.
         criteria: The verdicts on the four criteria, in the paper's order.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.diagnose(tk.topologies.butterfly(8, 6))
+        >>> found.trainable, found.waste.total, found.bottleneck.bandwidth
+        (96, 40, 8)
+
+    See Also:
+        `topokit.diagnose`, which returns it.
     """
 
     skips: Skips
@@ -99,6 +108,21 @@ def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnos
 
     Raises:
         ValueError: If the graph is not a valid topology.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.diagnose(tk.topologies.butterfly(8, 6))
+        >>> print(str(found).splitlines()[0])
+        butterfly(8, 6): n_in 8, n_out 8, depth 6, 96 of 96 edges trainable
+        >>> for criterion in found.criteria:
+        ...     print(f"{criterion.name}: {criterion.verdict}")
+        skip connections: not met
+        a K without variance: met
+        constant depth: not met
+        bandwidth: met
+
+    See Also:
+        `score`, the numbers alone; `topokit.plotting.plot_control`, where it is uneven.
     """
     layers = to_layers(topology)
     name = "topology" if isinstance(topology, Layers) else str(topology.name or "topology")

@@ -28,6 +28,13 @@ class Pair(Record):
         input: The input.
         output: The output.
         control: The entry.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.diagnose(tk.topologies.torus((4, 2), 2))
+        >>> worst = found.fairness.worst[0]
+        >>> worst.input, worst.output, round(worst.control, 3)
+        (1, 2, 0.857)
     """
 
     input: int
@@ -51,6 +58,15 @@ class Fairness(Record):
         input_totals: Sums of the rows of K.
         output_totals: Sums of its columns, each at most `n_in - 1`.
         worst: Of the pairs that a path joins, the five with the least entries, least first.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.diagnose(tk.topologies.butterfly(8, 6))
+        >>> round(found.fairness.deviation, 3), round(found.fairness.total, 3)
+        (0.0, 48.0)
+
+    See Also:
+        `topokit.controllability`, the K that it takes apart.
     """
 
     total: float

@@ -21,6 +21,12 @@ class Reach(Record):
         frozen: Pairs with paths, all of constant edges alone: entries that no weight can change.
         complete_after: The first layer of neurons all of which all inputs reach (neurons that lie
             on no path left out), 0 for a single input; None where a pair has no path.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.diagnose(tk.topologies.butterfly(8, 2)).reach
+        >>> found.unreached, found.frozen, found.complete_after
+        (32, 0, None)
     """
 
     unreached: int

@@ -44,6 +44,15 @@ class Waste(Record):
             None where `degrees_of_freedom` is beyond its memory limit.
         wasted: For each layer, how many of its edges are wasted: shares of edges, which add up to
             `total`. None where `total` is, or where they would take more than 2 GiB.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.diagnose(tk.topologies.low_rank(8, 8, 2)).waste
+        >>> found.trainable, found.total
+        ((16, 16), 4)
+
+    See Also:
+        `topokit.degrees_of_freedom`, of which it is the rest.
     """
 
     trainable: tuple[int, ...]

@@ -31,6 +31,20 @@ def to_layers(topology: nx.DiGraph | Layers) -> Layers:
         ValueError: If the graph is not in the convention (`topokit.layered` brings any directed
             acyclic graph into it), a layer is empty, a constant is not finite, or an output
             cannot be reached.
+
+    Examples:
+        >>> import topokit as tk
+        >>> import networkx as nx
+        >>> graph = nx.DiGraph()
+        >>> graph.add_edge((0, 0), (1, 0))
+        >>> graph.add_edge((0, 1), (1, 0), trainable=False, weight=2.0)
+        >>> nx.set_node_attributes(graph, {node: node[0] for node in graph}, "layer")
+        >>> layers = tk.to_layers(graph)
+        >>> layers.widths, layers.n_edges, layers.n_trainable
+        ((2, 1), 2, 1)
+
+    See Also:
+        `from_layers`, the way back; `layered`, for graphs that are not in layers.
     """
     return topology if isinstance(topology, Layers) else make_layers(**edge_arrays(topology))
 
@@ -75,6 +89,15 @@ def from_layers(layers: Layers, **attributes: Any) -> nx.DiGraph:
     Args:
         layers: The recipe.
         attributes: What `G.graph` shall keep, such as `name="mine"`.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.from_layers(tk.topologies.butterfly.layers(4), name="mine")
+        >>> graph.name, sorted(graph.successors((0, 0)))
+        ('mine', [(1, 0), (1, 1)])
+
+    See Also:
+        `to_layers`, the way back.
     """
     graph = nx.DiGraph()
     graph.graph.update(attributes)
@@ -103,6 +126,16 @@ def from_masks(
     Raises:
         ValueError: If a mask is not a matrix of finite numbers, the shapes do not chain, or the
             network is not valid (see `to_layers`).
+
+    Examples:
+        >>> import topokit as tk
+        >>> import numpy as np
+        >>> graph = tk.from_masks([np.array([[1, 1], [0, 1]]), np.ones((2, 1))])
+        >>> graph.number_of_edges()
+        5
+
+    See Also:
+        `to_masks`, the way back; `from_weights`, for the matrices of other frameworks.
     """
     arrays = [np.asarray(mask) for mask in masks]
     flags = [np.ones(a.shape, bool) for a in arrays] if trainable is None else trainable
@@ -130,6 +163,16 @@ def to_masks(
     Args:
         topology: A graph or a recipe.
         trainable: If given, only the trainable edges (true) or only the constant ones (false).
+
+    Examples:
+        >>> import topokit as tk
+        >>> for mask in tk.to_masks(tk.topologies.butterfly(4)):
+        ...     print(mask.astype(int).tolist())
+        [[1, 1, 0, 0], [1, 1, 0, 0], [0, 0, 1, 1], [0, 0, 1, 1]]
+        [[1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1]]
+
+    See Also:
+        `from_masks`, the way back.
     """
     layers = to_layers(topology)
     masks = []

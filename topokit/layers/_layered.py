@@ -23,6 +23,19 @@ def layered(dag: nx.DiGraph) -> nx.DiGraph:
     Raises:
         ValueError: If the graph has a cycle, is no simple directed graph, has no edge, or has a
             node without edges.
+
+    Examples:
+        >>> import topokit as tk
+        >>> import networkx as nx
+        >>> dag = nx.DiGraph([("a", "hidden"), ("hidden", "out"), ("a", "out")])
+        >>> graph = tk.layered(dag)
+        >>> tk.to_layers(graph).widths
+        (1, 2, 1)
+        >>> tk.structure(graph).trainable
+        3
+
+    See Also:
+        `to_layers`, which takes graphs that are in layers already.
     """
     _check_dag(dag)
     layer_of: dict[Hashable, int] = {}

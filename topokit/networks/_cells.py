@@ -25,6 +25,20 @@ class SparseGRUCell(eqx.Module):
         inputs: From the input to the three gates, `n_in -> 3 size`, with the bias `b`.
         hidden: From the state to the three gates, `size -> 3 size`.
         bias_n: The bias `b_n`; None if there are no biases.
+
+    Examples:
+        >>> import jax
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> key = jax.random.key(0)
+        >>> wide = tk.topologies.random_regular([4, 3 * 8], 2, seed=0)
+        >>> square = tk.topologies.random_regular([8, 3 * 8], 2, seed=0)
+        >>> cell = networks.SparseGRUCell(wide, square, key=key)
+        >>> cell(jax.numpy.ones(4), jax.numpy.zeros(8)).shape
+        (8,)
+
+    See Also:
+        `SparseLSTMCell`; `SparseLinear`, of which it is made.
     """
 
     inputs: SparseLinear
@@ -83,6 +97,21 @@ class SparseLSTMCell(eqx.Module):
     Attributes:
         inputs: From the input to the four gates, `n_in -> 4 size`, with the bias `b`.
         hidden: From the state to the four gates, `size -> 4 size`.
+
+    Examples:
+        >>> import jax
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> key = jax.random.key(0)
+        >>> wide = tk.topologies.random_regular([4, 4 * 8], 2, seed=0)
+        >>> square = tk.topologies.random_regular([8, 4 * 8], 2, seed=0)
+        >>> cell = networks.SparseLSTMCell(wide, square, key=key)
+        >>> hidden, memory = cell(jax.numpy.ones(4), (jax.numpy.zeros(8), jax.numpy.zeros(8)))
+        >>> hidden.shape, memory.shape
+        ((8,), (8,))
+
+    See Also:
+        `SparseGRUCell`; `SparseLinear`, of which it is made.
     """
 
     inputs: SparseLinear

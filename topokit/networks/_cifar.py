@@ -62,6 +62,15 @@ def read_cifar10(
         FileNotFoundError: If `path`, or a batch in a folder, is missing.
         ValueError: If a batch is missing in an archive, is not what its name says, is damaged or
             has another sum; the message names it.
+
+    Examples:
+        >>> from topokit import networks
+        >>> data = networks.read_cifar10("cifar-10-python.tar.gz")  # doctest: +SKIP
+        >>> data.test_x.shape  # doctest: +SKIP
+        (10000, 3, 32, 32)
+
+    See Also:
+        `read_mnist`; `load_digits`, which comes with scikit-learn.
     """
     path = Path(path)
     if not path.exists():

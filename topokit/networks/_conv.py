@@ -19,6 +19,20 @@ class SparseConv2d(eqx.Module):
         kernel_size: Height and width of a patch, in pixels.
         stride: Pixels from one patch to the next, in either direction.
         padding: Zeros added before and after, in either direction.
+
+    Examples:
+        >>> import jax
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> key = jax.random.key(0)
+        >>> patches = tk.topologies.random_regular([3 * 9, 4], 5, seed=0)
+        >>> linear = networks.SparseLinear(patches, key=key)
+        >>> layer = networks.SparseConv2d(linear, (3, 3), stride=(1, 1), padding=((1, 1), (1, 1)))
+        >>> layer(jax.numpy.ones((3, 6, 6))).shape
+        (4, 6, 6)
+
+    See Also:
+        `DepthwiseConv2d`, channel by channel.
     """
 
     linear: SparseLinear

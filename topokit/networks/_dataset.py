@@ -35,6 +35,19 @@ class Dataset(NamedTuple):
         test_y: Their labels.
         classes: What each label stands for.
         name: What to call the data set in results.
+
+    Examples:
+        >>> import numpy as np
+        >>> from topokit import networks
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.standard_normal((200, 8)).astype(np.float32)
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> data = networks.make_dataset(x[:150], y[:150], x[150:], y[150:])
+        >>> data.test_x.shape, data.classes
+        ((50, 8), ('0', '1'))
+
+    See Also:
+        `make_dataset`, which makes it.
     """
 
     train_x: Float32[np.ndarray, "n_train *shape"]
@@ -88,6 +101,19 @@ def make_dataset(
         ValueError: If there are no examples, none are left for training, examples and labels are
             not equally many, the shapes of the parts differ, a value is not finite, or a label is
             not one of the classes.
+
+    Examples:
+        >>> import numpy as np
+        >>> from topokit import networks
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.standard_normal((200, 8)).astype(np.float32)
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> data = networks.make_dataset(x[:150], y[:150], x[150:], y[150:])
+        >>> data.train_x.shape, data.validation_x.shape, data.test_x.shape
+        ((135, 8), (15, 8), (50, 8))
+
+    See Also:
+        `load_digits`, `read_mnist` and `read_cifar10`, which return such sets.
     """
     train_x, train_y = _part("train", (train_x, train_y))
     if classes is None:

@@ -62,6 +62,19 @@ def without_dead_neurons(model: eqx.nn.Sequential) -> eqx.nn.Sequential:
     Raises:
         ValueError: If the model is no such stack, or no hidden neuron of a layer is left, so that
             the outputs are constants.
+
+    Examples:
+        >>> import equinox as eqx
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.mlp((1, 8, 8), [16], 10, key=jax.random.key(0))
+        >>> weight = model.layers[1].weight.at[:4].set(0.0)
+        >>> dead = eqx.tree_at(lambda m: m.layers[1].weight, model, weight)
+        >>> networks.kernels(networks.without_dead_neurons(dead))
+        {'layers.1': (64, 12), 'layers.3': (12, 10)}
+
+    See Also:
+        `group_lasso`, which makes neurons dead.
     """
     stages = read_stack(model)
     maps = [_maps(stage.linear) for stage in stages]

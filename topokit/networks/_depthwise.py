@@ -25,6 +25,18 @@ class DepthwiseConv2d(eqx.Module):
         weight: One kernel a channel.
         stride: Pixels from one patch to the next, in either direction.
         padding: Zeros added on all four sides.
+
+    Examples:
+        >>> import jax
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> key = jax.random.key(0)
+        >>> layer = networks.DepthwiseConv2d(3, kernel_size=3, padding=1, key=key)
+        >>> layer(jax.numpy.ones((3, 6, 6))).shape
+        (3, 6, 6)
+
+    See Also:
+        `SparseConv2d`, whose channels mix.
     """
 
     weight: Float[Array, "channels kernel kernel"]

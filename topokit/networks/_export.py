@@ -13,7 +13,22 @@ from topokit.products import edge_ends
 
 
 def to_dense(linear: SparseLinear) -> eqx.nn.Linear:
-    """The dense layer that computes the same; cost O(n_in edges)."""
+    """The dense layer that computes the same; cost O(n_in edges).
+
+    Examples:
+        >>> import jax
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> key = jax.random.key(0)
+        >>> layer = networks.SparseLinear(tk.topologies.butterfly(4), key=key)
+        >>> dense = networks.to_dense(layer)
+        >>> x = jax.numpy.arange(4.0)
+        >>> bool(jax.numpy.allclose(dense(x), layer(x), atol=1e-5))
+        True
+
+    See Also:
+        `to_matrices`, layer by layer.
+    """
     weight = _product(linear.layers)
     biased = linear.bias is not None
     dense = eqx.nn.Linear(linear.n_in, linear.n_out, use_bias=biased, key=jax.random.key(0))
@@ -34,6 +49,18 @@ def to_matrices(linear: SparseLinear) -> list[Float[np.ndarray, "_n_senders _n_r
     """The matrix of each layer with its zeros, constant edges included: `x @ matrix` goes on.
 
     Of the type of the weights, though not below single precision.
+
+    Examples:
+        >>> import jax
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> key = jax.random.key(0)
+        >>> layer = networks.SparseLinear(tk.topologies.butterfly(4), key=key)
+        >>> [matrix.shape for matrix in networks.to_matrices(layer)]
+        [(4, 4), (4, 4)]
+
+    See Also:
+        `to_dense`, their product; `to_topology`, as a graph.
     """
     return [_matrix(layer) for layer in linear.layers]
 
@@ -43,6 +70,18 @@ def to_topology(linear: SparseLinear) -> nx.DiGraph:
 
     Scores and builders read the weights of constant edges alone, so that the graph counts as the
     same topology; `networkx.to_numpy_array` and the like see all weights.
+
+    Examples:
+        >>> import jax
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> key = jax.random.key(0)
+        >>> layer = networks.SparseLinear(tk.topologies.butterfly(4), key=key)
+        >>> networks.to_topology(layer).number_of_edges()
+        16
+
+    See Also:
+        `to_matrices`, as arrays.
     """
     ends = [edge_ends(layer.wiring) for layer in linear.layers]
     values = [np.asarray(layer.weights(), float) for layer in linear.layers]

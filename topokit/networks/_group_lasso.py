@@ -103,6 +103,19 @@ def group_lasso(
     Raises:
         ValueError: If the model is no such stack, `strength` is below 0, or at an update without
             `params`.
+
+    Examples:
+        >>> import jax
+        >>> import optax
+        >>> from topokit import networks
+        >>> model = networks.mlp((1, 8, 8), [16], 10, key=jax.random.key(0))
+        >>> lasso = networks.group_lasso(model, 0.01, learning_rate=0.1)
+        >>> optimizer = optax.chain(optax.sgd(0.1), lasso)
+        >>> isinstance(optimizer, optax.GradientTransformation)
+        True
+
+    See Also:
+        `without_dead_neurons`, which takes out what is left; `prune`, weight by weight.
     """
     strength = check_real("strength", strength, least=0, most=inf)
     if not callable(learning_rate):

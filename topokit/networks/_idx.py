@@ -40,6 +40,16 @@ def read_idx(path: str | os.PathLike[str]) -> Num[np.ndarray, "..."]:
     Raises:
         ValueError: If it is no IDX file, is cut short, or goes on after its last value.
         OSError: If the file cannot be read.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from topokit import networks
+        >>> size = Path("labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+        >>> networks.read_idx("labels-idx1-ubyte").tolist()
+        [7, 2, 1]
+
+    See Also:
+        `read_mnist`, four such files.
     """
     return _parse(Path(path), *_read(Path(path)))
 
@@ -63,6 +73,15 @@ def read_mnist(
         FileNotFoundError: If a file is missing.
         ValueError: If a file is not what its name says, is damaged, or has another sum; the
             message names it.
+
+    Examples:
+        >>> from topokit import networks
+        >>> data = networks.read_mnist("mnist")  # doctest: +SKIP
+        >>> data.test_x.shape  # doctest: +SKIP
+        (10000, 1, 28, 28)
+
+    See Also:
+        `read_cifar10`; `load_digits`, which comes with scikit-learn.
     """
     folder = Path(folder)
     paths = {part: _find(folder, part) for part in MNIST}

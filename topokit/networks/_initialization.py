@@ -27,6 +27,16 @@ def xavier(layers: Layers) -> Radii:
 
     In a topology with constant edges, whose signals alone keep their size, the trainable ones start
     smaller instead.
+
+    Examples:
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> layers = tk.topologies.low_rank.layers(4, 8, 2)
+        >>> [float(radii[0].round(3)) for radii in networks.xavier(layers)]
+        [1.057, 0.819]
+
+    See Also:
+        `kaiming`, for ReLU; `dense_xavier`, which knows nothing of the wiring.
     """
     radii = training_radii(layers)
     if layers.n_trainable < layers.n_edges:
@@ -48,6 +58,16 @@ def kaiming(layers: Layers) -> Radii:
 
     He and others, "Delving deep into rectifiers" (2015), section 2.2, for a cascade that is linear
     inside; both directions weigh the same, as in Xavier's rule.
+
+    Examples:
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> layers = tk.topologies.low_rank.layers(4, 8, 2)
+        >>> [float(radii[0].round(3)) for radii in networks.kaiming(layers)]
+        [1.057, 1.158]
+
+    See Also:
+        `xavier`, without an activation.
     """
     *inside, last = xavier(layers)
     return [*inside, np.sqrt(2.0) * last]
@@ -58,6 +78,16 @@ def dense_xavier(layers: Layers) -> Radii:
 
     Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks"
     (2010), equation (16).
+
+    Examples:
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> layers = tk.topologies.low_rank.layers(4, 8, 2)
+        >>> [float(radii[0].round(3)) for radii in networks.dense_xavier(layers)]
+        [1.0, 0.775]
+
+    See Also:
+        `xavier`, by the true fans.
     """
     rows = zip(layers.senders, pairwise(layers.widths), strict=True)
     return [np.full(senders.size, np.sqrt(6.0 / sum(shape))) for senders, shape in rows]

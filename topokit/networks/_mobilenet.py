@@ -58,6 +58,18 @@ def mobilenet_v1(
 
     Raises:
         ValueError: If the shape is not an image's, or a number is out of range.
+
+    Examples:
+        >>> import equinox as eqx
+        >>> import jax
+        >>> from topokit import networks
+        >>> build = eqx.nn.make_with_state(networks.mobilenet_v1)
+        >>> model, state = build(width=0.25, key=jax.random.key(0))
+        >>> len(networks.kernels(model))
+        15
+
+    See Also:
+        `lenet5`, a small model.
     """
     if len(shape) != 3:
         raise ValueError(

@@ -27,6 +27,18 @@ def mlp(
         hidden: Neurons of each hidden layer.
         n_classes: Number of outputs.
         key: Random key of the weights.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.mlp((1, 8, 8), [16], 10, key=jax.random.key(0))
+        >>> model(jax.numpy.ones((1, 8, 8))).shape
+        (10,)
+        >>> networks.n_parameters(model)
+        1210
+
+    See Also:
+        `sparsify`, which puts topologies into it; `lenet_300_100`.
     """
     widths = [prod(shape), *check_counts("hidden", hidden), check_count("n_classes", n_classes)]
     keys = jax.random.split(key, len(widths) - 1)
@@ -42,6 +54,16 @@ def lenet_300_100(
     """Lenet-300-100: two hidden layers, of 300 and 100 neurons (LeCun and others, 1998).
 
     With ReLU in the place of its sigmoids, as pruning papers train it: 266,610 parameters.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.lenet_300_100((1, 8, 8), key=jax.random.key(0))
+        >>> networks.kernels(model)
+        {'layers.1': (64, 300), 'layers.3': (300, 100), 'layers.5': (100, 10)}
+
+    See Also:
+        `mlp`, of any widths; `lenet5`, with convolutions.
     """
     return mlp(shape, (300, 100), n_classes, key=key)
 
@@ -61,6 +83,16 @@ def lenet5(
 
     Raises:
         ValueError: If images are larger, or have no channels.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.lenet5(key=jax.random.key(0))
+        >>> networks.n_parameters(model)
+        61706
+
+    See Also:
+        `lenet_300_100`, without convolutions.
     """
     if len(shape) != 3 or max(shape[1:]) > LENET_SIDE:
         raise ValueError(

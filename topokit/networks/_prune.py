@@ -29,6 +29,21 @@ class PruneState(NamedTuple):
         share: The share of zeros that the masks have; the schedule's highest value so far.
         masks: The tree of the parameters, with a boolean array for every leaf that is pruned and
             None for every other one.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from topokit import networks
+        >>> weights = {"kernel": jnp.array([[1.0, -0.1], [0.2, -3.0]])}
+        >>> optimizer = optax.chain(optax.sgd(0.1), networks.prune(networks.one_shot(0.5, step=0)))
+        >>> state = optimizer.init(weights)
+        >>> gradient = {"kernel": jnp.zeros((2, 2))}
+        >>> updates, state = optimizer.update(gradient, state, weights)
+        >>> state[-1].masks["kernel"].astype(int).tolist(), round(float(state[-1].share), 3)
+        ([[1, 0], [0, 1]], 0.5)
+
+    See Also:
+        `prune`, whose state it is.
     """
 
     step: Int[Array, ""]
@@ -41,6 +56,16 @@ def is_kernel(leaf: Any) -> bool:
 
     That is two axes, or more of which the first is not the only one longer than 1: the biases of
     Equinox's convolutions, of shape `(n_out, 1, 1)`, are none.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from topokit import networks
+        >>> weights = {"kernel": jnp.array([[1.0, -0.1], [0.2, -3.0]]), "bias": jnp.ones(2)}
+        >>> networks.is_kernel(weights["kernel"]), networks.is_kernel(weights["bias"])
+        (True, False)
+
+    See Also:
+        `magnitude_masks`, which prunes them.
     """
     if not hasattr(leaf, "shape") or not jnp.issubdtype(leaf.dtype, jnp.floating):
         return False
@@ -58,6 +83,16 @@ def by_layer(magnitudes: Sequence[Array], share: Share) -> list[Array]:
 
     Returns:
         For each array a mask that keeps `round(size (1 - share))` of its entries, the largest.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from topokit import networks
+        >>> large, small = jnp.array([4.0, 3.0]), jnp.array([2.0, 1.0])
+        >>> [kept.tolist() for kept in networks.by_layer([large, small], 0.5)]
+        [[True, False], [True, False]]
+
+    See Also:
+        `by_network`, over all layers at once.
     """
     return [_largest(array.ravel(), share).reshape(array.shape) for array in magnitudes]
 
@@ -67,6 +102,16 @@ def by_network(magnitudes: Sequence[Array], share: Share) -> list[Array]:
 
     A layer whose weights are all small may lose all of them. Arguments and result are those of
     `by_layer`, but the masks together keep `round(size (1 - share))`, `size` that of all arrays.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from topokit import networks
+        >>> large, small = jnp.array([4.0, 3.0]), jnp.array([2.0, 1.0])
+        >>> [kept.tolist() for kept in networks.by_network([large, small], 0.5)]
+        [[True, True], [False, False]]
+
+    See Also:
+        `by_layer`, each by itself.
     """
     if not magnitudes:
         return []
@@ -93,13 +138,36 @@ def magnitude_masks(weights: PyTree, sparsity: float, *, scope: Scope = by_layer
 
     Raises:
         ValueError: If `sparsity` is not in [0, 1].
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from topokit import networks
+        >>> weights = {"kernel": jnp.array([[1.0, -0.1], [0.2, -3.0]]), "bias": jnp.ones(2)}
+        >>> masks = networks.magnitude_masks(weights, 0.5)
+        >>> masks["kernel"].astype(int).tolist(), masks["bias"]
+        ([[1, 0], [0, 1]], None)
+
+    See Also:
+        `apply_masks`, which takes them; `prune`, while training.
     """
     sparsity = check_real("sparsity", sparsity, least=0, most=1)
     return _shrunk(_all_kept(weights), weights, sparsity, scope)
 
 
 def apply_masks(weights: PyTree, masks: PyTree) -> PyTree:
-    """The weights with zeros where their mask is false; leaves without a mask as they are."""
+    """The weights with zeros where their mask is false; leaves without a mask as they are.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from topokit import networks
+        >>> weights = {"kernel": jnp.array([[1.0, -0.1], [0.2, -3.0]]), "bias": jnp.ones(2)}
+        >>> masks = networks.magnitude_masks(weights, 0.5)
+        >>> networks.apply_masks(weights, masks)["kernel"].tolist()
+        [[1.0, 0.0], [0.0, -3.0]]
+
+    See Also:
+        `magnitude_masks`, which finds them.
+    """
     return jax.tree.map(
         lambda w, m: w if m is None else jnp.where(m, w, jnp.zeros_like(w)),
         weights,
@@ -140,6 +208,22 @@ def prune(schedule: Schedule, *, scope: Scope = by_layer) -> optax.GradientTrans
 
     Raises:
         ValueError: At an update without `params`.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import optax
+        >>> from topokit import networks
+        >>> weights = {"kernel": jnp.array([[1.0, -0.1], [0.2, -3.0]])}
+        >>> optimizer = optax.chain(optax.sgd(0.1), networks.prune(networks.one_shot(0.5, step=0)))
+        >>> state = optimizer.init(weights)
+        >>> gradient = {"kernel": jnp.zeros((2, 2))}
+        >>> updates, state = optimizer.update(gradient, state, weights)
+        >>> optax.apply_updates(weights, updates)["kernel"].tolist()
+        [[1.0, 0.0], [0.0, -3.0]]
+
+    See Also:
+        `zhu_gupta` and `one_shot`, its schedules; `group_lasso`, which takes out whole neurons;
+        `magnitude_masks`, afterwards.
     """
 
     def init(params: PyTree) -> PruneState:

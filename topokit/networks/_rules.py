@@ -28,7 +28,16 @@ Rule = Callable[[int, int], nx.DiGraph | Layers]
 
 
 def dense() -> Rule:
-    """Every layer dense."""
+    """Every layer dense.
+
+    Examples:
+        >>> from topokit import networks
+        >>> networks.dense()(4, 3).n_edges
+        12
+
+    See Also:
+        `topokit.topologies.dense`, the topology.
+    """
     return dense_topology.layers
 
 
@@ -44,6 +53,15 @@ def clos_with(share: float, *, dense_below: int = NARROW, otherwise: Rule | None
 
     Raises:
         ValueError: If an argument is out of range; the rule, if a share has no room.
+
+    Examples:
+        >>> from topokit import networks
+        >>> rule = networks.clos_with(0.2)
+        >>> rule(256, 256).n_edges <= 0.2 * 256 * 256
+        True
+
+    See Also:
+        `low_rank_with` and `random_with`, other wirings of that share; `sparsify`.
     """
 
     def middle(share: float, n_in: int, n_out: int) -> int:
@@ -62,6 +80,14 @@ def low_rank_with(
     """Products of two dense matrices, of the greatest rank that the share allows.
 
     That is the dense layer itself at a share of 1. Arguments as in `clos_with`.
+
+    Examples:
+        >>> from topokit import networks
+        >>> networks.low_rank_with(0.2)(256, 256).widths
+        (256, 25, 256)
+
+    See Also:
+        `clos_with` and `random_with`; `sparsify`.
     """
 
     def rank(share: float, n_in: int, n_out: int) -> int:
@@ -77,6 +103,14 @@ def random_with(
     """One sparse layer of random edges with equal fan-in, "a priori pruned" in ClosNets.
 
     `seed` chooses the edges; the other arguments are those of `clos_with`.
+
+    Examples:
+        >>> from topokit import networks
+        >>> networks.random_with(0.25)(256, 256).n_edges
+        16384
+
+    See Also:
+        `clos_with` and `low_rank_with`; `sparsify`.
     """
 
     def fan_in(share: float, n_in: int, n_out: int) -> int:  # noqa: ARG001

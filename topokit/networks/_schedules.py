@@ -27,6 +27,15 @@ def one_shot(sparsity: float, *, step: int) -> Schedule:
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Examples:
+        >>> from topokit import networks
+        >>> schedule = networks.one_shot(0.9, step=100)
+        >>> [round(float(schedule(step)), 3) for step in (99, 100)]
+        [0.0, 0.9]
+
+    See Also:
+        `zhu_gupta`, gradually; `prune`, which follows it.
     """
     sparsity = check_real("sparsity", sparsity, least=0, most=1)
     step = check_count("step", step, least=0)
@@ -58,6 +67,15 @@ def zhu_gupta(
 
     Raises:
         ValueError: If an argument is out of range.
+
+    Examples:
+        >>> from topokit import networks
+        >>> schedule = networks.zhu_gupta(0.9, start=100, every=100, times=3)
+        >>> [round(float(schedule(step)), 3) for step in (0, 100, 200, 300, 400)]
+        [0.0, 0.0, 0.633, 0.867, 0.9]
+
+    See Also:
+        `one_shot`, all at once; `prune`, which follows it.
     """
     initial = check_real("initial", initial, least=0, most=1)
     final = check_real("final", final, least=initial, most=1)

@@ -32,6 +32,15 @@ def load_digits(*, validation: float = HELD_OUT) -> Dataset:
 
     Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine
     Learning Repository, 1998.
+
+    Examples:
+        >>> from topokit import networks
+        >>> data = networks.load_digits()
+        >>> data.test_x.shape[1:], len(data.classes)
+        ((1, 8, 8), 10)
+
+    See Also:
+        `read_mnist`, larger ones.
     """
     digits: Any = datasets.load_digits()
     x, y = digits.images[:, None] / 16, digits.target
@@ -79,6 +88,15 @@ def fetch_openml(
         OSError: If openml.org cannot be reached.
         ValueError: If there is no such set, it holds anything but numbers with a class for each
             row, values are missing, or the arguments do not fit it.
+
+    Examples:
+        >>> from topokit import networks
+        >>> data = networks.fetch_openml("mnist_784", shape=(1, 28, 28))  # doctest: +SKIP
+        >>> data.test_x.shape[1:]  # doctest: +SKIP
+        (1, 28, 28)
+
+    See Also:
+        `make_dataset`, for arrays of one's own; `read_mnist` and `read_cifar10`, from files.
     """
     check_real("test_share", test_share, least=0, most=1)
     check_count("seed", seed, least=0)

@@ -42,6 +42,30 @@ def train_from_seed(
         checkpoint: As in `train`.
         settings: As in `train`; the optimizer is stated already.
         callback: As in `train`.
+
+    Examples:
+        >>> from functools import partial
+        >>> import numpy as np
+        >>> from topokit import networks
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.standard_normal((200, 8)).astype(np.float32)
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> data = networks.make_dataset(x[:150], y[:150], x[150:], y[150:])
+        >>> build = partial(networks.mlp, (8,), [8], 2)
+        >>> found = networks.train_from_seed(
+        ...     build,
+        ...     data,
+        ...     networks.low_rank_with(0.8),
+        ...     seed=0,
+        ...     epochs=1,
+        ...     batch_size=50,
+        ...     learning_rate=0.01,
+        ... )
+        >>> len(found.epochs)
+        1
+
+    See Also:
+        `train`, with a model and an optimizer of one's own.
     """
     key = jax.random.key(seed)
     model, state = eqx.nn.make_with_state(build)(key=key)

@@ -26,6 +26,16 @@ def kernels(model: Any) -> dict[str, tuple[int, int]]:
     These are `equinox.nn.Linear` between vectors, and `equinox.nn.Conv2d` in one group, without
     dilation, whose padding is zeros in given numbers. The inputs of a convolution are the entries
     of a patch, `channels * height * width`.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.mlp((1, 8, 8), [16], 10, key=jax.random.key(0))
+        >>> networks.kernels(model)
+        {'layers.1': (64, 16), 'layers.3': (16, 10)}
+
+    See Also:
+        `sparsify`, which replaces them.
     """
     return {name: _widths(layer) for name, layer in _dense_layers(model)}
 
@@ -53,6 +63,19 @@ def sparsify(
     Raises:
         ValueError: If a name is not in the model, a topology has other widths than its layer, or
             the rule has none for a layer.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.mlp((1, 8, 8), [16], 10, key=jax.random.key(0))
+        >>> small = networks.sparsify(model, networks.low_rank_with(0.5), key=jax.random.key(1))
+        >>> networks.n_parameters(small) < networks.n_parameters(model)
+        True
+        >>> small(jax.numpy.ones((1, 8, 8))).shape
+        (10,)
+
+    See Also:
+        `clos_with`, `low_rank_with` and `random_with`, rules for all layers; `kernels`, the names.
     """
     found = dict(_dense_layers(model))
     chosen = wiring if isinstance(wiring, Mapping) else _by_rule(wiring, found)
@@ -77,12 +100,33 @@ def kernel_topologies(model: Any) -> dict[str, Layers]:
 
     Raises:
         ValueError: If a layer has no connection left.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.mlp((1, 8, 8), [16], 10, key=jax.random.key(0))
+        >>> {name: layers.n_edges for name, layers in networks.kernel_topologies(model).items()}
+        {'layers.1': 1024, 'layers.3': 160}
+
+    See Also:
+        `to_topology`, of a sparse layer; `topokit.from_weights`, of matrices.
     """
     return {name: _of_weights(name, layer) for name, layer in _dense_layers(model)}
 
 
 def n_parameters(model: Any) -> int:
-    """How many numbers of a model are trained."""
+    """How many numbers of a model are trained.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.mlp((1, 8, 8), [16], 10, key=jax.random.key(0))
+        >>> networks.n_parameters(model)
+        1210
+
+    See Also:
+        `kernels`, layer by layer.
+    """
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
 
 

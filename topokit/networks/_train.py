@@ -39,6 +39,21 @@ class Metrics(NamedTuple):
     Attributes:
         loss: Mean cross entropy, in nats.
         accuracy: Share of the examples whose largest logit is the right one, in [0, 1].
+
+    Examples:
+        >>> import jax
+        >>> import numpy as np
+        >>> from topokit import networks
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.standard_normal((200, 8)).astype(np.float32)
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> data = networks.make_dataset(x[:150], y[:150], x[150:], y[150:])
+        >>> model = networks.mlp((8,), [8], 2, key=jax.random.key(0))
+        >>> networks.evaluate(model, data.test_x, data.test_y)._fields
+        ('loss', 'accuracy')
+
+    See Also:
+        `evaluate`, which returns it.
     """
 
     loss: float
@@ -56,6 +71,24 @@ class Epoch(NamedTuple):
         validation_accuracy: Share of the validation part whose largest logit is the right one, in
             [0, 1]; None if there is none.
         seconds: Wall time since the beginning, compilation included.
+
+    Examples:
+        >>> import jax
+        >>> import numpy as np
+        >>> import optax
+        >>> from topokit import networks
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.standard_normal((200, 8)).astype(np.float32)
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> data = networks.make_dataset(x[:150], y[:150], x[150:], y[150:])
+        >>> model = networks.mlp((8,), [8], 2, key=jax.random.key(0))
+        >>> found = networks.train(model, data, optimizer=optax.adam(0.01), epochs=2)
+        >>> last = found.epochs[-1]
+        >>> last.epoch, last.steps, 0 <= last.validation_accuracy <= 1
+        (2, 8, True)
+
+    See Also:
+        `train`, which returns them.
     """
 
     epoch: int
@@ -75,6 +108,23 @@ class Training(NamedTuple):
         opt_state: State of the optimizer after the last step.
         state: State of the model, such as the running means of batch normalization, or None.
         test: Loss and accuracy of that model on the test part, which nothing before has looked at.
+
+    Examples:
+        >>> import jax
+        >>> import numpy as np
+        >>> import optax
+        >>> from topokit import networks
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.standard_normal((200, 8)).astype(np.float32)
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> data = networks.make_dataset(x[:150], y[:150], x[150:], y[150:])
+        >>> model = networks.mlp((8,), [8], 2, key=jax.random.key(0))
+        >>> found = networks.train(model, data, optimizer=optax.adam(0.01), epochs=2)
+        >>> found.epochs[-1].steps, networks.n_parameters(found.model)
+        (8, 90)
+
+    See Also:
+        `train`, which returns it.
     """
 
     model: Any
@@ -140,6 +190,25 @@ def train(
 
     Warns:
         RuntimeWarning: If the loss is no number any more after an epoch.
+
+    Examples:
+        >>> import jax
+        >>> import numpy as np
+        >>> import optax
+        >>> from topokit import networks
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.standard_normal((200, 8)).astype(np.float32)
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> data = networks.make_dataset(x[:150], y[:150], x[150:], y[150:])
+        >>> model = networks.mlp((8,), [8], 2, key=jax.random.key(0))
+        >>> found = networks.train(model, data, optimizer=optax.adam(0.01), epochs=20)
+        >>> len(found.epochs)
+        20
+        >>> networks.evaluate(found.model, data.test_x, data.test_y).accuracy > 0.8
+        True
+
+    See Also:
+        `evaluate`, for the test part; `train_from_seed`, with topologies; `prune`, while training.
     """
     _check(model, state, data, epochs, batch_size, seed)
     arrays, static = eqx.partition((model, state), eqx.is_array)
@@ -187,6 +256,22 @@ def evaluate(
 
     Raises:
         ValueError: If there are no examples.
+
+    Examples:
+        >>> import jax
+        >>> import numpy as np
+        >>> from topokit import networks
+        >>> rng = np.random.default_rng(0)
+        >>> x = rng.standard_normal((200, 8)).astype(np.float32)
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> data = networks.make_dataset(x[:150], y[:150], x[150:], y[150:])
+        >>> model = networks.mlp((8,), [8], 2, key=jax.random.key(0))
+        >>> found = networks.evaluate(model, data.test_x, data.test_y)
+        >>> 0 <= found.accuracy <= 1, found.loss > 0
+        (True, True)
+
+    See Also:
+        `train`, which evaluates the validation part after each epoch.
     """
     if not len(x):
         raise ValueError("there are no examples to evaluate the model on")

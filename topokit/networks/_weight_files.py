@@ -29,6 +29,20 @@ def write_weights(model: eqx.Module, path: str | Path) -> None:
 
     Raises:
         ValueError: If the name of the file ends otherwise, or two arrays have one name.
+
+    Examples:
+        >>> import jax
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> key = jax.random.key(0)
+        >>> layer = networks.SparseLinear(tk.topologies.butterfly(4), key=key)
+        >>> networks.write_weights(layer, "layer.npz")
+        >>> same = networks.read_weights("layer.npz", layer)
+        >>> bool((same.bias == layer.bias).all())
+        True
+
+    See Also:
+        `read_weights`, the way back.
     """
     path = Path(path)
     save, _ = _format(path)
@@ -48,6 +62,21 @@ def read_weights(path: str | Path, like: Model) -> Model:
         FileNotFoundError: If there is no file of that name.
         ValueError: If it is no such file, lacks an array, has one too many, or holds one of
             another shape, of another wiring, or of anything but finite real numbers.
+
+    Examples:
+        >>> import jax
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> key = jax.random.key(0)
+        >>> layer = networks.SparseLinear(tk.topologies.butterfly(4), key=key)
+        >>> networks.write_weights(layer, "layer.safetensors")
+        >>> other = networks.SparseLinear(tk.topologies.butterfly(4), key=jax.random.key(1))
+        >>> same = networks.read_weights("layer.safetensors", other)
+        >>> bool((same.layers[0].weight == layer.layers[0].weight).all())
+        True
+
+    See Also:
+        `write_weights`, which writes them.
     """
     path = Path(path)
     _, load = _format(path)

@@ -42,6 +42,18 @@ def apply_layer(
         weights: The weight of each edge, by receiver and then by sender, as in `Layers`.
         x: Signals of the senders; further axes, such as a batch or the pixels of an image, come
             last.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import topokit as tk
+        >>> from topokit import products
+        >>> wiring = products.make_wiring(tk.topologies.butterfly.layers(4), 1)
+        >>> signals = jnp.array([[1.0], [2.0], [3.0], [4.0]])
+        >>> products.apply_layer(wiring, jnp.ones(8), signals)[:, 0].tolist()
+        [4.0, 6.0, 4.0, 6.0]
+
+    See Also:
+        `sum_rows`, where all weights are 1.
     """
     columns = x.reshape(x.shape[0], -1)
     dtype = jnp.result_type(weights, x)

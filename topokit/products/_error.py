@@ -28,7 +28,22 @@ Cost = Callable[[Array], Array]
 def arrange_goal(
     network: Product, goal: Float[Array, "n_out n_in batch"]
 ) -> Float[Array, "n_out n_in batch"]:
-    """The goal with its columns in the order in which the product has them."""
+    """The goal with its columns in the order in which the product has them.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import topokit as tk
+        >>> from topokit import products
+        >>> layers = tk.topologies.butterfly.layers(4)
+        >>> network = products.compile_product(layers, batch=2)
+        >>> weights = jnp.ones((layers.n_edges, 2))
+        >>> goal = products.arrange_goal(network, jnp.zeros((4, 4, 2)))
+        >>> products.total_error(network, weights, goal, jnp.square, unit=jnp.ones(2)).tolist()
+        [16.0, 16.0]
+
+    See Also:
+        `total_error`, which takes such a goal.
+    """
     return goal[:, network.columns]
 
 
@@ -54,6 +69,20 @@ def total_error(
         unit: How large an error of 1 is, for costs that are not homogeneous.
         mesh: Devices along one axis, among which the columns are divided; their number must divide
             `n_in`. None for one device.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import topokit as tk
+        >>> from topokit import products
+        >>> layers = tk.topologies.butterfly.layers(4)
+        >>> network = products.compile_product(layers, batch=2)
+        >>> weights = jnp.ones((layers.n_edges, 2))
+        >>> goal = products.arrange_goal(network, jnp.zeros((4, 4, 2)))
+        >>> products.total_error(network, weights, goal, jnp.abs, unit=jnp.ones(2)).tolist()
+        [16.0, 16.0]
+
+    See Also:
+        `arrange_goal`, for its goal; `topokit.reconstruct`, which lowers it.
     """
     goal, unit = lax.stop_gradient((goal, unit))
     if weights.shape[1] == 1:  # faster than a trailing axis of one

@@ -14,7 +14,21 @@ SEED = 0
 
 
 def default_topologies() -> dict[str, nx.DiGraph]:
-    """Twenty topologies by name: ten families, without and with skip connections."""
+    """Twenty topologies by name: ten families, without and with skip connections.
+
+    Examples:
+        >>> import topokit as tk
+        >>> topologies = tk.ranking.default_topologies()
+        >>> list(topologies)[:3]
+        ['hypercube', 'clos', 'butterfly']
+        >>> len(topologies)
+        20
+        >>> topologies["butterfly"].name
+        'butterfly(32, 18)'
+
+    See Also:
+        `topokit.rank`, which compares them.
+    """
     plain = {
         "hypercube": t.hypercube(N, 6),
         "clos": t.clos(N, N, 8, 9, 8),

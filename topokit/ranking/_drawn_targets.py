@@ -38,6 +38,14 @@ def gaussian_targets(
     """The matrices to rebuild: independent entries of mean 0 and standard deviation 1.
 
     The first targets of a longer list are those of a shorter one.
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.ranking.gaussian_targets(3, 8, 4, seed=0).shape
+        (3, 8, 4)
+
+    See Also:
+        `topokit.reconstruct`, which rebuilds them.
     """
     return np.random.default_rng(seed).normal(size=(n_targets, n_in, n_out))
 

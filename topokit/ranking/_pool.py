@@ -46,6 +46,16 @@ def process_pool(jobs: int | None = None) -> ProcessPoolExecutor:
     Args:
         jobs: Number of processes, at least 1; as many as there are cores, but at most 4, by
             default.
+
+    Examples:
+        >>> import topokit as tk
+        >>> with tk.ranking.process_pool(1) as pool:
+        ...     graphs = list(pool.map(tk.topologies.butterfly, [4, 8]))
+        >>> [graph.name for graph in graphs]
+        ['butterfly(4)', 'butterfly(8)']
+
+    See Also:
+        `topokit.rank` and `sweep`, whose `executor` it can be.
     """
     jobs = min(MOST_BY_DEFAULT, os.cpu_count() or 1) if jobs is None else jobs
     pool = Processes(

@@ -56,6 +56,19 @@ def rank(
         ValueError: If there is no topology or one is not valid, which is said before any of them
             is run, or the store cannot be used.
         UnfinishedError: After all others are finished, if some failed or their process died.
+
+    Examples:
+        >>> import topokit as tk
+        >>> quick = tk.reconstruction.HierarchicalSVD()
+        >>> small, large = tk.topologies.low_rank(8, 8, 2), tk.topologies.butterfly(8)
+        >>> topologies = {"rank 2": small, "butterfly": large}
+        >>> rows = tk.rank(topologies, targets=2, solver=quick)
+        >>> [(row.name, row.trainable) for row in rows]
+        [('butterfly', 48), ('rank 2', 32)]
+
+    See Also:
+        `score`, without training; `topokit.ranking.sweep`, target by target;
+        `topokit.plotting.plot_ranking`.
     """
     seed, drawn = check_seed("seed", seed), drawn_targets(targets)
     subjects = subjects_of(topologies)

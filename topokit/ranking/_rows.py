@@ -12,6 +12,16 @@ class MeanLoss(Label):
         loss_error: Standard error of that mean; None for a single target.
         targets: Number of targets.
         steps: Gradient steps taken, at most, for a target.
+
+    Examples:
+        >>> import topokit as tk
+        >>> quick = tk.reconstruction.HierarchicalSVD()
+        >>> (row,) = tk.rank({"rank 2": tk.topologies.low_rank(8, 8, 2)}, targets=2, solver=quick)
+        >>> row.targets, row.steps
+        (2, 0)
+
+    See Also:
+        `Row`, which holds them beside the scores.
     """
 
     loss: float
@@ -21,7 +31,18 @@ class MeanLoss(Label):
 
 
 class Row(Score, MeanLoss):
-    """One topology of a ranking: its label and `MeanLoss`, and then its `Score`."""
+    """One topology of a ranking: its label and `MeanLoss`, and then its `Score`.
+
+    Examples:
+        >>> import topokit as tk
+        >>> quick = tk.reconstruction.HierarchicalSVD()
+        >>> (row,) = tk.rank({"rank 2": tk.topologies.low_rank(8, 8, 2)}, targets=2, solver=quick)
+        >>> row.name, row.degrees_of_freedom, 0 < row.loss < 1
+        ('rank 2', 28, True)
+
+    See Also:
+        `topokit.rank`, which returns them.
+    """
 
     @property
     def order(self) -> tuple[float, int, str]:
@@ -40,6 +61,17 @@ class Result(Size, Label):
         steps: Gradient steps taken.
         seconds: Wall time of the call of `reconstruct`, which all targets of a topology and a seed
             share, compilation included: the one field that differs from run to run.
+
+    Examples:
+        >>> import topokit as tk
+        >>> quick = tk.reconstruction.HierarchicalSVD()
+        >>> topologies = {"rank 2": tk.topologies.low_rank(8, 8, 2)}
+        >>> (row,) = tk.ranking.sweep(topologies, targets=1, solver=quick)
+        >>> row.name, row.trainable, row.seed, row.target
+        ('rank 2', 32, 0, 0)
+
+    See Also:
+        `sweep`, which yields them.
     """
 
     solver: str

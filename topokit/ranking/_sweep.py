@@ -70,6 +70,19 @@ def sweep(
             any of them is run; or if the store cannot be used: it is another file, damaged, locked,
             or not to be written.
         UnfinishedError: After all others are finished, if some failed or their process died.
+
+    Examples:
+        >>> import topokit as tk
+        >>> quick = tk.reconstruction.HierarchicalSVD()
+        >>> topologies = {f"rank {rank}": tk.topologies.low_rank(8, 8, rank) for rank in (1, 2)}
+        >>> rows = list(tk.ranking.sweep(topologies, seeds=range(2), targets=2, solver=quick))
+        >>> len(rows)
+        8
+        >>> sorted({(row.name, row.seed, row.target) for row in rows})[:3]
+        [('rank 1', 0, 0), ('rank 1', 0, 1), ('rank 1', 1, 0)]
+
+    See Also:
+        `topokit.rank`, means and scores; `read_store`, what was finished before.
     """
     numbers = _check_seeds(seeds)
     subjects = subjects_of(topologies)
@@ -91,6 +104,17 @@ def read_store(path: str | os.PathLike[str]) -> list[Result]:
 
     Raises:
         ValueError: If there is no store at `path`.
+
+    Examples:
+        >>> import topokit as tk
+        >>> quick = tk.reconstruction.HierarchicalSVD()
+        >>> topologies = {"rank 2": tk.topologies.low_rank(8, 8, 2)}
+        >>> done = list(tk.ranking.sweep(topologies, targets=2, solver=quick, store="runs.sqlite"))
+        >>> tk.ranking.read_store("runs.sqlite") == done
+        True
+
+    See Also:
+        `sweep` and `topokit.rank`, which fill a store.
     """
     with closing(Store(path, create=False)) as store:
         entries = store.entries(Rebuilt.KIND)

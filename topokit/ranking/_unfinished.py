@@ -12,6 +12,18 @@ class UnfinishedError(RuntimeError):
 
     Attributes:
         failures: The error of each evaluation that has no result, by its name.
+
+    Examples:
+        >>> import topokit as tk
+        >>> bad = tk.reconstruction.Adam(learning_rate=-1)
+        >>> try:
+        ...     list(tk.ranking.sweep({"butterfly": tk.topologies.butterfly(8)}, solver=bad))
+        ... except tk.ranking.UnfinishedError as error:
+        ...     print(len(error.failures))
+        1
+
+    See Also:
+        `sweep`, which raises it.
     """
 
     def __init__(self, failures: dict[str, BaseException], of: int, path: Path | None) -> None:

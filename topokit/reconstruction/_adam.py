@@ -26,6 +26,18 @@ class Adam(NamedTuple):
             in this many steps. None, the default, never stops: much of the gain comes late, as
             the rate falls.
         tolerance: What relative fall is worth going on for.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> targets = np.random.default_rng(0).standard_normal((2, 8, 8))
+        >>> quick = tk.reconstruction.Adam(max_steps=100)
+        >>> found = tk.reconstruct(tk.topologies.low_rank(8, 8, 4), targets, solver=quick)
+        >>> found.steps.tolist()
+        [100, 100]
+
+    See Also:
+        `LBFGS`, without a rate; `HierarchicalSVD`, in closed form; `Chain`, several in turn.
     """
 
     max_steps: int = 2000

@@ -41,6 +41,18 @@ class ALS(NamedTuple):
     Attributes:
         max_steps: Number of sweeps at most; one solves for all layers, outputs to inputs and back.
         tolerance: A target stops when a sweep lowers its loss by less than this share of it.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> targets = np.random.default_rng(0).standard_normal((2, 8, 8))
+        >>> solver = tk.reconstruction.ALS(max_steps=20)
+        >>> found = tk.reconstruct(tk.topologies.butterfly(8), targets, solver=solver)
+        >>> bool((np.diff(found.losses) <= 1e-6).all())
+        True
+
+    See Also:
+        `HierarchicalSVD`, a good start; `Chain`, which begins there.
     """
 
     max_steps: int = 100

@@ -15,6 +15,19 @@ class Chain(NamedTuple):
 
     Attributes:
         solvers: At least one solver, the first one first.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> targets = np.random.default_rng(0).standard_normal((2, 8, 8))
+        >>> from topokit.reconstruction import ALS, Chain, HierarchicalSVD
+        >>> solver = Chain((HierarchicalSVD(), ALS(max_steps=20)))
+        >>> found = tk.reconstruct(tk.topologies.butterfly(8), targets, solver=solver)
+        >>> bool((found.loss <= found.losses[:, 0]).all())
+        True
+
+    See Also:
+        `topokit.reconstruct`, whose `restarts` try several starts.
     """
 
     solvers: tuple[Solver, ...]

@@ -24,6 +24,14 @@ class LBFGS(NamedTuple):
         patience: Stop a target whose lowest loss did not fall by more than `tolerance` of itself
             in this many steps; None never stops.
         tolerance: What relative fall is worth going on for.
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.reconstruction.LBFGS(max_steps=300).patience
+        20
+
+    See Also:
+        `Adam`, which ends lower in deep topologies.
     """
 
     max_steps: int = 1000

@@ -48,6 +48,23 @@ class Problem(NamedTuple):
         trainable: Which edges are trainable.
         constant: Weights of the constant edges; 0 for all others.
         comparison: The cost of one entry's error, and the devices to work on.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> targets = np.random.default_rng(0).standard_normal((2, 8, 8))
+        >>> from typing import NamedTuple
+        >>> from topokit.reconstruction import Parameters, Problem, Solution
+        >>> class Stay(NamedTuple):
+        ...     def solve(self, problem: Problem, start: Parameters) -> Solution:
+        ...         print(problem.layers.widths, problem.goal.shape, start.shape)
+        ...         loss = problem.objective(start)
+        ...         return Solution(start, loss, loss[None], 0 * loss.astype(int))
+        >>> found = tk.reconstruct(tk.topologies.low_rank(8, 8, 4), targets, solver=Stay())
+        (8, 4, 8) (8, 8, 2) (64, 2)
+
+    See Also:
+        `Solver`, which is given one.
     """
 
     layers: Layers
@@ -79,6 +96,23 @@ class Solution(NamedTuple):
         loss: The loss at these parameters; `reconstruct` computes it again.
         losses: The loss at every step; from where one of the batch stopped, its lowest.
         steps: How many steps each of the batch took.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> targets = np.random.default_rng(0).standard_normal((2, 8, 8))
+        >>> from typing import NamedTuple
+        >>> from topokit.reconstruction import Parameters, Problem, Solution
+        >>> class Stay(NamedTuple):
+        ...     def solve(self, problem: Problem, start: Parameters) -> Solution:
+        ...         loss = problem.objective(start)
+        ...         return Solution(start, loss, loss[None], 0 * loss.astype(int))
+        >>> found = tk.reconstruct(tk.topologies.low_rank(8, 8, 4), targets, solver=Stay())
+        >>> found.steps.tolist(), found.losses.shape
+        ([0, 0], (2, 1))
+
+    See Also:
+        `Solver`, which returns one; `Reconstruction`, what becomes of it.
     """
 
     parameters: Parameters
@@ -91,7 +125,25 @@ class Solution(NamedTuple):
 
 @runtime_checkable
 class Solver(Protocol):
-    """What `reconstruct` asks of a solver; hashable, and its `repr` names all its settings."""
+    """What `reconstruct` asks of a solver; hashable, and its `repr` names all its settings.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> targets = np.random.default_rng(0).standard_normal((2, 8, 8))
+        >>> from typing import NamedTuple
+        >>> from topokit.reconstruction import Parameters, Problem, Solution
+        >>> class Stay(NamedTuple):
+        ...     def solve(self, problem: Problem, start: Parameters) -> Solution:
+        ...         loss = problem.objective(start)
+        ...         return Solution(start, loss, loss[None], 0 * loss.astype(int))
+        >>> found = tk.reconstruct(tk.topologies.low_rank(8, 8, 4), targets, solver=Stay())
+        >>> found.steps.tolist()
+        [0, 0]
+
+    See Also:
+        `Adam`, the default; `Chain`, several in turn.
+    """
 
     def solve(self, problem: Problem, start: Parameters) -> Solution:
         """Lower every loss of the batch on its own, from random weights."""

@@ -55,6 +55,18 @@ class Reconstruction(Record):
             early, its lowest.
         steps: How many steps that restart took.
         seconds: Wall time of all targets and restarts, compilation included.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> targets = np.random.default_rng(0).standard_normal((2, 8, 8))
+        >>> closed = tk.reconstruction.HierarchicalSVD()
+        >>> found = tk.reconstruct(tk.topologies.low_rank(8, 8, 4), targets, solver=closed)
+        >>> found.loss.shape, [weights.shape for weights in found.weights]
+        ((2,), [(2, 32), (2, 32)])
+
+    See Also:
+        `topokit.reconstruct`, which returns it; `end_to_end`, the matrices of its weights.
     """
 
     loss: Float[np.ndarray, " n_targets"]
@@ -102,6 +114,21 @@ def reconstruct(
         ValueError: If the targets do not fit the topology, are not finite, one is zero or too large
             or small for a relative loss, the solver cannot solve for this topology or loss, or what
             it returns is no solution.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> targets = np.random.default_rng(0).standard_normal((2, 8, 8))
+        >>> graph = tk.topologies.low_rank(8, 8, 4)
+        >>> found = tk.reconstruct(graph, targets)
+        >>> found.loss.shape, bool((found.loss < 0.5).all())
+        ((2,), True)
+        >>> tk.reconstruction.end_to_end(graph, found.weights).shape
+        (2, 8, 8)
+
+    See Also:
+        `predicted_loss`, without training; `rank`, for many topologies;
+        `topokit.reconstruction.satisfy`, for single entries.
     """
     began = perf_counter()
     layers = to_layers(topology)
@@ -150,7 +177,22 @@ def check_arguments(
 def end_to_end(
     topology: nx.DiGraph | Layers, weights: tuple[Float[np.ndarray, "n_targets _edges"], ...]
 ) -> Float[np.ndarray, "n_targets n_in n_out"]:
-    """The end-to-end matrices of a topology with the weights of a `Reconstruction`."""
+    """The end-to-end matrices of a topology with the weights of a `Reconstruction`.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> targets = np.random.default_rng(0).standard_normal((2, 8, 8))
+        >>> graph, closed = tk.topologies.low_rank(8, 8, 4), tk.reconstruction.HierarchicalSVD()
+        >>> found = tk.reconstruct(graph, targets, solver=closed)
+        >>> products = tk.reconstruction.end_to_end(graph, found.weights)
+        >>> left = ((targets - products) ** 2).sum((1, 2)) / (targets**2).sum((1, 2))
+        >>> bool(np.allclose(left, found.loss, atol=1e-4))
+        True
+
+    See Also:
+        `topokit.reconstruct`, which finds weights; `topokit.products.multiply`, within JAX.
+    """
     layers = to_layers(topology)
     stacked = jnp.asarray(np.concatenate([np.asarray(w).T for w in weights]))
     network = compile_product(layers, batch=stacked.shape[1])

@@ -48,6 +48,17 @@ class Satisfaction(Record):
             most of them. Chance adds a few that are merely near.
         weights: For each layer, the weight of every edge in the order of `topokit.to_layers`, in
             double precision.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> targets = np.random.default_rng(0).standard_normal((2, 8, 8))
+        >>> found = tk.reconstruction.satisfy(tk.topologies.dense(8, 8), targets, restarts=1)
+        >>> found.met.shape, bool(found.met.all())
+        ((2, 8, 8), True)
+
+    See Also:
+        `satisfy`, which returns it.
     """
 
     met: Bool[np.ndarray, "n_targets n_in n_out"]
@@ -114,6 +125,18 @@ def satisfy(
     Raises:
         ValueError: If an argument is out of range, the targets do not fit the topology (as for
             `reconstruct`), or the Jacobian would take more than 2 GiB.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> targets = np.random.default_rng(0).standard_normal((2, 8, 8))
+        >>> found = tk.reconstruction.satisfy(tk.topologies.dense(8, 8), targets, restarts=1)
+        >>> found.met.sum((1, 2)).tolist()
+        [64, 64]
+
+    See Also:
+        `topokit.satisfiable_constraints`, the most that can be met; `topokit.reconstruct`, for all
+        entries at once.
     """
     layers = to_layers(topology)
     stack = np.asarray(check_targets(layers, targets, jnp.abs), float)

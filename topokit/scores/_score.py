@@ -29,6 +29,15 @@ class Score(Structure):
         control_mean: Mean of K.
         control_deviation: Standard deviation of the canonical K over its entries; 0 is fair to
             every pair.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.score(tk.topologies.low_rank(8, 8, 2))
+        >>> found.edges, found.satisfiable, found.degrees_of_freedom
+        (32, 32, 28)
+
+    See Also:
+        `topokit.score`, which returns it.
     """
 
     satisfiable: int | None
@@ -55,6 +64,17 @@ def score(topology: nx.DiGraph | Layers, *, control: Controllability | None = No
     Raises:
         ValueError: If the graph is not a valid topology, is beyond the memory limit of
             `controllability`, or `control` is that of a topology of another shape.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.score(tk.topologies.butterfly(8, 6))
+        >>> found.trainable, found.satisfiable, found.degrees_of_freedom
+        (96, 64, 56)
+        >>> round(found.predicted_loss, 2), round(found.control_total, 3)
+        (0.03, 48.0)
+
+    See Also:
+        `structure`, which counts alone; `diagnose`, in words; `rank`, for many topologies.
     """
     layers = to_layers(topology)
     control = controllability(layers) if control is None else control

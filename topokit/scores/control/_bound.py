@@ -60,6 +60,14 @@ def control_bound(topology: nx.DiGraph | Layers) -> float:
     Raises:
         ValueError: If the graph is not a valid topology, or it would take more than 16 GiB: a
             random network of some 60,000 neurons, a regular one of any size that can be built.
+
+    Examples:
+        >>> import topokit as tk
+        >>> round(tk.scores.control_bound(tk.topologies.butterfly(8)), 3)
+        128.0
+
+    See Also:
+        `control_capacity`, a bound on the total that costs less; `topokit.controllability`.
     """
     return least_totals(make_network(topology)).bound
 
@@ -75,6 +83,16 @@ def control_capacity(topology: nx.DiGraph | Layers) -> int:
 
     Raises:
         ValueError: If the graph is not a valid topology.
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.scores.control_capacity(tk.topologies.butterfly(8))
+        24
+        >>> tk.scores.control_capacity(tk.topologies.butterfly(1024))
+        10240
+
+    See Also:
+        `control_bound`, on the loss.
     """
     network = make_network(topology)
     n = len(network.gain)

@@ -30,6 +30,17 @@ class Controllability(Record):
             at every check.
         converged: Whether K is the canonical one: the loss has met its bound and K stands still.
             False if `steps` ended the search, and of a descent, which knows no end.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.controllability(tk.topologies.butterfly(4))
+        >>> found.K.round(3).tolist()
+        [[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5]]
+        >>> found.converged
+        True
+
+    See Also:
+        `topokit.controllability`, which returns it.
     """
 
     K: Float[np.ndarray, "n_in n_out"]
@@ -109,6 +120,18 @@ def controllability(
     Raises:
         ValueError: If `method` is neither form, a number is out of range, the graph is not a valid
             topology, or the arrays would take more than 16 GiB (8 GiB for a descent).
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.controllability(tk.topologies.clos(8, 8, 4, 4, 4))
+        >>> round(found.total, 3), round(found.loss, 3)
+        (56.0, 0.0)
+        >>> found.K.shape, round(float(found.K.std()), 3)
+        ((8, 8), 0.0)
+
+    See Also:
+        `score`, which holds its totals; `topokit.plotting.plot_control`, its picture;
+        `topokit.scores.control_bound`, what no plan can beat.
     """
     if not isinstance(method, str) or method not in ("marginal", "pairwise"):
         raise ValueError(f"method must be 'marginal' or 'pairwise'; given {method!r}")

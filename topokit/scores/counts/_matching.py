@@ -43,6 +43,16 @@ class Matching(Record):
             unless it is decisive itself. The edges that are not decisive compete for the crowded
             constraints, too many for all to find one; every maximum matching has the same ones.
         decisive: The edges of the vertex cover.
+
+    Examples:
+        >>> import topokit as tk
+        >>> layers = tk.topologies.butterfly.layers(4)
+        >>> found = tk.scores.match_constraints(layers)
+        >>> found.size, layers.n_trainable, found.crowded.shape
+        (16, 16, (4, 4))
+
+    See Also:
+        `match_constraints`, which returns it.
     """
 
     size: int
@@ -57,6 +67,17 @@ def satisfiable_constraints(topology: nx.DiGraph | Layers) -> int:
 
     It lies between `degrees_of_freedom` and the number of trainable edges: it is the structural
     rank of the Jacobian `dW_d/dw`. Cost as for `match_constraints`, which gives the certificate.
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.satisfiable_constraints(tk.topologies.low_rank(8, 8, 2))
+        32
+        >>> tk.satisfiable_constraints(tk.topologies.dense(8, 8))
+        64
+
+    See Also:
+        `degrees_of_freedom`, at most as many; `topokit.scores.match_constraints`, which edge
+        settles which.
     """
     return match_constraints(topology).size
 
@@ -76,6 +97,16 @@ def match_constraints(topology: nx.DiGraph | Layers) -> Matching:
 
     Raises:
         ValueError: If it would take more than 4 GiB.
+
+    Examples:
+        >>> import topokit as tk
+        >>> layers = tk.topologies.butterfly.layers(4)
+        >>> found = tk.scores.match_constraints(layers)
+        >>> found.size, len(set(zip(found.inputs.tolist(), found.outputs.tolist())))
+        (16, 16)
+
+    See Also:
+        `topokit.satisfiable_constraints`, its size alone.
     """
     layers = to_layers(topology)
     _check_memory(layers, 0)

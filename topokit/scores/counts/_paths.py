@@ -38,6 +38,14 @@ def path_counts(topology: nx.DiGraph | Layers) -> Shaped[np.ndarray, "n_in n_out
 
     Raises:
         ValueError: If the counts would take more than 4 GiB.
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.scores.path_counts(tk.topologies.butterfly(4, 3)).tolist()
+        [[2, 2, 2, 2], [2, 2, 2, 2], [2, 2, 2, 2], [2, 2, 2, 2]]
+
+    See Also:
+        `bandwidth`, how many of them share no neuron.
     """
     layers = to_layers(topology)
     check_memory(
@@ -68,6 +76,16 @@ def bandwidth(topology: nx.DiGraph | Layers) -> int:
     information bandwidth; a low-rank layer has its rank.
 
     Cost: one maximum flow over E unit edges, O(E sqrt(neurons)).
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.scores.bandwidth(tk.topologies.low_rank(8, 8, 3))
+        3
+        >>> tk.scores.bandwidth(tk.topologies.butterfly(8))
+        8
+
+    See Also:
+        `topokit.structure`, which holds it; `topokit.diagnose`, which says what stops the others.
     """
     layers = to_layers(topology)
     graph, n = disjoint_flow(layers), sum(layers.widths)

@@ -13,6 +13,12 @@ class Label(Record):
         name: The name that it was given, or that of the graph.
         family: Its family, or "" where the graph does not say.
         skip: True where some edges are constant.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.diagnose(tk.with_skip(tk.topologies.butterfly(4)))
+        >>> found.name
+        'butterfly(4) + skip'
     """
 
     name: str
@@ -30,6 +36,12 @@ class Size(Record):
             section VII.C).
         edges: Edges, constant ones included.
         trainable: Edges whose weight is free: the parameters.
+
+    Examples:
+        >>> import topokit as tk
+        >>> row = tk.structure(tk.topologies.clos(8, 8, 4, 2, 4))
+        >>> row.n_in, row.n_out, row.depth, row.edges, row.trainable
+        (8, 8, 3, 64, 64)
     """
 
     n_in: int

@@ -25,6 +25,15 @@ class Structure(Size):
         fan_in_max: Most in-edges of a neuron.
         fan_out_min: Fewest out-edges of a neuron before the outputs.
         fan_out_max: Most out-edges of a neuron.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.structure(tk.topologies.torus((4, 4), 2))
+        >>> found.depth, found.fan_in_min, found.fan_out_max, found.reachable
+        (2, 5, 5, 0.6875)
+
+    See Also:
+        `topokit.structure`, which returns it.
     """
 
     density: float
@@ -50,6 +59,17 @@ def structure(topology: nx.DiGraph | Layers) -> Structure:
 
     Raises:
         ValueError: If the graph is not a valid topology.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.structure(tk.topologies.butterfly(8))
+        >>> found.edges, found.bandwidth, found.paths_max
+        (48, 8, 1)
+        >>> round(found.density, 2)
+        0.25
+
+    See Also:
+        `score`, every number; `topokit.scores.path_counts` and `topokit.scores.bandwidth`.
     """
     layers = to_layers(topology)
     widths = np.array(layers.widths, float)

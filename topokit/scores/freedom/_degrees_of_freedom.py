@@ -44,6 +44,16 @@ def degrees_of_freedom(topology: nx.DiGraph | Layers) -> int:
 
     Raises:
         ValueError: If the matrix would take more than 1 GiB: 11,585 rows and columns.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.low_rank(8, 8, 2)
+        >>> graph.number_of_edges(), tk.degrees_of_freedom(graph)
+        (32, 28)
+
+    See Also:
+        `satisfiable_constraints`, an upper bound; `leverage`, where they lie;
+        `topokit.scores.estimate_freedom`, for large networks.
     """
     layers = to_layers(topology)
     check_elimination(layers)

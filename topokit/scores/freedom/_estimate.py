@@ -37,6 +37,15 @@ class FreedomEstimate(Record):
             hide beyond.
         steps: The most steps that a probe took.
         converged: Whether all probes stopped by `tolerance` and not by `max_steps`.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.scores.estimate_freedom(tk.topologies.butterfly(16), n_samples=2)
+        >>> round(found.degrees_of_freedom), found.converged
+        (80, True)
+
+    See Also:
+        `estimate_freedom`, which returns it.
     """
 
     degrees_of_freedom: float
@@ -60,6 +69,15 @@ class LeverageEstimate(Record):
         drift: Share of the matrix that the second half of the steps added, on average.
         steps: The most steps that a probe took.
         converged: Whether all probes stopped by `tolerance` and not by `max_steps`.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.scores.estimate_leverage(tk.topologies.dense(8, 8), n_samples=2)
+        >>> bool(abs(found.mean_square_shortfall) < 1e-6), found.converged
+        (True, True)
+
+    See Also:
+        `estimate_leverage`, which returns it.
     """
 
     inputs: Float[np.ndarray, " n_in"]
@@ -99,6 +117,16 @@ def estimate_freedom(
 
     Raises:
         ValueError: If an argument is out of range, or more than 8 GiB would be needed.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.random_regular([32] * 4, 4, seed=0)
+        >>> found = tk.scores.estimate_freedom(graph, n_samples=2)
+        >>> round(found.degrees_of_freedom / tk.degrees_of_freedom(graph), 1)
+        1.0
+
+    See Also:
+        `topokit.degrees_of_freedom`, exact, for networks whose matrix fits memory.
     """
     layers = to_layers(topology)
     _check(layers, n_samples, tolerance, max_steps, seed)
@@ -145,6 +173,15 @@ def estimate_leverage(
 
     Raises:
         ValueError: If an argument is out of range, or more than 8 GiB would be needed.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.scores.estimate_leverage(tk.topologies.butterfly(16), n_samples=2)
+        >>> found.inputs.shape, found.outputs.shape
+        ((16,), (16,))
+
+    See Also:
+        `topokit.leverage`, exact and entry by entry.
     """
     layers = to_layers(topology)
     _check(layers, n_samples, tolerance, max_steps, seed)

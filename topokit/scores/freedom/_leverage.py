@@ -49,6 +49,18 @@ def leverage(
     Raises:
         ValueError: If `n_samples` is no positive integer, `seed` is negative, or the factorization
             would take more than 2 GiB.
+
+    Examples:
+        >>> import topokit as tk
+        >>> shares = tk.leverage(tk.topologies.low_rank(6, 6, 2))
+        >>> shares.shape, round(float(shares.sum()), 6)
+        ((6, 6), 20.0)
+        >>> tk.leverage(tk.topologies.butterfly(4, 1)).round(6).tolist()
+        [[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]
+
+    See Also:
+        `predicted_loss`, what follows for training; `topokit.scores.soft_leverage`, for short
+        steps; `topokit.scores.estimate_leverage`, for large networks.
     """
     layers = to_layers(topology)
     n_samples, seed = check_count("n_samples", n_samples), check_count("seed", seed, least=0)

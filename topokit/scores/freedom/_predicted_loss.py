@@ -57,6 +57,16 @@ def predicted_loss(
     Raises:
         ValueError: If `n_samples` is no positive integer, `seed` is negative, or `leverage` or
             `degrees_of_freedom` would take too much memory.
+
+    Examples:
+        >>> import topokit as tk
+        >>> round(tk.predicted_loss(tk.topologies.low_rank(16, 16, 4)), 2)
+        0.38
+        >>> tk.predicted_loss(tk.topologies.dense(8, 8))
+        0.0
+
+    See Also:
+        `reconstruct`, which trains; `topokit.scores.low_rank_loss`, exact for low rank.
     """
     layers, seed = to_layers(topology), check_count("seed", seed, least=0)
     n_samples = None if n_samples is None else check_count("n_samples", n_samples)
@@ -92,6 +102,16 @@ def interaction_order(topology: nx.DiGraph | Layers) -> float:
 
     Raises:
         ValueError: If the graph is not a valid topology.
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.scores.interaction_order(tk.topologies.butterfly(8))
+        3.0
+        >>> round(tk.scores.interaction_order(tk.with_skip(tk.topologies.butterfly(8))), 2)
+        1.5
+
+    See Also:
+        `topokit.predicted_loss`, which depends on it.
     """
     layers = to_layers(topology)
     before = forward(layers, np.ones(layers.n_in), algebra=NUMBERS, settle=_shares)
@@ -126,6 +146,14 @@ def low_rank_loss(n_in: int, n_out: int, rank: int) -> float:
 
     Raises:
         ValueError: If a number is out of range or no integer.
+
+    Examples:
+        >>> import topokit as tk
+        >>> round(tk.scores.low_rank_loss(32, 32, 8), 3), tk.scores.low_rank_loss(32, 32, 32)
+        (0.377, 0.0)
+
+    See Also:
+        `topokit.predicted_loss`, for every topology.
     """
     short, long = sorted((check_count("n_in", n_in), check_count("n_out", n_out)))
     if check_count("rank", rank, least=0) >= short:

@@ -76,6 +76,15 @@ def soft_leverage(
     Raises:
         ValueError: If `softness` is less than 1e-9 or not finite, `n_samples` is no positive
             integer, `seed` is negative, or more than 2 GiB would be needed.
+
+    Examples:
+        >>> import topokit as tk
+        >>> shares = tk.scores.soft_leverage(tk.topologies.butterfly(8))
+        >>> shares.shape, bool((0 <= shares).all() and (shares <= 1).all())
+        ((8, 8), True)
+
+    See Also:
+        `topokit.leverage`, for steps of any length.
     """
     layers = to_layers(topology)
     softness = check_real("softness", softness, least=LEAST_SOFTNESS, most=1e9)

@@ -36,6 +36,14 @@ def average_path_length(topology: nx.DiGraph | Layers) -> float:
 
     Raises:
         ValueError: If the graph is not a valid topology.
+
+    Examples:
+        >>> import topokit as tk
+        >>> round(tk.scores.average_path_length(tk.topologies.dense(2, 2)), 3)
+        1.333
+
+    See Also:
+        `rivals`, which holds it.
     """
     layers = to_layers(topology)
     senders, receivers = numbered_edges(layers)

@@ -35,6 +35,16 @@ def second_singular_values(topology: nx.DiGraph | Layers) -> Float[np.ndarray, "
     Returns:
         One number for each layer. Dense decomposition of small layers, Lanczos iteration with a
         fixed start vector above, O(E) a step.
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.scores.second_singular_values(tk.topologies.dense(8, 8)).round(6)
+        array([0.])
+        >>> tk.scores.second_singular_values(tk.topologies.butterfly(8)).round(6)
+        array([1., 1., 1.])
+
+    See Also:
+        `ramanujan_bounds`, what they are compared with.
     """
     layers = to_layers(topology)
     degrees = zip(out_degrees(layers), in_degrees(layers), strict=True)
@@ -51,6 +61,14 @@ def ramanujan_bounds(topology: nx.DiGraph | Layers) -> Float[np.ndarray, " depth
 
     Args:
         topology: A graph or a recipe.
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.scores.ramanujan_bounds(tk.topologies.random_regular([64, 64], 8, seed=0)).round(3)
+        array([0.661])
+
+    See Also:
+        `second_singular_values`, which may lie below.
     """
     layers = to_layers(topology)
     degrees = [
@@ -76,6 +94,14 @@ def graph_spectral_gap(topology: nx.DiGraph | Layers) -> float:
 
     Args:
         topology: A graph or a recipe. Neurons without edges are left out; constant edges count.
+
+    Examples:
+        >>> import topokit as tk
+        >>> round(tk.scores.graph_spectral_gap(tk.topologies.dense(4, 4)), 6)
+        1.0
+
+    See Also:
+        `second_singular_values`, layer by layer.
     """
     layers = to_layers(topology)
     odd = np.repeat(np.arange(layers.depth) % 2 == 1, [s.size for s in layers.senders])
@@ -104,6 +130,15 @@ def mean_difference_of_bound(topology: nx.DiGraph | Layers) -> float | None:
     Returns:
         The mean; higher is better. None where no part is left, as in any butterfly. Cost as
         `second_singular_values`, once for each part.
+
+    Examples:
+        >>> import topokit as tk
+        >>> graph = tk.topologies.random_regular([64, 64], 8, seed=0)
+        >>> bool(tk.scores.mean_difference_of_bound(graph) > 0)
+        True
+
+    See Also:
+        `ramanujan_bounds`, of whole layers.
     """
     layers = to_layers(topology)
     rows = zip(layers.senders, layers.receivers, out_degrees(layers), strict=True)

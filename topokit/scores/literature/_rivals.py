@@ -47,6 +47,15 @@ class Rivals(Record):
             [-1, 1]. More.
         difference_of_bound: `mean_difference_of_bound`, or None where it is not defined. More.
         average_path_length: `average_path_length`, at least 1. A middling one, or less.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.scores.rivals(tk.topologies.dense(4, 4))
+        >>> found.effective_paths, round(found.spectral_gap_min, 6)
+        (16, 1.0)
+
+    See Also:
+        `rivals`, which returns it.
     """
 
     edges: int
@@ -76,6 +85,15 @@ def rivals(topology: nx.DiGraph | Layers, *, seed: int = 0) -> Rivals:
 
     Raises:
         ValueError: If the graph is not a valid topology, or `seed` is negative.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.scores.rivals(tk.topologies.butterfly(8))
+        >>> found.effective_edges, round(found.average_path_length, 2)
+        (48, 3.45)
+
+    See Also:
+        `topokit.score`, the scores of this package.
     """
     layers, seed = to_layers(topology), check_count("seed", seed, least=0)
     second = np.minimum(second_singular_values(layers), 1.0)
@@ -102,6 +120,16 @@ def effective_edges(topology: nx.DiGraph | Layers) -> list[Bool[np.ndarray, " _e
 
     The others can be removed without a change of the end-to-end matrix (Vysogorets and Kempe, 2021,
     arXiv:2107.02306, who call them inactivated).
+
+    Examples:
+        >>> import topokit as tk
+        >>> import numpy as np
+        >>> graph = tk.from_masks([np.array([[1, 1], [0, 1]]), np.array([[1], [0]])])
+        >>> [kept.tolist() for kept in tk.scores.effective_edges(graph)]
+        [[True, False, False], [True]]
+
+    See Also:
+        `topokit.trim`, which takes the others out.
     """
     return list(live_edges(to_layers(topology)))
 

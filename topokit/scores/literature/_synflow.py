@@ -40,6 +40,16 @@ def log_synflow(
 
     Raises:
         ValueError: If `weights` do not fit the topology or are not finite, or `seed` is negative.
+
+    Examples:
+        >>> import topokit as tk
+        >>> import numpy as np
+        >>> flow = tk.scores.log_synflow(tk.topologies.butterfly(4), [np.ones(8), np.ones(8)])
+        >>> round(np.exp(flow).item(), 6)
+        16.0
+
+    See Also:
+        `synflow_shares`, edge by edge.
     """
     layers = to_layers(topology)
     logs = _log_magnitudes(layers, weights, seed)
@@ -58,6 +68,15 @@ def synflow_shares(
 
     Raises:
         ValueError: As `log_synflow`, or if a weight of 0 stops every path.
+
+    Examples:
+        >>> import topokit as tk
+        >>> first, last = tk.scores.synflow_shares(tk.topologies.butterfly(4))
+        >>> first.shape, round(float(first.sum()), 6)
+        ((8,), 1.0)
+
+    See Also:
+        `log_synflow`, the whole.
     """
     layers = to_layers(topology)
     logs = _log_magnitudes(layers, weights, seed)
