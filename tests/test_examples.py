@@ -2,11 +2,12 @@
 
 import doctest
 import inspect
+import re
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
-from public import DEFINED
+from public import DEFINED, PUBLIC
 
 # Theirs need what has to be fetched first: they are shown, and not run.
 FETCHED = {
@@ -31,3 +32,13 @@ def test_the_example_of_a_name_prints_what_it_says(
     assert any(skipped) == (path in FETCHED)
     said: list[str] = []
     assert doctest.DocTestRunner().run(test, out=said.append).failed == 0, "".join(said)
+
+
+def test_see_also_leads_to_public_names() -> None:
+    lost = set()
+    for path, text in SHOWN.items():
+        room = path.rsplit(".", 1)[0]
+        for name in re.findall(r"`([\w.]+)[^`]*`", text.partition("\nSee Also:\n")[2]):
+            if PUBLIC.keys().isdisjoint({name, f"{room}.{name}", f"topokit.{name}"}):
+                lost.add((path, name))
+    assert lost == set()

@@ -19,6 +19,15 @@ def xavier_radii(layers: Layers) -> list[Float[np.ndarray, " _edges"]]:
 
     NeuroFabric (2) with the true fans of the edge in place of `(n_in + n_out) * density`, to which
     they are equal in a layer where all neurons have the same degree.
+
+    Examples:
+        >>> import topokit as tk
+        >>> layers = tk.topologies.low_rank.layers(4, 4, 2)
+        >>> [radii.round(3).tolist() for radii in tk.layers.xavier_radii(layers)][0]
+        [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+
+    See Also:
+        `draw_within`, which draws; `topokit.networks.xavier`, for layers that learn.
     """
     fans = zip(in_degrees(layers), out_degrees(layers), strict=True)
     rows = zip(layers.senders, layers.receivers, fans, strict=True)
@@ -34,7 +43,19 @@ def training_radii(layers: Layers) -> list[Float[np.ndarray, " _edges"]]:
 def draw_within(
     radii: Float[np.ndarray, "*shape"], batch: int, rng: np.random.Generator
 ) -> Float[np.ndarray, "..."]:
-    """Draw `(*shape, batch)` weights from `U(-radii, radii)`."""
+    """Draw `(*shape, batch)` weights from `U(-radii, radii)`.
+
+    Examples:
+        >>> import topokit as tk
+        >>> import numpy as np
+        >>> radii = np.array([0.5, 2.0])
+        >>> weights = tk.layers.draw_within(radii, 100, np.random.default_rng(0))
+        >>> weights.shape, bool((abs(weights) <= radii[:, None]).all())
+        ((2, 100), True)
+
+    See Also:
+        `xavier_radii`, the radii.
+    """
     return radii[..., None] * rng.uniform(-1.0, 1.0, (*radii.shape, batch))
 
 

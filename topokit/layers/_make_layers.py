@@ -31,6 +31,18 @@ def make_layers(
     Raises:
         ValueError: If the arrays do not describe a layered network in which every layer has
             edges and every output can be reached.
+
+    Examples:
+        >>> import topokit as tk
+        >>> import numpy as np
+        >>> layers = tk.make_layers([2, 1], [np.array([1, 0])], [np.array([0, 0])])
+        >>> layers.senders[0].tolist()
+        [0, 1]
+        >>> tk.from_layers(layers).number_of_edges()
+        2
+
+    See Also:
+        `from_masks`, which starts from matrices.
     """
     layers = sort_layers(widths, senders, receivers, trainable=trainable, constant=constant)
     lost = np.flatnonzero(~fed_neurons(layers)[-1])

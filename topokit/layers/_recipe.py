@@ -37,6 +37,17 @@ class Layers:
         receivers: For each layer, the receiver of each edge, in `[0, widths[l + 1])`.
         trainable: For each layer, true where the weight of the edge is free.
         constant: For each layer, the fixed weight of the edge; 0 where the edge is trainable.
+
+    Examples:
+        >>> import topokit as tk
+        >>> layers = tk.topologies.butterfly.layers(4)
+        >>> layers.widths, layers.depth, layers.n_edges
+        ((4, 4, 4), 2, 16)
+        >>> layers.senders[1].tolist()
+        [0, 2, 1, 3, 0, 2, 1, 3]
+
+    See Also:
+        `make_layers`, which checks arrays of one's own; `to_layers`, which compiles a graph.
     """
 
     widths: tuple[int, ...]

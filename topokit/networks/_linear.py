@@ -27,6 +27,18 @@ class SparseLayer(eqx.Module):
         trainable: Which of all edges the weights belong to; None if all are trainable.
         constant: Weights of the other edges; None if all are trainable.
         fixed: Which of all edges those belong to.
+
+    Examples:
+        >>> import jax
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> key = jax.random.key(0)
+        >>> layer = networks.SparseLinear(tk.topologies.butterfly(8), key=key)
+        >>> len(layer.layers), layer.layers[0].weight.shape
+        (3, (16,))
+
+    See Also:
+        `SparseLinear`, which is made of them.
     """
 
     weight: Float[Array, " trainable"]
@@ -60,6 +72,20 @@ class SparseLinear(eqx.Module):
     Attributes:
         layers: The sparse layers, inputs first.
         bias: Added to the outputs; None if there is none.
+
+    Examples:
+        >>> import jax
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> key = jax.random.key(0)
+        >>> layer = networks.SparseLinear(tk.topologies.clos(16, 8, 4, 2, 4), key=key)
+        >>> jax.vmap(layer)(jax.numpy.ones((5, 16))).shape
+        (5, 8)
+        >>> networks.n_parameters(layer)
+        88
+
+    See Also:
+        `SparseConv2d`, for images; `sparsify`, for whole models; `to_dense`, out of it.
     """
 
     layers: tuple[SparseLayer, ...]

@@ -58,6 +58,19 @@ class Product(NamedTuple):
     Attributes:
         stages: The layers, inputs first.
         columns: The input to which each column of `product` belongs.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import topokit as tk
+        >>> from topokit import products
+        >>> layers = tk.topologies.butterfly.layers(4)
+        >>> network = products.compile_product(layers, batch=2)
+        >>> weights = jnp.ones((layers.n_edges, 2))
+        >>> products.multiply(network, weights).shape
+        (4, 4, 2)
+
+    See Also:
+        `compile_product`, which makes it.
     """
 
     stages: tuple[Stage, ...]
@@ -72,6 +85,19 @@ def compile_product(layers: Layers, *, batch: int = 1, form: FormRule = fastest_
         batch: How many weight vectors are to be multiplied at once; only speed depends on it.
         form: Which form a layer takes: `fastest_form`, which was measured on a CPU, `gather_form`,
             `block_form`, `dense_form`, or a function like them.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import topokit as tk
+        >>> from topokit import products
+        >>> layers = tk.topologies.butterfly.layers(4)
+        >>> network = products.compile_product(layers, batch=2)
+        >>> weights = jnp.ones((layers.n_edges, 2))
+        >>> products.multiply(network, weights)[..., 0].tolist()
+        [[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 1.0]]
+
+    See Also:
+        `multiply` and `total_error`, which take it; `fastest_form`, how layers are multiplied.
     """
     steps, columns = plan_product(layers)
     wirings = [form(step, batch) for step in steps]
@@ -81,7 +107,22 @@ def compile_product(layers: Layers, *, batch: int = 1, form: FormRule = fastest_
 def multiply(
     network: Product, weights: Float[Array, "edges batch"]
 ) -> Float[Array, "n_out n_in batch"]:
-    """The end-to-end matrices, transposed: the product of all layers for each of the batch."""
+    """The end-to-end matrices, transposed: the product of all layers for each of the batch.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import topokit as tk
+        >>> from topokit import products
+        >>> layers = tk.topologies.butterfly.layers(4)
+        >>> network = products.compile_product(layers, batch=2)
+        >>> weights = jnp.ones((layers.n_edges, 2))
+        >>> products.multiply(network, weights).shape
+        (4, 4, 2)
+
+    See Also:
+        `total_error`, which needs no product of all columns at once;
+        `topokit.reconstruction.end_to_end`, for the weights of a reconstruction.
+    """
     return product(network, weights)[:, jnp.argsort(network.columns)]
 
 

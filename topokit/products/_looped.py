@@ -80,6 +80,16 @@ def sum_rows(
         table: Senders of each receiver, of which one may occur several times.
         x: Signals of the senders.
         weights: The weight of each sender; None where all are 1.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> from topokit import products
+        >>> table = jnp.array([[0, 1], [1, 2]])
+        >>> products.sum_rows(table, jnp.array([[1.0], [2.0], [4.0]]))[:, 0].tolist()
+        [3.0, 6.0]
+
+    See Also:
+        `apply_layer`, with weights.
     """
     chunk = next(size for size in range(CHUNK, 0, -1) if table.shape[1] % size == 0)
     slots = (table,) if weights is None else (table, weights)

@@ -14,7 +14,19 @@ from jaxtyping import Array, Int, Num
 
 @runtime_checkable
 class Wiring(Protocol):
-    """One layer of a topology, compiled; a pytree of index arrays, with three partial sums."""
+    """One layer of a topology, compiled; a pytree of index arrays, with three partial sums.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import topokit as tk
+        >>> from topokit import products
+        >>> wiring = products.make_wiring(tk.topologies.butterfly.layers(4), 1)
+        >>> products.apply_layer(wiring, jnp.ones(8), jnp.ones((4, 3))).shape
+        (4, 3)
+
+    See Also:
+        `make_wiring`, which makes it.
+    """
 
     @property
     def n_in(self) -> int:
@@ -51,7 +63,20 @@ class Wiring(Protocol):
 
 
 def edge_ends(wiring: Wiring) -> tuple[Int[np.ndarray, " edges"], Int[np.ndarray, " edges"]]:
-    """Sender and receiver of each edge, read off the wiring itself."""
+    """Sender and receiver of each edge, read off the wiring itself.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> import topokit as tk
+        >>> from topokit import products
+        >>> wiring = products.make_wiring(tk.topologies.butterfly.layers(4), 1)
+        >>> senders, receivers = products.edge_ends(wiring)
+        >>> senders.tolist(), receivers.tolist()
+        ([0, 2, 1, 3, 0, 2, 1, 3], [0, 0, 1, 1, 2, 2, 3, 3])
+
+    See Also:
+        `make_wiring`, which makes it.
+    """
     senders, receivers = _ends(wiring)
     return np.asarray(senders, np.int64), np.asarray(receivers, np.int64)
 

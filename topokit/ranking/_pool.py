@@ -55,7 +55,7 @@ def process_pool(jobs: int | None = None) -> ProcessPoolExecutor:
         ['butterfly(4)', 'butterfly(8)']
 
     See Also:
-        `topokit.rank` and `sweep`, whose `executor` it can be.
+        `topokit.rank` and `sweep`, whose executor it can be.
     """
     jobs = min(MOST_BY_DEFAULT, os.cpu_count() or 1) if jobs is None else jobs
     pool = Processes(

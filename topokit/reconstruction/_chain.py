@@ -27,7 +27,7 @@ class Chain(NamedTuple):
         True
 
     See Also:
-        `topokit.reconstruct`, whose `restarts` try several starts.
+        `topokit.reconstruct`, which can try several starts.
     """
 
     solvers: tuple[Solver, ...]
