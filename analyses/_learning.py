@@ -1,4 +1,8 @@
-"""What the analyses that train networks share: their data, and the one place where they train."""
+"""What the analyses that train networks share: their data, and the one place where they train.
+
+They learn from the whole training part, as the papers did, without a validation part: what a script
+chooses, and by which numbers, it says at its top.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -6,6 +10,7 @@ from typing import Any, NamedTuple
 
 import optax
 
+from analyses.kit import data_folder
 from topokit import networks
 
 
@@ -15,7 +20,7 @@ class Learned(NamedTuple):
     Attributes:
         model: The network after the last epoch.
         accuracy: Its test accuracy.
-        accuracies: Test accuracies after each epoch.
+        accuracies: Test accuracies after each epoch, where they were asked for.
         train_loss: Mean loss of the batches of the last epoch.
         seconds: Wall time until the end of each epoch.
     """
@@ -36,8 +41,15 @@ def train(
     batch: int,
     seed: int = 0,
     state: Any = None,
+    each_epoch: bool = False,
 ) -> Learned:
     """Train a network; give one optimizer to all networks of a kind, to compile once."""
+    accuracies: list[float] = []
+
+    def test(_: networks.Epoch, model: Any, state: Any) -> None:
+        found = networks.evaluate(model, data.test_x, data.test_y, state=state)
+        accuracies.append(found.accuracy)
+
     run = networks.train(
         model,
         data,
@@ -46,27 +58,28 @@ def train(
         epochs=epochs,
         batch_size=batch,
         seed=seed,
+        callback=test if each_epoch else None,
     )
     rows = run.epochs
-    accuracies = [row.test_accuracy for row in rows]
-    return Learned(
-        run.model, accuracies[-1], accuracies, rows[-1].train_loss, [row.seconds for row in rows]
-    )
+    seconds = [row.seconds for row in rows]
+    return Learned(run.model, run.test.accuracy, accuracies, rows[-1].train_loss, seconds)
 
 
 def test_accuracy(model: Any, data: networks.Dataset) -> float:
     """Of a network that is not trained any more."""
-    return networks.judge(model, data.test_x, data.test_y)[1]
+    return networks.evaluate(model, data.test_x, data.test_y).accuracy
+
+
+def load(name: str) -> networks.Dataset:
+    """A data set from its folder, or the bundled digits in a quick run."""
+    return _read(name, data_folder(name))
 
 
 @cache
-def load(name: str, folder: Path | None) -> networks.Dataset:
-    """A data set from its folder, or the bundled digits without one; once a process.
-
-    CIFAR-10 from its batches, or the part of it that is an `.npz` file in the folder.
-    """
+def _read(name: str, folder: Path | None) -> networks.Dataset:
+    """Once a process; CIFAR-10 from its batches, or the part of it that is an `.npz` file."""
     if folder is None:
-        return networks.load_digits()
+        return networks.load_digits(validation=0)
     if name == "mnist":
-        return networks.read_mnist(folder)
-    return networks.read_cifar10(next(folder.glob("*.npz"), folder))
+        return networks.read_mnist(folder, validation=0)
+    return networks.read_cifar10(next(folder.glob("*.npz"), folder), validation=0)

@@ -34,7 +34,6 @@ from fractions import Fraction
 from functools import cache
 from itertools import product
 from math import inf, prod
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,7 +44,7 @@ from scipy.stats import spearmanr
 
 from analyses._learning import load, train
 from analyses._masked import count_paths, masked_network, random_masks
-from analyses.kit import COLORS, Look, Study, mean, standard_error, verdict
+from analyses.kit import COLORS, Look, Study, accuracy_of, verdict
 
 HIDDEN, DEPTHS = 256, (20, 10, 5, 2, 1)  # the longest run first, so that processes end together
 SPARSITIES = tuple(1 - 0.5**k for k in range(9))
@@ -59,16 +58,6 @@ STYLE_TITLES = {"plain": "accuracy (%), Xavier", "sparse": "accuracy (%), sparse
 STYLE_DARK = 50  # percent; numbers on darker cells are white
 
 Rows = list[dict[str, Any]]
-
-
-class Setting(NamedTuple):
-    """What is trained; the bundled digits where no folder is named."""
-
-    depths: tuple[int, ...]
-    sparsities: tuple[float, ...]
-    rates: dict[str, tuple[float, ...]]
-    seeds: int
-    mnist: Path | None = None
 
 
 class Case(NamedTuple):
@@ -87,9 +76,9 @@ class End(NamedTuple):
     hidden: float
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """Every depth with every optimizer."""
-    return [Case(*kind) for kind in product(setting.depths, setting.rates)]
+    return [Case(*kind) for kind in product(DEPTHS, RATES)]
 
 
 @cache
@@ -98,10 +87,10 @@ def optimizer(name: str, rate: float) -> optax.GradientTransformation:
     return optax.adam(rate) if name == "Adam" else optax.sgd(rate, MOMENTUM)
 
 
-def learn(case: Case, rate: float, start: tuple[float, str, int], setting: Setting) -> End:
+def learn(case: Case, rate: float, start: tuple[float, str, int]) -> End:
     """Train one network for an epoch, from a sparsity, a radius and a seed."""
     sparsity, radius, seed = start
-    data, density = load("mnist", setting.mnist), 1 - sparsity
+    data, density = load("mnist"), 1 - sparsity
     rng = np.random.default_rng([seed, case.depth])
     masks = random_masks([prod(data.shape), *[HIDDEN] * case.depth], density, rng)
     share = density if radius == "sparse" else 1.0
@@ -112,16 +101,16 @@ def learn(case: Case, rate: float, start: tuple[float, str, int], setting: Setti
     return End(loss, run.accuracy, *count_paths(masks))
 
 
-def measure(case: Case, setting: Setting) -> dict[str, Any]:
+def measure(case: Case) -> dict[str, Any]:
     """The rate by the dense network of the first seed; then every sparsity, start and seed."""
-    rates = setting.rates[case.optimizer]
-    losses = {rate: learn(case, rate, (0.0, "plain", 0), setting).loss for rate in rates}
+    rates = RATES[case.optimizer]
+    losses = {rate: learn(case, rate, (0.0, "plain", 0)).loss for rate in rates}
     rate = min(losses, key=losses.__getitem__)
     rows = []
-    for sparsity in setting.sparsities:
+    for sparsity in SPARSITIES:
         for radius in STARTS if sparsity else STARTS[:1]:
-            starts = [(sparsity, radius, seed) for seed in range(setting.seeds)]
-            ends = [learn(case, rate, start, setting) for start in starts]
+            starts = [(sparsity, radius, seed) for seed in range(SEEDS)]
+            ends = [learn(case, rate, start) for start in starts]
             rows.append(
                 {**case._asdict(), "start": radius, "sparsity": sparsity, **over_seeds(ends)}
             )
@@ -129,13 +118,13 @@ def measure(case: Case, setting: Setting) -> dict[str, Any]:
     return {"rate": {**case._asdict(), "rate": rate, "losses_of_rates": known}, "rows": rows}
 
 
-def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, dict[str, Any]]) -> dict[str, Any]:
     """The rates that were chosen, the verdicts, and all rows."""
-    rows = [row for record in records for row in record["rows"]]
+    rows = [row for record in found.values() for row in record["rows"]]
     return {
-        "data": load("mnist", setting.mnist).name,
-        "rates": [record["rate"] for record in records],
-        "neurofabric_2b": {name: judge(rows, name) for name in setting.rates},
+        "data": load("mnist").name,
+        "rates": [record["rate"] for record in found.values()],
+        "neurofabric_2b": {name: judge(rows, name) for name in RATES},
         "rows": rows,
     }
 
@@ -144,9 +133,7 @@ def over_seeds(ends: list[End]) -> dict[str, Any]:
     """Over the seeds."""
     accuracies = [end.accuracy for end in ends]
     return {
-        "accuracy": mean(accuracies),
-        "error": standard_error(accuracies),
-        "accuracies": [round(a, 5) for a in accuracies],
+        **accuracy_of(accuracies),
         "inputs": [round(end.inputs, 5) for end in ends],
         "hidden": [round(end.hidden, 5) for end in ends],
     }
@@ -265,12 +252,8 @@ def scatter(ax: Axes, rows: Rows) -> None:
 
 
 STUDY = Study(
-    full=Setting(DEPTHS, SPARSITIES, RATES, SEEDS),
-    quick=Setting((2,), (0.75,), {"Adam": (3e-3,)}, 1),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={"DEPTHS": (2,), "SPARSITIES": (0.75,), "RATES": {"Adam": (3e-3,)}, "SEEDS": 1},
     size=(8.0, 4.0),
     data=("mnist",),
 )

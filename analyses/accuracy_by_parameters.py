@@ -16,7 +16,6 @@ for a few epochs and keeps nothing.
 """
 
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -26,7 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from analyses._learning import load, train
-from analyses.kit import COLORS, Look, Study, mean, points, standard_error, verdict
+from analyses.kit import COLORS, Look, Study, accuracy_of, errors, verdict
 from topokit import networks
 
 HIDDEN = (300, 100)
@@ -46,15 +45,6 @@ STYLES = {
 }
 
 
-class Setting(NamedTuple):
-    """What is trained, and how long; the bundled digits where no folder is named."""
-
-    shares: tuple[float, ...]
-    epochs: int
-    seeds: int
-    mnist: Path | None = None
-
-
 class Case(NamedTuple):
     """A network to train: its kind, and the share of the dense one's connections."""
 
@@ -62,10 +52,10 @@ class Case(NamedTuple):
     share: float
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """Every kind at every share, and the whole dense network."""
     kinds = ("dense", *RULES)
-    return [Case("dense", 1.0), *(Case(k, s) for k in kinds for s in setting.shares)]
+    return [Case("dense", 1.0), *(Case(k, s) for k in kinds for s in SHARES)]
 
 
 def make(case: Case, data: networks.Dataset, seed: int) -> Any:
@@ -84,14 +74,14 @@ def adam(steps: int) -> optax.GradientTransformation:
     return optax.adam(optax.cosine_decay_schedule(RATE, steps))
 
 
-def measure(case: Case, setting: Setting) -> dict[str, Any]:
+def measure(case: Case) -> dict[str, Any]:
     """Train one case with every seed."""
-    data = load("mnist", setting.mnist)
-    optimizer = adam(setting.epochs * (len(data.train_x) // BATCH))
+    data = load("mnist")
+    optimizer = adam(EPOCHS * (len(data.train_x) // BATCH))
     sizes, ends = set(), []
-    for seed in range(setting.seeds):
+    for seed in range(SEEDS):
         model = make(case, data, seed)
-        run = train(model, data, optimizer, epochs=setting.epochs, batch=BATCH, seed=seed)
+        run = train(model, data, optimizer, epochs=EPOCHS, batch=BATCH, seed=seed)
         sizes.add(networks.n_parameters(model))
         ends.append(run.accuracy)
     (parameters,) = sizes
@@ -99,16 +89,14 @@ def measure(case: Case, setting: Setting) -> dict[str, Any]:
         "kind": case.kind,
         "share": case.share,
         "parameters": parameters,
-        "accuracy": mean(ends),
-        "error": standard_error(ends),
-        "accuracies": [round(end, 5) for end in ends],
+        **accuracy_of(ends),
     }
 
 
-def summarize(rows: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, dict[str, Any]]) -> dict[str, Any]:
     """The verdict beside the rows."""
-    data = load("mnist", setting.mnist).name
-    return {"data": data, "closnets_3": judge(rows), "rows": rows}
+    rows = list(found.values())
+    return {"data": load("mnist").name, "closnets_3": judge(rows), "rows": rows}
 
 
 def judge(rows: list[dict]) -> dict[str, Any] | None:
@@ -135,10 +123,7 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
     """Test error against parameters, both logarithmic."""
     ax = figure.subplots()
     for kind, look in STYLES.items():
-        own = [row for row in results["rows"] if row["kind"] == kind]
-        own.sort(key=lambda row: row["parameters"])
-        size, lost, error = ([row[n] for row in own] for n in ("parameters", "accuracy", "error"))
-        points(ax, size, 100 * (1 - np.array(lost)), 100 * np.array(error), look, kind)
+        errors(ax, [r for r in results["rows"] if r["kind"] == kind], "parameters", look, kind)
     ax.set(xscale="log", yscale="log", xlabel="parameters")
     ax.set_ylabel(f"test error on {results['data']} (%)")
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -148,12 +133,8 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
 
 
 STUDY = Study(
-    full=Setting(SHARES, EPOCHS, SEEDS),
-    quick=Setting((0.3,), 1, 1),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={"SHARES": (0.3,), "EPOCHS": 1, "SEEDS": 1},
     size=(5.8, 3.9),
     data=("mnist",),
 )

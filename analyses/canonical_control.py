@@ -27,13 +27,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import topokit as tk
-from analyses.kit import COLORS, Look, Study
+from analyses.kit import COLORS, Look, Study, nested
 
 EVEN = 0.01
-DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10)
 LARGE_DEPTHS = {"hypercube": (1, 2, 3, 4), "torus": (1, 2, 4, 6)}
 DENSITIES, NETWORKS = (0.06, 0.08, 0.1, 0.13, 0.16, 0.2), 10
 SPARSE_DEPTHS = (2, 4)
+STEPS = None  # as many as the search needs
 # What lies above is said in words, so that the rest can be read.
 STYLE_TOP = 0.6
 STYLES = {
@@ -53,21 +53,11 @@ FAMILIES: dict[str, Callable[[int], tk.Layers]] = {
     "random": lambda depth: t.erdos_renyi.layers([32] * (depth + 1), 6 / 32, seed=0),
     "small world": lambda depth: t.small_world.layers(32, depth, 4, 0.2, seed=0),
 }
+DEPTHS = dict.fromkeys(FAMILIES, (1, 2, 3, 4, 5, 6, 8, 10))
 LARGE: dict[str, Callable[[int], tk.Layers]] = {
     "hypercube": lambda depth: t.hypercube.layers(1024, depth),
     "torus": lambda depth: t.torus.layers((32, 32), depth),
 }
-
-
-class Setting(NamedTuple):
-    """Depths of families at both sizes, sparse networks, and steps, as many as needed if None."""
-
-    depths: dict[str, tuple[int, ...]]
-    large: dict[str, tuple[int, ...]]
-    sparse_depths: tuple[int, ...]
-    densities: tuple[float, ...]
-    networks: int
-    steps: int | None
 
 
 class Case(NamedTuple):
@@ -78,26 +68,24 @@ class Case(NamedTuple):
     depth: int
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """The largest first."""
-    large = [Case("1024", name, d) for name, depths in setting.large.items() for d in depths]
-    small = [Case("32", name, d) for name, depths in setting.depths.items() for d in depths]
-    sparse = [Case("sparse", str(x), d) for d in setting.sparse_depths for x in setting.densities]
+    large = [Case("1024", name, d) for name, depths in LARGE_DEPTHS.items() for d in depths]
+    small = [Case("32", name, d) for name, depths in DEPTHS.items() for d in depths]
+    sparse = [Case("sparse", str(x), d) for d in SPARSE_DEPTHS for x in DENSITIES]
     return [*large, *small, *sparse]
 
 
-def measure(case: Case, setting: Setting) -> dict[str, Any]:
+def measure(case: Case) -> dict[str, Any]:
     """The parts of the canonical K and of the paper's, or crowding in some sparse networks."""
     if case.panel == "sparse":
-        drawn = islice(sparse_networks(case.depth, float(case.name)), setting.networks)
-        return {str(seed): crowding(layers, setting.steps) for seed, layers in drawn}
+        drawn = islice(sparse_networks(case.depth, float(case.name)), NETWORKS)
+        return {str(seed): crowding(layers, STEPS) for seed, layers in drawn}
     large = case.panel == "1024"
     layers = (LARGE if large else FAMILIES)[case.name](case.depth)
     reach, ways = reachable(layers), ("canonical", "descent")[: 1 if large else 2]
     fair = {way: way == "canonical" for way in ways}
-    found = {
-        w: tk.controllability(layers, fairness=f, steps=setting.steps).K for w, f in fair.items()
-    }
+    found = {w: tk.controllability(layers, fairness=f, steps=STEPS).K for w, f in fair.items()}
     return {way: parts(K, reach) for way, K in found.items()}
 
 
@@ -147,15 +135,10 @@ def crowding(layers: tk.Layers, steps: int | None) -> dict[str, float]:
     } | parts(K, reach)
 
 
-def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, dict[str, Any]]) -> dict[str, Any]:
     """By panel; sparse networks by depth and density, others by family and depth."""
-    found: dict[str, Any] = {"32": {}, "1024": {}, "sparse": {}}
-    for case, record in zip(cases(setting), records, strict=True):
-        outer, inner = case.name, str(case.depth)
-        if case.panel == "sparse":
-            outer, inner = inner, outer
-        found[case.panel].setdefault(outer, {})[inner] = record
-    return found
+    sparse = {case: (case.panel, case.depth, case.name) for case in found if case.panel == "sparse"}
+    return nested({sparse.get(case, case): record for case, record in found.items()}, "32", "1024")
 
 
 def draw(figure: Figure, results: dict[str, Any]) -> None:
@@ -209,14 +192,15 @@ def draw_sparse(ax: Axes, look: Look, depth: str, rows: dict[str, dict]) -> None
 
 
 STUDY = Study(
-    full=Setting(
-        dict.fromkeys(FAMILIES, DEPTHS), LARGE_DEPTHS, SPARSE_DEPTHS, DENSITIES, NETWORKS, None
-    ),
-    quick=Setting({"hypercube": (1, 2)}, {"hypercube": (1,)}, (2,), DENSITIES[-1:], 2, 50),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={
+        "DEPTHS": {"hypercube": (1, 2)},
+        "LARGE_DEPTHS": {"hypercube": (1,)},
+        "SPARSE_DEPTHS": (2,),
+        "DENSITIES": DENSITIES[-1:],
+        "NETWORKS": 2,
+        "STEPS": 50,
+    },
     size=(12.0, 4.6),
 )
 

@@ -16,7 +16,6 @@ Reads the tables of the official network from the folder that `--data` names. Wr
 
 from collections.abc import Callable
 from math import isclose
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import topokit as tk
@@ -25,6 +24,7 @@ from analyses.kit import Study
 from topokit import challenge
 
 TABLES = "n1024-class-tables.npz"
+WIDTHS = (64, 128, 256, 512, 1024)
 DEEP, DEEP_WIDTH, SEED, SAME = 120, 1024, 0, 1e-4
 SHOWN = (
     "edges",
@@ -37,14 +37,6 @@ SHOWN = (
     "control_mean",
     "control_deviation",
 )
-
-
-class Setting(NamedTuple):
-    """Widths of a block, and whether deep networks are scored as well."""
-
-    widths: tuple[int, ...]
-    deep: bool
-    data: Path = Path()
 
 
 class Case(NamedTuple):
@@ -77,36 +69,34 @@ PEERS: dict[str, Callable[[int], Any]] = {
     "Clos": lambda n: tk.networks.clos_with(share(n))(n, n),
     "low rank": lambda n: tk.networks.low_rank_with(share(n))(n, n),
 }
-DEEP_NETWORKS: dict[str, Callable[[Path], challenge.ChallengeNetwork]] = {
-    "RadiX-Net": lambda _: challenge.plain_network(DEEP_WIDTH, DEEP),
-    "official network": lambda data: challenge.read_class_tables(data / TABLES),
+DEEP_NETWORKS: dict[str, Callable[[], challenge.ChallengeNetwork]] = {
+    "RadiX-Net": lambda: challenge.plain_network(DEEP_WIDTH, DEEP),
+    "official network": lambda: challenge.read_class_tables(kit.data_folder("data") / TABLES),
 }
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """A block of each width and its peers, and the deep networks."""
-    found = [Case(width, peer) for width in setting.widths for peer in PEERS]
-    return found + [Case(DEEP_WIDTH, name) for name in DEEP_NETWORKS if setting.deep]
+    found = [Case(width, peer) for width in WIDTHS for peer in PEERS]
+    return found + [Case(DEEP_WIDTH, name) for name in DEEP_NETWORKS]
 
 
-def measure(case: Case, setting: Setting) -> dict[str, Any]:
+def measure(case: Case) -> dict[str, Any]:
     """The score of a network."""
     if case.network in PEERS:
         layers = tk.to_layers(PEERS[case.network](case.width))
     else:
-        layers = challenge.network_layers(DEEP_NETWORKS[case.network](setting.data))
+        layers = challenge.network_layers(DEEP_NETWORKS[case.network]())
     return {"network": case.network} | tk.score(layers)._asdict()
 
 
-def summarize(rows: list[dict[str, Any]], _: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, dict[str, Any]]) -> dict[str, Any]:
     """Whether all networks of a kind have each property, and the scores."""
-    found = {name: verdicts([r for r in rows if r["network"] == name]) for name in names(rows)}
-    return {"challenge": found, "rows": [short(row) for row in rows]}
-
-
-def names(rows: list[dict[str, Any]]) -> list[str]:
-    """Of the networks, each once."""
-    return list(dict.fromkeys(row["network"] for row in rows))
+    kinds: dict[str, list] = {}
+    for case, row in found.items():
+        kinds.setdefault(case.network, []).append(row)
+    rows = [short(row) for row in found.values()]
+    return {"challenge": {name: verdicts(own) for name, own in kinds.items()}, "rows": rows}
 
 
 def verdicts(own: list[dict[str, Any]]) -> dict[str, bool]:
@@ -143,12 +133,8 @@ def show(results: dict[str, Any]) -> None:
 
 
 STUDY = Study(
-    full=Setting((64, 128, 256, 512, 1024), deep=True),
-    quick=Setting((32,), deep=False),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    show=show,
+    __name__,
+    quick={"WIDTHS": (32,), "DEEP_NETWORKS": {}},
     data=("data",),
     alone=True,
 )

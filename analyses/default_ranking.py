@@ -15,7 +15,7 @@ Writes `default_ranking.png` and, with its numbers, `default_ranking.json` besid
 from collections.abc import Sequence
 from operator import attrgetter
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -26,6 +26,8 @@ from analyses.kit import Study, significant
 from topokit.ranking import Row
 from topokit.reconstruction import Adam
 
+NAMES = tuple(tk.ranking.default_topologies())
+TARGETS, STEPS = 16, 2000
 FIELDS = ("loss", "loss_error", "trainable", "depth", "degrees_of_freedom", "predicted_loss")
 FIELDS += ("family", "skip")
 # The deviation of K is not among them: it is 0 for all twenty.
@@ -33,32 +35,24 @@ SCORES = ("predicted_loss", "degrees_of_freedom", "control_total", "depth")
 DECIMALS = 3  # of a score, so that equals tie
 
 
-class Setting(NamedTuple):
-    """How the topologies are measured."""
-
-    names: tuple[str, ...]
-    targets: int
-    steps: int
-
-
-def cases(setting: Setting) -> Sequence[str]:
+def cases() -> Sequence[str]:
     """The topologies."""
-    return setting.names
+    return NAMES
 
 
-def measure(name: str, setting: Setting) -> Row:
+def measure(name: str) -> Row:
     """Its row in a ranking."""
     (row,) = tk.rank(
         {name: tk.ranking.default_topologies()[name]},
-        targets=setting.targets,
-        solver=Adam(max_steps=setting.steps),
+        targets=TARGETS,
+        solver=Adam(max_steps=STEPS),
     )
     return row
 
 
-def summarize(records: list[Row], _: Setting) -> dict[str, Any]:
+def summarize(found: dict[str, Row]) -> dict[str, Any]:
     """The ranking, and what it says of scores and of skip connections."""
-    rows = sorted(records, key=attrgetter("order"))
+    rows = sorted(found.values(), key=attrgetter("order"))
     return {
         "rank_correlation_with_loss": correlations(rows),
         "loss_with_skip_by_loss_without": skip_ratios(rows),
@@ -91,12 +85,8 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
 
 
 STUDY = Study(
-    full=Setting(tuple(tk.ranking.default_topologies()), targets=16, steps=2000),
-    quick=Setting(("clos", "clos + skip"), targets=2, steps=20),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={"NAMES": ("clos", "clos + skip", "low rank"), "TARGETS": 2, "STEPS": 20},
     size=(6.4, 6.1),
 )
 

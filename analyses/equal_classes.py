@@ -52,6 +52,7 @@ from topokit import reconstruct
 from topokit.reconstruction import Adam
 from topokit.topologies import random_regular
 
+WIRINGS, TARGETS, STEPS, DRAWS, RESAMPLES = 60, 128, 1000, 16, 999  # targets of one half
 FIRST_SEED = 10_000  # of the wirings; the score was made on those of seeds below
 STYLES = {
     "soft leverage": Look("o", COLORS.blue),
@@ -101,37 +102,23 @@ DESIGNED = {
     "butterfly": (CLASSES[0], tk.topologies.butterfly(16, 4)),
     "clos": (CLASSES[5], tk.topologies.clos(16, 16, 4, 4, 4)),
 }
-QUICK_CLASSES = (Class((6,) * 3, 3, False), Class((6,) * 4, 2, False))
 
 
-class Setting(NamedTuple):
-    """The classes, and how much is spent on each; targets are those of one half."""
-
-    classes: tuple[Class, ...]
-    designed: tuple[str, ...]
-    wirings: int
-    targets: int
-    steps: int
-    draws: int
-    resamples: int
-
-
-def cases(setting: Setting) -> list[Class | str]:
+def cases() -> list[Class | str]:
     """All classes, and the designed wirings that stand beside them."""
-    return [*setting.classes, *setting.designed]
+    return [*CLASSES, *DESIGNED]
 
 
-def measure(case: Class | str, setting: Setting) -> dict[str, Any]:
+def measure(case: Class | str) -> dict[str, Any]:
     """Of a class every wiring's losses and scores; of a designed wiring its own."""
     if isinstance(case, Class):
-        wirings = draw_wirings(case, setting.wirings)
+        wirings = draw_wirings(case, WIRINGS)
     else:
         wirings = [tk.to_layers(DESIGNED[case][1])]
     return {
-        "halves": measure_losses(wirings, setting),
+        "halves": measure_losses(wirings),
         "scores": {
-            name: np.array([score(wiring, setting) for wiring in wirings])
-            for name, score in SCORES.items()
+            name: np.array([score(wiring) for wiring in wirings]) for name, score in SCORES.items()
         },
     }
 
@@ -148,11 +135,11 @@ def draw_wirings(kind: Class, wirings: int) -> list[tk.Layers]:
     raise AssertionError
 
 
-def measure_losses(wirings: list[tk.Layers], setting: Setting) -> np.ndarray:
+def measure_losses(wirings: list[tk.Layers]) -> np.ndarray:
     """Mean loss of each wiring in each half, `(2, wirings)`."""
-    shape = (setting.targets, wirings[0].n_in, wirings[0].n_out)
+    shape = (TARGETS, wirings[0].n_in, wirings[0].n_out)
     halves = [np.random.default_rng(half).standard_normal(shape) for half in (0, 1)]
-    solver = Adam(max_steps=setting.steps)
+    solver = Adam(max_steps=STEPS)
     return np.array(
         [
             [reconstruct(w, half, solver=solver, key=key).loss.mean() for w in wirings]
@@ -171,47 +158,46 @@ def coverage(layers: tk.Layers) -> float:
     return float((1 / (1 + shared)).mean())
 
 
-SCORES: dict[str, Callable[[tk.Layers, Setting], float]] = {
-    "soft leverage": lambda w, e: float(
-        ((1 - tk.scores.soft_leverage(w, n_samples=e.draws)) ** 2).mean()
+SCORES: dict[str, Callable[[tk.Layers], float]] = {
+    "soft leverage": lambda w: float(
+        ((1 - tk.scores.soft_leverage(w, n_samples=DRAWS)) ** 2).mean()
     ),
-    "coverage": lambda w, _: coverage(w),
-    "leverage": lambda w, e: float(((1 - tk.leverage(w, n_samples=e.draws)) ** 2).mean()),
-    "unreached pairs": lambda w, _: float(np.mean(tk.scores.path_counts(w) == 0)),
-    "variance of paths": lambda w, _: float(tk.scores.path_counts(w).var()),
-    "second singular values": lambda w, _: float(tk.scores.second_singular_values(w).mean()),
-    "SynFlow": lambda w, _: -tk.scores.log_synflow(w),
-    "satisfiable constraints": lambda w, _: -float(tk.satisfiable_constraints(w)),
+    "coverage": coverage,
+    "leverage": lambda w: float(((1 - tk.leverage(w, n_samples=DRAWS)) ** 2).mean()),
+    "unreached pairs": lambda w: float(np.mean(tk.scores.path_counts(w) == 0)),
+    "variance of paths": lambda w: float(tk.scores.path_counts(w).var()),
+    "second singular values": lambda w: float(tk.scores.second_singular_values(w).mean()),
+    "SynFlow": lambda w: -tk.scores.log_synflow(w),
+    "satisfiable constraints": lambda w: -float(tk.satisfiable_constraints(w)),
 }
 
 
-def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Class | str, dict[str, Any]]) -> dict[str, Any]:
     """What is reported of each class, over all of them, and of designed wirings beside them."""
-    found = dict(zip(cases(setting), records, strict=True))
-    rows = {kind.name: study(kind, found[kind], setting) for kind in setting.classes}
+    rows = {kind.name: study(kind, found[kind]) for kind in CLASSES}
     return {
         "mean_agreement": summary(rows),
         "classes": rows,
-        "designed": {n: set_beside(n, found[n], found, setting) for n in setting.designed},
-        "wirings": {kind.name: cloud(found[kind]) for kind in setting.classes},
+        "designed": {n: set_beside(n, found[n], found) for n in DESIGNED},
+        "wirings": {kind.name: cloud(found[kind]) for kind in CLASSES},
     }
 
 
-def study(kind: Class, record: dict[str, Any], setting: Setting) -> dict[str, Any]:
+def study(kind: Class, record: dict[str, Any]) -> dict[str, Any]:
     """What is reported of a class."""
     halves = record["halves"]
     loss = halves.mean(axis=0)
     both = max(float(np.corrcoef(halves)[0, 1]), 0.0)
     return {
         "seen": kind.seen,
-        "wirings": setting.wirings,
+        "wirings": WIRINGS,
         "degrees_of_freedom": kind.freedom,
         "loss_least": round(float(loss.min()), 4),
         "loss_mean": round(float(loss.mean()), 4),
         "loss_most": round(float(loss.max()), 4),
         "halves_correlate": round(both, 3),
         "ceiling": round(float(np.sqrt(2 * both / (1 + both))), 3),
-        "scores": {n: judge(v, loss, setting.resamples) for n, v in record["scores"].items()},
+        "scores": {n: judge(v, loss, RESAMPLES) for n, v in record["scores"].items()},
     }
 
 
@@ -225,7 +211,7 @@ def judge(score: np.ndarray, loss: np.ndarray, resamples: int) -> dict[str, Any]
 
 
 def set_beside(
-    name: str, record: dict[str, Any], found: dict[Any, dict[str, Any]], setting: Setting
+    name: str, record: dict[str, Any], found: dict[Any, dict[str, Any]]
 ) -> dict[str, Any]:
     """A designed wiring beside the random ones of its class."""
     kind, graph = DESIGNED[name]
@@ -237,7 +223,7 @@ def set_beside(
         "loss": round(float(loss), 4),
         "wirings_with_less_loss": int((losses < loss).sum()),
         "wirings_called_better": int((found[kind]["scores"]["soft leverage"] < score).sum()),
-        "of": setting.wirings,
+        "of": WIRINGS,
     }
 
 
@@ -312,12 +298,16 @@ def draw_spread(ax: Axes, clouds: dict[str, dict[str, list[float]]]) -> None:
 
 
 STUDY = Study(
-    full=Setting(CLASSES, tuple(DESIGNED), 60, targets=128, steps=1000, draws=16, resamples=999),
-    quick=Setting(QUICK_CLASSES, (), 4, targets=4, steps=100, draws=2, resamples=19),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={
+        "CLASSES": (Class((6,) * 3, 3, False), Class((6,) * 4, 2, False)),
+        "DESIGNED": {},
+        "WIRINGS": 4,
+        "TARGETS": 4,
+        "STEPS": 100,
+        "DRAWS": 2,
+        "RESAMPLES": 19,
+    },
     size=(12.0, 5.6),
 )
 

@@ -15,13 +15,13 @@ inputs and few steps.
 """
 
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 import topokit as tk
-from analyses.kit import Study, significant
+from analyses.kit import Study, nested, significant
 
 t = tk.topologies
 FAIR = {"descent": False, "canonical": True}
@@ -31,33 +31,18 @@ TOPOLOGIES = {
     "butterfly, depth 18": lambda: t.butterfly.layers(32, 18),
     "torus 8×4, depth 7": lambda: t.torus.layers((8, 4), 7),
 }
-QUICK_TOPOLOGIES = {
-    "hypercube, depth 2": lambda: t.hypercube.layers(8, 2),
-    "Clos (4, 3, 4)": lambda: t.clos.layers(8, 8, 4, 3, 4),
-}
+STEPS = None  # as many as the search needs
 
 
-def build(name: str) -> tk.Layers:
-    """A topology by its name."""
-    return (TOPOLOGIES | QUICK_TOPOLOGIES)[name]()
-
-
-class Setting(NamedTuple):
-    """The topologies, and the steps of the search; as many as it needs, if None."""
-
-    topologies: tuple[str, ...]
-    steps: int | None
-
-
-def cases(setting: Setting) -> list[tuple[str, str]]:
+def cases() -> list[tuple[str, str]]:
     """Both ways for each topology."""
-    return list(product(setting.topologies, FAIR))
+    return list(product(TOPOLOGIES, FAIR))
 
 
-def measure(case: tuple[str, str], setting: Setting) -> dict[str, Any]:
+def measure(case: tuple[str, str]) -> dict[str, Any]:
     """What the picture shows of one K, and how good it is."""
     name, way = case
-    control = tk.controllability(build(name), fairness=FAIR[way], steps=setting.steps)
+    control = tk.controllability(TOPOLOGIES[name](), fairness=FAIR[way], steps=STEPS)
     K = control.K
     found = {
         "total": control.total,
@@ -72,15 +57,10 @@ def measure(case: tuple[str, str], setting: Setting) -> dict[str, Any]:
     return numbers | {"K": np.round(K, 3).tolist()}
 
 
-def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[tuple, dict[str, Any]]) -> dict[str, Any]:
     """By topology and way."""
-    found = dict(zip(cases(setting), records, strict=True))
-    return {
-        "topologies": {
-            name: {"edges": build(name).n_edges} | {way: found[name, way] for way in FAIR}
-            for name in setting.topologies
-        }
-    }
+    rows = nested(found)
+    return {"topologies": {n: {"edges": TOPOLOGIES[n]().n_edges} | row for n, row in rows.items()}}
 
 
 def draw(figure: Figure, results: dict[str, Any]) -> None:
@@ -91,12 +71,14 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
 
 
 STUDY = Study(
-    full=Setting(tuple(TOPOLOGIES), None),
-    quick=Setting(tuple(QUICK_TOPOLOGIES), 50),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={
+        "TOPOLOGIES": {
+            "hypercube, depth 2": lambda: t.hypercube.layers(8, 2),
+            "Clos (4, 3, 4)": lambda: t.clos.layers(8, 8, 4, 3, 4),
+        },
+        "STEPS": 50,
+    },
     size=(9.6, 5.5),
 )
 

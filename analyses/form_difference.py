@@ -32,6 +32,8 @@ from analyses.kit import Study
 # How many inputs a commodity of each form names; one that names none is control as such.
 SUM, MARGINAL, PAIRWISE = 0, 1, 2
 
+# Up to how many neurons to look for a difference in loss, and for one in K.
+NEURONS = {"all trainable": (10, 8), "with constants": (8, 7)}
 TOLERANCE = 1e-4
 
 Feeds = tuple[tuple[int, ...], ...]
@@ -245,12 +247,6 @@ def difference(network: Network, *, sets: bool) -> str:
     return "K alone" if sets and differing_set(network) else "nothing"
 
 
-class Setting(NamedTuple):
-    """Up to how many neurons to look for a difference in loss, and for one in K, by weights."""
-
-    neurons: dict[str, tuple[int, int]]
-
-
 class Case(NamedTuple):
     """All networks of one size."""
 
@@ -265,18 +261,16 @@ class Found(NamedTuple):
     least: dict[str, Network]
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """The largest first."""
-    found = [
-        Case(w, size) for w, (most, _) in setting.neurons.items() for size in range(5, most + 1)
-    ]
+    found = [Case(w, size) for w, (most, _) in NEURONS.items() for size in range(5, most + 1)]
     return sorted(found, key=lambda case: -case.size)
 
 
-def measure(case: Case, setting: Setting) -> Found:
+def measure(case: Case) -> Found:
     """Every network of a size."""
     counts, least = Counter(), {}
-    sets = case.size <= setting.neurons[case.weights][1]
+    sets = case.size <= NEURONS[case.weights][1]
     for network in networks(case.size, constants=case.weights == "with constants"):
         kind = difference(network, sets=sets)
         counts[kind] += 1
@@ -285,11 +279,10 @@ def measure(case: Case, setting: Setting) -> Found:
     return Found(counts, least)
 
 
-def summarize(records: list[Found], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, Found]) -> dict[str, Any]:
     """For each choice of weights what differs, and the smallest network of each kind."""
-    found = dict(zip(cases(setting), records, strict=True))
     results = {}
-    for weights, (most, most_k) in setting.neurons.items():
+    for weights, (most, most_k) in NEURONS.items():
         rows = {size: found[Case(weights, size)] for size in range(5, most + 1)}
         smallest: dict[str, Network] = {}
         for row in rows.values():
@@ -323,14 +316,7 @@ def show(results: dict[str, Any]) -> None:
         kit.show({weights: result["neurons"], "smallest": result["smallest"]})
 
 
-STUDY = Study(
-    full=Setting({"all trainable": (10, 8), "with constants": (8, 7)}),
-    quick=Setting({"all trainable": (6, 6), "with constants": (6, 6)}),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    show=show,
-)
+STUDY = Study(__name__, quick={"NEURONS": {"all trainable": (6, 6), "with constants": (6, 6)}})
 
 if __name__ == "__main__":
     STUDY.main()

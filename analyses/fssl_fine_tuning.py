@@ -25,7 +25,6 @@ neurons a layer and keeps nothing.
 """
 
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -44,11 +43,23 @@ from analyses._fssl_networks import (
     times_faster,
 )
 from analyses._learning import load, test_accuracy, train
-from analyses.kit import COLORS, Look, Study, mean, points, standard_error, verdict, written_out
+from analyses.kit import (
+    COLORS,
+    Look,
+    Study,
+    errors,
+    mean,
+    points,
+    standard_error,
+    verdict,
+    written_out,
+)
 from topokit import networks
 
-BATCH = 100
+DEPTH, BATCH, SEEDS, REPEATS = 6, 100, 3, 15
+EPOCHS, TUNED, AFTER = 3, 3, 1
 RATE, TUNING_RATE, LAST_RATE = 2e-3, 3e-3, 1e-3
+STRENGTHS = (0.08, 0.11, 0.14)
 TENTH, ONE_PERCENT, TWICE = 0.1, 0.01, 2.0
 WHOLE, STRUCTURED, OTHER = "whole", "structured", "non-structured"
 STYLES = {
@@ -67,19 +78,6 @@ STYLE_FORMS = {
 }
 
 
-class Setting(NamedTuple):
-    """What is trained, and how long; the bundled digits where no folder is named."""
-
-    depth: int
-    epochs: int
-    tuned: int
-    after: int
-    seeds: int
-    repeats: int
-    strengths: tuple[float, ...]
-    mnist: Path | None = None
-
-
 class Result(NamedTuple):
     """A network that came out, and how."""
 
@@ -90,17 +88,17 @@ class Result(NamedTuple):
     model: eqx.nn.Sequential
 
 
-def cases(setting: Setting) -> range:
+def cases() -> range:
     """Seeds; strengths and rates were set on seed 0."""
-    return range(1, 1 + setting.seeds)
+    return range(1, 1 + SEEDS)
 
 
 @cache
-def penalized(strength: float, setting: Setting) -> optax.GradientTransformation:
+def penalized(strength: float) -> optax.GradientTransformation:
     """Adam with group lasso; one for all seeds, whose wiring is the same, to compile once."""
-    data = load("mnist", setting.mnist)
-    model = radix_classifier(data, setting.depth, key=jax.random.key(0))
-    penalty = networks.group_lasso(model, strength, rate=TUNING_RATE)
+    data = load("mnist")
+    model = radix_classifier(data, DEPTH, key=jax.random.key(0))
+    penalty = networks.group_lasso(model, strength, learning_rate=TUNING_RATE)
     return optax.chain(optax.adam(TUNING_RATE), penalty)
 
 
@@ -119,42 +117,42 @@ def frozen(updates: Any, params: Any) -> Any:
     return jax.tree.map(lambda u, w: jnp.where(w == 0, 0, u), updates, params)
 
 
-def measure(seed: int, setting: Setting) -> list[Result]:
+def measure(seed: int) -> list[Result]:
     """All networks of a seed: the whole one first, then pairs of as many connections."""
-    data = load("mnist", setting.mnist)
+    data = load("mnist")
     fit = partial(train, data=data, batch=BATCH, seed=seed + 1000)
     epoch = len(data.train_x) // BATCH
-    falling = optax.adam(optax.cosine_decay_schedule(RATE, setting.epochs * epoch))
-    start = radix_classifier(data, setting.depth, key=jax.random.key(seed))
-    model = train(start, data, falling, epochs=setting.epochs, batch=BATCH, seed=seed).model
-    last = plain(max(1, setting.after) * epoch)
+    falling = optax.adam(optax.cosine_decay_schedule(RATE, EPOCHS * epoch))
+    start = radix_classifier(data, DEPTH, key=jax.random.key(seed))
+    model = train(start, data, falling, epochs=EPOCHS, batch=BATCH, seed=seed).model
+    last = plain(max(1, AFTER) * epoch)
 
     def result(kind: str, strength: float | None, start: Any, first: Any) -> Result:
-        tuned = fit(start, optimizer=first, epochs=setting.tuned).model
-        done = fit(tuned, optimizer=last, epochs=setting.after).model if setting.after else tuned
+        tuned = fit(start, optimizer=first, epochs=TUNED).model
+        done = fit(tuned, optimizer=last, epochs=AFTER).model if AFTER else tuned
         small = networks.without_dead_neurons(done)
         return Result(kind, strength, seed, test_accuracy(done, data), small)
 
     found = [result(WHOLE, None, model, plain(None))]
-    for strength in setting.strengths:
-        tuned = result(STRUCTURED, strength, model, penalized(strength, setting))
+    for strength in STRENGTHS:
+        tuned = result(STRUCTURED, strength, model, penalized(strength))
         thin = thinned(model, size(tuned.model)["connections"])
         found += [tuned, result(OTHER, strength, thin, plain(None))]
     return found
 
 
-def summarize(records: list[list[Result]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[int, list[Result]]) -> dict[str, Any]:
     """Verdicts, means over seeds, and a row for each network, timed in this process alone."""
-    rows = [row for record in records for row in timed(record, setting)]
+    rows = [row for record in found.values() for row in timed(record)]
     means = over_seeds(rows)
-    data = load("mnist", setting.mnist).name
+    data = load("mnist").name
     return {"data": data, "fssl": judge(means), "means": means, "rows": rows}
 
 
-def timed(results: list[Result], setting: Setting) -> list[dict[str, Any]]:
+def timed(results: list[Result]) -> list[dict[str, Any]]:
     """A row a network of one seed, with its times in both forms; the whole network comes first."""
     models = [form(r.model) for form in (lambda m: m, filled) for r in results]
-    times = seconds(models, load("mnist", setting.mnist).test_x, setting.repeats)
+    times = seconds(models, load("mnist").test_x, REPEATS)
     sparse, dense = times[: len(results)], times[len(results) :]
     best = [min(pair, key=np.median) for pair in zip(sparse, dense, strict=True)]
     rows = []
@@ -215,17 +213,19 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
     """Test error, and times faster than the whole network, against the share of connections."""
     left, right = figure.subplots(1, 2, sharex=True)
     for kind, look in STYLES.items():
-        own = [row for row in results["means"] if row["kind"] == kind]
+        own = [
+            row | {"percent": 100 * row["share"], "error": row["accuracy_error"]}
+            for row in results["means"]
+            if row["kind"] == kind
+        ]
         own.sort(key=lambda row: row["share"])
-        share = [100 * row["share"] for row in own]
-        lost = [100 * (1 - row["accuracy"]) for row in own]
-        bars = [100 * row["accuracy_error"] for row in own]
-        points(left, share, lost, bars, look, STYLE_WORDS[kind], markersize=6)
+        errors(left, own, "percent", look, STYLE_WORDS[kind], markersize=6)
         for form, (words, line, fill) in STYLE_FORMS.items():
             if kind == WHOLE:
                 continue
             times, bars = ([row[name] for row in own] for name in (form, f"{form}_error"))
             label, style = f"{kind}, {words}", look._replace(line=line)
+            share = [row["percent"] for row in own]
             points(right, share, times, bars, style, label, markersize=6, fillstyle=fill)
     right.axhline(1, color="#000000", linewidth=0.8)
     left.set(ylabel=f"test error on {results['data']} (%)")
@@ -240,12 +240,16 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
 
 
 STUDY = Study(
-    full=Setting(6, 3, 3, 1, seeds=3, repeats=15, strengths=(0.08, 0.11, 0.14)),
-    quick=Setting(1, 1, 1, 0, seeds=1, repeats=2, strengths=(0.14,)),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={
+        "DEPTH": 1,
+        "SEEDS": 1,
+        "REPEATS": 2,
+        "EPOCHS": 1,
+        "TUNED": 1,
+        "AFTER": 0,
+        "STRENGTHS": (0.14,),
+    },
     size=(8.2, 3.7),
     data=("mnist",),
 )

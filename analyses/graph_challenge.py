@@ -28,7 +28,7 @@ import json
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -36,14 +36,14 @@ from matplotlib.figure import Figure
 
 import topokit as tk
 from analyses._learning import load
-from analyses.kit import COLORS, Look, Study
+from analyses.kit import COLORS, Look, Study, data_folder
 from topokit.challenge import ChallengeNetwork, Images, by_classes, by_edges, infer
 
 RATES = Path(__file__).parent / "benchmarks/challenge.json"
 # The md5 sum of the challenge's own sparse-images-1024.tsv.
 INPUT_MD5 = "470a86db55c4d52a00d4d78ce5513f74"
 UNSTABLE = (11866, 49259)
-DEPTH, BLOCK = 120, 6
+OFFICIAL, DEPTH, BLOCK = True, 120, 6
 # Images of the plain networks, equally many pixels but for the first.
 PLAIN = {1024: 60000, 4096: 6000, 16384: 1500}
 INPUTS = 60000
@@ -69,7 +69,6 @@ PAPER = {
 CHAMPION = {(1024, 120): 1.3e13}
 
 
-QUICK_PLAIN, QUICK_DEPTH = {64: 50}, 8
 STYLES_ALIVE = {
     "official, 1024": Look("", COLORS.blue, "-"),
     "plain, 1024": Look("", COLORS.blue, "--"),
@@ -86,68 +85,51 @@ STYLES_RATES = {
 }
 
 
-class Setting(NamedTuple):
-    """The official files and MNIST, or a small network that is its own truth."""
-
-    plain: dict[int, int]
-    depth: int
-    official: bool
-    data: Path = Path()
-    mnist: Path | None = None
-
-
-class Official(NamedTuple):
-    """The network of 1,024 neurons, and what it leaves."""
-
-    network: ChallengeNetwork
-    truth: np.ndarray
-
-
-@cache
-def official(data: Path) -> Official:
-    """From the official files."""
-    return Official(
-        tk.challenge.read_class_tables(data / "n1024-class-tables.npz"),
-        tk.challenge.read_categories(data / "neuron1024-l120-categories.tsv"),
-    )
-
-
-def images(neurons: int, setting: Setting) -> Images:
+def images(neurons: int) -> Images:
     """The first of MNIST, enlarged, or synthetic ones."""
-    number = setting.plain[neurons]
-    if not setting.official:
+    number = PLAIN[neurons]
+    if not OFFICIAL:
         return tk.challenge.synthetic_images(number, neurons)
-    gray = np.rint(255 * load("mnist", setting.mnist).train_x[:number, 0]).astype(np.uint8)
+    gray = np.rint(255 * load("mnist").train_x[:number, 0]).astype(np.uint8)
     return tk.challenge.interpolate(gray, int(neurons**0.5))
 
 
-def cases(setting: Setting) -> list[str | int]:
+def cases() -> list[str | int]:
     """The checks by name, and plain networks by their neurons."""
-    checks = ["input", "network", "inference"] if setting.official else ["inference"]
-    return [*checks, *setting.plain]
+    checks = ["input", "network", "inference"] if OFFICIAL else ["inference"]
+    return [*checks, *PLAIN]
 
 
-def measure(case: str | int, setting: Setting) -> Any:
+def measure(case: str | int) -> Any:
     """One check, or the images alive in a plain network."""
-    first = next(iter(setting.plain))
+    network, truth = problem()
+    first = images(next(iter(PLAIN)))
     match case:
         case "input":
-            return check_input(images(first, setting))
+            return check_input(first)
         case "network":
-            return check_network(official(setting.data).network, setting.data)
+            return check_network(network, official_folder())
         case "inference":
-            known = truth(setting)
-            return check_truth(known.network, images(first, setting), known.truth)
-    return alive_by_layer(int(case), setting.depth, images(int(case), setting))
+            return check_truth(network, first, truth)
+    return alive_by_layer(int(case), DEPTH, images(int(case)))
 
 
-def truth(setting: Setting) -> Official:
-    """The official network, or a small one that is its own truth."""
-    if setting.official:
-        return official(setting.data)
-    (neurons,) = setting.plain
-    network = tk.challenge.plain_network(neurons, setting.depth)
-    return Official(network, infer(network, images(neurons, setting), drop_dead=False).categories)
+@cache
+def problem() -> tuple[ChallengeNetwork, np.ndarray]:
+    """The official network and what it leaves, or a small one that is its own truth."""
+    if OFFICIAL:
+        return (
+            tk.challenge.read_class_tables(official_folder() / "n1024-class-tables.npz"),
+            tk.challenge.read_categories(official_folder() / "neuron1024-l120-categories.tsv"),
+        )
+    (neurons,) = PLAIN
+    network = tk.challenge.plain_network(neurons, DEPTH)
+    return network, infer(network, images(neurons), drop_dead=False).categories
+
+
+def official_folder() -> Path:
+    """Where the official files are."""
+    return Path(data_folder("data") or "")
 
 
 def check_input(images: Images) -> dict:
@@ -228,12 +210,11 @@ def deviation() -> float:
     return round(float(np.max(apart)), 4)
 
 
-def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Any, Any]) -> dict[str, Any]:
     """Checks, images alive by layer, and everyone's rates."""
-    found = dict(zip(cases(setting), records, strict=True))
     found["inference"], alive = found["inference"]
-    curves = {"official, 1024": {"images": PLAIN[1024], "alive": alive}} if setting.official else {}
-    curves |= {f"plain, {n}": found.pop(n) for n in setting.plain}
+    curves = {"official, 1024": {"images": PLAIN[1024], "alive": alive}} if OFFICIAL else {}
+    curves |= {f"plain, {n}": found.pop(n) for n in PLAIN}
     ours = json.loads(RATES.read_text(encoding="utf-8")) if RATES.exists() else None
     device = "not measured" if ours is None else f"{ours['device']}, {ours['cores']} core"
     more = {"device": device, "rates": rate_table(ours), "deviation": deviation()}
@@ -281,12 +262,8 @@ def draw_rates(ax: Axes, rates: dict[str, dict[str, float]], device: str) -> Non
 
 
 STUDY = Study(
-    full=Setting(PLAIN, DEPTH, official=True),
-    quick=Setting(QUICK_PLAIN, QUICK_DEPTH, official=False),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={"PLAIN": {64: 50}, "DEPTH": 8, "OFFICIAL": False},
     size=(7.4, 3.6),
     data=("data", "mnist"),
     alone=True,

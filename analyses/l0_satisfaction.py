@@ -30,8 +30,9 @@ import topokit as tk
 from analyses.kit import COLORS, Study
 from topokit.reconstruction import L1_ADAM, end_to_end, satisfy
 
-SEED = 0
-SOLVER = L1_ADAM
+SIZES, TARGETS, RESTARTS, SEED = (16, 8, 4), 4, 4, 0
+FAMILIES = 99  # of each size, at most
+SOLVER, STEPS = L1_ADAM, L1_ADAM.max_steps
 TOLERANCES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 # The errors that training leaves are looked at for these, with 8 inputs.
 TOLERANCE_SIZE, TOLERANCE_VARIANTS = 8, ("plain", "+ skip")
@@ -42,16 +43,6 @@ VARIANTS = {
     "+ skip + diagonal": lambda graph: tk.with_diagonal(tk.with_skip(graph)),
 }
 STYLES = {"plain": COLORS.blue, "+ skip": COLORS.red, "+ skip + diagonal": COLORS.green}
-
-
-class Setting(NamedTuple):
-    """Sizes, how many families of each, and what is spent on a topology."""
-
-    sizes: tuple[int, ...]
-    families: int
-    targets: int
-    restarts: int
-    steps: int
 
 
 class Case(NamedTuple):
@@ -88,22 +79,22 @@ def families(n: int) -> dict[str, nx.DiGraph]:
     }
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """All variants of all families, the largest first, and those that tolerances are for."""
-    names = {n: [*families(n)][: setting.families] for n in sorted(setting.sizes, reverse=True)}
+    names = {n: [*families(n)][:FAMILIES] for n in SIZES}
     found = [Case(n, f, v, False) for n in names for f in names[n] for v in VARIANTS]
     n, variants = TOLERANCE_SIZE, TOLERANCE_VARIANTS
     return found + [Case(n, f, v, True) for f in names.get(n, []) for v in variants]
 
 
-def measure(case: Case, setting: Setting) -> Any:
+def measure(case: Case) -> Any:
     """One topology: what is met, beside what could be."""
-    solver, topology = SOLVER._replace(steps=setting.steps), case.graph
-    wanted = tk.ranking.gaussian_targets(setting.targets, case.n, case.n, seed=SEED)
+    solver, topology = SOLVER._replace(max_steps=STEPS), case.graph
+    wanted = tk.ranking.gaussian_targets(TARGETS, case.n, case.n, seed=SEED)
     if case.within_tolerances:
         weights = tk.reconstruct(topology, wanted, solver=solver, loss=jnp.abs).weights
         return within(abs(end_to_end(topology, weights) - wanted), wanted, topology)
-    found = satisfy(topology, wanted, solver=solver, restarts=setting.restarts)
+    found = satisfy(topology, wanted, solver=solver, restarts=RESTARTS)
     return {
         "n": case.n,
         "family": case.family,
@@ -126,11 +117,10 @@ def within(errors: np.ndarray, wanted: np.ndarray, topology: nx.DiGraph) -> list
     return [round(float(count / free), 3) for count in counts]
 
 
-def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, Any]) -> dict[str, Any]:
     """Which bound is reached, what training alone leaves, and every topology."""
-    found = list(zip(cases(setting), records, strict=True))
-    rows = [record for case, record in found if not case.within_tolerances]
-    shares = {f"{c.family} {c.variant}": r for c, r in found if c.within_tolerances}
+    rows = [record for case, record in found.items() if not case.within_tolerances]
+    shares = {f"{c.family} {c.variant}": r for c, r in found.items() if c.within_tolerances}
     return {
         "verdict": judge(rows),
         "trained_within_tolerance_by_degrees_of_freedom": {
@@ -207,12 +197,8 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
 
 
 STUDY = Study(
-    full=Setting((4, 8, 16), families=99, targets=4, restarts=4, steps=SOLVER.steps),
-    quick=Setting((4,), families=2, targets=2, restarts=2, steps=200),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={"SIZES": (4,), "FAMILIES": 2, "TARGETS": 2, "RESTARTS": 2, "STEPS": 200},
     size=(9.0, 4.4),
 )
 

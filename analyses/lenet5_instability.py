@@ -27,7 +27,6 @@ digits from two starts and keeps nothing.
 from collections.abc import Callable
 from functools import cache
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import optax
@@ -40,7 +39,7 @@ from analyses._pruned import complete, hold, lenet5, restart, schedule
 from analyses.kit import COLORS, Study, mean, standard_error, verdict
 from topokit import networks
 
-SPARSITIES, SEEDS = (0.75, 0.9, 0.95, 0.99), 5
+SPARSITIES, SEEDS = (0.0, 0.75, 0.9, 0.95, 0.99), 5
 IMAGES, JUDGED, EPOCHS, BATCH = 10000, 2000, 4, 20
 RATE, HIGHER = 1e-3, 4e-3
 UNSTABLE = 0.02
@@ -65,23 +64,6 @@ WAYS = tuple(
 )
 
 
-class Setting(NamedTuple):
-    """What is trained, and how long; the bundled digits where no folder is named."""
-
-    sparsities: tuple[float, ...]
-    ways: tuple[Way, ...]
-    seeds: int
-    images: int
-    judged: int
-    epochs: int
-    mnist: Path | None = None
-
-    @property
-    def steps(self) -> int:
-        """Steps of a training."""
-        return self.epochs * (self.images // BATCH)
-
-
 class Case(NamedTuple):
     """A structure, by its sparsity, and the ways in which it is trained anew."""
 
@@ -89,24 +71,23 @@ class Case(NamedTuple):
     ways: tuple[Way, ...]
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """The sparsest first; the dense network has its first convolution anyway."""
     return [
         Case(sparsity, tuple(way for way in ways if sparsity or not way.whole_first))
-        for sparsity in reversed(setting.sparsities)
-        for _, ways in groupby(setting.ways, key=lambda way: way.first_weights)
+        for sparsity in reversed(SPARSITIES)
+        for _, ways in groupby(WAYS, key=lambda way: way.first_weights)
     ]
 
 
-def read(setting: Setting) -> networks.Dataset:
+def read() -> networks.Dataset:
     """The first images of a data set."""
-    data = load("mnist", setting.mnist)
-    few, judged = setting.images, setting.judged
+    data = load("mnist")
     return data._replace(
-        train_x=data.train_x[:few],
-        train_y=data.train_y[:few],
-        test_x=data.test_x[:judged],
-        test_y=data.test_y[:judged],
+        train_x=data.train_x[:IMAGES],
+        train_y=data.train_y[:IMAGES],
+        test_x=data.test_x[:JUDGED],
+        test_y=data.test_y[:JUDGED],
     )
 
 
@@ -116,36 +97,34 @@ def held(rate: float) -> optax.GradientTransformation:
     return optax.chain(optax.adam(rate), hold())
 
 
-def structure(sparsity: float, setting: Setting) -> dict[str, tk.Layers]:
+def structure(sparsity: float) -> dict[str, tk.Layers]:
     """What is left of Lenet-5 after iterative pruning."""
-    data = read(setting)
+    data = read()
     blank = lenet5(data.shape)
     if not sparsity:
         return complete(blank)
-    last = networks.prune(schedule(sparsity, setting.steps))
+    last = networks.prune(schedule(sparsity, EPOCHS * (IMAGES // BATCH)))
     start = restart(blank, complete(blank), seed=0)
     optimizer = optax.chain(optax.adam(RATE), last)
-    run = train(start, data, optimizer, epochs=setting.epochs, batch=BATCH)
+    run = train(start, data, optimizer, epochs=EPOCHS, batch=BATCH)
     return networks.kernel_topologies(run.model)
 
 
-def measure(case: Case, setting: Setting) -> list[dict[str, Any]]:
+def measure(case: Case) -> list[dict[str, Any]]:
     """Prune, and train the structure anew in all ways."""
-    wiring = structure(case.sparsity, setting)
-    return [_retrain(wiring, case.sparsity, way, setting) for way in case.ways]
+    wiring = structure(case.sparsity)
+    return [_retrain(wiring, case.sparsity, way) for way in case.ways]
 
 
-def _retrain(
-    wiring: dict[str, tk.Layers], sparsity: float, way: Way, setting: Setting
-) -> dict[str, Any]:
+def _retrain(wiring: dict[str, tk.Layers], sparsity: float, way: Way) -> dict[str, Any]:
     """Train a structure from all starts, with the same batches."""
-    data = read(setting)
+    data = read()
     blank = lenet5(data.shape)
     wiring = wiring | ({FIRST: complete(blank)[FIRST]} if way.whole_first else {})
     curves = []
-    for seed in range(1, setting.seeds + 1):
+    for seed in range(1, SEEDS + 1):
         start = restart(blank, wiring, seed=seed, init=way.init)
-        run = train(start, data, held(way.rate), epochs=setting.epochs, batch=BATCH)
+        run = train(start, data, held(way.rate), epochs=EPOCHS, batch=BATCH, each_epoch=True)
         curves.append([round(accuracy, 4) for accuracy in run.accuracies])
     ends = [curve[-1] for curve in curves]
     return {
@@ -161,11 +140,11 @@ def _retrain(
     }
 
 
-def summarize(records: list[list[dict[str, Any]]], setting: Setting) -> dict[str, Any]:
+def summarize(records: dict[Case, list[dict[str, Any]]]) -> dict[str, Any]:
     """All rows, and what they say of the claims where all ways were gone."""
-    rows = [row for record in records for row in record]
-    found: dict[str, Any] = {"data": load("mnist", setting.mnist).name}
-    if setting.ways == WAYS:
+    rows = [row for record in records.values() for row in record]
+    found: dict[str, Any] = {"data": load("mnist").name}
+    if len(WAYS) > 1:
         found["alford_8"] = {first: judge(rows, first) for first, _ in (FANS, WIDTHS)}
     return found | {"rows": rows}
 
@@ -220,12 +199,15 @@ def draw_curves(ax: Axes, row: dict[str, Any]) -> None:
 
 
 STUDY = Study(
-    full=Setting((0.0, *SPARSITIES), WAYS, SEEDS, IMAGES, JUDGED, EPOCHS),
-    quick=Setting((0.9,), WAYS[:1], 2, 200, 100, 1),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={
+        "SPARSITIES": (0.9,),
+        "WAYS": WAYS[:1],
+        "SEEDS": 2,
+        "IMAGES": 200,
+        "JUDGED": 100,
+        "EPOCHS": 1,
+    },
     size=(6.6, 3.1),
     data=("mnist",),
 )

@@ -22,7 +22,6 @@ sizes, targets and steps and keeps nothing.
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
-from itertools import chain
 from typing import Any, NamedTuple
 
 import networkx as nx
@@ -36,7 +35,8 @@ from topokit import topologies as t
 from topokit.ranking import Result
 from topokit.reconstruction import Adam
 
-SEED = 0
+WIDTHS, TARGETS, STEPS, SEED = (32, 64), 8, 2000, 0
+SIZES = 99  # of a family, at most
 SIDES = {32: (8, 4), 64: (8, 8)}
 RADICES = {32: [4, 8], 64: [8, 8]}
 # Share of n^2 from which on a budget is called large, and up to which it is called small.
@@ -58,15 +58,6 @@ STYLES = {
 }
 
 Curve = dict[str, list[float]]
-
-
-class Setting(NamedTuple):
-    """Widths, how many sizes of a family, and how each topology is measured."""
-
-    widths: tuple[int, ...]
-    sizes: int
-    targets: int
-    steps: int
 
 
 class Case(NamedTuple):
@@ -108,28 +99,27 @@ def collection(n: int, sizes: int) -> dict[str, nx.DiGraph]:
     return chosen
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """Every topology of every width."""
-    return [Case(n, name) for n in setting.widths for name in collection(n, setting.sizes)]
+    return [Case(n, name) for n in WIDTHS for name in collection(n, SIZES)]
 
 
-def measure(case: Case, setting: Setting) -> list[Result]:
+def measure(case: Case) -> list[Result]:
     """The losses of one topology, target by target."""
     results = tk.ranking.sweep(
-        {case.name: collection(case.width, setting.sizes)[case.name]},
-        targets=setting.targets,
+        {case.name: collection(case.width, SIZES)[case.name]},
+        targets=TARGETS,
         seeds=SEED,
-        solver=Adam(max_steps=setting.steps),
+        solver=Adam(max_steps=STEPS),
     )
     return list(results)
 
 
-def summarize(records: list[list[Result]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, list[Result]]) -> dict[str, Any]:
     """Curves of each width, and what becomes of the claims."""
-    found = list(zip(cases(setting), records, strict=True))
     drawn = {
-        str(n): curves(chain.from_iterable(record for case, record in found if case.width == n))
-        for n in setting.widths
+        str(n): curves(result for case, row in found.items() if case.width == n for result in row)
+        for n in WIDTHS
     }
     return {"verdicts": {n: verdicts(sides, int(n)) for n, sides in drawn.items()}, "curves": drawn}
 
@@ -250,13 +240,7 @@ def draw_curves(ax: Axes, curves_: dict[str, Curve], n: int) -> None:
 
 
 STUDY = Study(
-    full=Setting((32, 64), sizes=99, targets=8, steps=2000),
-    quick=Setting((32,), sizes=1, targets=2, steps=20),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
-    size=(9.0, 8.1),
+    __name__, quick={"WIDTHS": (32,), "SIZES": 1, "TARGETS": 2, "STEPS": 20}, size=(9.0, 8.1)
 )
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ and keeps nothing.
 """
 
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -39,6 +38,7 @@ from topokit import networks
 
 FACTORS = (1.0, 4.0, 6.0, 11.4, 17.0)
 SHARES = (1.0, *np.geomspace(0.4, 0.01, 100).tolist())
+WIDTH, STEM_STRIDE, EPOCHS, BATCH = 0.5, 2, 8, 32  # what two cores can do in time
 SEEDS, RATE, INERTIA = 3, 0.05, 0.9
 FALL = 0.05
 STYLES = (
@@ -50,18 +50,6 @@ STYLES = (
 )
 
 
-class Setting(NamedTuple):
-    """What is trained, and how long; the bundled digits where no folder is named."""
-
-    width: float
-    stem_stride: int
-    epochs: int
-    batch: int
-    factors: tuple[float, ...] = FACTORS
-    seeds: int = SEEDS
-    cifar10: Path | None = None
-
-
 class Case(NamedTuple):
     """A network to train: how many times smaller, the share of connections for it, its seed."""
 
@@ -70,15 +58,11 @@ class Case(NamedTuple):
     seed: int
 
 
-TWO_CORES = Setting(0.5, 2, 8, 32)
-PUBLISHED = Setting(1.0, 1, 150, 128)
-
-
 @cache
-def dense(setting: Setting, seed: int) -> tuple[Any, eqx.nn.State]:
+def dense(seed: int) -> tuple[Any, eqx.nn.State]:
     """The whole network with fresh weights, and its state."""
-    data = load("cifar10", setting.cifar10)
-    given = {"width": setting.width, "stem_stride": setting.stem_stride}
+    data = load("cifar10")
+    given = {"width": WIDTH, "stem_stride": STEM_STRIDE}
     make = eqx.nn.make_with_state(networks.mobilenet_v1)
     return make(data.shape, data.n_classes, **given, key=jax.random.key(seed))
 
@@ -90,7 +74,8 @@ def pointwise(model: Any) -> dict[str, tuple[int, int]]:
 
 def rule(share: float) -> networks.Rule:
     """Dense layers go the same way as Clos ones, through sparse layers that are complete."""
-    return networks.dense() if share == 1 else networks.clos_with(share)
+    whole = networks.dense()
+    return whole if share == 1 else networks.clos_with(share, otherwise=whole)
 
 
 def wired(model: Any, share: float, seed: int) -> Any:
@@ -110,15 +95,15 @@ def counts(model: Any, share: float) -> tuple[int, int]:
     return total - kernels - networks.n_parameters(model.layers[-1]), total
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """Every factor with every seed, at the largest share that leaves so few parameters."""
-    model, _ = dense(setting, 0)
+    model, _ = dense(0)
     whole, _ = counts(model, 1.0)
     chosen = {
         factor: next(s for s in SHARES if factor * counts(model, s)[0] <= whole)
-        for factor in setting.factors
+        for factor in FACTORS
     }
-    return [Case(f, share, seed) for f, share in chosen.items() for seed in range(setting.seeds)]
+    return [Case(f, share, seed) for f, share in chosen.items() for seed in range(SEEDS)]
 
 
 @cache
@@ -127,39 +112,39 @@ def descent(steps: int) -> optax.GradientTransformation:
     return optax.sgd(optax.cosine_decay_schedule(RATE, steps), INERTIA, nesterov=True)
 
 
-def measure(case: Case, setting: Setting) -> list[float]:
+def measure(case: Case) -> list[float]:
     """Test accuracy after each epoch."""
-    data = load("cifar10", setting.cifar10)
-    model, state = dense(setting, case.seed)
+    data = load("cifar10")
+    model, state = dense(case.seed)
     run = train(
         wired(model, case.share, case.seed),
         data,
-        descent(setting.epochs * (len(data.train_x) // setting.batch)),
+        descent(EPOCHS * (len(data.train_x) // BATCH)),
         state=state,
-        epochs=setting.epochs,
-        batch=setting.batch,
+        epochs=EPOCHS,
+        batch=BATCH,
         seed=case.seed,
+        each_epoch=True,
     )
     return [round(accuracy, 5) for accuracy in run.accuracies]
 
 
-def summarize(curves: list[list[float]], setting: Setting) -> dict[str, Any]:
-    """The verdict, and a row for each factor."""
-    rows, size = by_factor(curves, setting), setting._asdict()
-    del size["cifar10"]
-    data = load("cifar10", setting.cifar10).name
+def summarize(curves: dict[Case, list[float]]) -> dict[str, Any]:
+    """The size that was trained, the verdict, and a row for each factor."""
+    rows = by_factor(curves)
+    size = {"width": WIDTH, "stem_stride": STEM_STRIDE, "epochs": EPOCHS, "batch": BATCH}
     decided = judge(rows) if len(rows) > 1 else None
-    return {"data": data, **size, "neurofabric_6": decided, "rows": rows}
+    return {"data": load("cifar10").name, **size, "neurofabric_6": decided, "rows": rows}
 
 
-def by_factor(curves: list[list[float]], setting: Setting) -> list[dict[str, Any]]:
+def by_factor(curves: dict[Case, list[float]]) -> list[dict[str, Any]]:
     """Sizes, and every seed's curve with means and standard errors, for each factor."""
-    model, _ = dense(setting, 0)
+    model, _ = dense(0)
     whole, all_whole = counts(model, 1.0)
-    rows, listed = [], cases(setting)
-    for factor in setting.factors:
-        own = [curve for case, curve in zip(listed, curves, strict=True) if case.factor == factor]
-        share = next(case.share for case in listed if case.factor == factor)
+    rows = []
+    for factor in FACTORS:
+        own = [curve for case, curve in curves.items() if case.factor == factor]
+        share = next(case.share for case in curves if case.factor == factor)
         counted, total = counts(model, share)
         row = {"factor": factor, "share": round(share, 5), "parameters": counted, "in_all": total}
         row |= {"times_fewer": round(whole / counted, 2)}
@@ -202,13 +187,16 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
 
 
 STUDY = Study(
-    full=TWO_CORES,
-    larger=PUBLISHED,
-    quick=Setting(1e-3, 4, 1, 256, (1.0,), 1),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={
+        "WIDTH": 1e-3,
+        "STEM_STRIDE": 4,
+        "EPOCHS": 1,
+        "BATCH": 256,
+        "FACTORS": (1.0,),
+        "SEEDS": 1,
+    },
+    full={"WIDTH": 1.0, "STEM_STRIDE": 1, "EPOCHS": 150, "BATCH": 128},
     size=(5.8, 3.9),
     data=("cifar10",),
 )

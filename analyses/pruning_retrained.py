@@ -25,7 +25,6 @@ epoch and keeps nothing.
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -44,11 +43,21 @@ from analyses._pruned import (
     restart,
     schedule,
 )
-from analyses.kit import COLORS, Look, Study, mean, points, standard_error, verdict, written_out
+from analyses.kit import (
+    COLORS,
+    Look,
+    Study,
+    errors,
+    mean,
+    over_seeds,
+    standard_error,
+    verdict,
+    written_out,
+)
 from topokit import networks
 
-SPARSITIES = (0.5, 0.75, 0.9, 0.95, 0.99)
-KEPT, POINT = 0.002, 0.01
+SPARSITIES, SEEDS = (0.5, 0.75, 0.9, 0.95, 0.99), 3
+EXTREME, KEPT, POINT = 0.99, 0.002, 0.01
 DENSE, ITERATIVE, ONCE, WHOLE = "dense", "iterative", "one-shot", "iterative, whole"
 AGAIN = {kind: f"{kind}, retrained" for kind in (ITERATIVE, ONCE, WHOLE)}
 STYLES = {
@@ -78,15 +87,6 @@ LENETS = (
 )
 
 
-class Setting(NamedTuple):
-    """What is trained, and how often; the bundled digits where no folder is named."""
-
-    sparsities: tuple[float, ...]
-    seeds: int
-    lenets: tuple[Network, ...]
-    mnist: Path | None = None
-
-
 class Case(NamedTuple):
     """A network, and the seed of its weights and batches."""
 
@@ -94,9 +94,9 @@ class Case(NamedTuple):
     seed: int
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """Every network with every seed."""
-    return [Case(lenet, seed) for lenet in setting.lenets for seed in range(setting.seeds)]
+    return [Case(lenet, seed) for lenet in LENETS for seed in range(SEEDS)]
 
 
 def adam(network: Network, data: networks.Dataset) -> optax.GradientTransformation:
@@ -119,15 +119,15 @@ def trained(
 
 
 def pruned(
-    start: Any, dense: Any, case: Case, setting: Setting, data: networks.Dataset
+    start: Any, dense: Any, case: Case, data: networks.Dataset
 ) -> Iterator[tuple[str, float, Any, float]]:
     """Kind, sparsity, model and accuracy of each pruned network, before it is retrained."""
-    for sparsity in setting.sparsities:
+    for sparsity in SPARSITIES:
         once = prune_once(dense, sparsity)
         yield ONCE, sparsity, once, test_accuracy(once, data)
         plan = schedule(sparsity, steps(case.network, data))
         scopes = {ITERATIVE: networks.by_layer}
-        if sparsity == max(SPARSITIES):
+        if sparsity == EXTREME:
             scopes[WHOLE] = networks.by_network
         for kind, scope in scopes.items():
             last = networks.prune(plan, scope=scope)
@@ -135,16 +135,16 @@ def pruned(
             yield kind, sparsity, *trained(start, optimizer, case, data)
 
 
-def measure(case: Case, setting: Setting) -> list[dict[str, Any]]:
+def measure(case: Case) -> list[dict[str, Any]]:
     """Everything of one network with one seed."""
-    data = load("mnist", setting.mnist)
+    data = load("mnist")
     blank = case.network.make(data.shape)
     plain, seed = adam(case.network, data), 1000 + case.seed
     held = optax.chain(plain, hold())  # one, to compile once
     start = restart(blank, complete(blank), seed=case.seed)
     dense, accuracy = trained(start, held, case, data)
     found = [_row(case, DENSE, 0.0, accuracy)]
-    for kind, sparsity, model, accuracy in pruned(start, dense, case, setting, data):
+    for kind, sparsity, model, accuracy in pruned(start, dense, case, data):
         wiring = networks.kernel_topologies(model)
         if case.network.held:
             again = trained(restart(blank, wiring, seed=seed), held, case, data)
@@ -165,30 +165,12 @@ def _row(case: Case, kind: str, sparsity: float, accuracy: float) -> dict[str, A
     }
 
 
-def summarize(records: list[list[dict[str, Any]]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, list[dict[str, Any]]]) -> dict[str, Any]:
     """Means over seeds, and what they say of the claims where both networks were trained."""
-    rows = over_seeds([row for record in records for row in record])
-    found: dict[str, Any] = {"data": load("mnist", setting.mnist).name}
-    if setting.lenets == LENETS:
-        found["alford_7"] = verdicts(rows)
-    return found | {"rows": rows}
-
-
-def over_seeds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row over all seeds, which come in order."""
-    groups: dict[tuple, list[float]] = {}
-    for row in rows:
-        key = row["network"], row["kind"], row["sparsity"]
-        groups.setdefault(key, []).append(row["accuracy"])
-    return [
-        {
-            **dict(zip(("network", "kind", "sparsity"), key, strict=True)),
-            "accuracy": mean(values),
-            "error": standard_error(values),
-            "accuracies": [round(value, 5) for value in values],
-        }
-        for key, values in groups.items()
-    ]
+    every = [row for record in found.values() for row in record]
+    rows = over_seeds(every, "network", "kind", "sparsity")
+    decided = {"alford_7": verdicts(rows)} if len(LENETS) > 1 else {}
+    return {"data": load("mnist").name} | decided | {"rows": rows}
 
 
 def gap(rows: list[dict], network: str, kind: str, other: str, sparsity: float) -> dict[str, Any]:
@@ -214,7 +196,7 @@ def verdicts(rows: list[dict]) -> dict[str, Any]:
     below = gaps(AGAIN[ITERATIVE], ITERATIVE, 0, 1)
     kept = gaps(AGAIN[ITERATIVE], DENSE, 0, 0.9)
     worse = gaps(AGAIN[ONCE], AGAIN[ITERATIVE], 0, 1)
-    last = max(SPARSITIES)
+    last = EXTREME
     extreme = {kind: gap(rows, small, kind, DENSE, last) for kind in (ITERATIVE, WHOLE)}
     return {
         "a": {"gaps": first} | _word([g["gap"] >= -KEPT for g in first]),
@@ -249,10 +231,8 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
 def draw_network(ax: Axes, rows: list[dict[str, Any]]) -> None:
     """Test errors of one network by sparsity, on a scale of what is left."""
     for kind, look in STYLES.items():
-        own = [row for row in rows if row["kind"] == kind]
-        lost = [100 * (1 - row["accuracy"]) for row in own]
-        bars = [100 * row["error"] for row in own]
-        points(ax, [place(row["sparsity"]) for row in own], lost, bars, look, kind)
+        own = [row | {"place": place(row["sparsity"])} for row in rows if row["kind"] == kind]
+        errors(ax, own, "place", look, kind)
     dense = 100 * (1 - next(row["accuracy"] for row in rows if row["kind"] == DENSE))
     ax.axhline(dense, color="#000000", linewidth=1, linestyle=":", label=DENSE)
     ticks = sorted({row["sparsity"] for row in rows} - {0.0})
@@ -268,12 +248,12 @@ def place(sparsity: float) -> float:
 
 
 STUDY = Study(
-    full=Setting(SPARSITIES, 3, LENETS),
-    quick=Setting((0.9,), 1, (Network("Lenet-300-100", lenet_300_100, 1, 50, 2e-3, held=True),)),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={
+        "SPARSITIES": (0.9,),
+        "SEEDS": 1,
+        "LENETS": (Network("Lenet-300-100", lenet_300_100, 1, 50, 2e-3, held=True),),
+    },
     size=(7.4, 3.9),
     data=("mnist",),
 )

@@ -20,7 +20,8 @@ import topokit as tk
 from analyses.kit import Study
 from topokit.reconstruction import Adam
 
-N, SEED = 32, 0
+N, TARGETS, SEED = 32, 32, 0
+STEPS, SIZES = (1500, 4000), 9  # sizes of a family, at most
 PUBLISHED = {
     "butterfly": {5: 0.630, 10: 0.341, 15: 0.196, 20: 0.120},
     "hypercube": {2: 0.539, 3: 0.266, 4: 0.093, 6: 0.012},
@@ -30,14 +31,6 @@ PUBLISHED = {
 }
 
 
-class Setting(NamedTuple):
-    """How many targets, for how many steps each, and how many sizes of each family."""
-
-    targets: int
-    steps: tuple[int, ...]
-    sizes: int
-
-
 class Case(NamedTuple):
     """A topology by its depth, its middle routers or its rank."""
 
@@ -45,9 +38,9 @@ class Case(NamedTuple):
     size: int
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """All that were published, or the first of each family."""
-    return [Case(f, size) for f, sizes in PUBLISHED.items() for size in [*sizes][: setting.sizes]]
+    return [Case(f, size) for f, sizes in PUBLISHED.items() for size in [*sizes][:SIZES]]
 
 
 def build(case: Case) -> nx.DiGraph:
@@ -69,11 +62,11 @@ def eckart_young(targets: np.ndarray, rank: int) -> float:
     return float((squares[:, rank:].sum(1) / squares.sum(1)).mean())
 
 
-def measure(case: Case, setting: Setting) -> dict[str, Any]:
+def measure(case: Case) -> dict[str, Any]:
     """Losses after each number of steps, with the standard error of the first."""
-    targets = tk.ranking.gaussian_targets(setting.targets, N, N, seed=SEED)
+    targets = tk.ranking.gaussian_targets(TARGETS, N, N, seed=SEED)
     graph = build(case)
-    runs = [tk.reconstruct(graph, targets, solver=Adam(max_steps=s)).loss for s in setting.steps]
+    runs = [tk.reconstruct(graph, targets, solver=Adam(max_steps=s)).loss for s in STEPS]
     spread = float(runs[0].std(ddof=1))
     low_rank = case.family == "low_rank"
     return {
@@ -86,19 +79,12 @@ def measure(case: Case, setting: Setting) -> dict[str, Any]:
     }
 
 
-def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, dict[str, Any]]) -> dict[str, Any]:
     """By name."""
-    named = zip(cases(setting), records, strict=True)
-    return {"losses": {f"{case.family} {case.size}": record for case, record in named}}
+    return {"losses": {f"{case.family} {case.size}": row for case, row in found.items()}}
 
 
-STUDY = Study(
-    full=Setting(targets=32, steps=(1500, 4000), sizes=9),
-    quick=Setting(targets=2, steps=(20,), sizes=1),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-)
+STUDY = Study(__name__, quick={"TARGETS": 2, "STEPS": (20,), "SIZES": 1})
 
 if __name__ == "__main__":
     STUDY.main()

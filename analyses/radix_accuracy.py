@@ -28,7 +28,6 @@ learns scikit-learn's digits for an epoch and keeps nothing.
 """
 
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,15 +51,15 @@ from analyses.kit import (
     Look,
     Study,
     apart,
-    mean,
+    errors,
+    over_seeds,
     peak_bytes,
-    points,
-    standard_error,
     verdict,
     written_out,
 )
 from topokit import networks
 
+SEEDS = 3
 SHARES, TIMES, HUNDREDFOLD = (0.5, 0.1, 0.05, 0.01), (2, 10), 100
 RATE, TRIED = 2e-3, 200
 SAME, POINT = 0.002, 0.01
@@ -94,8 +93,9 @@ class Task(NamedTuple):
 
 
 LARGE = Task("Lenet-300-100", "mnist", 3, 100)
-QUICK_TASK = LARGE._replace(epochs=1)
 SMALL, COLOR = Task("Lenet-5", "mnist", 1, 20), Task("Lenet-5", "cifar10", 5, 20)
+TASKS = SMALL, COLOR, LARGE
+CHOSEN = ()  # variants; without, all
 
 
 class Case(NamedTuple):
@@ -106,26 +106,13 @@ class Case(NamedTuple):
     seed: int
 
 
-class Setting(NamedTuple):
-    """What is trained how often; the bundled digits where no folders are named."""
-
-    tasks: tuple[Task, ...]
-    seeds: int
-    mnist: Path | None = None
-    cifar10: Path | None = None
-
-    def data(self, task: Task) -> networks.Dataset:
-        """What a task learns."""
-        return load(task.data, getattr(self, task.data))
-
-
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """All variants of all tasks, the largest first."""
     found = [
         Case(task, variant, seed)
-        for task in setting.tasks
+        for task in TASKS
         for variant in variants(task)
-        for seed in range(setting.seeds)
+        for seed in range(SEEDS)
     ]
     return sorted(found, key=lambda case: -case.variant.times)
 
@@ -133,12 +120,10 @@ def cases(setting: Setting) -> list[Case]:
 def variants(task: Task) -> list[Variant]:
     """Those of a task; the largest first, so that no core waits long for the other in the end."""
     large = task.line == LARGE.line
-    if task == QUICK_TASK:
-        return [Variant(RANDOM, 1.0, 2)]
     more = [Variant(RANDOM, 1.0, times) for times in (*TIMES, *([HUNDREDFOLD] if large else []))]
     radix = [Variant(kind, 1.0, 10) for kind in (RADIX, TWIN)] + [Variant(RADIX, 0.1, 1)]
     fewer = [DENSE, *(Variant(RANDOM, share, 1) for share in SHARES)]
-    return [*reversed(more), *(radix if large else []), *fewer]
+    return [*CHOSEN] or [*reversed(more), *(radix if large else []), *fewer]
 
 
 def make(task: Task, variant: Variant, shape: tuple[int, ...], seed: int) -> Any:
@@ -156,9 +141,9 @@ def held(steps: int) -> optax.GradientTransformation:
     return optax.chain(optax.adam(optax.cosine_decay_schedule(RATE, steps)), hold())
 
 
-def measure(case: Case, setting: Setting) -> dict[str, Any]:
+def measure(case: Case) -> dict[str, Any]:
     """Train one network."""
-    task, data = case.task, setting.data(case.task)
+    task, data = case.task, load(case.task.data)
     model = make(task, case.variant, data.shape, case.seed)
     optimizer = held(task.epochs * (len(data.train_x) // task.batch))
     run = train(model, data, optimizer, epochs=task.epochs, batch=task.batch, seed=case.seed)
@@ -188,32 +173,14 @@ def attempt(task: Task, data: networks.Dataset) -> dict[str, Any]:
     }
 
 
-def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(records: dict[Case, dict[str, Any]]) -> dict[str, Any]:
     """Means over seeds; what they say of the claims, and an attempt, where all were trained."""
-    rows = over_seeds(records)
-    found: dict[str, Any] = {"data": {t.data: setting.data(t).name for t in setting.tasks}}
-    if SMALL in setting.tasks:
-        found["lenet5_hundredfold"] = apart(attempt, SMALL, setting.data(SMALL))
+    rows = over_seeds(records.values(), "network", "data", *Variant._fields, count="connections")
+    found: dict[str, Any] = {"data": {task.data: load(task.data).name for task in TASKS}}
+    if SMALL in TASKS:
+        found["lenet5_hundredfold"] = apart(attempt, SMALL, load(SMALL.data))
         found["alford_9"] = verdicts(rows)
     return found | {"rows": rows}
-
-
-def over_seeds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row over all seeds of a network."""
-    fields = "network", "data", *Variant._fields
-    groups: dict[tuple, list[dict]] = {}
-    for row in rows:
-        groups.setdefault(tuple(row[field] for field in fields), []).append(row)
-    return [
-        {
-            **dict(zip(fields, key, strict=True)),
-            "connections": round(float(np.mean([row["connections"] for row in group]))),
-            "accuracy": mean(row["accuracy"] for row in group),
-            "error": standard_error(row["accuracy"] for row in group),
-            "accuracies": [round(row["accuracy"], 5) for row in group],
-        }
-        for key, group in groups.items()
-    ]
 
 
 class Gap(NamedTuple):
@@ -308,12 +275,8 @@ def draw_panel(ax: Axes, rows: list[dict[str, Any]], field: str, unit: int) -> N
             ]
             if not own:
                 continue
-            own.sort(key=lambda row: row[field])
             label = f"{line[0]}, {STYLE_NAMES[line[1]]}" + (f", {kind}" if kind != RANDOM else "")
-            lost = [100 * (1 - row["accuracy"]) for row in own]
-            bars = [100 * row["error"] for row in own]
-            look = Look(marker, color, style)
-            points(ax, [row[field] for row in own], lost, bars, look, label, **more)
+            errors(ax, own, field, Look(marker, color, style), label, **more)
     ticks = sorted({row[field] for row in rows})
     ax.set_xscale("log")
     ax.set_xticks(ticks, [f"{unit * t:g}" for t in ticks])
@@ -322,12 +285,12 @@ def draw_panel(ax: Axes, rows: list[dict[str, Any]], field: str, unit: int) -> N
 
 
 STUDY = Study(
-    full=Setting((SMALL, COLOR, LARGE), seeds=3),
-    quick=Setting((QUICK_TASK,), seeds=1),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={
+        "TASKS": (LARGE._replace(epochs=1),),
+        "SEEDS": 1,
+        "CHOSEN": (Variant(RANDOM, 1.0, 2),),
+    },
     size=(8.6, 4.0),
     data=("mnist", "cifar10"),
 )

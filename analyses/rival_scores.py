@@ -27,7 +27,7 @@ import json
 import math
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,6 +37,7 @@ import topokit as tk
 from analyses.kit import COLORS, Look, Study, estimate, rank_correlation, rounded, significant
 
 RANKING = Path(__file__).with_name("default_ranking.json")
+NAMES, RESAMPLES = (), 9999  # all names
 DECIMALS, DIGITS = 3, 5
 # +1 where more is meant to be better, -1 where less is.
 SIGNS = {
@@ -55,22 +56,14 @@ SIGNS = {
 STYLES = {"topokit.score": Look("o", COLORS.blue), "rivals": Look("s", COLORS.red)}
 
 
-class Setting(NamedTuple):
-    """Which topologies, all without names, and how many resamples."""
-
-    names: tuple[str, ...]
-    resamples: int
-
-
-def known_losses(setting: Setting) -> dict[str, float]:
+def cases() -> dict[str, float]:
     """The loss of each topology, as `default_ranking.py` found it."""
     rows = json.loads(RANKING.read_text(encoding="utf-8"))["rows"]
-    return {n: row["loss"] for n, row in rows.items() if n in (setting.names or rows)}
+    return {n: row["loss"] for n, row in rows.items() if n in (NAMES or rows)}
 
 
-def measure(name: str, setting: Setting) -> dict[str, float | None]:
+def measure(name: str) -> dict[str, float | None]:
     """Every score of a topology, rounded so that equals tie; paths by their logarithm."""
-    del setting
     topology = tk.ranking.default_topologies()[name]
     score, rivals = tk.score(topology), tk.scores.rivals(topology)
     row = {field: getattr(score, field) for field in SIGNS["topokit.score"]} | rivals._asdict()
@@ -83,13 +76,12 @@ def settle(value: float | None) -> float | None:
     return significant(round(value, DECIMALS), DIGITS) if isinstance(value, float) else value
 
 
-def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(table: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Each score against the losses."""
-    losses = known_losses(setting)
-    table = dict(zip(losses, records, strict=True))
+    losses = cases()
     groups = {
         group: {
-            field: judge({n: row[field] for n, row in table.items()}, losses, sign, setting)
+            field: judge({n: row[field] for n, row in table.items()}, losses, sign)
             for field, sign in signs.items()
         }
         for group, signs in SIGNS.items()
@@ -97,9 +89,7 @@ def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]
     return groups | {"scores": table}
 
 
-def judge(
-    scores: dict[str, Any], losses: dict[str, float], sign: int, setting: Setting
-) -> dict[str, Any]:
+def judge(scores: dict[str, Any], losses: dict[str, float], sign: int) -> dict[str, Any]:
     """Agreement of one score with the loss, its interval, and the agreement within each half."""
     scores = {name: value for name, value in scores.items() if value is not None}
 
@@ -109,7 +99,7 @@ def judge(
     def agree(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return -sign * rank_correlation(x, y)
 
-    found = estimate(agree, x, y, resamples=setting.resamples)
+    found = estimate(agree, x, y, resamples=RESAMPLES)
     return {
         "better": "more" if sign > 0 else "less",
         "topologies": len(scores),
@@ -162,13 +152,7 @@ def draw_row(ax: Axes, place: int, row: dict[str, Any], most: int, look: Look) -
 
 
 STUDY = Study(
-    full=Setting((), resamples=9999),
-    quick=Setting(("clos", "low rank", "random"), resamples=99),
-    cases=known_losses,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
-    size=(7.0, 7.58),
+    __name__, quick={"NAMES": ("clos", "low rank", "random"), "RESAMPLES": 99}, size=(7.0, 7.58)
 )
 
 if __name__ == "__main__":

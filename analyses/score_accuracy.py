@@ -35,7 +35,6 @@ Writes `score_accuracy.png` and, with its numbers, `score_accuracy.json` beside 
 """
 
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -52,7 +51,7 @@ from analyses._accuracy_scores import YARDSTICK, Effort, score_all
 from analyses._accuracy_statistics import BETTER, judge_all, outcomes, strongest, verdict_of
 from analyses._accuracy_topologies import family_of, few, wirings
 from analyses._learning import load, train
-from analyses.kit import COLORS, Look, Study, points
+from analyses.kit import COLORS, Look, Study, data_folder, points
 from topokit import Layers, networks
 
 SIDE, BATCH, RATES = 16, 100, (3e-3, 1e-2)
@@ -81,37 +80,28 @@ class Task(NamedTuple):
     seeds: int
 
 
-class Setting(NamedTuple):
-    """What is done with each wiring; the bundled digits where no folders are named."""
-
-    tasks: tuple[Task, ...]
-    effort: Effort
-    resamples: int
-    small: bool
-    mnist: Path | None = None
-    cifar10: Path | None = None
-
-    def data(self, task: Task) -> networks.Dataset:
-        """What a task learns."""
-        return prepare(task.data, getattr(self, task.data))
+TASKS = Task("mnist", 2, 4), Task("cifar10", 10, 8)
+EFFORT, RESAMPLES = Effort(pairs=2048, draws=1, targets=2, steps=500), 999
+WIRINGS = wirings
 
 
-def cases(setting: Setting) -> list[str]:
+def cases() -> list[str]:
     """All wirings by name."""
-    return list(few() if setting.small else wirings())
+    return list(WIRINGS())
 
 
 @cache
-def prepare(name: str, folder: Path | None) -> networks.Dataset:
+def prepare(name: str) -> networks.Dataset:
     """Gray images of at most 16 x 16 pixels as vectors of mean 0 and variance 1."""
-    data = load(name, folder)
-    x, y = (np.concatenate(parts) for parts in zip(data[:2], data[2:4], strict=True))
-    few_test = folder is not None and len(data.test_x) < LEAST_TEST
+    data = load(name)
+    x = np.concatenate([data.train_x, data.test_x])
+    y = np.concatenate([data.train_y, data.test_y])
+    few_test = data_folder(name) is not None and len(data.test_x) < LEAST_TEST
     cut = len(x) - (LEAST_TEST if few_test else len(data.test_x))
     x = shrink(x).reshape(len(x), -1)
     x = (x - x[:cut].mean()) / x[:cut].std()
     return networks.make_dataset(
-        x[:cut], y[:cut], x[cut:], y[cut:], classes=data.classes, name=data.name
+        x[:cut], y[:cut], x[cut:], y[cut:], validation=0, classes=data.classes, name=data.name
     )
 
 
@@ -185,31 +175,32 @@ def learn(
     }
 
 
-def measure(name: str, setting: Setting) -> dict[str, Any]:
+def measure(name: str) -> dict[str, Any]:
     """All scores of a wiring, and what it learns."""
-    wiring = (few() if setting.small else wirings())[name]
+    wiring = WIRINGS()[name]
     row = {
         "name": name,
         "family": family_of(name),
         "trainable_edges": wiring.n_trainable,
         "depth": wiring.depth,
-        "scores": score_all(wiring, setting.effort),
+        "scores": score_all(wiring, EFFORT),
         "runs": {
             data.name: {str(rate): learn(wiring, task, data, rate) for rate in RATES}
-            for task, data in ((task, setting.data(task)) for task in setting.tasks)
+            for task, data in ((task, prepare(task.data)) for task in TASKS)
         },
     }
-    if not setting.small:
+    if WIRINGS is wirings:
         jax.clear_caches()  # of no use to other wirings, and a process has only so many memory maps
     return row
 
 
-def summarize(rows: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """How well each score orders the wirings, and how many examples there were."""
-    found = judge_all(rows, setting.resamples)
+    rows = list(records.values())
+    found = judge_all(rows, RESAMPLES)
     sizes = {
         data.name: {"train": len(data.train_x), "test": len(data.test_x)}
-        for data in map(setting.data, setting.tasks)
+        for data in (prepare(task.data) for task in TASKS)
     }
     return {"data": sizes, "verdict": verdict_of(found), "judged": found, "rows": rows}
 
@@ -286,19 +277,14 @@ def title(data: str) -> str:
 
 
 STUDY = Study(
-    full=Setting(
-        (Task("mnist", 2, 4), Task("cifar10", 10, 8)),
-        Effort(pairs=2048, draws=1, targets=2, steps=500),
-        resamples=999,
-        small=False,
-    ),
-    quick=Setting((Task("mnist", 1, 2),), Effort(64, 1, 1, 10), resamples=19, small=True),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={
+        "TASKS": (Task("mnist", 1, 2),),
+        "EFFORT": Effort(64, 1, 1, 10),
+        "RESAMPLES": 19,
+        "WIRINGS": few,
+    },
     size=(5.8, 4.2),
-    show=show,
     data=("mnist", "cifar10"),
 )
 

@@ -26,7 +26,7 @@ takes a few small topologies and few steps, and keeps nothing.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -42,6 +42,8 @@ from topokit.ranking import Row
 from topokit.reconstruction import Adam
 from topokit.scores import interaction_order
 
+SIZES, FAMILIES = (), ()  # all of them
+TARGETS, STEPS, RESAMPLES = 8, 2000, 999
 FLOOR = 0.01  # of losses whose relative errors count
 DECIMALS = 6  # of a score, so that equals tie
 DRAWS = {16: 8, 32: 8, 64: 1}
@@ -87,25 +89,15 @@ STYLES_AGREEMENT: dict[str, tuple[float, dict[str, Any]]] = {
 }
 
 
-class Setting(NamedTuple):
-    """Which topologies, all of them where nothing is named, and what is spent on each."""
-
-    sizes: tuple[int, ...]
-    families: tuple[str, ...]
-    targets: int
-    steps: int
-    resamples: int
-
-
-def cases(setting: Setting) -> list[tuple[str, nx.DiGraph]]:
+def cases() -> list[tuple[str, nx.DiGraph]]:
     """Topologies by name."""
-    return list(zoo(setting.sizes, setting.families).items())
+    return list(zoo(SIZES, FAMILIES).items())
 
 
-def measure(case: tuple[str, nx.DiGraph], setting: Setting) -> tuple[Row, dict]:
+def measure(case: tuple[str, nx.DiGraph]) -> tuple[Row, dict]:
     """The loss and the scores of a topology."""
-    solver = Adam(max_steps=setting.steps)
-    (row,) = tk.rank(dict([case]), targets=setting.targets, solver=solver)
+    solver = Adam(max_steps=STEPS)
+    (row,) = tk.rank(dict([case]), targets=TARGETS, solver=solver)
     return row, score_others(case[1])
 
 
@@ -156,14 +148,14 @@ def settle(value: float | None) -> float | None:
     return None if value is None else round(value, DECIMALS)
 
 
-def summarize(records: list[tuple[Row, dict]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[tuple, tuple[Row, dict]]) -> dict[str, Any]:
     """Each score on each half, and all numbers."""
-    rows = table({row.name: (row, others) for row, others in records})
+    rows = table({name: record for (name, _), record in found.items()})
     held_out = [row for row in rows.values() if row["half"] == "held out"]
     design = [row for row in rows.values() if row["half"] == "design"]
     return {
-        "design": judge_all(design, setting.resamples),
-        "held out": judge_all(held_out, setting.resamples),
+        "design": judge_all(design),
+        "held out": judge_all(held_out),
         "held out by family": by_family(held_out),
         "rows": rows,
     }
@@ -187,23 +179,22 @@ def table(found: dict[str, tuple[Row, dict]]) -> dict[str, dict[str, Any]]:
     }
 
 
-def judge_all(rows: list[dict[str, Any]], resamples: int) -> dict[str, Any]:
+def judge_all(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Every score on some topologies, and the errors of the two predicted losses."""
     column = {key: np.array([row[key] for row in rows]) for key in ("loss", "n", "edges")}
     values = {s: np.array([row["scores"][s] for row in rows], float) for s in SIGNS}
-    order = column["loss"], column["n"], column["edges"].astype(float), resamples
+    order = column["loss"], column["n"], column["edges"].astype(float)
     return {
         "topologies": len(rows),
         "scores": {s: judge(-sign * values[s], *order) for s, sign in SIGNS.items()},
         "relative_error": {
-            s: errors(values[s], column["loss"], resamples)
-            for s in ("predicted loss", "mean((1 - H)^2)")
+            s: errors(values[s], column["loss"]) for s in ("predicted loss", "mean((1 - H)^2)")
         },
     }
 
 
 def pair_agreement(
-    x: np.ndarray, y: np.ndarray, sizes: np.ndarray, edges: np.ndarray, resamples: int
+    x: np.ndarray, y: np.ndarray, sizes: np.ndarray, edges: np.ndarray
 ) -> dict[str, Any]:
     """Right less wrong orders, as a share of the pairs of one size with nearly equal edges.
 
@@ -218,13 +209,11 @@ def pair_agreement(
         total = float(count @ pairs @ count)
         return float(count @ right @ count) / total if total else math.nan
 
-    found = estimate(share, np.arange(len(x)), resamples=resamples, vectorized=False)
+    found = estimate(share, np.arange(len(x)), resamples=RESAMPLES, vectorized=False)
     return found | {"pairs": int(pairs.sum())}
 
 
-def judge(
-    x: np.ndarray, y: np.ndarray, sizes: np.ndarray, edges: np.ndarray, resamples: int
-) -> dict[str, Any]:
+def judge(x: np.ndarray, y: np.ndarray, sizes: np.ndarray, edges: np.ndarray) -> dict[str, Any]:
     """All agreements of one score with the losses, on the topologies that have the score.
 
     They are 1 where the topology that the score calls better always has the lower loss, and -1
@@ -235,9 +224,9 @@ def judge(
     within = {n: rank_correlation(x[sizes == n], y[sizes == n]) for n in np.unique(sizes)}
     return {
         "topologies": len(x),
-        "spearman": estimate(rank_correlation, x, y, resamples=resamples),
-        "kendall": estimate(kendall, x, y, resamples=resamples, vectorized=False),
-        "equal_edges": pair_agreement(x, y, sizes, edges, resamples),
+        "spearman": estimate(rank_correlation, x, y, resamples=RESAMPLES),
+        "kendall": estimate(kendall, x, y, resamples=RESAMPLES, vectorized=False),
+        "equal_edges": pair_agreement(x, y, sizes, edges),
         "spearman_within_size": {str(n): rounded(value) for n, value in within.items()},
     }
 
@@ -247,11 +236,11 @@ def kendall(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.asarray(kendalltau(x, y))[0])
 
 
-def errors(predicted: np.ndarray, losses: np.ndarray, resamples: int) -> dict[str, Any]:
+def errors(predicted: np.ndarray, losses: np.ndarray) -> dict[str, Any]:
     """Relative errors of a predicted loss, where the loss is above the floor."""
     kept = losses > FLOOR
     error = abs(predicted[kept] / losses[kept] - 1)
-    median = estimate(lambda e: np.median(e, axis=-1), error, resamples=resamples)
+    median = estimate(lambda e: np.median(e, axis=-1), error, resamples=RESAMPLES)
     return {
         "topologies": int(kept.sum()),
         "median": round(float(np.median(error)), 4),
@@ -330,14 +319,9 @@ def show(results: dict[str, Any]) -> None:
 
 
 STUDY = Study(
-    full=Setting((), (), targets=8, steps=2000, resamples=999),
-    quick=Setting((16,), ("low rank",), targets=2, steps=10, resamples=19),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={"SIZES": (16,), "FAMILIES": ("low rank",), "TARGETS": 2, "STEPS": 10, "RESAMPLES": 19},
     size=(13.0, 7.0),
-    show=show,
 )
 
 if __name__ == "__main__":

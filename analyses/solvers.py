@@ -14,9 +14,8 @@ Writes `solvers.json` beside this script; `--quick` takes few targets and steps 
 """
 
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
-import networkx as nx
 import numpy as np
 
 import topokit as tk
@@ -24,72 +23,55 @@ from analyses import kit
 from analyses.kit import Study
 from topokit.reconstruction import ALS, LBFGS, Adam, Chain, HierarchicalSVD, Solver
 
-SEED = 0
-TOPOLOGIES = (
-    "low rank, quarter",
-    "butterfly, 1 cascade",
-    "butterfly, 2 cascades",
-    "butterfly, 4 cascades",
-    "skip butterfly, 4 cascades",
-    "hypercube, 3 layers",
-    "torus, 5 layers",
-    "Clos (n/4, 4, n/4)",
-)
+N, TARGETS, SEED = 32, 16, 0
+PART = 1  # of the steps and sweeps
+t = tk.topologies
+TOPOLOGIES = {
+    "low rank, quarter": lambda n: t.low_rank(n, n, n // 4),
+    "butterfly, 1 cascade": lambda n: t.butterfly(n, bits(n)),
+    "butterfly, 2 cascades": lambda n: t.butterfly(n, 2 * bits(n)),
+    "butterfly, 4 cascades": lambda n: t.butterfly(n, 4 * bits(n)),
+    "skip butterfly, 4 cascades": lambda n: tk.with_skip(t.butterfly(n, 4 * bits(n))),
+    "hypercube, 3 layers": lambda n: t.hypercube(n, 3),
+    "torus, 5 layers": lambda n: t.torus((n // 4, 4), 5),
+    "Clos (n/4, 4, n/4)": lambda n: t.clos(n, n, n // 4, 4, n // 4),
+}
+NAMES = tuple(TOPOLOGIES)
 
 
-class Setting(NamedTuple):
-    """What is rebuilt, and by which part of the steps and sweeps."""
-
-    n: int
-    targets: int
-    topologies: tuple[str, ...]
-    part: int
+def bits(n: int) -> int:
+    """Layers of one cascade."""
+    return n.bit_length() - 1
 
 
-def build(name: str, n: int) -> nx.DiGraph:
-    """Shallow and deep, with and without a closed form."""
-    t, bits = tk.topologies, n.bit_length() - 1
-    graphs = (
-        lambda: t.low_rank(n, n, n // 4),
-        lambda: t.butterfly(n, bits),
-        lambda: t.butterfly(n, 2 * bits),
-        lambda: t.butterfly(n, 4 * bits),
-        lambda: tk.with_skip(t.butterfly(n, 4 * bits)),
-        lambda: t.hypercube(n, 3),
-        lambda: t.torus((n // 4, 4), 5),
-        lambda: t.clos(n, n, n // 4, 4, n // 4),
-    )
-    return dict(zip(TOPOLOGIES, graphs, strict=True))[name]()
-
-
-def solvers(part: int) -> dict[str, tuple[Solver, int]]:
+def solvers() -> dict[str, tuple[Solver, int]]:
     """Solvers by name, with the number of starts."""
     closed = HierarchicalSVD()
     return {
-        "Adam 2000": (Adam(max_steps=2000 // part), 1),
-        "Adam 4000": (Adam(max_steps=4000 // part), 1),
-        "Adam 1000, 4 starts": (Adam(max_steps=1000 // part), 4),
+        "Adam 2000": (Adam(max_steps=2000 // PART), 1),
+        "Adam 4000": (Adam(max_steps=4000 // PART), 1),
+        "Adam 1000, 4 starts": (Adam(max_steps=1000 // PART), 4),
         "Adam 3000, L-BFGS 300": (
-            Chain((Adam(max_steps=3000 // part), LBFGS(max_steps=300 // part))),
+            Chain((Adam(max_steps=3000 // PART), LBFGS(max_steps=300 // PART))),
             1,
         ),
-        "L-BFGS 1000": (LBFGS(max_steps=1000 // part), 1),
+        "L-BFGS 1000": (LBFGS(max_steps=1000 // PART), 1),
         "SVD": (closed, 1),
-        "SVD, ALS 100": (Chain((closed, ALS(max_steps=100 // part))), 1),
-        "ALS 100": (ALS(max_steps=100 // part), 1),
-        "ALS 100, 4 starts": (ALS(max_steps=100 // part), 4),
+        "SVD, ALS 100": (Chain((closed, ALS(max_steps=100 // PART))), 1),
+        "ALS 100": (ALS(max_steps=100 // PART), 1),
+        "ALS 100, 4 starts": (ALS(max_steps=100 // PART), 4),
     }
 
 
-def cases(setting: Setting) -> list[tuple[str, str]]:
+def cases() -> list[tuple[str, str]]:
     """Every topology by every solver."""
-    return list(product(setting.topologies, solvers(setting.part)))
+    return list(product(NAMES, solvers()))
 
 
-def measure(case: tuple[str, str], setting: Setting) -> dict[str, float] | None:
+def measure(case: tuple[str, str]) -> dict[str, float] | None:
     """Loss, steps and time, the second run's so that nothing is compiled in it."""
-    graph, (solver, starts) = build(case[0], setting.n), solvers(setting.part)[case[1]]
-    targets = tk.ranking.gaussian_targets(setting.targets, setting.n, setting.n, seed=SEED)
+    graph, (solver, starts) = TOPOLOGIES[case[0]](N), solvers()[case[1]]
+    targets = tk.ranking.gaussian_targets(TARGETS, N, N, seed=SEED)
     try:
         tk.reconstruct(graph, targets, solver=solver, restarts=starts)
     except ValueError:
@@ -103,11 +85,9 @@ def measure(case: tuple[str, str], setting: Setting) -> dict[str, float] | None:
     }
 
 
-def summarize(records: list[dict[str, float] | None], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[tuple, dict[str, float] | None]) -> dict[str, Any]:
     """By topology and solver."""
-    found = dict(zip(cases(setting), records, strict=True))
-    names = solvers(setting.part)
-    return {"results": {t: {s: found[t, s] for s in names} for t in setting.topologies}}
+    return {"results": kit.nested(found)}
 
 
 def show(results: dict[str, Any]) -> None:
@@ -127,12 +107,8 @@ def said(found: dict[str, float] | None, base: dict[str, float]) -> str:
 
 
 STUDY = Study(
-    full=Setting(n=32, targets=16, topologies=TOPOLOGIES, part=1),
-    quick=Setting(n=8, targets=2, topologies=TOPOLOGIES[:1], part=50),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    show=show,
+    __name__,
+    quick={"N": 8, "TARGETS": 2, "PART": 50, "NAMES": NAMES[:1]},
     alone=True,
 )
 

@@ -1,8 +1,6 @@
 """The masked networks of `analyses/accuracy_by_depth.py` are those of topokit."""
 
-import runpy
 from itertools import pairwise
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -13,9 +11,9 @@ import optax
 import pytest
 
 import topokit as tk
+from analyses import _masked as masked
 from topokit import networks
 
-masked = runpy.run_path(str(Path(__file__).parents[1] / "analyses" / "_masked.py"))
 WIDTHS, CLASSES, SHARE = (64, 24, 16), 10, 0.25
 
 
@@ -23,8 +21,8 @@ def drawn(
     density: float, share: float, seed: int = 0
 ) -> tuple[list[np.ndarray], eqx.nn.Sequential]:
     rng = np.random.default_rng(seed)
-    masks = masked["random_masks"](WIDTHS, density, rng)
-    return masks, masked["masked_network"](masks, CLASSES, share, rng)
+    masks = masked.random_masks(WIDTHS, density, rng)
+    return masks, masked.masked_network(masks, CLASSES, share, rng)
 
 
 def matrices(model: eqx.nn.Sequential) -> list[np.ndarray]:
@@ -89,6 +87,6 @@ def test_shares_of_pairs_with_a_path_are_those_that_networkx_finds(density) -> N
         graph.add_edges_from(((place, i), (place + 1, j)) for i, j in np.argwhere(mask).tolist())
     outputs = {(len(masks), j) for j in range(WIDTHS[-1])}
     reached = [len(outputs & nx.descendants(graph, (0, i))) for i in range(WIDTHS[0])]
-    found = masked["count_paths"](masks)
+    found = masked.count_paths(masks)
     assert found.inputs == pytest.approx(np.mean(np.array(reached) > 0))
     assert found.hidden == pytest.approx(sum(reached) / (WIDTHS[0] * WIDTHS[-1]))

@@ -1,18 +1,15 @@
 """The paper's dense tensors, the peer of the benchmark, come to the same end as topokit."""
 
-import runpy
 from functools import partial
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 import topokit as tk
+from analyses.benchmarks import _dense_tensors as dense
 from topokit import controllability
 
-BENCHMARKS = Path(__file__).parents[1] / "analyses" / "benchmarks"
-dense = runpy.run_path(str(BENCHMARKS / "_dense_tensors.py"))
 t = tk.topologies
 
 
@@ -37,12 +34,12 @@ NETWORKS = {
 def descent(request):
     """A network, the losses of all steps through dense tensors, and the C of the last."""
     layers = NETWORKS[request.param]
-    step, state = dense["dense_descent"](layers, learning_rate=0.1)
+    step, state = dense.dense_descent(layers, learning_rate=0.1)
     losses = []
     for _ in range(500):
         state = step(state)
         losses.append(float(state.loss))
-    control = jax.jit(partial(dense["propagate"], dense["dense_layers"](layers)))
+    control = jax.jit(partial(dense.propagate, dense.dense_layers(layers)))
     return layers, losses, np.asarray(control(state.tensors))
 
 
@@ -66,7 +63,7 @@ def test_the_dense_tensors_keep_the_bounds_of_the_paper(descent):
 
 def test_a_step_takes_a_step():
     """Else a timing of it would be of nothing."""
-    step, start = dense["dense_descent"](NETWORKS["torus 16"])
+    step, start = dense.dense_descent(NETWORKS["torus 16"])
     before = [np.asarray(tensor) for tensor in start.tensors.ratios]
     after = [np.asarray(tensor) for tensor in step(start).tensors.ratios]
     assert all(np.abs(a - b).max() > 1e-3 for a, b in zip(before, after, strict=True))

@@ -1,26 +1,25 @@
 """The smallest networks where the two forms of controllability differ do, by three methods."""
 
 import json
-import runpy
 from collections import defaultdict
 from itertools import permutations, product
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.optimize import linprog
 
 import topokit as tk
+from analyses import form_difference as script
+from analyses.kit import changed
 from topokit import controllability
 
-SCRIPT = Path(__file__).parents[1] / "analyses" / "form_difference.py"
-KEPT = json.loads(SCRIPT.with_suffix(".json").read_text())
+KEPT = json.loads(script.STUDY.kept.read_text())
 EXAMPLES = {
     f"{weights}: {kind}": row
     for weights, result in KEPT.items()
+    if weights != "provenance"
     for kind, row in result["smallest"].items()
 }
-script = runpy.run_path(str(SCRIPT))
 
 
 def topology(example) -> tk.Layers:
@@ -121,9 +120,10 @@ def test_the_smallest_examples_are_those_of_the_docs():
 
 
 def test_the_search_begins_as_its_record_does():
-    for weights, constants in (("all trainable", False), ("with constants", True)):
-        found = script["search"](6, 6, constants=constants)["neurons"]
-        assert {str(size): kinds for size, kinds in found.items()} == {
+    with changed(script, {"NEURONS": dict.fromkeys(script.NEURONS, (6, 6))}):
+        found = script.summarize({case: script.measure(case) for case in script.cases()})
+    for weights in script.NEURONS:
+        assert {str(size): kinds for size, kinds in found[weights]["neurons"].items()} == {
             size: kinds for size, kinds in KEPT[weights]["neurons"].items() if int(size) <= 6
         }
 
@@ -153,7 +153,7 @@ def test_the_search_tries_every_network_up_to_isomorphism(widths):
             every.add((widths, named(feeds)))
     tried = {
         (widths, named(network.feeds))
-        for network in script["networks"](sum(widths), constants=False)
+        for network in script.networks(sum(widths), constants=False)
         if (network.n_in, *map(len, network.feeds)) == widths
     }
     assert tried == every

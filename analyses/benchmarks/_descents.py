@@ -32,7 +32,7 @@ class Descent(NamedTuple):
     edges: Callable[[Any], list[np.ndarray]]
 
 
-class Case(NamedTuple):
+class Drawn(NamedTuple):
     """A problem: weights are `(n_targets, edges)` a layer, targets `(n_targets, n_in, n_out)`."""
 
     layers: tk.Layers
@@ -40,16 +40,16 @@ class Case(NamedTuple):
     targets: np.ndarray
 
 
-def draw(layers: tk.Layers, n_targets: int) -> Case:
+def draw_problem(layers: tk.Layers, n_targets: int) -> Drawn:
     """Weights of variance `1 / fan-in`, targets of variance `1 / n_in`; single precision."""
     rng = np.random.default_rng(0)
     rows = zip(layers.senders, layers.widths[1:], strict=True)
     weights = [rng.normal(size=(n_targets, s.size)) * np.sqrt(width / s.size) for s, width in rows]
     targets = rng.normal(size=(n_targets, layers.n_in, layers.n_out)) / np.sqrt(layers.n_in)
-    return Case(layers, [w.astype(np.float32) for w in weights], targets.astype(np.float32))
+    return Drawn(layers, [w.astype(np.float32) for w in weights], targets.astype(np.float32))
 
 
-def by_topokit(case: Case) -> Descent:
+def by_topokit(case: Drawn) -> Descent:
     """`topokit.products`, as `reconstruct` calls them."""
     network = compile_product(case.layers, batch=len(case.targets))
     start = [jnp.asarray(np.concatenate([w.T for w in case.weights]))]
@@ -67,7 +67,7 @@ def by_topokit(case: Case) -> Descent:
     return Descent(compiled(loss, start, network, goals), edges)
 
 
-def by_jax_dense(case: Case) -> Descent:
+def by_jax_dense(case: Drawn) -> Descent:
     """Dense masked matrices in JAX, all targets in one batch."""
     masks = [jnp.asarray(mask, jnp.float32) for mask in tk.to_masks(case.layers)]
 
@@ -96,7 +96,7 @@ def compiled(loss: Callable, start: list, *given: Any) -> Callable[[int], tuple[
     return lambda steps: jax.block_until_ready(descend(start, given, steps))
 
 
-def by_numpy(case: Case) -> Descent:
+def by_numpy(case: Drawn) -> Descent:
     """Dense matrices in numpy, all targets in one batch, the gradient by hand."""
     masks = [mask.astype(np.float32) for mask in tk.to_masks(case.layers)]
     start = to_dense(case)
@@ -123,7 +123,7 @@ def by_numpy(case: Case) -> Descent:
     return Descent(run, lambda dense: from_dense(case.layers, dense))
 
 
-def by_scipy(case: Case) -> Descent:
+def by_scipy(case: Drawn) -> Descent:
     """Scipy's CSR, target by target, the gradient by hand; the structure is set up once."""
     senders, receivers = case.layers.senders, case.layers.receivers
     rows = list(zip(senders, receivers, pairwise(case.layers.widths), strict=True))
@@ -160,7 +160,7 @@ def by_scipy(case: Case) -> Descent:
     return Descent(run, lambda final: [np.stack(layer) for layer in zip(*final, strict=True)])
 
 
-def to_dense(case: Case) -> list[np.ndarray]:
+def to_dense(case: Drawn) -> list[np.ndarray]:
     """The weights as dense matrices, `(n_targets, n_senders, n_receivers)` a layer."""
     rows = zip(case.layers.senders, case.layers.receivers, case.weights, strict=True)
     blank = [np.zeros((len(case.targets), *q), np.float32) for q in pairwise(case.layers.widths)]

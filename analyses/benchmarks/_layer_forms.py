@@ -7,8 +7,7 @@ the two loops of lists, slot by slot in chunks against row by row. A figure is t
 lists as topokit makes them over those of the form; `chosen` is what `make_wiring` takes.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from itertools import product
 from types import ModuleType
 
@@ -17,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import topokit as tk
-from analyses.kit import Clock, quartiles, race, timed
+from analyses.kit import Clock, changed, quartiles, race, timed
 from topokit.products import Wiring, apply_layer, make_wiring
 
 # To try other forms than the one that is taken, constants of private modules are changed.
@@ -38,13 +37,13 @@ FORMS = {
 KINDS = {_looped.Looped: "lists", Blocks: "pieces", Dense: "filled"}
 
 
-def measure_forms(repetitions: int, *, quick: bool) -> dict[str, dict[str, dict]]:
-    """Three tables of ratios."""
-    few = slice(1 if quick else None)
+def measure_forms(repetitions: int, most: int) -> dict[str, dict[str, dict]]:
+    """Three tables of ratios, of at most so many sizes, densities, batches and loops each."""
+    few = slice(most)
     densities = product(SIZES[few], DENSITIES[few], EXAMPLES[few])
-    pieces = product(SIZES[few] if quick else (PIECES_SIZE,), PIECES[few], EXAMPLES[few])
+    pieces = product(PIECES[few], EXAMPLES[few])
     loops = product(LOOPS[few], COLUMNS[few])
-    chunks = CHUNKS[-1:] if quick else CHUNKS
+    size = min(PIECES_SIZE, SIZES[few][-1])
     return {
         "density": {
             f"n = {n}, density {density}, batch {examples}": compare(
@@ -53,14 +52,14 @@ def measure_forms(repetitions: int, *, quick: bool) -> dict[str, dict[str, dict]
             for n, density, examples in densities
         },
         "pieces": {
-            f"n = {n}, {side} x {side}, batch {examples}": compare(
-                complete_pieces(n, side), examples, ("pieces",), repetitions
+            f"n = {size}, {side} x {side}, batch {examples}": compare(
+                complete_pieces(size, side), examples, ("pieces",), repetitions
             )
-            for n, side, examples in pieces
+            for side, examples in pieces
         },
         "loops": {
             f"n = {LOOPS_SIZE}, fan-in {fan_in}, batch {columns}": compare_loops(
-                random_layers(LOOPS_SIZE, fan_in), columns, chunks, repetitions
+                random_layers(LOOPS_SIZE, fan_in), columns, CHUNKS[-most:], repetitions
             )
             for fan_in, columns in loops
         },
@@ -140,14 +139,3 @@ def clock(
             jax.block_until_ready(step((weights, x), wirings, y))
 
     return lambda steps: timed(lambda: run(steps))[0]
-
-
-@contextmanager
-def changed(module: ModuleType, settings: Mapping[str, int]) -> Iterator[None]:
-    """Other constants of a module."""
-    before = {name: getattr(module, name) for name in settings}
-    vars(module).update(settings)
-    try:
-        yield
-    finally:
-        vars(module).update(before)

@@ -13,7 +13,7 @@ import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 
 import topokit as tk
-from analyses.benchmarks._descents import RATE, Case, Descent, from_dense, to_dense
+from analyses.benchmarks._descents import RATE, Descent, Drawn, from_dense, to_dense
 
 warnings.filterwarnings("ignore", "Sparse", UserWarning)
 
@@ -45,7 +45,7 @@ def one_by_one(product: Product, starts: list[list], goals: "torch.Tensor") -> C
     return run
 
 
-def by_dense(case: Case) -> Descent:
+def by_dense(case: Drawn) -> Descent:
     """Dense masked matrices, one target at a time."""
     masks = [torch.tensor(mask, dtype=torch.float32) for mask in tk.to_masks(case.layers)]
     starts = [[torch.tensor(m[t]) for m in to_dense(case)] for t in range(len(case.targets))]
@@ -62,7 +62,7 @@ def by_dense(case: Case) -> Descent:
     return Descent(one_by_one(product, starts, torch.tensor(case.targets)), edges)
 
 
-def by_bmm(case: Case) -> Descent:
+def by_bmm(case: Drawn) -> Descent:
     """Dense masked matrices, all targets by batched products."""
     masks = [torch.tensor(mask, dtype=torch.float32) for mask in tk.to_masks(case.layers)]
     start, goals = [torch.tensor(m) for m in to_dense(case)], torch.tensor(case.targets)
@@ -80,7 +80,7 @@ def by_bmm(case: Case) -> Descent:
     return Descent(run, lambda dense: from_dense(case.layers, dense))
 
 
-def by_edges(case: Case, multiply: Callable) -> Descent:
+def by_edges(case: Drawn, multiply: Callable) -> Descent:
     """A weight for each edge; `multiply(layer, weights, x)` is a layer's product."""
     starts = [[torch.tensor(w[t]) for w in case.weights] for t in range(len(case.targets))]
     n_in, first = case.layers.widths[:2]
@@ -98,7 +98,7 @@ def by_edges(case: Case, multiply: Callable) -> Descent:
     return Descent(one_by_one(product, starts, torch.tensor(case.targets).mT), edges)
 
 
-def by_csr(case: Case) -> Descent:
+def by_csr(case: Drawn) -> Descent:
     """Sparse tensors in CSR."""
     shapes = [(n_out, n_in) for n_in, n_out in pairwise(case.layers.widths)]
     columns = [index(senders) for senders in case.layers.senders]
@@ -112,7 +112,7 @@ def by_csr(case: Case) -> Descent:
     return by_edges(case, multiply)
 
 
-def by_coo(case: Case) -> Descent:
+def by_coo(case: Drawn) -> Descent:
     """Sparse tensors in COO."""
     shapes = [(n_out, n_in) for n_in, n_out in pairwise(case.layers.widths)]
     rows = zip(case.layers.receivers, case.layers.senders, strict=True)
@@ -125,7 +125,7 @@ def by_coo(case: Case) -> Descent:
     return by_edges(case, multiply)
 
 
-def by_gathering(case: Case) -> Descent:
+def by_gathering(case: Drawn) -> Descent:
     """Rows gathered edge by edge and added up at the receivers."""
     senders, receivers = (
         [index(end) for end in ends] for ends in (case.layers.senders, case.layers.receivers)

@@ -11,16 +11,9 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import topokit as tk
-from analyses.kit import Study, timed
+from analyses.kit import Study, nested, timed
 
-REPETITIONS, SEED = 3, 0
-
-
-class Setting(NamedTuple):
-    """Inputs of what is built, and whether scores are timed."""
-
-    n: int
-    scores: bool
+N, REPETITIONS, SEED = 1024, 3, 0
 
 
 class Case(NamedTuple):
@@ -60,38 +53,28 @@ SCORES: dict[str, Callable[[tk.Layers], object]] = {
 }
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """All families, then all scores."""
-    found = [Case("building", name) for name in builders(setting.n)]
-    return found + [Case("scores", name) for name in SCORES if setting.scores]
+    found = [Case("building", name) for name in builders(N)]
+    return found + [Case("scores", name) for name in SCORES]
 
 
-def measure(case: Case, setting: Setting) -> dict[str, float]:
+def measure(case: Case) -> dict[str, float]:
     """Median seconds; of scores the first ones apart, of a butterfly of 32 inputs, 18 layers."""
     if case.part == "building":
-        runs = [timed(builders(setting.n)[case.name]) for _ in range(REPETITIONS)]
+        runs = [timed(builders(N)[case.name]) for _ in range(REPETITIONS)]
         return {"edges": runs[0][1].n_edges, "seconds": median(s for s, _ in runs)}
     layers = tk.topologies.butterfly.layers(32, 18)
     runs = [timed(lambda: SCORES[case.name](layers))[0] for _ in range(1 + REPETITIONS)]
     return {"first_seconds": runs[0], "seconds": median(runs[1:])}
 
 
-def summarize(records: list[dict[str, float]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, dict[str, float]]) -> dict[str, Any]:
     """By part."""
-    found: dict[str, Any] = {}
-    for case, record in zip(cases(setting), records, strict=True):
-        found.setdefault(case.part, {})[case.name] = record
-    return found
+    return nested(found)
 
 
-STUDY = Study(
-    full=Setting(1024, scores=True),
-    quick=Setting(32, scores=False),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    alone=True,
-)
+STUDY = Study(__name__, quick={"N": 32, "SCORES": {}}, alone=True)
 
 if __name__ == "__main__":
     STUDY.main()

@@ -20,7 +20,6 @@ Writes `challenge.json` beside this script; `--quick` takes a small network and 
 from collections.abc import Callable
 from functools import partial
 from itertools import product
-from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -30,7 +29,7 @@ import numpy as np
 import topokit as tk
 from analyses._learning import load
 from analyses.benchmarks._challenge_peers import by_columns, by_dense, by_scipy, lay_out
-from analyses.kit import Study, apart, n_cores, peak_bytes
+from analyses.kit import Study, apart, data_folder, n_cores, peak_bytes
 from topokit.challenge import ChallengeNetwork, Images, by_classes, by_edges, infer
 
 DEPTHS = (120, 480, 1920)
@@ -39,10 +38,9 @@ DEPTHS = (120, 480, 1920)
 DISTINCT = {1024: 60000, 4096: 24000, 16384: 6000, 65536: 1500}
 GIVEN = 60000
 # What a core does of the twelve sizes, and what remains for the GPU.
-CORE_SIZES = ((1024, 120), (1024, 480), (1024, 1920), (4096, 120), (4096, 480))
-CORE_SIZES += ((16384, 120), (16384, 480), (65536, 120))
-SIZES = tuple(product(DISTINCT, DEPTHS))
-PEER_IMAGES, PEER_DEPTH = 6000, 12
+SIZES = ((1024, 120), (1024, 480), (1024, 1920), (4096, 120), (4096, 480))
+SIZES += ((16384, 120), (16384, 480), (65536, 120))
+MADE, PEERS = (1024, 120, GIVEN), (6000, 12)  # in the place of the official, and its part
 MEMORY, MEMORY_DISTINCT = (16384, 480, 8192), 500
 # A run of more seconds than this is not repeated.
 REPETITIONS, SHORT = 3, 8.0
@@ -58,18 +56,6 @@ VARIANTS = {
     "edges, no buffers": partial(infer, form=by_edges, buffers=False),
     "classes, dead images kept": partial(infer, form=by_classes, drop_dead=False),
 }
-
-
-class Setting(NamedTuple):
-    """The official problem and all sizes, or a small one and its size."""
-
-    official: tuple[int, int, int]
-    peers: tuple[int, int]
-    sizes: tuple[tuple[int, int], ...]
-    distinct: dict[int, int]
-    memory: tuple[int, int, int]
-    data: Path = Path()
-    mnist: Path = Path()
 
 
 class Case(NamedTuple):
@@ -88,29 +74,29 @@ class Given(NamedTuple):
     truth: np.ndarray | None
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """All parts."""
-    grown = [Case("growth", size) for size in setting.sizes]
+    grown = [Case("growth", size) for size in SIZES]
     return [Case("official"), Case("peers"), *grown, Case("memory")]
 
 
-def measure(case: Case, setting: Setting) -> Any:
+def measure(case: Case) -> Any:
     """A part, or a size of one."""
     match case.part:
         case "official":
-            return measure_official(official(setting))
+            return measure_official(given())
         case "peers":
-            return measure_peers(official(setting), *setting.peers)
+            return measure_peers(given(), *PEERS)
         case "memory":
-            return measure_memory(setting)
-    return measure_growth(case.size, setting)
+            return measure_memory()
+    return measure_growth(case.size)
 
 
-def official(setting: Setting) -> Given:
+def given() -> Given:
     """The official problem, or one made in its place."""
-    data = setting.data
-    if not (data / "n1024-class-tables.npz").exists():
-        return made(*setting.official)
+    data = data_folder("data")
+    if data is None or not data.is_dir():
+        return made(*MADE)
     return Given(
         "official",
         tk.challenge.read_class_tables(data / "n1024-class-tables.npz"),
@@ -207,19 +193,20 @@ def described(
     }
 
 
-def enlarged(mnist: Path, neurons: int, n: int) -> tuple[str, Images]:
+def enlarged(neurons: int, n: int) -> tuple[str, Images]:
     """MNIST's first images, or synthetic ones."""
-    if not any(mnist.glob("train-images*")):
+    folder = data_folder("mnist")
+    if folder is None or not folder.is_dir():
         return "synthetic", tk.challenge.synthetic_images(n, neurons)
-    gray = np.rint(255 * load("mnist", mnist).train_x[:n, 0]).astype(np.uint8)
+    gray = np.rint(255 * load("mnist").train_x[:n, 0]).astype(np.uint8)
     return "MNIST", tk.challenge.interpolate(gray, int(neurons**0.5))
 
 
-def measure_growth(size: tuple[int, int], setting: Setting) -> dict[str, Any]:
+def measure_growth(size: tuple[int, int]) -> dict[str, Any]:
     """Both forms on a plain network; what does not fit the memory is left out, with the reason."""
     (neurons, depth), on_gpu = size, jax.default_backend() == "gpu"
-    distinct = setting.distinct[neurons]
-    source, images = enlarged(setting.mnist, neurons, distinct)
+    distinct = DISTINCT[neurons]
+    source, images = enlarged(neurons, distinct)
     n = GIVEN if on_gpu else distinct
     images = images._replace(bits=np.resize(images.bits, (n, images.bits.shape[1])))
     network = tk.challenge.plain_network(neurons, depth)
@@ -234,24 +221,23 @@ def measure_growth(size: tuple[int, int], setting: Setting) -> dict[str, Any]:
     return row
 
 
-def measure_memory(setting: Setting) -> dict[str, Any]:
+def measure_memory() -> dict[str, Any]:
     """Peak of a process that infers by edges one whole group of repeated images."""
-    neurons, depth, group = setting.memory
-    peak = apart(peak_memory, (neurons, depth), group, setting.mnist)
+    neurons, depth, group = MEMORY
+    peak = apart(peak_memory, (neurons, depth), group, MEMORY_DISTINCT)
     return {"neurons": neurons, "depth": depth, "images": group, "peak_gib": peak}
 
 
-def peak_memory(size: tuple[int, int], group: int, mnist: Path) -> float:
+def peak_memory(size: tuple[int, int], group: int, distinct: int) -> float:
     """The most memory that this process has held, in GiB."""
-    _, images = enlarged(mnist, size[0], min(group, MEMORY_DISTINCT))
+    _, images = enlarged(size[0], min(group, distinct))
     bits = np.resize(images.bits, (group, images.bits.shape[1]))
     infer(tk.challenge.plain_network(*size), images._replace(bits=bits))
     return peak_bytes() / 2**30
 
 
-def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, Any]) -> dict[str, Any]:
     """All parts, on which device, and what was asked for."""
-    found = dict(zip(cases(setting), records, strict=True))
     backend, device = jax.default_backend(), jax.devices()[0].device_kind
     result: dict[str, Any] = {"cores": n_cores(), "backend": backend, "device": device}
     result |= {"official": found[Case("official")], "peers": found[Case("peers")]}
@@ -270,12 +256,15 @@ def verdicts(found: dict) -> list[dict]:
 
 
 STUDY = Study(
-    full=Setting((1024, 120, GIVEN), (PEER_IMAGES, PEER_DEPTH), CORE_SIZES, DISTINCT, MEMORY),
-    larger=Setting((1024, 120, GIVEN), (PEER_IMAGES, PEER_DEPTH), SIZES, DISTINCT, MEMORY),
-    quick=Setting((64, 8, 200), (100, 4), ((64, 8),), {64: 100}, (64, 8, 64)),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
+    __name__,
+    quick={
+        "MADE": (64, 8, 200),
+        "PEERS": (100, 4),
+        "SIZES": ((64, 8),),
+        "DISTINCT": {64: 100},
+        "MEMORY": (64, 8, 64),
+    },
+    full={"SIZES": tuple(product(DISTINCT, DEPTHS))},
     data=("data", "mnist"),
     needed=False,
     one_thread=True,

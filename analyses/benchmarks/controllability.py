@@ -57,12 +57,14 @@ LARGE = {
     "butterfly 4096, 12 layers": lambda: t.butterfly.layers(4096, 12),
     "hypercube 4096, 3 layers": lambda: t.hypercube.layers(4096, 3),
 }
-BOUNDS = (*list(PEERS)[:3], *list(LARGE)[:4])
+BOUNDS = dict([*list(PEERS.items())[:3], *list(LARGE.items())[:4]])
 # What is not measured, and why.
 LEFT_OUT = {"torus 64 x 64, 6 layers": "hundreds of steps of seconds each: over ten minutes"}
 TORUS_DEPTH = 2
 DEGREE, DEPTH = 4, 4
-QUICK_PEERS = {"hypercube 8, 2 layers": lambda: t.hypercube.layers(8, 2)}
+SIZES, DEFAULTS = (64, 128, 256, 512, 1024, 2048), tuple(tk.ranking.default_topologies())
+REPETITIONS, BOUND_REPETITIONS = 7, 3
+FRESH = True  # every case in a process of its own
 
 
 def side(n: int) -> int:
@@ -77,19 +79,6 @@ GROWING = {
 }
 
 
-class Setting(NamedTuple):
-    """What is measured, how often, and whether in processes of their own."""
-
-    peers: tuple[str, ...]
-    sizes: tuple[int, ...]
-    defaults: tuple[str, ...]
-    bounds: tuple[str, ...]
-    scale: tuple[str, ...]
-    repetitions: int
-    bound_repetitions: int
-    fresh: bool
-
-
 class Case(NamedTuple):
     """A network, a size, or all defaults, of a section."""
 
@@ -97,36 +86,35 @@ class Case(NamedTuple):
     which: Any
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """Section by section."""
     sections = {
-        "steps": setting.peers,
-        "step growth": setting.sizes,
-        "defaults": (setting.defaults,),
-        "bound": setting.bounds,
-        "growth": [(family, n) for family in GROWING for n in setting.sizes],
-        "scale": setting.scale,
+        "steps": PEERS,
+        "step growth": SIZES,
+        "defaults": (DEFAULTS,),
+        "bound": BOUNDS,
+        "growth": [(family, n) for family in GROWING for n in SIZES],
+        "scale": LARGE,
     }
     return [Case(section, which) for section, parts in sections.items() for which in parts]
 
 
-def measure(case: Case, setting: Setting) -> dict[str, Any]:
+def measure(case: Case) -> dict[str, Any]:
     """One case; where its process was ended, as for want of memory, that."""
-    networks = PEERS | LARGE | QUICK_PEERS
     match case:
         case Case("steps", name):
-            call = partial(measure_steps, networks[name](), setting.repetitions)
+            call = partial(measure_steps, PEERS[name](), REPETITIONS)
         case Case("step growth", n):
-            call = partial(measure_growth, n, setting.repetitions)
+            call = partial(measure_growth, n, REPETITIONS)
         case Case("defaults", names):
             call = partial(measure_defaults, names)
         case Case("bound", name):
-            call = partial(measure_bound, networks[name](), setting.bound_repetitions)
+            call = partial(measure_bound, BOUNDS[name](), BOUND_REPETITIONS)
         case Case("growth", (family, n)):
             call = partial(measure_canonical, GROWING[family](n))
         case _:
-            call = partial(measure_canonical, networks[case.which]())
-    return (apart(call) if setting.fresh else call()) or {"ended": "by the operating system"}
+            call = partial(measure_canonical, LARGE[case.which]())
+    return (apart(call) if FRESH else call()) or {"ended": "by the operating system"}
 
 
 def dense_steps(layers: tk.Layers) -> Callable[[], object]:
@@ -247,10 +235,10 @@ def measure_bound(layers: tk.Layers, repetitions: int) -> dict[str, float]:
     return {"edges": layers.n_edges, "seconds": seconds}
 
 
-def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(records: dict[Case, dict[str, Any]]) -> dict[str, Any]:
     """By section; what is several rows is taken apart."""
     found: dict[str, Any] = {}
-    for case, record in zip(cases(setting), records, strict=True):
+    for case, record in records.items():
         rows = found.setdefault(case.section, {})
         match case:
             case Case("steps", name):
@@ -266,20 +254,17 @@ def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]
 
 
 STUDY = Study(
-    full=Setting(
-        tuple(PEERS),
-        (64, 128, 256, 512, 1024, 2048),
-        tuple(tk.ranking.default_topologies()),
-        BOUNDS,
-        tuple(LARGE),
-        repetitions=7,
-        bound_repetitions=3,
-        fresh=True,
-    ),
-    quick=Setting(tuple(QUICK_PEERS), (8, 16, 32), ("clos",), BOUNDS[:1], (), 2, 1, fresh=False),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
+    __name__,
+    quick={
+        "PEERS": {"hypercube 8, 2 layers": lambda: t.hypercube.layers(8, 2)},
+        "LARGE": {},
+        "SIZES": (8, 16, 32),
+        "DEFAULTS": ("clos",),
+        "BOUNDS": {"hypercube 32, 6 layers": BOUNDS["hypercube 32, 6 layers"]},
+        "REPETITIONS": 2,
+        "BOUND_REPETITIONS": 1,
+        "FRESH": False,
+    },
     alone=True,
 )
 

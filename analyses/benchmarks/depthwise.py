@@ -13,7 +13,7 @@ Writes `depthwise.json` beside this script; `--quick` measures one size and writ
 
 from collections.abc import Callable
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from analyses.kit import Clock, Study, n_cores, quartiles, race, timed
+from analyses.kit import Clock, Study, quartiles, race, timed
 from topokit.networks import DepthwiseConv2d
 
 # Channels, pixels each way, stride.
@@ -34,24 +34,15 @@ SIZES = (
     (512, 4, 2),
     (1024, 4, 1),
 )
-RATE = 1e-6
+BATCHES, REPETITIONS, SLOT, RATE = (1, 32), 5, 0.1, 1e-6
 
 Convolution = Callable[[jax.Array, jax.Array], jax.Array]
 Case = tuple[int, tuple[int, int, int]]  # a batch and a size
 
 
-class Setting(NamedTuple):
-    """What is timed, and for how long."""
-
-    sizes: tuple[tuple[int, int, int], ...]
-    batches: tuple[int, ...]
-    repetitions: int
-    slot: float
-
-
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """All sizes for each batch."""
-    return list(product(setting.batches, setting.sizes))
+    return list(product(BATCHES, SIZES))
 
 
 def forms(channels: int, stride: int) -> dict[str, Convolution]:
@@ -93,7 +84,7 @@ def clock(step: Callable[..., tuple], convolve: Convolution, state: tuple) -> Cl
     return lambda steps: timed(lambda: run(steps, state))[0]
 
 
-def measure(case: Case, setting: Setting) -> dict[str, Any]:
+def measure(case: Case) -> dict[str, Any]:
     """Milliseconds of a step of both forms, and their ratio, forward and training."""
     batch, (channels, side, stride) = case
     rng = np.random.default_rng(0)
@@ -104,7 +95,7 @@ def measure(case: Case, setting: Setting) -> dict[str, Any]:
     found: dict = {"channels": channels, "side": side, "stride": stride, "batch": batch}
     for step in (forward, training):
         clocks = {name: clock(step, form, state) for name, form in made.items()}
-        times = race(clocks, setting.repetitions, setting.slot)
+        times = race(clocks, REPETITIONS, SLOT)
         own, peer = times["shifted"], times["grouped"]
         found[step.__name__] = {
             "shifted_ms": float(np.median(own)) * 1e3,
@@ -114,17 +105,9 @@ def measure(case: Case, setting: Setting) -> dict[str, Any]:
     return found
 
 
-def summarize(rows: list[dict[str, Any]], _: Setting) -> dict[str, Any]:
-    """As they are."""
-    return {"cores": n_cores(), "rows": rows}
-
-
 STUDY = Study(
-    full=Setting(SIZES, batches=(1, 32), repetitions=5, slot=0.1),
-    quick=Setting(((32, 8, 1),), batches=(1,), repetitions=1, slot=0.01),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
+    __name__,
+    quick={"SIZES": ((32, 8, 1),), "BATCHES": (1,), "REPETITIONS": 1, "SLOT": 0.01},
     one_thread=True,
 )
 

@@ -25,7 +25,7 @@ sizes, learns nothing and writes nothing.
 """
 
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -44,7 +44,6 @@ from analyses.kit import (
     Clock,
     Look,
     Study,
-    n_cores,
     points,
     quartiles,
     race,
@@ -53,6 +52,8 @@ from analyses.kit import (
 )
 from topokit import networks
 
+HIDDEN, BATCHES, REPETITIONS = (2048, 2048), (1, 4, 16, 64, 256, 1024), 9
+LEARNED, EPOCHS, SEEDS = (4, 16, 64, 256), 2, 3
 SHAPE, CLASSES, SHARE = (1, 28, 28), 10, 0.05
 RULES = {"dense": networks.dense(), "Clos": networks.clos_with(SHARE)}
 EXAMPLES, RATE, SLOT = 60_000, 1e-3, 0.2
@@ -61,31 +62,20 @@ STYLES = {"dense": Look("s", COLORS.black), "Clos": Look("o", COLORS.blue)}
 STYLE_BELOW = 0.4  # of the least time, where the picture ends
 
 
-class Setting(NamedTuple):
-    """What is timed, and what is learned by how many epochs and seeds."""
-
-    hidden: tuple[int, ...]
-    batches: tuple[int, ...]
-    repetitions: int
-    learned: tuple[int, ...]
-    epochs: int
-    seeds: int
-
-
-def cases(_: Setting) -> list[str]:
+def cases() -> list[str]:
     """Time, then accuracy."""
     return ["time", "accuracy"]
 
 
-def measure(case: str, setting: Setting) -> dict[str, Any]:
+def measure(case: str) -> dict[str, Any]:
     """Seconds by batch size, or accuracy."""
-    return measure_time(setting) if case == "time" else measure_accuracy(setting)
+    return measure_time() if case == "time" else measure_accuracy()
 
 
-def make(kind: str, shape: tuple[int, ...], hidden: tuple[int, ...], seed: int) -> Any:
+def make(kind: str, shape: tuple[int, ...], seed: int) -> Any:
     """A network with first weights."""
     key = jax.random.key(seed)
-    return networks.sparsify(networks.mlp(shape, hidden, CLASSES, key=key), RULES[kind], key=key)
+    return networks.sparsify(networks.mlp(shape, HIDDEN, CLASSES, key=key), RULES[kind], key=key)
 
 
 def step_clock(model: Any, batch: int) -> Clock:
@@ -125,26 +115,25 @@ def loss(weights: Any, wiring: Any, x: jax.Array, y: jax.Array) -> jax.Array:
     return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
 
-def measure_time(setting: Setting) -> dict[str, Any]:
+def measure_time() -> dict[str, Any]:
     """Seconds of an epoch for all networks and batch sizes, and what follows from them."""
-    hidden, batches, repetitions = setting[:3]
-    models = {kind: make(kind, SHAPE, hidden, 0) for kind in RULES}
-    names = {kind: [f"{kind}, {batch}" for batch in batches] for kind in RULES}
+    models = {kind: make(kind, SHAPE, 0) for kind in RULES}
+    names = {kind: [f"{kind}, {batch}" for batch in BATCHES] for kind in RULES}
     clocks: dict[str, Clock] = {}
     for kind, model in models.items():
-        clocks |= {n: step_clock(model, b) for n, b in zip(names[kind], batches, strict=True)}
+        clocks |= {n: step_clock(model, b) for n, b in zip(names[kind], BATCHES, strict=True)}
     compile_s = {name: clock(1) - clock(1) for name, clock in clocks.items()}
-    steps = race(clocks, repetitions, SLOT)
+    steps = race(clocks, REPETITIONS, SLOT)
     found, epochs = {}, {}
     for kind, model in models.items():
-        pairs = zip(names[kind], batches, strict=True)
+        pairs = zip(names[kind], BATCHES, strict=True)
         epochs[kind] = [steps[name] * EXAMPLES / batch for name, batch in pairs]
         found[kind] = {
             "parameters": networks.n_parameters(model),
             "compile_s": [round(compile_s[name], 3) for name in names[kind]],
             "step_s": [quartiles(steps[name]) for name in names[kind]],
             "epoch_s": [quartiles(seconds) for seconds in epochs[kind]],
-            **judge(batches, [float(np.median(seconds)) for seconds in epochs[kind]]),
+            **judge(BATCHES, [float(np.median(seconds)) for seconds in epochs[kind]]),
         }
     ratios = [quartiles(d / c) for d, c in zip(epochs["dense"], epochs["Clos"], strict=True)]
     return {"networks": found, "dense_over_clos": ratios}
@@ -164,27 +153,26 @@ def judge(batches: tuple[int, ...], seconds: list[float]) -> dict[str, Any]:
     }
 
 
-def measure_accuracy(setting: Setting) -> dict[str, Any]:
+def measure_accuracy() -> dict[str, Any]:
     """Test accuracy on the digits after as many epochs, for each batch size."""
-    digits, optimizer = networks.load_digits(), optax.adam(RATE)  # one, to compile once
+    digits, optimizer = networks.load_digits(validation=0), optax.adam(RATE)  # one, to compile once
     found: dict[str, list] = {kind: [] for kind in RULES}
-    for kind, batch in product(RULES, setting.learned):
-        starts = [make(kind, digits.shape, setting.hidden, seed) for seed in range(setting.seeds)]
+    for kind, batch in product(RULES, LEARNED):
+        starts = [make(kind, digits.shape, seed) for seed in range(SEEDS)]
         runs = (
-            train(model, digits, optimizer, epochs=setting.epochs, batch=batch, seed=seed)
+            train(model, digits, optimizer, epochs=EPOCHS, batch=batch, seed=seed)
             for seed, model in enumerate(starts)
         )
         ends = np.array([run.accuracy for run in runs])
         error = ends.std(ddof=1) / np.sqrt(len(ends)) if len(ends) > 1 else 0.0
         found[kind].append({"mean": float(ends.mean()), "error": float(error)})
-    more = {"batches": setting.learned, "epochs": setting.epochs, "seeds": setting.seeds}
+    more = {"batches": LEARNED, "epochs": EPOCHS, "seeds": SEEDS}
     return more | found
 
 
-def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Both parts."""
-    time, accuracy = records
-    return {"cores": n_cores(), "batches": setting.batches} | time | {"accuracy": accuracy}
+    return {"batches": BATCHES} | found["time"] | {"accuracy": found["accuracy"]}
 
 
 def draw(figure: Figure, results: dict[str, Any]) -> None:
@@ -230,12 +218,16 @@ def draw_times(ax: Axes, kind: str, batches: list[int], row: dict[str, Any]) -> 
 
 
 STUDY = Study(
-    full=Setting((2048, 2048), (1, 4, 16, 64, 256, 1024), 9, (4, 16, 64, 256), 2, 3),
-    quick=Setting((64,), (1, 16), 2, (64,), 1, 1),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
-    draw=draw,
+    __name__,
+    quick={
+        "HIDDEN": (64,),
+        "BATCHES": (1, 16),
+        "REPETITIONS": 2,
+        "SLOT": 0.02,
+        "LEARNED": (64,),
+        "EPOCHS": 1,
+        "SEEDS": 1,
+    },
     size=(8.6, 3.6),
     one_thread=True,
 )

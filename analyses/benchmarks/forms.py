@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from analyses.kit import Study, n_cores, quartiles, timed
+from analyses.kit import Study, nested, quartiles, timed
 from topokit.products import FormRule, block_form, dense_form, fastest_form, gather_form
 
 # A single layer in a form of one's choice has no public door; hence what is private here.
@@ -30,18 +30,9 @@ from topokit.products._unrolled import Unrolled
 SIZES = ((32, 64), (64, 16), (256, 1), (1024, 1))
 BLOCKS = ((2, 2), (4, 4), (8, 8), (16, 16), (32, 32), (4, 16), (16, 4))
 DENSITIES = (0.05, 0.1, 0.2, 0.4, 0.7)
-STEPS, RATE = 10, 1e-6
+REPETITIONS, STEPS, RATE = 5, 10, 1e-6
 # Gathered rows at this many multiplications would take minutes, and lose.
 MOST = 3e8
-
-
-class Setting(NamedTuple):
-    """Neurons and batches, the layers of each, and how often they are timed."""
-
-    sizes: tuple[tuple[int, int], ...]
-    blocks: tuple[tuple[int, int], ...]
-    densities: tuple[float, ...]
-    repetitions: int
 
 
 class Case(NamedTuple):
@@ -65,10 +56,10 @@ class Case(NamedTuple):
         return f"{where}: density {self.kind}"
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """All layers that gathered rows can do."""
-    kinds = [*setting.blocks, *setting.densities]
-    every = [Case(n, batch, kind) for (n, batch), kind in product(setting.sizes, kinds)]
+    kinds = [*BLOCKS, *DENSITIES]
+    every = [Case(n, batch, kind) for (n, batch), kind in product(SIZES, kinds)]
     return [c for c in every if c.table == "blocks" or fan_in(c) * c.n * c.n * c.batch <= MOST]
 
 
@@ -119,7 +110,7 @@ def steps_of(step: Step, columns: int, batch: int, form: FormRule) -> Callable[[
     return lambda: run(network, (weights, x), goal).block_until_ready()
 
 
-def measure(case: Case, setting: Setting) -> dict[str, Any]:
+def measure(case: Case) -> dict[str, Any]:
     """Seconds of a step with gathered rows, how much faster the rival is, and who is chosen."""
     if case.table == "blocks":
         step, rival = block_step(case.n, *case.kind), block_form
@@ -128,7 +119,7 @@ def measure(case: Case, setting: Setting) -> dict[str, Any]:
     forms = {"gathered": gather_form, "rival": rival}
     runs = {name: steps_of(step, case.n, case.batch, form) for name, form in forms.items()}
     compile_s = {name: round(timed(run)[0], 2) for name, run in runs.items()}
-    rounds = range(setting.repetitions)
+    rounds = range(REPETITIONS)
     times = np.array([[timed(run)[0] for run in runs.values()] for _ in rounds])
     gathered = isinstance(fastest_form(step, case.batch), Unrolled)
     return {
@@ -139,20 +130,19 @@ def measure(case: Case, setting: Setting) -> dict[str, Any]:
     }
 
 
-def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, dict[str, Any]]) -> dict[str, Any]:
     """One table for each kind of layer."""
-    found: dict[str, Any] = {"cores": n_cores(), "blocks": {}, "dense": {}}
-    for case, record in zip(cases(setting), records, strict=True):
-        found[case.table][case.name] = record
-    return found
+    return nested({(case.table, case.name): record for case, record in found.items()})
 
 
 STUDY = Study(
-    full=Setting(SIZES, BLOCKS, DENSITIES, repetitions=5),
-    quick=Setting(SIZES[:1], BLOCKS[:1], DENSITIES[:1], repetitions=1),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
+    __name__,
+    quick={
+        "SIZES": SIZES[:1],
+        "BLOCKS": BLOCKS[:1],
+        "DENSITIES": DENSITIES[:1],
+        "REPETITIONS": 1,
+    },
     one_thread=True,
 )
 

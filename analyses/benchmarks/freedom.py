@@ -20,7 +20,7 @@ from flint import nmod_mat
 from threadpoolctl import threadpool_limits
 
 import topokit as tk
-from analyses.kit import Study, apart, exponent, peak_bytes, timed
+from analyses.kit import Study, apart, exponent, nested, peak_bytes, timed
 from topokit.layers import draw_xavier, edge_factors, residues
 from topokit.scores.freedom import degrees_of_freedom, estimate_freedom
 
@@ -31,6 +31,7 @@ from topokit.scores.freedom._spanning_edges import count_spanning, spanning_edge
 
 REPETITIONS, REPEATED_UP_TO = 3, 3000
 PROBES = 2
+FRESH = True  # every case in a process of its own
 FLINT_UP_TO, SVD_UP_TO = 6000, 1500
 t = tk.topologies
 SERIES = {
@@ -63,16 +64,6 @@ SMALL = {
 }
 
 
-class Setting(NamedTuple):
-    """The networks of each part by name, and whether each is measured in a process of its own."""
-
-    series: tuple[str, ...]
-    compared: tuple[str, ...]
-    large: tuple[str, ...]
-    estimates: tuple[str, ...]
-    fresh: bool
-
-
 class Case(NamedTuple):
     """A network of a part."""
 
@@ -80,15 +71,16 @@ class Case(NamedTuple):
     name: str
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """Part by part."""
-    return [Case(part, name) for part in PARTS for name in getattr(setting, part)]
+    parts = {"series": SERIES, "compared": SMALL, "large": LARGE, "estimates": HUGE}
+    return [Case(part, name) for part, names in parts.items() for name in names]
 
 
-def measure(case: Case, setting: Setting) -> dict[str, Any] | None:
+def measure(case: Case) -> dict[str, Any] | None:
     """One network, on a single thread."""
     call = partial(PARTS[case.part], case.name)
-    return apart(on_one_thread, call) if setting.fresh else on_one_thread(call)
+    return apart(on_one_thread, call) if FRESH else on_one_thread(call)
 
 
 def exact(name: str) -> dict:
@@ -156,21 +148,22 @@ def on_one_thread(call: partial[dict[str, Any]]) -> dict[str, Any]:
         return call()
 
 
-def summarize(records: list[dict[str, Any]], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, dict[str, Any]]) -> dict[str, Any]:
     """By part; and the power of the edges with which seconds of the series grow."""
-    found: dict[str, Any] = {}
-    for case, record in zip(cases(setting), records, strict=True):
-        found.setdefault(case.part, {})[case.name] = record
-    edges, seconds = ([row[n] for row in found["series"].values()] for n in ("edges", "seconds"))
-    return {"exponent": exponent(edges, seconds)} | found
+    parts = nested(found)
+    edges, seconds = ([row[n] for row in parts["series"].values()] for n in ("edges", "seconds"))
+    return {"exponent": exponent(edges, seconds)} | parts
 
 
 STUDY = Study(
-    full=Setting(tuple(SERIES), tuple(SMALL), tuple(LARGE), tuple(HUGE), fresh=True),
-    quick=Setting((*SERIES,)[:2], ("low rank 32, rank 18",), (), (), fresh=False),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
+    __name__,
+    quick={
+        "SERIES": dict([*SERIES.items()][:2]),
+        "SMALL": {"low rank 32, rank 18": SMALL["low rank 32, rank 18"]},
+        "LARGE": {},
+        "HUGE": {},
+        "FRESH": False,
+    },
     alone=True,
 )
 

@@ -37,31 +37,22 @@ from analyses.benchmarks._layer_cases import (
 from analyses.benchmarks._layer_forms import measure_forms
 from analyses.benchmarks._layer_memory import measure_memory
 from analyses.benchmarks._layer_peers import Batch, Peer, by_masked, draw_batch
-from analyses.kit import Clock, Study, exponent, n_cores, quartiles, race, timed
+from analyses.kit import Clock, Study, exponent, quartiles, race, timed
 from topokit.networks import to_matrices
 
-SLOT, GROWTH_BATCH = 0.05, 32
+WIDTHS, BATCHES = (1024, 4096), (1, 32, 256)
+REPETITIONS, SLOT, GROWTH_BATCH = 5, 0.05, 32
+TIMED = PEERS
+GROWING, GROWTH = ("butterfly", "narrow clos", "JAX dense"), (256, 512, 1024, 2048, 4096, 8192)
+FORMS = 3, 99  # repetitions, and how many of each table at most
 # A dense layer beyond this width is not trained, and cascades beyond the other one are not compared
 # with their dense matrices: both for want of memory.
 WIDEST_DENSE, WIDEST_COMPARED = 4096, 1024
 LOSS_TOLERANCE, STEP_TOLERANCE = 1e-4, 1e-3
 FLOOR_CASE, FLOOR_PEER, FLOOR_LAYERS = (4096, 32), "JAX masked dense", ("clos", "butterfly")
+MEMORY = (FLOOR_CASE,)
 KEPT = ("parameters", "optimizer")
 TIMES_FASTER, TIMES_SMALLER = 5, 10
-
-
-class Setting(NamedTuple):
-    """Widths and batches, who takes part, and how often everyone is timed."""
-
-    widths: tuple[int, ...]
-    batches: tuple[int, ...]
-    peers: tuple[str, ...]
-    memory: tuple[tuple[int, int], ...]
-    growing: tuple[str, ...]
-    growth: tuple[int, ...]
-    repetitions: int
-    form_repetitions: int
-    quick: bool
 
 
 class Case(NamedTuple):
@@ -71,35 +62,35 @@ class Case(NamedTuple):
     which: Any = None
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """Part by part."""
-    pairs = [(n, b) for n in setting.widths for b in setting.batches]
-    parts = {"layers": pairs, "memory": setting.memory, "growth": setting.growing}
+    pairs = [(n, b) for n in WIDTHS for b in BATCHES]
+    parts = {"layers": pairs, "memory": MEMORY, "growth": GROWING}
     found = [Case(part, which) for part, ones in parts.items() for which in ones]
     return [*found, Case("forms")]
 
 
-def measure(case: Case, setting: Setting) -> Any:
+def measure(case: Case) -> Any:
     """One of a part."""
     match case:
         case Case("layers", (n, examples)):
-            return compare_all(n, examples, setting)
+            return compare_all(n, examples)
         case Case("memory", (n, examples)):
             return measure_memory(known((*OWN, *PEERS)), n, examples)
         case Case("growth", name):
-            return measure_growth(name, setting)
-    return measure_forms(setting.form_repetitions, quick=setting.quick)
+            return measure_growth(name)
+    return measure_forms(*FORMS)
 
 
-def compare_all(n: int, examples: int, setting: Setting) -> dict[str, Any]:
+def compare_all(n: int, examples: int) -> dict[str, Any]:
     """Seconds, ratios and bytes of one width and batch."""
     batch = draw_batch(n, examples)
-    peers = {name: MAKERS[name](n, batch) for name in known((*OWN, *setting.peers))}
+    peers = {name: MAKERS[name](n, batch) for name in known((*OWN, *TIMED))}
     found: dict = {"compile_s": {name: compiling(peer) for name, peer in peers.items()}}
     check(n, batch, peers)
     for work, clock in {"forward": forward_clock, "training": training_clock}.items():
         clocks = {name: clock(peer) for name, peer in peers.items()}
-        seconds = race(clocks, setting.repetitions, SLOT)
+        seconds = race(clocks, REPETITIONS, SLOT)
         others = [name for name in PEERS if name in seconds]
         found[work] = {
             "seconds": {name: quartiles(values) for name, values in seconds.items()},
@@ -179,11 +170,11 @@ def count_bytes(peer: Peer) -> dict[str, int]:
     return peer.n_bytes(peer.train(peer.begin(True), 1)[1])
 
 
-def measure_growth(name: str, setting: Setting) -> dict[str, Any]:
+def measure_growth(name: str) -> dict[str, Any]:
     """Seconds of a training step by width, and the exponent of n that fits them."""
     own = name in TOPOLOGIES
-    widths = [n for n in setting.growth if own or n <= WIDEST_DENSE]
-    seconds = [step_s(name, n, setting.repetitions) for n in widths]
+    widths = [n for n in GROWTH if own or n <= WIDEST_DENSE]
+    seconds = [step_s(name, n, REPETITIONS) for n in widths]
     edges = [TOPOLOGIES[name](n).n_edges if own else n * n for n in widths]
     exponents = {"seconds": exponent(widths, seconds), "edges": exponent(widths, edges)}
     return {"n": widths, "edges": edges, "seconds": seconds, "exponents": exponents}
@@ -219,10 +210,10 @@ def case_name(n: int, examples: int) -> str:
     return f"width {n}, batch {examples}"
 
 
-def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
+def summarize(records: dict[Case, Any]) -> dict[str, Any]:
     """By part, and what was asked for; peers that are not installed are named."""
     found: dict[str, Any] = {"layers": {}, "memory": {}, "growth": {}}
-    for case, record in zip(cases(setting), records, strict=True):
+    for case, record in records.items():
         match case:
             case Case("forms"):
                 found["forms"] = record
@@ -232,27 +223,22 @@ def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
                 found[part][case_name(*pair)] = record
     missing = [name for name in TORCH if name not in known((name,))]
     more = {"not installed": missing} if missing else {}
-    return {"cores": n_cores()} | more | found | {"floors": verdicts(found["layers"])}
+    return more | found | {"floors": verdicts(found["layers"])}
 
 
 STUDY = Study(
-    full=Setting(
-        widths=(1024, 4096),
-        batches=(1, 32, 256),
-        peers=PEERS,
-        memory=(FLOOR_CASE,),
-        growing=("butterfly", "narrow clos", "JAX dense"),
-        growth=(256, 512, 1024, 2048, 4096, 8192),
-        repetitions=5,
-        form_repetitions=3,
-        quick=False,
-    ),
-    quick=Setting(
-        (16,), (4,), ("JAX dense", "JAX masked dense"), (), ("butterfly",), (4, 8), 2, 2, quick=True
-    ),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
+    __name__,
+    quick={
+        "WIDTHS": (16,),
+        "BATCHES": (4,),
+        "TIMED": ("JAX dense", "JAX masked dense"),
+        "MEMORY": (),
+        "GROWING": ("butterfly",),
+        "GROWTH": (4, 8),
+        "REPETITIONS": 2,
+        "SLOT": 0.01,
+        "FORMS": (2, 1),
+    },
     one_thread=True,
 )
 

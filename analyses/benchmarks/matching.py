@@ -20,9 +20,10 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 import topokit as tk
-from analyses.kit import Study, apart, exponent, peak_bytes, timed
+from analyses.kit import Study, apart, exponent, nested, peak_bytes, timed
 from topokit.scores import match_constraints
 
+REPETITIONS = 5
 RATIOS = ("networkx", "networkx with its graph", "scipy", "scipy with its matrix")
 LIMIT = 20.0
 t = tk.topologies
@@ -55,16 +56,6 @@ GROWTH = (128, 256, 512, 1024, 2048)
 LADDERS = (20, 22, 24, 26, 60)
 
 
-class Setting(NamedTuple):
-    """What is measured, by name or size, and how often."""
-
-    large: tuple[str, ...]
-    peers: tuple[str, ...]
-    growth: tuple[int, ...]
-    ladders: tuple[int, ...]
-    repetitions: int
-
-
 class Case(NamedTuple):
     """A network, a size or a depth of a part."""
 
@@ -72,21 +63,21 @@ class Case(NamedTuple):
     which: Any
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """The large ones first, while this process is small: a child's peak counts the parent's."""
-    parts = ("large", "peers", "growth", "ladders")
-    return [Case(part, which) for part in parts for which in getattr(setting, part)]
+    parts = {"large": LARGE, "peers": PEERS, "growth": GROWTH, "ladders": LADDERS}
+    return [Case(part, which) for part, ones in parts.items() for which in ones]
 
 
-def measure(case: Case, setting: Setting) -> Any:
+def measure(case: Case) -> Any:
     """The large ones in processes of their own, the others here."""
     match case.part:
         case "large":
             return apart(measure_alone, case.which)
         case "peers":
-            return compare(PEERS[case.which](), setting.repetitions)
+            return compare(PEERS[case.which](), REPETITIONS)
         case "growth":
-            return butterfly_s(case.which, setting.repetitions)
+            return butterfly_s(case.which, REPETITIONS)
     return measure_ladder(case.which)
 
 
@@ -206,29 +197,24 @@ def butterfly_s(n: int, repetitions: int) -> float:
     return float(np.median(runs))
 
 
-def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, Any]) -> dict[str, Any]:
     """By part, with the median of each ratio and the exponent of growth."""
-    found = dict(zip(cases(setting), records, strict=True))
-    rows = {
-        part: {str(c.which): record for c, record in found.items() if c.part == part}
-        for part in ("peers", "large", "growth", "ladders")
-    }
+    rows = nested(found)
     peers, seconds = rows["peers"].values(), list(rows["growth"].values())
     medians = {n: float(np.median([row["ratios"][n] for row in peers])) for n in RATIOS}
-    growth = {
-        "sizes": setting.growth,
-        "seconds": seconds,
-        "exponent": exponent(setting.growth, seconds),
-    }
+    growth = {"sizes": GROWTH, "seconds": seconds, "exponent": exponent(GROWTH, seconds)}
     return {"peers": rows["peers"], "medians": medians} | rows | {"growth": growth}
 
 
 STUDY = Study(
-    full=Setting(tuple(LARGE), tuple(PEERS), GROWTH, LADDERS, repetitions=5),
-    quick=Setting(tuple(LARGE)[:1], tuple(PEERS)[:1], (32, 64), (16,), repetitions=1),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
+    __name__,
+    quick={
+        "LARGE": dict([*LARGE.items()][:1]),
+        "PEERS": dict([*PEERS.items()][:1]),
+        "GROWTH": (32, 64),
+        "LADDERS": (16,),
+        "REPETITIONS": 1,
+    },
     alone=True,
 )
 

@@ -23,15 +23,13 @@ import numpy as np
 
 import topokit as tk
 from analyses.benchmarks._descents import (
-    Case as Drawn,
-)
-from analyses.benchmarks._descents import (
     Descent,
+    Drawn,
     by_jax_dense,
     by_numpy,
     by_scipy,
     by_topokit,
-    draw,
+    draw_problem,
 )
 from analyses.benchmarks._machine import (
     Machine,
@@ -41,7 +39,7 @@ from analyses.benchmarks._machine import (
     measure_machine,
     targets_s,
 )
-from analyses.kit import Study, exponent, n_cores, quartiles, race, timed
+from analyses.kit import Study, exponent, quartiles, race, timed
 
 missing = [name for name in ("torch", "pyfaust") if find_spec(name) is None]
 if "torch" in missing:
@@ -63,7 +61,9 @@ class Problem(NamedTuple):
     n_targets: int = 1
 
 
-SLOT = 0.1
+REPETITIONS, SLOT = 7, 0.1
+GROWTH = (64, 128, 256, 512, 1024, 2048)
+EVERYONE = True  # or without torch
 LOSS_TOLERANCE, STEP_TOLERANCE = 1e-4, 1e-3
 CASES = {
     "butterfly 32, 5 layers": Problem(lambda: t.butterfly.layers(32), 64),
@@ -97,16 +97,6 @@ FLOORS = {
 PALM_FLOOR = 50
 
 
-class Setting(NamedTuple):
-    """What is measured, how often, and whether against everyone."""
-
-    steps: tuple[str, ...]
-    growth: tuple[int, ...]
-    palm: tuple[str, ...]
-    repetitions: int
-    everyone: bool
-
-
 class Case(NamedTuple):
     """A problem, a size, or a target of a problem, of a part."""
 
@@ -114,46 +104,46 @@ class Case(NamedTuple):
     which: Any = None
 
 
-def cases(setting: Setting) -> list[Case]:
+def cases() -> list[Case]:
     """Part by part; the machine first, as steps are set beside it."""
-    targets = [(name, seed) for name in setting.palm for seed in range(PALM[name].n_targets)]
-    parts = {"steps": setting.steps, "growth": setting.growth}
+    targets = [(name, seed) for name in PALM for seed in range(PALM[name].n_targets)]
+    parts = {"steps": CASES, "growth": GROWTH}
     parts |= {"palm": targets} if compare_palm else {}
     found = [Case(part, which) for part, ones in parts.items() for which in ones]
     return [Case("machine"), *found]
 
 
-def measure(case: Case, setting: Setting) -> Any:
+def measure(case: Case) -> Any:
     """One of a part."""
     match case:
         case Case("machine"):
-            return measure_machine(setting.repetitions)._asdict()
+            return measure_machine(REPETITIONS)._asdict()
         case Case("steps", name):
-            return compare_all(CASES[name], setting)
+            return compare_all(CASES[name])
         case Case("growth", n):
-            return step_of_topokit(draw(t.butterfly.layers(n), 1), setting.repetitions)
+            return step_of_topokit(draw_problem(t.butterfly.layers(n), 1), REPETITIONS)
     assert compare_palm is not None
     name, seed = case.which
-    return compare_palm(PALM[name].build(), seed, setting.repetitions)
+    return compare_palm(PALM[name].build(), seed, REPETITIONS)
 
 
-def makers(n_targets: int, *, everyone: bool) -> dict[str, Callable[[Drawn], Descent]]:
+def makers(n_targets: int) -> dict[str, Callable[[Drawn], Descent]]:
     """What to set up, topokit first. A batch of one target is no batch."""
     found = {"topokit": by_topokit, "JAX dense": by_jax_dense}
     found |= {"numpy dense": by_numpy, "scipy CSR": by_scipy}
-    found |= torch_makers if everyone else {}
+    found |= torch_makers if EVERYONE else {}
     return {name: make for name, make in found.items() if n_targets > 1 or name != "torch bmm"}
 
 
-def compare_all(problem: Problem, setting: Setting) -> dict[str, Any]:
+def compare_all(problem: Problem) -> dict[str, Any]:
     """Times in seconds and ratios of one case."""
-    case = draw(problem.build(), problem.n_targets)
-    chosen = makers(problem.n_targets, everyone=setting.everyone)
+    case = draw_problem(problem.build(), problem.n_targets)
+    chosen = makers(problem.n_targets)
     descents = {name: make(case) for name, make in chosen.items()}
     compile_s = compiling(descents["topokit"])
     check(case, descents)
     clocks = {name: clock(descent) for name, descent in descents.items()}
-    seconds = race(clocks, setting.repetitions, SLOT)
+    seconds = race(clocks, REPETITIONS, SLOT)
     own = seconds.pop("topokit")
     return {
         "edges": case.layers.n_edges,
@@ -238,29 +228,32 @@ def verdicts(steps: dict, palm: dict) -> list[dict]:
     return [dict(zip(keys, row, strict=True)) | {"met": row[3] >= row[2]} for row in measured]
 
 
-def summarize(records: list[Any], setting: Setting) -> dict[str, Any]:
+def summarize(found: dict[Case, Any]) -> dict[str, Any]:
     """By part, and what was asked for; peers that are not installed are named."""
-    found = dict(zip(cases(setting), records, strict=True))
     machine = found[Case("machine")]
-    steps = {n: beside(found[Case("steps", n)], n, Machine(**machine)) for n in setting.steps}
-    growth = growth_of(setting.growth, [found[Case("growth", n)] for n in setting.growth])
+    steps = {n: beside(found[Case("steps", n)], n, Machine(**machine)) for n in CASES}
+    growth = growth_of(GROWTH, [found[Case("growth", n)] for n in GROWTH])
     palm = {
         f"{case.which[0]}, target {case.which[1]}": record
         for case, record in found.items()
         if case.part == "palm"
     }
-    result: dict[str, Any] = {"cores": n_cores(), "machine": machine}
+    result: dict[str, Any] = {"machine": machine}
     result |= {"not installed": missing} if missing else {}
     result |= {"steps": steps, "growth": growth, "palm": palm}
     return result | {"floors": verdicts(steps, palm)}
 
 
 STUDY = Study(
-    full=Setting(tuple(CASES), (64, 128, 256, 512, 1024, 2048), tuple(PALM), 7, everyone=True),
-    quick=Setting(tuple(CASES)[:1], (32, 64), (), 2, everyone=False),
-    cases=cases,
-    measure=measure,
-    summarize=summarize,
+    __name__,
+    quick={
+        "CASES": dict([*CASES.items()][:1]),
+        "GROWTH": (32, 64),
+        "PALM": {},
+        "REPETITIONS": 2,
+        "SLOT": 0.02,
+        "EVERYONE": False,
+    },
     one_thread=True,
 )
 

@@ -39,6 +39,23 @@ def points(
     ax.errorbar(x, y, 2 * np.asarray(errors), label=label, **kind, **style)
 
 
+def errors(
+    ax: Axes, rows: list[dict[str, Any]], x: str, look: Look, label: str, **more: Any
+) -> None:
+    """Test errors of networks in percent, with their bars, against something in their rows."""
+    rows = sorted(rows, key=lambda row: row[x])
+    lost = [100 * (1 - row["accuracy"]) for row in rows]
+    points(
+        ax,
+        [row[x] for row in rows],
+        lost,
+        [100 * row["error"] for row in rows],
+        look,
+        label,
+        **more,
+    )
+
+
 def written_out(axis: Axis, *, subs: tuple[int, ...] = (1, 2, 5)) -> None:
     """Numbers on a logarithmic axis as one writes them, at 1, 2 and 5 times a power of ten."""
     axis.set_major_locator(LogLocator(subs=subs))

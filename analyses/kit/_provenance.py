@@ -42,7 +42,7 @@ def provenance(module: ModuleType) -> dict[str, Any]:
 def settings(module: ModuleType) -> dict[str, Any]:
     """The constants of a script, and of the modules of analyses that it imports, as JSON has them.
 
-    Those are the names in capitals that its text assigns to, and the full setting of its study.
+    Those are the names in capitals that its text assigns to.
     """
     tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
     found: dict[str, Any] = {}
@@ -67,8 +67,6 @@ def _is_helper(origin: str) -> bool:
 def _add(found: dict[str, Any], module: ModuleType, names: list[str]) -> None:
     chosen = [n for n in names if n.isupper() and not n.startswith(APART)]
     found |= {name: plain(getattr(module, name)) for name in chosen}
-    if "STUDY" in names:
-        found["full"] = plain(module.STUDY.full)
 
 
 def plain(value: Any) -> Any:
@@ -110,14 +108,14 @@ def _git(*arguments: str) -> str:
     return done.stdout
 
 
-def _packages() -> dict[str, str]:
+def _packages() -> dict[str, str | None]:
     """Versions of what computes, and of those that a benchmark compares with."""
-    found = {"python": platform.python_version()}
+    found: dict[str, str | None] = {"python": platform.python_version()}
     for name in (*PACKAGES, *PEERS):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
-            continue
+            found |= {name: None} if name in PACKAGES else {}
     return found
 
 

@@ -1,9 +1,11 @@
 """A study: from the command line to the picture and the numbers beside the script."""
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -12,12 +14,11 @@ from typing import Any
 import click
 import jax
 import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
 
 import topokit as tk
+from analyses.kit import _tables
 from analyses.kit._clock import hold_to_one_thread
 from analyses.kit._provenance import plain, provenance, settings
-from analyses.kit._tables import show
 from analyses.kit._work import Store, each
 
 SHARED = Path(__file__).parents[3] / "shared/data"
@@ -26,133 +27,132 @@ FOLDERS = {
     "cifar10": ("cifar10", "folder of CIFAR-10, or its subset"),
     "data": ("graph-challenge-n1024", "folder of the Graph Challenge's official files"),
 }
+PLACE = "ANALYSES_{}"  # of the variable that tells processes a folder
 WIDTH = 100
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Study:
-    """A question, in parts that the kit puts together.
+    """How a script runs; its parts are found there by their names.
 
     Attributes:
-        full: The settings of a run whose results are kept.
-        quick: Those of a run of seconds, which shows that everything works.
-        cases: Lists the cases of a setting.
-        measure: The record of a case.
-        summarize: Results, as JSON can hold them, of the records of all cases.
-        draw: Draws results on a figure.
+        name: The script's `__name__`.
+        quick: Constants that have other values in a quick run.
+        full: Constants that have other values with `--full`, and where JAX finds a GPU.
         size: Of the figure, in inches.
-        show: Prints results.
-        data: Data sets that a full run reads: their folders go into the setting, each under the
-            name of its option, and are None in a quick run.
+        data: Data sets that a full run reads, each with an option for its folder.
         needed: Whether it is an error if such a folder is not there.
         alone: Whether cases are measured in this process, one after the other.
         one_thread: Whether it is held to one core and one thread, too.
-        larger: Settings in the place of `full` with `--full`, and where JAX finds a GPU.
     """
 
-    full: Any
-    quick: Any
-    cases: Callable[[Any], Iterable[Any]]
-    measure: Callable[[Any, Any], Any]
-    summarize: Callable[[list[Any], Any], dict[str, Any]]
-    draw: Callable[[Figure, dict[str, Any]], object] | None = None
+    name: str
+    quick: Mapping[str, Any]
+    full: Mapping[str, Any] = field(default_factory=dict)
     size: tuple[float, float] = (6.4, 4.8)
-    show: Callable[[dict[str, Any]], None] = show
     data: tuple[str, ...] = ()
     needed: bool = True
     alone: bool = False
     one_thread: bool = False
-    larger: Any = None
 
     @property
     def module(self) -> ModuleType:
         """The script."""
-        return sys.modules[self.measure.__module__]
+        return sys.modules[self.name]
 
     @property
     def script(self) -> Path:
         """Its file."""
         return Path(str(self.module.__file__))
 
+    @property
+    def kept(self) -> Path:
+        """The numbers beside it."""
+        return self.script.with_suffix(".json")
+
+    def part(self, name: str, otherwise: Any) -> Any:
+        """A function of the script."""
+        return getattr(self.module, name, otherwise)
+
     def main(self) -> None:
         """Run as the command line says."""
-        folder = click.Path(path_type=Path)
-        found = [
-            click.Option(["--quick"], is_flag=True, help="A run of seconds that keeps nothing."),
-            click.Option(["--folder"], type=folder, help="Where to keep picture and numbers."),
-            click.Option(["--store"], type=folder, help="A folder for cases that are finished."),
-        ]
-        if self.draw:
-            words = "Draw the picture of the numbers that are kept."
-            found.append(click.Option(["--draw", "again"], is_flag=True, help=words))
-        if self.larger is not None:
-            found.append(click.Option(["--full"], is_flag=True, help="The published size."))
-        for name in self.data:
-            place, words = FOLDERS[name]
-            found.append(
-                click.Option([f"--{name}"], type=folder, default=SHARED / place, help=words)
-            )
+        place = click.Path(path_type=Path)
+        flags = {"--quick": "A run of seconds that keeps nothing."}
+        flags |= {"--draw": "Draw the picture of the numbers that are kept."}
+        flags |= {"--full": "The published size."} if self.full else {}
+        paths = {"--folder": "Where to keep picture and numbers."}
+        paths |= {"--store": "A folder for cases that are finished."}
+        paths |= {f"--{name}": FOLDERS[name][1] for name in self.data}
+        found = [click.Option([name], is_flag=True, help=words) for name, words in flags.items()]
+        found += [click.Option([name], type=place, help=words) for name, words in paths.items()]
         doc = (self.module.__doc__ or "").split("\n")[0]
-        click.Command(self.script.stem, params=found, callback=self.run, help=doc)()
+        click.Command(self.script.stem, params=[*found], callback=self.run, help=doc)()
 
     def run(
         self,
         *,
         quick: bool = False,
+        draw: bool = False,
+        full: bool = False,
         folder: Path | None = None,
         store: Path | None = None,
-        again: bool = False,
-        full: bool = False,
-        **data: Path,
+        **data: Path | None,
     ) -> None:
         """Measure or read, print, draw and keep."""
-        if folder is None and not quick:
-            folder = self.script.parent
-        if again:
+        folder = folder or (None if quick else self.script.parent)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        if draw:
             assert folder is not None
             self._picture(json.loads((folder / f"{self.script.stem}.json").read_text()), folder)
             return
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
         if self.one_thread and not quick:
             hold_to_one_thread()
-        results = self._find(self._setting(quick, full, data), store, quick)
-        self.show(results)
-        self._picture(results, folder)
+        self._tell_folders(quick, data)
+        other = self.quick if quick else self.full if full or _accelerator() else {}
+        with changed(self.module, other):
+            results = self._find(other, store, processes=not quick)
+            self.part("show", _tables.show)(results)
+            self._picture(results, folder)
         if folder is not None:
             text = to_text({"provenance": provenance(self.module)} | results)
             (folder / f"{self.script.stem}.json").write_text(text + "\n", encoding="utf-8")
 
-    def _setting(self, quick: bool, full: bool, data: dict[str, Path]) -> Any:
-        if quick:
-            return self.quick
-        missing = [
-            f"{path} is not there: name it with --{n}"
-            for n, path in data.items()
-            if not path.is_dir()
-        ]
-        if missing and self.needed:
-            raise click.ClickException("; ".join(missing))
-        large = self.larger is not None and (full or not _no_accelerator())
-        return (self.larger if large else self.full)._replace(**data)
+    def _tell_folders(self, quick: bool, data: Mapping[str, Path | None]) -> None:
+        for name, given in data.items():
+            place = given or SHARED / FOLDERS[name][0]
+            if self.needed and not quick and not place.is_dir():
+                raise click.ClickException(
+                    f"{name} is not in {place}: name its folder with --{name}"
+                )
+            os.environ[PLACE.format(name)] = str(place)
+        for name in FOLDERS if quick else ():
+            os.environ[PLACE.format(name)] = ""
 
-    def _find(self, setting: Any, store: Path | None, quick: bool) -> dict[str, Any]:
-        kept = Store(store, self.script.stem, settings(self.module), plain(setting))
+    def _find(
+        self, other: Mapping[str, Any], store: Path | None, *, processes: bool
+    ) -> dict[str, Any]:
+        kept = Store(store, self.script.stem, settings(self.module))
+        cases = list(self.part("cases", None)())
         records = each(
-            partial(self.measure, setting=setting),
-            self.cases(setting),
+            partial(_measure, self.part("measure", None), other),
+            cases,
             store=kept,
             name=plain,
-            processes=not (quick or self.alone or self.one_thread) and _no_accelerator(),
+            # Processes would share an accelerator's memory.
+            processes=processes and not (self.alone or self.one_thread or _accelerator()),
         )
-        return json.loads(json.dumps(self.summarize(records, setting), default=_listed))
+        found = dict(zip(cases, records, strict=True))
+        results = self.part("summarize", _as_rows)(found)
+        return json.loads(json.dumps(results, default=_listed))
 
     def _picture(self, results: dict[str, Any], folder: Path | None) -> None:
         """Draw; without a folder into nowhere."""
-        if self.draw is None:
+        draw = self.part("draw", None)
+        if draw is None:
             return
         figure = plt.figure(figsize=self.size, layout="constrained")
-        self.draw(figure, results)
+        draw(figure, results)
         if folder is None:
             figure.draw_without_rendering()
             plt.close(figure)
@@ -160,15 +160,44 @@ class Study:
             tk.plotting.save_figure(figure.axes[0], folder / f"{self.script.stem}.png")
 
 
-def _no_accelerator() -> bool:
-    """Processes would share its memory."""
-    return jax.default_backend() == "cpu"
+def data_folder(name: str) -> Path | None:
+    """Where a data set is; None in a quick run."""
+    place = os.environ.get(PLACE.format(name), str(SHARED / FOLDERS[name][0]))
+    return Path(place) if place else None
+
+
+@contextmanager
+def changed(module: ModuleType, constants: Mapping[str, Any]) -> Iterator[None]:
+    """Other constants of a module."""
+    before = {name: getattr(module, name) for name in constants}
+    vars(module).update(constants)
+    try:
+        yield
+    finally:
+        vars(module).update(before)
+
+
+def _measure(measure: Callable[[Any], Any], other: Mapping[str, Any], case: Any) -> Any:
+    """A record, in whichever process, with the constants that are meant."""
+    vars(sys.modules[measure.__module__]).update(other)
+    return measure(case)
+
+
+def _as_rows(found: Mapping[Any, Any]) -> dict[str, Any]:
+    """Records as they are."""
+    return {"rows": list(found.values())}
+
+
+def _accelerator() -> bool:
+    return jax.default_backend() != "cpu"
 
 
 def to_text(value: Any, indent: str = "") -> str:
-    """JSON with everything on one line that fits there."""
+    """JSON with everything on one line that fits there or holds single values alone."""
     line = json.dumps(value, ensure_ascii=False)
-    if len(line) + len(indent) < WIDTH or not isinstance(value, (dict, list)):
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    deep = any(isinstance(part, (dict, list)) for part in held)
+    if not deep or len(line) + len(indent) < WIDTH:
         return line
     inner = indent + "  "
     if isinstance(value, list):

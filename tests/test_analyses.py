@@ -1,0 +1,144 @@
+"""What is kept of the analyses: where it comes from, and that the scripts are still those."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from analyses.kit import Study, estimate, nested, over_seeds, rank_correlation, settings
+from analyses.kit._study import to_text
+from analyses.kit._work import Store, each
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = [s for s in sorted((ROOT / "analyses").rglob("*.py")) if not s.name.startswith("_")]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SAID = {"version", "commit", "date", "packages", "machine", "recorded", "settings"}
+PACKAGES = {"jax", "numpy", "scipy", "networkx", "optax", "equinox"}
+# The kept numbers of `equal_classes` are older than those of single wirings, which it draws.
+DRAWN = [s for s in SCRIPTS if s.with_suffix(".png").exists() and s.stem != "equal_classes"]
+every_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
+
+
+def study_of(script: Path) -> Study:
+    name = ".".join(script.relative_to(ROOT).with_suffix("").parts)
+    return import_module(name).STUDY
+
+
+def kept(script: Path) -> dict[str, Any]:
+    return json.loads(script.with_suffix(".json").read_text(encoding="utf-8"))
+
+
+@every_script
+def test_kept_numbers_say_where_they_come_from(script: Path) -> None:
+    provenance = kept(script)["provenance"]
+    assert provenance.keys() >= SAID
+    assert provenance["packages"].keys() >= PACKAGES
+    assert all(provenance[name] for name in SAID - {"settings"})
+
+
+@every_script
+def test_kept_numbers_are_of_the_constants_that_the_script_has(script: Path) -> None:
+    """A constant that changes asks for a new run, unless only pictures or quick runs have it."""
+    current = json.loads(json.dumps(settings(study_of(script).module)))
+    assert kept(script)["provenance"]["settings"] == current
+
+
+@every_script
+def test_a_script_that_draws_has_its_picture_beside_it(script: Path) -> None:
+    draws = hasattr(study_of(script).module, "draw")
+    assert script.with_suffix(".png").exists() == draws
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_picture_that_a_page_shows_has_its_numbers(page: Path) -> None:
+    shown = {
+        Path(word.split(")")[0]).stem
+        for word in page.read_text().split("](")[1:]
+        if word.split(")")[0].endswith(".png")
+    }
+    assert shown <= {script.stem for script in SCRIPTS if script.with_suffix(".png").exists()}
+
+
+def test_a_changed_constant_is_another_setting(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "COUNT, RATES = {}, (0.1, 1e-3)\nSTYLE = 'red'\nQUICK = 1\nNAMES = {{'a': print}}\n"
+    found = []
+    for name, count in (("first", 3), ("second", 4)):
+        (tmp_path / f"{name}_script.py").write_text(text.format(count))
+        found.append(settings(import_module(f"{name}_script")))
+    assert found[0] == {"COUNT": 3, "RATES": [0.1, 0.001], "NAMES": ["a"]}
+    assert found[0] != found[1]
+
+
+def test_what_is_finished_is_not_measured_again(tmp_path: Path) -> None:
+    asked = []
+
+    def measure(case: int) -> int:
+        asked.append(case)
+        return 10 * case
+
+    for cases, constant in (((1, 2), 0), ((1, 2, 3), 0), ((1,), 1)):
+        store = Store(tmp_path, "script", {"CONSTANT": constant})
+        found = each(measure, cases, store=store, name=str, processes=False)
+        assert found == [10 * case for case in cases]
+    assert asked == [1, 2, 3, 1]
+
+
+@pytest.mark.parametrize(
+    "value", [{}, [], {"a": [1, 2.5, None, "ü"]}, {"rows": [{"x": [[1, 2], [3]] * 20}] * 3}]
+)
+def test_the_text_of_results_is_json(value: Any) -> None:
+    text = to_text(value)
+    assert json.loads(text) == value
+    assert all(len(line) <= 100 for line in text.split("\n"))
+
+
+def test_an_interval_is_that_of_drawing_pairs_anew() -> None:
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal(30)
+    y = x + rng.standard_normal(30)
+    found = estimate(rank_correlation, x, y, resamples=200)
+    draws = np.random.default_rng(0).integers(30, size=(200, 30))
+    each_draw = [np.asarray(spearmanr(x[draw], y[draw]))[0] for draw in draws]
+    assert found["value"] == pytest.approx(np.asarray(spearmanr(x, y))[0], abs=5e-4)
+    assert found["interval"] == pytest.approx(np.percentile(each_draw, [2.5, 97.5]), abs=5e-4)
+
+
+def test_a_constant_side_has_no_correlation() -> None:
+    assert estimate(rank_correlation, np.ones(5), np.arange(5.0), resamples=9)["value"] is None
+
+
+def test_seeds_come_together() -> None:
+    rows = [
+        {"kind": kind, "accuracy": accuracy, "size": size}
+        for kind, accuracy, size in (("a", 0.5, 1), ("b", 0.9, 7), ("a", 0.7, 4))
+    ]
+    first, second = over_seeds(rows, "kind", count="size")
+    assert first == {
+        "kind": "a",
+        "size": 2,
+        "accuracy": 0.6,
+        "error": 0.1,
+        "accuracies": [0.5, 0.7],
+    }
+    assert (second["accuracy"], second["error"]) == (0.9, 0.0)
+
+
+def test_records_stand_in_the_order_of_their_parts() -> None:
+    found = nested({("b", 1, "x"): 1, ("a", 2, "y"): 2}, "a")
+    assert found == {"a": {"2": {"y": 2}}, "b": {"1": {"x": 1}}}
+    assert list(found) == ["a", "b"]
+
+
+@pytest.mark.parametrize("script", DRAWN, ids=lambda s: s.stem)
+def test_every_picture_can_be_drawn_from_the_kept_numbers(script: Path) -> None:
+    study = study_of(script)
+    figure = plt.figure(figsize=study.size, layout="constrained")
+    study.module.draw(figure, kept(script))
+    assert figure.axes
+    plt.close(figure)
