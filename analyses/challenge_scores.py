@@ -16,6 +16,7 @@ Reads the tables of the official network from the folder that `--data` names. Wr
 
 from collections.abc import Callable
 from math import isclose
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import topokit as tk
@@ -71,7 +72,9 @@ PEERS: dict[str, Callable[[int], Any]] = {
 }
 DEEP_NETWORKS: dict[str, Callable[[], challenge.ChallengeNetwork]] = {
     "RadiX-Net": lambda: challenge.plain_network(DEEP_WIDTH, DEEP),
-    "official network": lambda: challenge.read_class_tables(kit.data_folder("data") / TABLES),
+    "official network": lambda: challenge.read_class_tables(
+        (kit.data_folder("data") or Path()) / TABLES
+    ),
 }
 
 

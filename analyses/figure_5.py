@@ -54,7 +54,7 @@ def measure(case: tuple[str, str]) -> dict[str, Any]:
         "bound": control.bound,
     }
     numbers = {name: significant(value) for name, value in found.items()}
-    return numbers | {"K": np.round(K, 3).tolist()}
+    return numbers | {"K": np.round(K, 6).tolist()}
 
 
 def summarize(found: dict[tuple, dict[str, Any]]) -> dict[str, Any]:

@@ -185,11 +185,15 @@ def inequalities(
 
 def solve(quadratic: sparse.csc_array, linear: np.ndarray, within: Program) -> np.ndarray:
     """The control that minimizes half a quadratic form, of its upper triangle, and a linear one."""
-    options = clarabel.DefaultSettings()
+    options = clarabel.DefaultSettings()  # pyright: ignore[reportAttributeAccessIssue] (compiled)
     options.verbose = False
-    limits = [clarabel.NonnegativeConeT(within.limits.size)]
+    limits = [
+        clarabel.NonnegativeConeT(within.limits.size)  # pyright: ignore[reportAttributeAccessIssue]
+    ]
     upper, rows = map(sparse.csc_matrix, (quadratic, within.rows))
-    solver = clarabel.DefaultSolver(upper, linear, rows, within.limits, limits, options)
+    solver = clarabel.DefaultSolver(  # pyright: ignore[reportAttributeAccessIssue]
+        upper, linear, rows, within.limits, limits, options
+    )
     return np.array(solver.solve().x)
 
 

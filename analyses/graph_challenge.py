@@ -129,7 +129,7 @@ def problem() -> tuple[ChallengeNetwork, np.ndarray]:
 
 def official_folder() -> Path:
     """Where the official files are."""
-    return Path(data_folder("data") or "")
+    return data_folder("data") or Path()
 
 
 def check_input(images: Images) -> dict:

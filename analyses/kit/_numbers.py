@@ -47,7 +47,7 @@ def accuracy_of(values: list[float]) -> dict[str, Any]:
     return {"accuracy": mean(values), "error": standard_error(values), "accuracies": rounded}
 
 
-def nested(found: Mapping[tuple, Any], *first: str) -> dict[str, Any]:
+def nested(found: Mapping[Any, Any], *first: str) -> dict[str, Any]:
     """Records by the parts of their cases, in dictionaries; those named come first, or empty."""
     result: dict[str, Any] = {name: {} for name in first}
     for (*outer, last), record in found.items():
