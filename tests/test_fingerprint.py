@@ -85,6 +85,14 @@ def with_more(by: float) -> Plain:
     return made
 
 
+def injected(rate: float) -> optax.GradientTransformation:
+    return optax.inject_hyperparams(optax.sgd)(rate)
+
+
+def begun(optimizer: optax.GradientTransformation) -> Any:
+    return optimizer.init(jnp.zeros(2))
+
+
 KEY = jax.random.key
 # Each kind of thing twice, with one difference.
 KNOWN: dict[str, tuple[Any, Any]] = {
@@ -112,7 +120,10 @@ KNOWN: dict[str, tuple[Any, Any]] = {
     "compiled partials": (jax.jit(functools.partial(halve, by=2)), jax.jit(halve)),
     "partials": (functools.partial(halve, by=2), functools.partial(halve, by=3)),
     "places of arguments": (functools.partial(halve, 2), functools.partial(halve, by=2)),
-    "partials over objects": (functools.partial(map, Plain(1)), functools.partial(map, Plain(100))),
+    "partials over objects": (
+        functools.partial(double, Plain(1)),
+        functools.partial(double, Plain(100)),
+    ),
     "partial trees": (jax.tree_util.Partial(halve, by=2), functools.partial(halve, by=2)),
     "methods": (Plain(1.0).apply, Plain(100.0).apply),
     "methods of modules": (Scale(1.0).apply, Scale(100.0).apply),
@@ -134,10 +145,8 @@ KNOWN: dict[str, tuple[Any, Any]] = {
     "registered trees": (OrderedDict(a=1), OrderedDict(b=1)),
     "functions of layers": (eqx.nn.Lambda(jax.nn.relu), eqx.nn.Lambda(jax.nn.gelu)),
     "layers of the same arrays": (eqx.nn.Dropout(0.1), eqx.nn.Dropout(0.2)),
-    "hyperparameters": tuple(
-        optax.inject_hyperparams(optax.sgd)(rate).init(jnp.zeros(2)) for rate in (0.1, 0.2)
-    ),
-    "states of optimizers": tuple(o.init(jnp.zeros(2)) for o in (optax.adam(1), optax.lion(1))),
+    "hyperparameters": (begun(injected(0.1)), begun(injected(0.2))),
+    "states of optimizers": (begun(optax.adam(1)), begun(optax.lion(1))),
 }
 
 

@@ -218,9 +218,10 @@ def kept(tmp_path_factory):
 @pytest.mark.parametrize("kind", OTHERS)
 def test_a_checkpoint_of_another_run_is_refused_and_kept(kept, kind) -> None:
     change, told = OTHERS[kind]
+    given: dict[str, Any] = {"of": ending(jnp.tanh)} | change
     before = kept.read_bytes()
     with pytest.raises(ValueError, match=f"checkpoint of another training: .*{told}"):
-        run(checkpoint=kept, **{"of": ending(jnp.tanh)} | change)
+        run(checkpoint=kept, **given)
     assert kept.read_bytes() == before
 
 

@@ -115,20 +115,20 @@ def make_dataset(
     See Also:
         `load_digits`, `read_mnist` and `read_cifar10`, which return such sets.
     """
-    train_x, train_y = _part("train", (train_x, train_y))
+    train_x, train_y = _checked_pair("train", (train_x, train_y))
     if classes is None:
         classes = [str(label) for label in range(int(train_y.max()) + 1)]
     if isinstance(validation, tuple):
-        held_out = _part("validation", validation)
+        held_out = _checked_pair("validation", validation)
     else:
         rest, chosen = hold_out(train_y, validation)
         held_out = train_x[chosen], train_y[chosen]
         if chosen.size:
             train_x, train_y = train_x[rest], train_y[rest]
-    test = _part("test", (test_x, test_y))
+    test = _checked_pair("test", (test_x, test_y))
     data = Dataset(train_x, train_y, *held_out, *test, tuple(classes), name)
-    for part, x, y in zip(PARTS, data[0:6:2], data[1:6:2], strict=True):
-        _check_part(part, x, y, data)
+    for part, pair in zip(PARTS, ((train_x, train_y), held_out, test), strict=True):
+        _check_part(part, *pair, data)
     return data
 
 
@@ -217,7 +217,9 @@ def _labels(name: str, y: np.ndarray) -> Int[np.ndarray, " n"]:
     return y.astype(np.int32)
 
 
-def _part(name: str, pair: Pair) -> tuple[Float32[np.ndarray, "..."], Int[np.ndarray, " n"]]:
+def _checked_pair(
+    name: str, pair: Pair
+) -> tuple[Float32[np.ndarray, "..."], Int[np.ndarray, " n"]]:
     """The examples and labels of a part, of the types that a data set has."""
     x, y = map(np.asarray, pair)
     x, y = _examples(f"{name}_x", x), _labels(f"{name}_y", y)

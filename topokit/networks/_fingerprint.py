@@ -97,7 +97,8 @@ def _split(node: Any) -> tuple[str | None, Parts]:
         case _ if type(node) in COMPILED:
             return "compiled", [(".__wrapped__", node.__wrapped__)]
         case tuple() if hasattr(node, "_fields"):
-            return kind, [(f".{field}", getattr(node, field)) for field in node._fields]
+            names = getattr(node, "_fields", ())
+            return kind, [(f".{field}", getattr(node, field)) for field in names]
         case _ if type(node) in (list, tuple):
             return f"{kind} of {len(node)}", _places(node)
         case _ if type(node) is dict:

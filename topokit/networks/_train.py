@@ -395,10 +395,11 @@ def _order(n: int, batch_size: int, seed: int, epoch: int) -> Int[np.ndarray, "s
 
 
 def _row(numbers: Float[np.ndarray, " fields"], data: Dataset) -> Epoch:
-    epoch, steps, loss, *validation, seconds = numbers.tolist()
-    if not len(data.validation_x):
-        validation = [None, None]
-    return Epoch(int(epoch), int(steps), loss, *validation, seconds)
+    row = Epoch(*numbers.tolist())
+    row = row._replace(epoch=int(row.epoch), steps=int(row.steps))
+    if len(data.validation_x):
+        return row
+    return row._replace(validation_loss=None, validation_accuracy=None)
 
 
 def _parts(model: Any) -> list[Any]:
