@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from topokit.networks._linear import SparseLinear
+from topokit.networks._shifts import shifted
 
 
 class SparseConv2d(eqx.Module):
@@ -54,12 +55,5 @@ class SparseConv2d(eqx.Module):
                 f"an image must be at least as large as the kernel, {self.kernel_size}; given "
                 f"{x.shape[1:]} with its padding"
             )
-        sizes = zip(x.shape[1:], self.kernel_size, self.stride, strict=True)
-        height, width = ((n - kernel) // stride + 1 for n, kernel, stride in sizes)
-        down, across = self.stride
-        shifted = [
-            x[:, i : i + down * (height - 1) + 1 : down, j : j + across * (width - 1) + 1 : across]
-            for i in range(self.kernel_size[0])
-            for j in range(self.kernel_size[1])
-        ]
-        return jnp.stack(shifted, axis=1).reshape(-1, height, width)
+        patches = jnp.stack(shifted(x, self.kernel_size, self.stride), axis=1)
+        return patches.reshape(-1, *patches.shape[2:])

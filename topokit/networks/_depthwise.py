@@ -4,6 +4,7 @@
 """
 
 from functools import reduce
+from itertools import product
 from operator import add
 
 import equinox as eqx
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from topokit._checks import check_count
+from topokit.networks._shifts import shifted
 
 
 class DepthwiseConv2d(eqx.Module):
@@ -84,11 +86,7 @@ class DepthwiseConv2d(eqx.Module):
                 f"{side} pixels each way; given {x.shape} and padding {self.padding}"
             )
         x = jnp.pad(x, ((0, 0), *[(self.padding, self.padding)] * 2))
-        down, across = height - side + 1, width - side + 1
-        terms = (
-            self.weight[:, i, j, None, None]
-            * x[:, i : i + down : self.stride, j : j + across : self.stride]
-            for i in range(side)
-            for j in range(side)
-        )
-        return reduce(add, terms)
+        shifts = shifted(x, (side, side), (self.stride, self.stride))
+        places = product(range(side), repeat=2)
+        pairs = zip(places, shifts, strict=True)
+        return reduce(add, (self.weight[:, i, j, None, None] * part for (i, j), part in pairs))
