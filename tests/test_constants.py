@@ -1,5 +1,6 @@
 """Constants of sparse layers: arrays, which no training touches."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -41,7 +42,7 @@ def topology(scale: float = 1.0) -> tk.Layers:
     layers = tk.to_layers(tk.with_skip(tk.topologies.butterfly(64, 3)))
     rng = np.random.default_rng(0)
     constants = tuple(scale * rng.choice([1.0, -0.5, 0.1], c.size) for c in layers.constant)
-    return layers._replace(constant=constants)
+    return dataclasses.replace(layers, constant=constants)
 
 
 def linear(scale: float = 1.0, key=KEY) -> SparseLinear:

@@ -34,7 +34,6 @@ FORMS = {
     "pieces": {"SIGNAL_BLOCK": 0, "SIGNAL_DENSITY": INFINITE},
     "filled": {"SIGNAL_BLOCK": INFINITE, "SIGNAL_DENSITY": 0},
 }
-KINDS = {_looped.Looped: "lists", Blocks: "pieces", Dense: "filled"}
 
 
 def measure_forms(repetitions: int, most: int) -> dict[str, dict[str, dict]]:
@@ -82,7 +81,8 @@ def complete_pieces(n: int, side: int) -> tk.Layers:
 
 def compare(layers: tk.Layers, examples: int, rivals: tuple[str, ...], repetitions: int) -> dict:
     """Lists against other forms."""
-    chosen = KINDS[type(make_wiring(layers, 0))]
+    kinds = {_looped.Looped: "lists", Blocks: "pieces", Dense: "filled"}
+    chosen = kinds[type(make_wiring(layers, 0))]
     forms = ("lists", *rivals)
     clocks = {form: clock(layers, examples, _forms, FORMS[form]) for form in forms}
     return against("lists", clocks, repetitions) | {"chosen": chosen}

@@ -22,7 +22,6 @@ from threadpoolctl import threadpool_limits
 import topokit as tk
 from analyses.kit import Study, apart, exponent, nested, peak_bytes, timed
 from topokit.layers import draw_xavier, edge_factors, residues
-from topokit.scores.freedom import degrees_of_freedom, estimate_freedom
 
 # Peers get the matrix and the weights that topokit has, which is nobody's business but a peer's.
 from topokit.scores.freedom._degrees_of_freedom import _gram
@@ -87,11 +86,11 @@ def exact(name: str) -> dict:
     """Count one network and time the peers that finish."""
     layers = {**SERIES, **LARGE}[name]()
     rows = min(count_spanning(layers), layers.n_in * layers.n_out)
-    seconds, count = timed(lambda: degrees_of_freedom(layers))
+    seconds, count = timed(lambda: tk.degrees_of_freedom(layers))
     row = {"edges": layers.n_trainable, "rows": rows, "degrees_of_freedom": count}
     row |= {"seconds": seconds, "peak_MiB": peak_bytes() / 2**20}
     if rows <= REPEATED_UP_TO:
-        again = [timed(lambda: degrees_of_freedom(layers))[0] for _ in range(REPETITIONS - 1)]
+        again = [timed(lambda: tk.degrees_of_freedom(layers))[0] for _ in range(REPETITIONS - 1)]
         row["seconds"] = median([seconds, *again])
     if rows <= FLINT_UP_TO:
         row["flint_seconds"], row["flint"] = timed(lambda: flint_rank(layers))
@@ -125,7 +124,9 @@ def estimate(name: str) -> dict:
     """Estimate one network at 1,024 inputs."""
     build, tolerance = HUGE[name]
     layers = build()
-    seconds, found = timed(lambda: estimate_freedom(layers, n_samples=PROBES, tolerance=tolerance))
+    seconds, found = timed(
+        lambda: tk.scores.estimate_freedom(layers, n_samples=PROBES, tolerance=tolerance)
+    )
     row = {"edges": layers.n_trainable, "tolerance": tolerance, **found._asdict()}
     return row | {"seconds": seconds, "peak_MiB": peak_bytes() / 2**20}
 
@@ -133,8 +134,8 @@ def estimate(name: str) -> dict:
 def compare(name: str) -> dict:
     """An estimate and the exact count of one network."""
     layers = SMALL[name]()
-    exact_seconds, count = timed(lambda: degrees_of_freedom(layers))
-    seconds, found = timed(lambda: estimate_freedom(layers))
+    exact_seconds, count = timed(lambda: tk.degrees_of_freedom(layers))
+    seconds, found = timed(lambda: tk.scores.estimate_freedom(layers))
     row = {"edges": layers.n_trainable, "exact": count, **found._asdict()}
     return row | {"exact_seconds": exact_seconds, "seconds": seconds}
 

@@ -82,8 +82,8 @@ def plain(value: Any) -> Any:
             return [str(key) for key in value]
         case Mapping():
             return {str(key): plain(part) for key, part in value.items()}
-        case tuple() if hasattr(value, "_fields"):
-            return plain(dict(zip(value._fields, value, strict=True)))
+        case tuple() if names := getattr(value, "_fields", None):
+            return plain(dict(zip(names, value, strict=True)))
         case tuple() | list() | np.ndarray() | range():
             return [plain(part) for part in value]
         case slice():

@@ -20,7 +20,7 @@ from topokit.layers._recipe import Layers
 
 Values = Shaped[np.ndarray, "_width *_columns"]
 Weights = Shaped[np.ndarray, " _edges"]
-Algebra = Callable[[Bundles, Values, Weights | None], Values]
+Algebra = Callable[..., np.ndarray]
 """What comes of the values at one end of a layer, one row a neuron, at the other end."""
 
 # Values that edges bring at a time, so that they stay in the cache.
