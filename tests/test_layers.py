@@ -181,7 +181,9 @@ def test_residues_are_those_of_exact_products(summed, layers, seed):
         patch.setattr(_carry, "SUMMED", summed)
         start = np.eye(layers.n_in, dtype=np.int64)
         found = ground.at_outputs(layers, start, weights, algebra=ground.residues(PRIME))
+        few = ground.at_outputs(layers, start, algebra=ground.residues(5))
     assert np.array_equal(found.T, (exact % PRIME).astype(np.int64))
+    assert np.array_equal(few.T, count_paths(layers) % 5)
 
 
 def test_the_largest_residues_add_up_without_an_overflow():

@@ -142,7 +142,9 @@ def _numbers(bundles: Bundles, values: Values, weights: Weights | None) -> Value
     return csr_array((data, bundles.tails, bundles.bounds), shape) @ values
 
 
-def _residues(bundles: Bundles, values: Values, weights: Weights, *, prime: int) -> Values:
+def _residues(bundles: Bundles, values: Values, weights: Weights | None, *, prime: int) -> Values:
+    if weights is None:
+        return _numbers(bundles, values, None) % prime
     if bundles.sizes.max() > SUMMED:
         return _join(bundles, values, weights, np.add, lambda x, w: x * w % prime) % prime
     high, low = (_numbers(bundles, values, part) for part in np.divmod(weights, 2**16))

@@ -1,4 +1,10 @@
-"""What can be counted on the graph: size, degrees, paths, bandwidth, and matched constraints."""
+"""What can be counted on the graph: size, degrees, paths, bandwidth, and matched constraints.
+
+`_structure` and `_paths` carry numbers over the layers and let one flow through. The constraints
+that edges could settle are never listed: `_rectangles` keeps them as sets of ancestors and of
+descendants, `_matching` offers a few to a maximum flow, and `_alternating_paths` searches the rest
+until a closed set proves that no more can be matched.
+"""
 
 from topokit.scores.counts._matching import Matching as Matching
 from topokit.scores.counts._matching import match_constraints as match_constraints

@@ -108,7 +108,7 @@ def _merging() -> Algebra:
     """Sums of Python integers, once for all neurons at which edges from the same ones meet."""
     found: dict[int, tuple[list[Numbers], Numbers]] = {}
 
-    def add(bundles: Bundles, held: np.ndarray, _: None) -> np.ndarray:
+    def add(bundles: Bundles, held: np.ndarray, _: np.ndarray | None) -> np.ndarray:
         if id(bundles) not in found:
             found[id(bundles)] = _equal_bundles(bundles)
         lists, which = found[id(bundles)]

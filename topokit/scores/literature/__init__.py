@@ -1,4 +1,9 @@
-"""Data-free scores that others have proposed, so that those of topokit can be compared."""
+"""Data-free scores that others have proposed, so that those of topokit can be compared.
+
+Each file is one idea of the literature, as its authors define it: how fast layers mix
+(`_expansion`), how far apart neurons are (`_distances`), how much magnitude flows (`_synflow`).
+`_rivals` puts all of them in one record.
+"""
 
 from topokit.scores.literature._distances import average_path_length as average_path_length
 from topokit.scores.literature._expansion import graph_spectral_gap as graph_spectral_gap
