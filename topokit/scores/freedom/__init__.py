@@ -1,12 +1,12 @@
 """How freely the weights move the end-to-end matrix: the rank of its Jacobian, and where it lies.
 
 All of it starts from `topokit.layers.edge_factors`, the Jacobian in two thin factors, at the edges
-that `_spanning_edges` leaves. Where a matrix of it fits memory the rank is exact: over a prime field
-in `_degrees_of_freedom` (by `_rank_mod_p`), and cut at that rank in `_leverage`; `_soft_leverage`
-puts a price on far steps. Beyond, `_estimate` projects random probes (`_lsqr_projection`) on the
-range of a `_jacobian_operator`, at `_isometric_weights`, less the `_scale_invariances`.
-`_predicted_loss` says what rank, leverage and bandwidth foretell. Who limits its memory says so
-before it works.
+that `_spanning_edges` leaves. Where a matrix of it fits memory the rank is exact: over a prime
+field in `_degrees_of_freedom` (by `_rank_mod_p`), and cut at that rank in `_leverage`;
+`_soft_leverage` puts a price on far steps. Beyond, `_estimate` projects random probes
+(`_lsqr_projection`) on the range of a `_jacobian_operator`, at `_isometric_weights`, less the
+`_scale_invariances`. `_predicted_loss` says what rank, leverage and bandwidth foretell. Who limits
+its memory says so before it works.
 """
 
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom as degrees_of_freedom
