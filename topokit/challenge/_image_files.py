@@ -58,7 +58,7 @@ def read_images(path: str | Path, neurons: int = 1024, *, n: int | None = None) 
             with reading(path, "a Matrix Market file"):
                 held, matrix = (
                     scipy.io.mminfo(path)[0],
-                    scipy.sparse.coo_array(scipy.io.mmread(path)),
+                    scipy.sparse.coo_array(scipy.io.mmread(path, spmatrix=False)),
                 )
             rows, columns = (part.astype(np.int64) + 1 for part in matrix.nonzero())
             n = _first(path, held, n)
