@@ -27,7 +27,7 @@ targets = np.random.default_rng(0).normal(size=(2, 16, 16))
 found = {}
 for name, text in json.loads(sys.argv[1]).items():
     runs = [
-        tk.reconstruct(eval(text), targets, solver=Adam(max_steps=30), devices=devices)
+        tk.reconstruct(eval(text), targets, solver=Adam(max_steps=10), devices=devices)
         for devices in (None, jax.devices(), jax.devices()[:2])
     ]
     found[name] = [[r.loss.tolist(), [w.tolist() for w in r.weights]] for r in runs]
