@@ -86,7 +86,7 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
 
 STUDY = Study(
     __name__,
-    quick={"NAMES": ("clos", "clos + skip", "low rank"), "TARGETS": 2, "STEPS": 20},
+    quick={"NAMES": ("clos", "clos + skip"), "TARGETS": 2, "STEPS": 20},
     size=(6.4, 6.1),
 )
 

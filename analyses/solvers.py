@@ -37,6 +37,7 @@ TOPOLOGIES = {
     "Clos (n/4, 4, n/4)": lambda n: t.clos(n, n, n // 4, 4, n // 4),
 }
 NAMES = tuple(TOPOLOGIES)
+SOLVERS = ()  # by name; without, all
 
 
 def bits(n: int) -> int:
@@ -65,7 +66,7 @@ def solvers() -> dict[str, tuple[Solver, int]]:
 
 def cases() -> list[tuple[str, str]]:
     """Every topology by every solver."""
-    return list(product(NAMES, solvers()))
+    return list(product(NAMES, SOLVERS or solvers()))
 
 
 def measure(case: tuple[str, str]) -> dict[str, float] | None:
@@ -108,7 +109,13 @@ def said(found: dict[str, float] | None, base: dict[str, float]) -> str:
 
 STUDY = Study(
     __name__,
-    quick={"N": 8, "TARGETS": 2, "PART": 50, "NAMES": NAMES[:1]},
+    quick={
+        "N": 8,
+        "TARGETS": 2,
+        "PART": 50,
+        "NAMES": NAMES[:1],
+        "SOLVERS": ("Adam 2000", "L-BFGS 1000", "SVD, ALS 100"),
+    },
     alone=True,
 )
 

@@ -259,6 +259,7 @@ STUDY = Study(
         "PEERS": {"hypercube 8, 2 layers": lambda: t.hypercube.layers(8, 2)},
         "LARGE": {},
         "SIZES": (8, 16, 32),
+        "GROWING": {"clos": GROWING["clos"]},
         "DEFAULTS": ("clos",),
         "BOUNDS": {"hypercube 32, 6 layers": BOUNDS["hypercube 32, 6 layers"]},
         "REPETITIONS": 2,
