@@ -8,6 +8,7 @@ Who wants to know something of a network, looks here for how:
 
 - `forward`, `backward` and `at_outputs` carry values over all layers, `push` and `pull` over one.
   What edges do to values is an algebra: `NUMBERS`, `ANY`, `BITS`, `LOGS`, `EXACT`, `residues(p)`.
+  Who multiplies with a layer many times makes it a matrix, `as_matrix`.
 - `live_edges` and its neighbors say what lies on a path, `ancestors` and `descendants` what leads
   to what, `edge_factors` how the end-to-end matrix moves with each weight.
 - `numbered_edges` numbers neurons through all layers; `split_flow` lets flows through them.
@@ -15,6 +16,8 @@ Who wants to know something of a network, looks here for how:
 - `xavier_radii` and `draw_xavier` are first weights.
 """
 
+from topokit.layers._as_matrix import Matrix as Matrix
+from topokit.layers._as_matrix import as_matrix as as_matrix
 from topokit.layers._bits import WORD as WORD
 from topokit.layers._bits import Bits as Bits
 from topokit.layers._bits import from_bits as from_bits

@@ -18,16 +18,18 @@ class Bundles(NamedTuple):
     Attributes:
         width: How many neurons there are to come from.
         tails: The neuron that each edge comes from.
+        heads: The neuron at which each edge meets others, ascending.
         bounds: Where the bundle of each neuron begins, and at last where all end.
-        heads: The neurons at which edges meet at all; None where they meet at all of them.
+        met: The neurons at which edges meet; None where they meet at all of them.
         starts: Where the bundles of these begin.
         order: The place of each edge in the recipe; None where they lie in that order.
     """
 
     width: int
     tails: Numbers
+    heads: Numbers
     bounds: Numbers
-    heads: Numbers | None
+    met: Numbers | None
     starts: Numbers
     order: Numbers | None
 
@@ -40,7 +42,9 @@ class Bundles(NamedTuple):
 @remembered
 def in_bundles(layers: Layers) -> tuple[Bundles, ...]:
     """For each layer, its edges as they meet at the receivers: in the recipe's order."""
-    return _bundle(layers, lambda s, r, before, after: Bundles(before, s, *_meet(r, after), None))
+    return _bundle(
+        layers, lambda s, r, before, after: Bundles(before, s, r, *_meet(r, after), None)
+    )
 
 
 @remembered
@@ -49,7 +53,8 @@ def out_bundles(layers: Layers) -> tuple[Bundles, ...]:
 
     def turned(senders: Numbers, receivers: Numbers, before: int, after: int) -> Bundles:
         order = np.argsort(senders, kind="stable")
-        return Bundles(after, receivers[order], *_meet(senders, before), order)
+        heads = senders[order]
+        return Bundles(after, receivers[order], heads, *_meet(heads, before), order)
 
     return _bundle(layers, turned)
 
@@ -78,12 +83,12 @@ def _bundle(layers: Layers, bundle: Callable[..., Bundles]) -> tuple[Bundles, ..
     return tuple(result)
 
 
-def _meet(ends: Numbers, width: int) -> tuple[Numbers, Numbers | None, Numbers]:
-    """Bounds, heads and starts of the bundles of edges that have these ends."""
-    sizes = np.bincount(ends, minlength=width)
+def _meet(heads: Numbers, width: int) -> tuple[Numbers, Numbers | None, Numbers]:
+    """Bounds of the bundles of all neurons; those at which edges meet, and where theirs begin."""
+    sizes = np.bincount(heads, minlength=width)
     bounds = np.zeros(width + 1, np.int64)
-    np.cumsum(sizes, out=bounds[1:])
-    if sizes.all():
+    np.add.accumulate(sizes, out=bounds[1:])
+    if np.count_nonzero(sizes) == width:
         return bounds, None, bounds[:-1]
-    heads = np.flatnonzero(sizes)
-    return bounds, heads, bounds[heads]
+    met = np.flatnonzero(sizes)
+    return bounds, met, bounds[met]

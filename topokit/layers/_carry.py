@@ -10,11 +10,13 @@ Backwards from the outputs it is the same of the layers behind a neuron.
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
+from math import prod
 
 import numpy as np
 from jaxtyping import Shaped
 from scipy.sparse import csr_array
 
+from topokit.layers._as_matrix import DENSE_FROM, as_matrix
 from topokit.layers._bundles import Bundles, in_bundles, out_bundles
 from topokit.layers._recipe import Layers
 
@@ -26,7 +28,7 @@ Algebra = Callable[..., np.ndarray]
 # Values that edges bring at a time, so that they stay in the cache.
 AT_ONCE = 2**17
 
-# Products up to which making a matrix would take longer than multiplying with it.
+# Products up to which making a sparse matrix would take longer than multiplying with it.
 FEW = 2**12
 
 # The most edges at a neuron whose residues, times halves of weights, add up within 64 bits.
@@ -134,11 +136,14 @@ def residues(prime: int) -> Algebra:
 
 
 def _numbers(bundles: Bundles, values: Values, weights: Weights | None) -> Values:
-    """Integers or floats of 64 bits, added up: a sparse product where there are many."""
-    if bundles.tails.size * values[:1].size <= FEW:
+    """Integers or floats of 64 bits, added up: by whichever product is the fastest."""
+    n_edges, shape = bundles.tails.size, (bundles.bounds.size - 1, bundles.width)
+    if values.ndim == 2 and values.dtype == float and n_edges > DENSE_FROM * prod(shape):
+        data = np.ones(n_edges) if weights is None else weights
+        return as_matrix(data, (bundles.heads, bundles.tails), shape) @ values
+    if n_edges * values[:1].size <= FEW:
         return _join(bundles, values, weights, np.add, np.multiply)
-    data = np.ones(bundles.tails.size, values.dtype) if weights is None else weights
-    shape = bundles.bounds.size - 1, bundles.width
+    data = np.ones(n_edges, values.dtype) if weights is None else weights
     return csr_array((data, bundles.tails, bundles.bounds), shape) @ values
 
 
@@ -161,30 +166,31 @@ def _join(
     """What each edge brings, as many at a time as stay in the cache, and what that adds up to."""
     if weights is not None and values.ndim > 1:
         weights = weights[:, None]
-    columns = values.size // len(values)
-    parts = []
-    for first, last, starts in _runs(bundles, max(1, AT_ONCE // max(columns, 1))):
+
+    def joined(first: int, last: int, starts: np.ndarray) -> np.ndarray:
         brought = values[bundles.tails[first:last]]
         if weights is not None:
             brought = times(brought, weights[first:last])
-        parts.append(plus.reduceat(brought, starts, axis=0))
-    joined = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    if bundles.heads is None:
-        return joined
-    result = np.full((bundles.bounds.size - 1, *joined.shape[1:]), plus.identity, joined.dtype)
-    result[bundles.heads] = joined
-    return result
+        return plus.reduceat(brought, starts, axis=0)
+
+    n_edges, columns = bundles.tails.size, max(values.size // len(values), 1)
+    if n_edges * columns <= AT_ONCE:
+        result = joined(0, n_edges, bundles.starts)
+    else:
+        runs = _runs(n_edges, bundles.starts, max(1, AT_ONCE // columns))
+        result = np.concatenate([joined(*run) for run in runs])
+    if bundles.met is None:
+        return result
+    whole = np.full((bundles.bounds.size - 1, *result.shape[1:]), plus.identity, result.dtype)
+    whole[bundles.met] = result
+    return whole
 
 
-def _runs(bundles: Bundles, most: int) -> Iterator[tuple[int, int, np.ndarray]]:
-    """The first edge of a run, its end, and the starts of its bundles: about so many edges each."""
-    n_edges, starts = bundles.tails.size, bundles.starts
-    if n_edges <= most:
-        yield 0, n_edges, starts
-        return
+def _runs(n_edges: int, starts: np.ndarray, most: int) -> Iterator[tuple[int, int, np.ndarray]]:
+    """First edge, end, and starts of the bundles, of runs of about so many edges each."""
     cuts = np.unique(np.searchsorted(starts, np.arange(0, starts[-1] + 1, most))).tolist()
-    edges = [*starts[cuts[1:]].tolist(), n_edges]
-    for (a, b), last in zip(pairwise([*cuts, starts.size]), edges, strict=True):
+    ends = [*starts[cuts[1:]].tolist(), n_edges]
+    for (a, b), last in zip(pairwise([*cuts, starts.size]), ends, strict=True):
         first = int(starts[a])
         yield first, last, starts[a:b] - first
 

@@ -10,16 +10,12 @@ wiring allows no isometry.
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import csr_array
 
-from topokit.layers import Layers, each_layer
+from topokit.layers import Layers, Matrix, as_matrix, each_layer
 
 STEPS = 50
 RATE = 0.2
 PULL = 0.05
-DENSE_FROM = 1 / 40
-
-Matrix = np.ndarray | csr_array
 
 
 def flat_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:
@@ -40,16 +36,6 @@ def flat_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndar
     return result
 
 
-def to_matrix(
-    weights: Float[np.ndarray, " edges"],
-    places: tuple[Int[np.ndarray, " edges"], Int[np.ndarray, " edges"]],
-    shape: tuple[int, ...],
-) -> Matrix:
-    """A layer as a matrix, senders by receivers: sparse, or dense where that multiplies faster."""
-    matrix = csr_array((weights, places), shape=shape)
-    return matrix.toarray() if weights.size > DENSE_FROM * shape[0] * shape[1] else matrix
-
-
 def _flatten(
     weights: Float[np.ndarray, " edges"],
     free: Bool[np.ndarray, " edges"],
@@ -62,7 +48,7 @@ def _flatten(
     for _ in range(STEPS if free.any() else 0):
         scale = np.sqrt(rank / (weights @ weights))
         unit = weights * scale
-        matrix = to_matrix(unit, places, shape)
+        matrix = as_matrix(unit, places, shape)
         cube = matrix @ (matrix.T @ matrix) if shape[0] > shape[1] else (matrix @ matrix.T) @ matrix
         slope = _entries(cube, places)
         unit -= RATE * (slope - unit * (slope @ unit) / rank)

@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from topokit.layers import Layers, live_weights, split_by_size
-from topokit.scores.freedom._isometric_weights import Matrix, to_matrix
+from topokit.layers import Layers, Matrix, as_matrix, live_weights, split_by_size
 from topokit.scores.freedom._lsqr_projection import Operator
 
 PAIRS_AT_ONCE = 256
@@ -81,7 +80,7 @@ def _push(tangent: Tangent, changes: np.ndarray) -> Float[np.ndarray, " pairs"]:
         if part.size:
             places = tangent.receivers[number], tangent.senders[number]
             shape = tangent.widths[number + 1], tangent.widths[number]
-            change = to_matrix(part * tangent.scales[number], places, shape)
+            change = as_matrix(part * tangent.scales[number], places, shape)
             moved += change @ tangent.states[number]
     return moved.ravel()
 
@@ -121,12 +120,12 @@ def _carry_forward(
         zip(layers.senders, layers.receivers, strict=True)
     ):
         shape = layers.widths[number : number + 2]
-        matrix = to_matrix(weights[number], (receivers, senders), shape[::-1])
+        matrix = as_matrix(weights[number], (receivers, senders), shape[::-1])
         state = matrix @ states[-1]
         factor = 1 / (np.abs(state).max() or 1.0)  # 0 where constants cancel
         scaled.append(weights[number] * factor)
         ahead.append(matrix * factor)
-        behind.append(to_matrix(scaled[-1], (senders, receivers), shape))
+        behind.append(as_matrix(scaled[-1], (senders, receivers), shape))
         states.append(state * factor)
     return scaled, ahead, behind, states[:-1]
 
