@@ -1,20 +1,27 @@
 """What holds for all tests: XLA compiles quickly, and the summary says what processors were taken.
 
 Most programs of a test run once. The settings change rounding alone, and take five sixths off the
-time to compile. Who has an `XLA_FLAGS` and a `JAX_DISABLE_MOST_OPTIMIZATIONS` keeps them: with
+time to compile. A module that is marked `optimized` runs its programs for long, and has them
+optimized. Who has an `XLA_FLAGS` and a `JAX_DISABLE_MOST_OPTIMIZATIONS` keeps them: with
 `XLA_FLAGS= JAX_DISABLE_MOST_OPTIMIZATIONS=0 make test` all is compiled as users compile it.
 """
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import jax
+import pytest
 from spent import spent
+from typechecker import begin_test
 
-# Neither code generated through MLIR nor a division of it among threads.
-QUICK = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+# No code generated through MLIR, none divided among threads, and LLVM at its first level.
+QUICK = (
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 "
+    "--xla_backend_optimization_level=1"
+)
 
 
 def knows(flags: str) -> bool:
@@ -29,9 +36,21 @@ def knows(flags: str) -> bool:
 if "XLA_FLAGS" not in os.environ:
     os.environ["XLA_FLAGS"] = QUICK if knows(QUICK) else ""
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-jax.config.update(
-    "jax_disable_most_optimizations", os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"
-)
+UNOPTIMIZED = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"
+jax.config.update("jax_disable_most_optimizations", UNOPTIMIZED)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _as_the_module_is_marked(request: pytest.FixtureRequest) -> Iterator[None]:
+    marked = request.node.get_closest_marker("optimized") is not None
+    jax.config.update("jax_disable_most_optimizations", UNOPTIMIZED and not marked)
+    yield
+    jax.config.update("jax_disable_most_optimizations", UNOPTIMIZED)
+
+
+@pytest.fixture(autouse=True)
+def _first_calls_are_checked() -> None:
+    begin_test()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -11,6 +11,7 @@ import topokit as tk
 from topokit import reconstruct
 from topokit.reconstruction import Adam, Reconstruction, check_arguments, end_to_end
 
+pytestmark = pytest.mark.optimized
 QUICK = Adam(max_steps=60)
 
 
