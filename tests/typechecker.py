@@ -1,5 +1,54 @@
-"""The runtime type checker of the tests: an int may stand for a float, as in PEP 484."""
+"""The runtime type checker of the tests: an int may stand for a float, as in PEP 484.
+
+In each test the first calls of every function are checked. Laws that hold of hundreds of networks
+call some functions a hundred thousand times, and to check them all took two thirds of their time.
+"""
+
+import inspect
+import sys
+from collections import Counter
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 from beartype import BeartypeConf, beartype
 
-checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+CALLS = 30  # of a function in a test; jaxtyping asks twice, for arguments and for the result
+_strict = beartype(conf=BeartypeConf(is_pep484_tower=True))
+_n_calls: Counter[Callable] = Counter()
+_passed: list[Any] = []
+
+
+def begin_test() -> None:
+    """Check the first calls again."""
+    _n_calls.clear()
+    while _passed:
+        del vars(_passed.pop())["__no_type_check__"]
+
+
+def checked(signature: Callable) -> Callable:
+    """The checks of a function alone: jaxtyping calls them beside the function itself."""
+    strict = _strict(signature)
+
+    @wraps(signature)
+    def first_calls(*args, **kwargs):
+        _n_calls[signature] += 1
+        if _n_calls[signature] <= CALLS:
+            return strict(*args, **kwargs)
+        if _n_calls[signature] == CALLS + 1:
+            _pass(signature)
+        return None
+
+    return first_calls
+
+
+def _pass(signature: Callable) -> None:
+    """Tell jaxtyping to call the function of this name at once, where there is one by the name."""
+    found: Any = sys.modules.get(signature.__module__)
+    for name in signature.__qualname__.split("."):
+        found = inspect.getattr_static(found, name, None)
+        found = getattr(found, "__func__", getattr(found, "fget", found))
+    function = inspect.unwrap(found) if callable(found) else None
+    if inspect.isfunction(function) and not hasattr(function, "__no_type_check__"):
+        vars(function)["__no_type_check__"] = True
+        _passed.append(function)
