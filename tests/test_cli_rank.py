@@ -21,7 +21,7 @@ RESULTS = {
     "control.png",
     "ranking.sqlite",
 }
-QUICK = "--max-steps 3 --targets 2"
+QUICK = "--max-steps 3 --targets 2 --jobs 1"
 
 LIST = """
 [[topology]]
@@ -53,7 +53,7 @@ def a_list():
 
 
 def test_rank_writes_every_result_and_names_the_folder(a_list):
-    result = topokit(f"rank {a_list} {QUICK} --out results/first")
+    result = topokit(f"rank {a_list} {QUICK} --jobs 2 --out results/first")
     assert result.exit_code == 0
     assert result.stderr.startswith("wrote ranking.json")
     assert result.stderr.endswith(" into results/first/\n")
