@@ -24,6 +24,7 @@ from topokit.scores.control._canonical import STEPS_AT_ONCE
 t = tk.topologies
 # The weight of constraints as rows of least squares: they are missed by one over its square.
 HEAVY = 1e3
+DEFAULT = default_topologies()
 laws = settings(derandomize=True, deadline=None, max_examples=12)
 
 
@@ -157,9 +158,9 @@ def test_crowded_inputs_keep_K_from_being_even():
 # ---- The default topologies
 
 
-@pytest.mark.parametrize("name", default_topologies())
-def test_every_default_topology_has_an_even_K_and_a_certificate(name):
-    result = controllability(default_topologies()[name])
+@pytest.mark.parametrize("topology", DEFAULT.values(), ids=DEFAULT)
+def test_every_default_topology_has_an_even_K_and_a_certificate(topology):
+    result = controllability(topology)
     assert result.gap <= 1e-4
     np.testing.assert_allclose(
         result.K, np.broadcast_to(result.K.mean(axis=0), (32, 32)), atol=5e-4

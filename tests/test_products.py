@@ -42,6 +42,7 @@ REGULAR = {
     "random": tk.topologies.erdos_renyi.layers([8, 12, 6], 0.4, seed=0),
     "diagonal": tk.to_layers(tk.with_diagonal(tk.topologies.hypercube(8, 2))),
 }
+DEFAULT = tk.ranking.default_topologies()
 
 
 def random_weights(layers: tk.Layers, batch: int = BATCH, dtype: type = np.float32) -> np.ndarray:
@@ -113,9 +114,9 @@ def test_random_networks_have_the_value_and_gradient_of_dense_matrices(layers):
     check_against_dense(layers, fastest_form, BATCH)
 
 
-@pytest.mark.parametrize("name", sorted(tk.ranking.default_topologies()))
-def test_the_default_topologies_multiply_as_dense_matrices_do(name):
-    layers = tk.to_layers(tk.ranking.default_topologies()[name])
+@pytest.mark.parametrize("topology", DEFAULT.values(), ids=DEFAULT)
+def test_the_default_topologies_multiply_as_dense_matrices_do(topology):
+    layers = tk.to_layers(topology)
     check_against_dense(layers, fastest_form, BATCH)
 
 
