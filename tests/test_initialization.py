@@ -10,8 +10,11 @@ from topokit.networks import SparseLinear, dense_xavier, kaiming, xavier
 
 WIDTH, DEPTH, BATCH = 1024, 20, 16
 SPARSITIES = {"3/4": 4, "15/16": 16, "63/64": 64}
-each_sparsity = pytest.mark.parametrize("share", SPARSITIES.values(), ids=SPARSITIES)
-each_kind = pytest.mark.parametrize("kind", ["regular", "coins"])
+CASES = {
+    f"{name}-{kind}": (kind, share)
+    for name, share in SPARSITIES.items()
+    for kind in ("regular", "coins")
+}
 
 
 def one_layer(kind: str, share: int, seed: int) -> tk.Layers:
@@ -29,12 +32,18 @@ def one_layer(kind: str, share: int, seed: int) -> tk.Layers:
     )
 
 
-def sizes(kind: str, share: int, init, relu: bool) -> tuple[np.ndarray, np.ndarray]:
+@pytest.fixture(scope="module", params=CASES.values(), ids=list(CASES))
+def stack(request) -> tuple[int, list[tk.Layers]]:
+    """What one edge of so many is kept of each layer, and the layers, built once for all laws."""
+    kind, share = request.param
+    return share, [one_layer(kind, share, number) for number in range(DEPTH)]
+
+
+def sizes(stack: list[tk.Layers], init, relu: bool) -> tuple[np.ndarray, np.ndarray]:
     """Mean squares of the signals after each layer, and of the gradients before each."""
     rng = np.random.default_rng(1)
     signals, weights = [rng.normal(size=(BATCH, WIDTH))], []
-    for number in range(DEPTH):
-        layers = one_layer(kind, share, number)
+    for layers in stack:
         matrix = np.zeros((WIDTH, WIDTH))
         (radii,) = init(layers)
         matrix[layers.senders[0], layers.receivers[0]] = radii * rng.uniform(-1, 1, radii.size)
@@ -51,26 +60,21 @@ def mean_squares(arrays: list[np.ndarray]) -> np.ndarray:
     return np.array([np.mean(a**2) for a in arrays])
 
 
-@each_kind
-@each_sparsity
-def test_xavier_keeps_signals_and_gradients_within_a_factor_of_two(kind, share) -> None:
-    for found in sizes(kind, share, xavier, relu=False):
+def test_xavier_keeps_signals_and_gradients_within_a_factor_of_two(stack) -> None:
+    for found in sizes(stack[1], xavier, relu=False):
         assert found.min() > 0.5 * found[0]
         assert found.max() < 2 * found[0]
 
 
-@each_kind
-@each_sparsity
-def test_kaiming_does_so_behind_every_relu(kind, share) -> None:
-    for found in sizes(kind, share, kaiming, relu=True):
+def test_kaiming_does_so_behind_every_relu(stack) -> None:
+    for found in sizes(stack[1], kaiming, relu=True):
         assert found.min() > 0.5 * found[0]
         assert found.max() < 2 * found[0]
 
 
-@each_kind
-@each_sparsity
-def test_dense_xavier_vanishes_with_the_sparsity(kind, share) -> None:
-    for found in sizes(kind, share, dense_xavier, relu=False):
+def test_dense_xavier_vanishes_with_the_sparsity(stack) -> None:
+    share, layers = stack
+    for found in sizes(layers, dense_xavier, relu=False):
         # One over the share a layer; the factor allows for chance over twenty layers.
         assert found[-1] < 4 * found[0] * (1 / share) ** DEPTH
 
