@@ -4,6 +4,7 @@ import doctest
 import json
 import re
 import shlex
+from concurrent.futures import ThreadPoolExecutor
 from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
@@ -66,7 +67,11 @@ def test_python_examples_run_and_print_what_the_page_says(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", pages_with("console"), ids=lambda p: p.name)
-def test_commands_succeed_on_the_files_that_the_page_shows(page: Path) -> None:
+def test_commands_succeed_on_the_files_that_the_page_shows(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Processes, which import everything again, have tests of their own.
+    monkeypatch.setattr(tk.ranking, "process_pool", ThreadPoolExecutor)
     for block in blocks(page):
         if block.language == "toml":
             Path(block.text.split()[1]).write_text(block.text)
