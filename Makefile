@@ -14,7 +14,7 @@ FIGURES := $(filter-out analyses/_%,$(sort $(wildcard analyses/*.py)))
 BENCHMARKS := $(filter-out analyses/benchmarks/_%,$(sort $(wildcard analyses/benchmarks/*.py)))
 QUICK := $(addprefix quick/,$(FIGURES) $(BENCHMARKS))
 
-TESTS := -n auto --maxprocesses 4
+TESTS := -n auto --maxprocesses 4 --dist loadfile
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 # A check says one line; what it printed is shown where it fails.
 CHECKED = said=$$($(BIN)/$(1) 2>&1) && echo 'passed: $(1)' || \
