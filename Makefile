@@ -12,7 +12,6 @@ unexport PIP_USER PIP_TARGET PIP_PREFIX
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt
 FIGURES := $(filter-out analyses/_%,$(sort $(wildcard analyses/*.py)))
 BENCHMARKS := $(filter-out analyses/benchmarks/_%,$(sort $(wildcard analyses/benchmarks/*.py)))
-QUICK := $(addprefix quick/,$(FIGURES) $(BENCHMARKS))
 
 TESTS := -n auto --maxprocesses 4 --dist loadfile
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
@@ -22,7 +21,7 @@ CHECKED = said=$$($(BIN)/$(1) 2>&1) && echo 'passed: $(1)' || \
 
 .DEFAULT_GOAL := help
 .PHONY: help rank test check wheel lowest newest bench docs figures clean
-.PHONY: types site lint format $(QUICK)
+.PHONY: types site lint format quick
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,13 +34,13 @@ test: .venv/.dev ## Run the tests
 
 check: .venv/.dev ## Lint, check types, build the docs strictly, run every analysis quickly
 	@$(BIN)/python tests/spent.py $(MAKE) --no-print-directory --keep-going --jobs $(CORES) \
-		types site lint format $(QUICK)
+		types site lint format quick
 
 types: ; @$(call CHECKED,pyright --pythonpath $(BIN)/python)
 site: ; @$(call CHECKED,mkdocs build --quiet --strict --config-file docs/tools/mkdocs.yml)
 lint: ; @$(call CHECKED,ruff check)
 format: ; @$(call CHECKED,ruff format --check)
-$(QUICK): quick/%: ; @$(call CHECKED,python $* --quick)
+quick: ; @$(BIN)/python analyses/_quick.py
 
 wheel: .venv/.core ## Build the wheel, try it in an environment of its own
 	@$(BIN)/python tests/spent.py $(BIN)/python tests/tools/try_wheel.py

@@ -1,6 +1,7 @@
 """The canonical K: against programs that other methods solve, by its laws, on every default."""
 
 from itertools import accumulate
+from typing import Any
 
 import clarabel
 import jax
@@ -103,11 +104,12 @@ def by_interior_points(rows, wanted, left, right, sums, given):
     n = left.shape[1]
     constraints = sparse.csc_array(np.concatenate([sums, left, -np.eye(n)]))
     limits = np.concatenate([given, right, np.zeros(n)])
-    cones = [clarabel.ZeroConeT(len(sums)), clarabel.NonnegativeConeT(len(left) + n)]
-    settings = clarabel.DefaultSettings()
+    program: Any = clarabel  # compiled: the type checker sees none of its names
+    cones = [program.ZeroConeT(len(sums)), program.NonnegativeConeT(len(left) + n)]
+    settings = program.DefaultSettings()
     settings.verbose = False
     quadratic, linear = sparse.csc_array(2 * rows.T @ rows), -2 * rows.T @ wanted
-    solver = clarabel.DefaultSolver(quadratic, linear, constraints, limits, cones, settings)
+    solver = program.DefaultSolver(quadratic, linear, constraints, limits, cones, settings)
     return np.array(solver.solve().x)
 
 
