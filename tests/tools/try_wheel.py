@@ -26,7 +26,7 @@ topokit build butterfly --n 8 -o cube.npz
 topokit score cube.npz --json
 topokit diagnose cube.npz
 topokit plot cube.npz --what control -o cube.png
-topokit rank cube.npz --targets 1 --steps 2 --jobs 1
+topokit rank cube.npz --targets 1 --max-steps 2 --jobs 1
 """
 NEEDS_THE_EXTRA = "topokit train --epochs 1 --seeds 1"
 SCRIPT = f"""
