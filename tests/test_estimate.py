@@ -124,19 +124,26 @@ def test_idle_directions_move_nothing_and_are_independent(layers):
     assert operator.shape[1] - idle.shape[1] == kept
 
 
-@pytest.mark.parametrize("depth", [4, 16])
-def test_flat_layers_keep_small_singular_values_large(depth):
-    layers = tk.to_layers(t.butterfly(16, depth))
-
-    def spread(weights):
+def spreads(layers):
+    """The largest singular value over the least that counts, of flat weights and of drawn ones."""
+    rng, found = np.random.default_rng(0), []
+    for weights in (flat_weights(layers, rng), draw_xavier(layers, rng)):
         tangent = linearize(layers, weights)
         idle = idle_directions(layers, tangent)
         values = np.linalg.svd(as_matrix(with_idle(jacobian_operator(tangent), idle)))[1]
         n_idle = idle.toarray().shape[1]
-        return values[0] / values[degrees_of_freedom(layers) + n_idle - 1]
+        found.append(values[0] / values[degrees_of_freedom(layers) + n_idle - 1])
+    return found
 
-    rng = np.random.default_rng(0)
-    assert spread(flat_weights(layers, rng)) < min(spread(draw_xavier(layers, rng)), 1000)
+
+def test_flat_layers_keep_small_singular_values_large():
+    flat, drawn = spreads(t.butterfly.layers(16, 16))
+    assert flat < min(drawn, 1000)
+
+
+def test_where_every_pair_has_one_path_all_weights_have_the_same_singular_values():
+    flat, drawn = spreads(t.butterfly.layers(16, 4))
+    assert flat == pytest.approx(drawn, rel=1e-9)
 
 
 def test_flat_layers_keep_the_ratios_of_constants():
