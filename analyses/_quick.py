@@ -7,7 +7,7 @@ many scripts, so that it imports what they share once.
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 from io import StringIO
 from pathlib import Path
@@ -36,7 +36,7 @@ def run(name: str) -> Run:
     """A quick run in this process."""
     begin, printed = process_time(), StringIO()
     try:
-        with redirect_stdout(printed):
+        with redirect_stdout(printed), redirect_stderr(printed):
             import_module(f"analyses.{name}").STUDY.run(quick=True)
     except Exception:
         return Run(name, process_time() - begin, printed.getvalue() + traceback.format_exc())
