@@ -13,7 +13,7 @@ import topokit as tk
 from topokit.networks import SparseLinear, to_dense, to_matrices, to_topology
 from topokit.products import apply_layer, edge_ends, make_wiring
 from topokit.products._blocks import Blocks, Dense
-from topokit.products._looped import Looped
+from topokit.products._signal_kernel import Looped
 
 t = tk.topologies
 EXAMPLES = 5

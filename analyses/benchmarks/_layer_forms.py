@@ -20,7 +20,7 @@ from analyses.kit import Clock, changed, quartiles, race, timed
 from topokit.products import Wiring, apply_layer, make_wiring
 
 # To try other forms than the one that is taken, constants of private modules are changed.
-from topokit.products import _forms, _looped  # isort: skip
+from topokit.products import _forms, _signal_kernel  # isort: skip
 from topokit.products._blocks import Blocks, Dense  # isort: skip
 
 DEPTH, SIZES, EXAMPLES = 3, (256, 1024), (1, 32, 256)
@@ -81,7 +81,7 @@ def complete_pieces(n: int, side: int) -> tk.Layers:
 
 def compare(layers: tk.Layers, examples: int, rivals: tuple[str, ...], repetitions: int) -> dict:
     """Lists against other forms."""
-    kinds = {_looped.Looped: "lists", Blocks: "pieces", Dense: "filled"}
+    kinds = {_signal_kernel.Looped: "lists", Blocks: "pieces", Dense: "filled"}
     chosen = kinds[type(make_wiring(layers, 0))]
     forms = ("lists", *rivals)
     clocks = {form: clock(layers, examples, _forms, FORMS[form]) for form in forms}
@@ -95,11 +95,13 @@ def compare_loops(
     loops = {"rows": {"MANY_COLUMNS": INFINITE}}
     loops |= {f"chunks of {chunk}": {"MANY_COLUMNS": 0, "CHUNK": chunk} for chunk in chunks}
     fan_in = layers.n_edges // sum(layers.widths[1:])
-    by_rows = columns < _looped.MANY_COLUMNS or fan_in < _looped.CHUNK
-    chosen = "rows" if by_rows else f"chunks of {_looped.CHUNK}"
+    by_rows = columns < _signal_kernel.MANY_COLUMNS or fan_in < _signal_kernel.CHUNK
+    chosen = "rows" if by_rows else f"chunks of {_signal_kernel.CHUNK}"
     with changed(_forms, FORMS["lists"]):
-        clocks = {name: clock(layers, columns, _looped, loop) for name, loop in loops.items()}
-        clocks["lists"] = clock(layers, columns, _looped, {})
+        clocks = {
+            name: clock(layers, columns, _signal_kernel, loop) for name, loop in loops.items()
+        }
+        clocks["lists"] = clock(layers, columns, _signal_kernel, {})
     return against("lists", clocks, repetitions) | {"chosen": chosen}
 
 

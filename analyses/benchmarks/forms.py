@@ -25,7 +25,7 @@ from topokit.products import FormRule, block_form, dense_form, fastest_form, gat
 # A single layer in a form of one's choice has no public door; hence what is private here.
 from topokit.products._column_plan import Step
 from topokit.products._end_to_end import Product, Stage, through
-from topokit.products._unrolled import Unrolled
+from topokit.products._product_kernel import Unrolled
 
 SIZES = ((32, 64), (64, 16), (256, 1), (1024, 1))
 BLOCKS = ((2, 2), (4, 4), (8, 8), (16, 16), (32, 32), (4, 16), (16, 4))

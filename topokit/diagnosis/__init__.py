@@ -4,7 +4,7 @@ Each module finds one kind of weakness and keeps its numbers in a record of its 
 that are missing (`_skips`), pairs that no path joins (`_reach`), unevenness of K (`_fairness`),
 layers that let too few signals pass (`_bottleneck`), weights that do nothing of their own
 (`_waste`). `_criteria` draws the verdicts on the four criteria (NeuroFabric, section VII.E) from
-those numbers alone, `_advice` says what to change, and `_report` puts all of it into words.
+those numbers alone, `_advice` says what to change, and `_in_words` puts all of it into words.
 `diagnose` calls them in this order, and a `Diagnosis` is what they found.
 """
 

@@ -12,14 +12,14 @@ from topokit.diagnosis._criteria import (
     skip_criterion,
 )
 from topokit.diagnosis._fairness import Fairness, find_fairness
-from topokit.diagnosis._reach import Reach, find_reach
-from topokit.diagnosis._report import (
+from topokit.diagnosis._in_words import (
     tell_bottleneck,
     tell_criteria,
     tell_fairness,
     tell_waste,
     written,
 )
+from topokit.diagnosis._reach import Reach, find_reach
 from topokit.diagnosis._skips import Skips, count_skips
 from topokit.diagnosis._waste import Waste, find_waste
 from topokit.layers import Layers, to_layers

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int
 
 from topokit.layers import Layers
 from topokit.products._column_plan import Step, plan_product
-from topokit.products._contract import contract
+from topokit.products._differentiable_layer import contract
 from topokit.products._forms import FormRule, fastest_form
 from topokit.products._slot_tables import indices
 from topokit.products._wiring import Wiring

@@ -16,7 +16,7 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 
 from topokit.products._end_to_end import Product, ones, through
-from topokit.products._unrolled import Unrolled
+from topokit.products._product_kernel import Unrolled
 
 # Columns of a tile, and the numbers in the rows of one layer from which on tiles pay.
 TILE, TILED = 128, 2**18

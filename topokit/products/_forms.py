@@ -5,8 +5,8 @@ from collections.abc import Callable
 from topokit.layers import Layers
 from topokit.products._blocks import fill, find_blocks
 from topokit.products._column_plan import Step, layer_step
-from topokit.products._looped import loop
-from topokit.products._unrolled import unroll
+from topokit.products._product_kernel import unroll
+from topokit.products._signal_kernel import loop
 from topokit.products._wiring import Wiring
 
 FormRule = Callable[[Step, int], Wiring]

@@ -5,8 +5,8 @@
 Rows are contiguous, with the batch at the end, so that the sum runs at the speed of the cache. The
 gradient of a weight is a scalar product of two rows; with a batch at the end it is added up by
 halves, which compilers turn into vector instructions where they would not for a reduction. Rows of
-a product have few senders: the loops of `topokit.products._looped` take 1.6 to 7.7 times as long
-for a step of descent (n from 1,024 to 32). Measured on one core of a CPU.
+a product have few senders: the loops of `topokit.products._signal_kernel` take 1.6 to 7.7 times as
+long for a step of descent (n from 1,024 to 32). Measured on one core of a CPU.
 """
 
 from functools import partial

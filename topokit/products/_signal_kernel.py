@@ -2,7 +2,7 @@
 
 The sum runs over slots, `CHUNK` at a time in a loop that compilers cannot fuse with what follows;
 with few columns or few senders it runs receiver by receiver instead. With many senders that takes
-two thirds of the time of sums that are unrolled (`topokit.products._unrolled`), and what is
+two thirds of the time of sums that are unrolled (`topokit.products._product_kernel`), and what is
 compiled does not grow with their number. Measured on one core of a CPU.
 """
 
