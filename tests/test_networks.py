@@ -130,6 +130,12 @@ def test_a_smaller_share_never_gives_more(rule, pair, n_in, n_out, dense_below) 
 
 
 @each_rule
+def test_what_is_no_rule_is_refused_before_it_meets_a_layer(rule) -> None:
+    with pytest.raises(ValueError, match="otherwise must be a rule"):
+        rule(0.1, otherwise=dense)
+
+
+@each_rule
 def test_layers_without_room_are_refused_by_name_or_left_to_another_rule(rule) -> None:
     model = mlp((300,), [100], 10, key=KEY)
     message = r"layers\.1: .* between 300 and 100 neurons takes a share of at least 0\.0.* of the "

@@ -36,6 +36,11 @@ CASES = {
     "ranking of a list": ("tk.rank([tk.topologies.dense(1, 1)])", "must be a dict"),
     "ranking of None": ("tk.rank({'a': None})", "topology 'a'"),
     "executor is a number": ("tk.rank(ONE, executor=4)", "process_pool(4)"),
+    "callback is a number": ("tk.rank(ONE, callback=3)", "callback must be a function of a row"),
+    "otherwise is a number": (
+        "tk.networks.clos_with(0.1, otherwise=3)",
+        "otherwise must be a rule",
+    ),
     "store is a number": ("tk.rank(ONE, store=4)", "store must be the path of a file; given 4"),
     "seeds are text": ("tk.ranking.sweep({}, seeds='12')", "a list of integers; given '12'"),
     "seeds are None": ("tk.ranking.sweep({}, seeds=None)", "a list of integers; given None"),

@@ -9,6 +9,7 @@ classifier, which has few connections, and where a sparse topology would cut the
 through. `otherwise` is the rule for layers without room: `clos_with(0.05, otherwise=dense())`.
 """
 
+import inspect
 from collections.abc import Callable
 from decimal import ROUND_CEILING, Context
 from math import isqrt
@@ -122,6 +123,16 @@ def random_with(
     return _sized("a random layer", share, fan_in, build, dense_below, otherwise)
 
 
+def _check_rule(otherwise: Rule | None) -> None:
+    try:
+        _ = otherwise is None or inspect.signature(otherwise).bind(1, 1)
+    except TypeError as error:
+        raise ValueError(
+            "otherwise must be a rule, a function of the numbers of inputs and outputs such as "
+            f"dense(); given {otherwise!r}"
+        ) from error
+
+
 def _sized(
     what: str,
     share: float,
@@ -134,6 +145,7 @@ def _sized(
     if not check_real("share", share, least=0, most=1):
         raise ValueError("share must be above 0: a layer needs connections; given 0")
     check_count("dense_below", dense_below, least=0)
+    _check_rule(otherwise)
 
     def rule(n_in: int, n_out: int) -> nx.DiGraph | Layers:
         if min(n_in, n_out) < dense_below:

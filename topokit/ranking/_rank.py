@@ -70,6 +70,8 @@ def rank(
         `score`, without training; `topokit.ranking.sweep`, target by target;
         `topokit.plotting.plot_ranking`.
     """
+    if callback is not None and not callable(callback):
+        raise ValueError(f"callback must be a function of a row and its K; given {callback!r}")
     seed, drawn = check_seed("seed", seed), drawn_targets(targets)
     subjects = subjects_of(topologies)
     settings = Settings.of(subjects[0].layers, solver, jnp.square, 1, stored=store is not None)
