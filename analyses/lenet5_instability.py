@@ -25,6 +25,7 @@ digits from two starts and keeps nothing.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -83,7 +84,8 @@ def cases() -> list[Case]:
 def read() -> networks.Dataset:
     """The first images of a data set."""
     data = load("mnist")
-    return data._replace(
+    return replace(
+        data,
         train_x=data.train_x[:IMAGES],
         train_y=data.train_y[:IMAGES],
         test_x=data.test_x[:JUDGED],

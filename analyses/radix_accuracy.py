@@ -27,6 +27,7 @@ Reads MNIST and CIFAR-10 from the folders that `--mnist` and `--cifar10` name. W
 learns scikit-learn's digits for an epoch and keeps nothing.
 """
 
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -158,8 +159,8 @@ def measure(case: Case) -> dict[str, Any]:
 
 def attempt(task: Task, data: networks.Dataset) -> dict[str, Any]:
     """A few steps of Lenet-5 with 100 times the neurons, in a fresh process: does it fit?"""
-    few = data._replace(train_x=data.train_x[:TRIED], train_y=data.train_y[:TRIED])
-    few = few._replace(test_x=data.test_x[: task.batch], test_y=data.test_y[: task.batch])
+    few = replace(data, train_x=data.train_x[:TRIED], train_y=data.train_y[:TRIED])
+    few = replace(few, test_x=data.test_x[: task.batch], test_y=data.test_y[: task.batch])
     model = wide_lenet5(HUNDREDFOLD, data.shape, 0)
     run = train(model, few, held(1), epochs=2, batch=task.batch)
     first, second = run.seconds

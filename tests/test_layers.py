@@ -94,6 +94,14 @@ def test_a_recipe_cannot_be_changed():
         setattr(layers, "widths", (1, 1))  # noqa: B010 (what the type checker forbids)
 
 
+def test_arrays_of_ones_own_stay_writable():
+    senders = np.array([0, 1])
+    one = (senders,), (np.array([0, 0]),), (np.ones(2, bool),), (np.zeros(2),)
+    layers = tk.Layers((2, 1), *one)
+    assert not layers.senders[0].flags.writeable
+    assert senders.flags.writeable
+
+
 def test_what_follows_from_a_recipe_is_worked_out_once():
     layers = t.butterfly.layers(8, 2)
     assert ground.live_edges(layers) is ground.live_edges(layers)

@@ -1,5 +1,7 @@
 """Topologies in the places of dense layers: the same network where the topology is complete."""
 
+import pickle
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -115,6 +117,14 @@ def test_a_rule_keeps_to_its_share_or_says_the_least_that_it_can(rule, share, n_
             assert n_edges(rule(least, dense_below=0), n_in, n_out) <= least * n_in * n_out
             with pytest.raises(ValueError, match=f"a share of at least {least} of"):
                 rule(0.999 * least, dense_below=0)(n_in, n_out)
+
+
+@each_rule
+def test_a_rule_pickles(rule) -> None:
+    made = rule(0.3, otherwise=low_rank_with(0.5, dense_below=0))
+    again = pickle.loads(pickle.dumps(made))
+    assert again == made
+    assert tk.to_layers(again(32, 20)) == tk.to_layers(made(32, 20))
 
 
 @each_rule

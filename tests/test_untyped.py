@@ -41,6 +41,62 @@ CASES = {
         "tk.networks.clos_with(0.1, otherwise=3)",
         "otherwise must be a rule",
     ),
+    "data of a training are a pair": (
+        "tk.networks.train(MODEL, (1, 2), optimizer=optax.sgd(1.))",
+        "data must be a Dataset, as make_dataset makes of arrays; given (1, 2)",
+    ),
+    "data of a training are text": (
+        "tk.networks.train(MODEL, 'mnist', optimizer=optax.sgd(1.))",
+        "data must be a Dataset, as make_dataset makes of arrays; given 'mnist'",
+    ),
+    "optimizer is text": (
+        "tk.networks.train(MODEL, DATA, optimizer='adam')",
+        "optimizer must be one of optax, such as optax.adam(1e-3); given 'adam'",
+    ),
+    "optimizer is a function": (
+        "tk.networks.train(MODEL, DATA, optimizer=optax.adam)",
+        "optimizer must be one of optax, such as",
+    ),
+    "settings are text": (
+        "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, "
+        "checkpoint='x', settings='adam')",
+        "settings must be a dict of plain values",
+    ),
+    "settings are pairs": (
+        "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, "
+        "checkpoint='x', settings=[1])",
+        "settings must be a dict of plain values",
+    ),
+    "a learning rate is text": (
+        "tk.networks.train_from_seed(tk.networks.mlp, DATA, tk.networks.dense(), seed=0, epochs=1, "
+        "batch_size=1, learning_rate='fast')",
+        "learning_rate must be a finite number above 0; given 'fast'",
+    ),
+    "validation is None": (
+        "tk.networks.make_dataset(*ARRAYS, validation=None)",
+        "validation must be a share of the training examples in [0, 1), or examples with their",
+    ),
+    "validation is text": (
+        "tk.networks.make_dataset(*ARRAYS, validation='some')",
+        "or examples with their labels, (x, y); given 'some'",
+    ),
+    "validation is a triple": (
+        "tk.networks.make_dataset(*ARRAYS, validation=(1, 2, 3))",
+        "or examples with their labels, (x, y); given (1, 2, 3)",
+    ),
+    "control is a matrix": (
+        "tk.score(ONE['d'], control=np.eye(1))",
+        "control must be what controllability(topology) returns; given float64[1,1]",
+    ),
+    "control is a number": (
+        "tk.score(ONE['d'], control=1.)",
+        "control must be what controllability(topology) returns; given 1",
+    ),
+    "a product of None": ("tk.products.compile_product(None)", "given NoneType"),
+    "a batch is a fraction": (
+        "tk.products.compile_product(ONE['d'], batch=1.5)",
+        "batch must be an integer",
+    ),
     "store is a number": ("tk.rank(ONE, store=4)", "store must be the path of a file; given 4"),
     "seeds are text": ("tk.ranking.sweep({}, seeds='12')", "a list of integers; given '12'"),
     "seeds are None": ("tk.ranking.sweep({}, seeds=None)", "a list of integers; given None"),
@@ -99,8 +155,11 @@ CASES = {
 }
 
 SCRIPT = """
-import networkx as nx, numpy as np, topokit as tk
+import jax, networkx as nx, numpy as np, optax, topokit as tk
 ONE = {{'d': tk.topologies.dense(1, 1)}}
+ARRAYS = np.eye(2), np.array([0, 1]), np.eye(2), np.array([0, 1])
+DATA = tk.networks.make_dataset(*ARRAYS, validation=0)
+MODEL = tk.networks.mlp((2,), [2], 2, key=jax.random.key(0))
 for case in {cases!r}:
     try:
         eval(case)

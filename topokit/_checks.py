@@ -1,6 +1,7 @@
 """One voice for arguments that cannot be right: what was given, what was expected."""
 
 from collections.abc import Iterable
+from math import inf
 from numbers import Integral, Real
 
 
@@ -24,6 +25,13 @@ def check_real(name: str, value: float, *, least: float, most: float) -> float:
     """Return a finite number in `[least, most]`, or raise a ValueError that names the argument."""
     if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
         raise ValueError(f"{name} must be a number in [{least}, {most}]; given {value!r}")
+    return float(value)
+
+
+def check_positive(name: str, value: float) -> float:
+    """Return a finite number above 0, or raise a ValueError that names the argument."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < inf:
+        raise ValueError(f"{name} must be a finite number above 0; given {value!r}")
     return float(value)
 
 

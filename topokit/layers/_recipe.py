@@ -22,6 +22,7 @@ Fact = TypeVar("Fact")
 
 # Layers of neurons that a `repr` shows; of more, the first and the last two.
 SHOWN = 7
+COLUMNS = ("senders", "receivers", "trainable", "constant")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,7 +30,8 @@ class Layers:
     """A topology as arrays: what every score and every solver reads.
 
     `make_layers` sorts and checks arrays into one; `topokit.to_layers` compiles one from a graph.
-    Two are equal if all their arrays are. The arrays become read-only.
+    Two are equal if all their arrays are, which are read-only here. Made
+    directly or by `dataclasses.replace`, nothing is checked.
 
     Attributes:
         widths: Neurons per layer, inputs first: `depth + 1` numbers.
@@ -57,9 +59,8 @@ class Layers:
     constant: tuple[Float[np.ndarray, " _edges"], ...]
 
     def __post_init__(self) -> None:
-        for column in self.columns:
-            for array in column:
-                array.flags.writeable = False
+        for name, column in zip(COLUMNS, self.columns, strict=True):
+            object.__setattr__(self, name, tuple(map(_read_only, column)))
 
     @property
     def columns(self) -> tuple[tuple[np.ndarray, ...], ...]:
@@ -109,6 +110,15 @@ class Layers:
         shown = [*widths[:2], "...", *widths[-2:]] if depth else widths
         counts = f"{self.n_edges:,} edges, {self.n_trainable:,} trainable"
         return f"Layers({' -> '.join(shown)}, {depth}{counts})"
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """The same numbers, not to be changed here; whoever else has them is not bound by it."""
+    if not array.flags.writeable:
+        return array
+    seen = array.view()
+    seen.flags.writeable = False
+    return seen
 
 
 def remembered(fact: Callable[[Layers], Fact]) -> Callable[[Layers], Fact]:

@@ -9,13 +9,13 @@ of features. Labels are integers that count the classes from 0.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int, Integer, Shaped, UInt8
 
 from topokit._checks import check_real
-from topokit._records import one_line
+from topokit._records import Record, brief
 
 PARTS = ("train", "validation", "test")
 HELD_OUT = 0.1  # share of the training examples that is for validation
@@ -23,7 +23,7 @@ HELD_OUT = 0.1  # share of the training examples that is for validation
 Pair = tuple[Shaped[np.ndarray, "..."], Shaped[np.ndarray, "..."]]
 
 
-class Dataset(NamedTuple):
+class Dataset(Record):
     """Examples and labels in three parts; made by `make_dataset` and the loaders.
 
     Attributes:
@@ -58,8 +58,6 @@ class Dataset(NamedTuple):
     test_y: Int[np.ndarray, " n_test"]
     classes: tuple[str, ...]
     name: str
-
-    __repr__ = one_line
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -118,24 +116,32 @@ def make_dataset(
     train_x, train_y = _checked_pair("train", (train_x, train_y))
     if classes is None:
         classes = [str(label) for label in range(int(train_y.max()) + 1)]
-    if isinstance(validation, tuple):
-        held_out = _checked_pair("validation", validation)
-    else:
-        rest, chosen = hold_out(train_y, validation)
+    if isinstance(validation, int | float | np.number):
+        rest, chosen = hold_out(train_y, float(validation))
         held_out = train_x[chosen], train_y[chosen]
         if chosen.size:
             train_x, train_y = train_x[rest], train_y[rest]
+    else:
+        held_out = _checked_pair("validation", _pair(validation))
     test = _checked_pair("test", (test_x, test_y))
-    data = Dataset(train_x, train_y, *held_out, *test, tuple(classes), name)
     for part, pair in zip(PARTS, ((train_x, train_y), held_out, test), strict=True):
-        _check_part(part, *pair, data)
-    return data
+        _check_part(part, *pair, train_x.shape[1:], len(classes))
+    return Dataset(train_x, train_y, *held_out, *test, tuple(classes), name)
+
+
+def _pair(validation: Any) -> Pair:
+    if isinstance(validation, tuple | list) and len(validation) == 2:
+        return validation[0], validation[1]
+    raise ValueError(
+        "validation must be a share of the training examples in [0, 1), or examples with their "
+        f"labels, (x, y); given {brief(validation)}"
+    )
 
 
 def hold_out(
     y: Int[np.ndarray, " n"], share: float
 ) -> tuple[Int[np.ndarray, " n_train"], Int[np.ndarray, " n_validation"]]:
-    """Indices for training and for validation.
+    """Indices for training and for validation; every class keeps one for training.
 
     Raises:
         ValueError: If the share is out of range, or none are left for training.
@@ -147,7 +153,10 @@ def hold_out(
             f"validation={share} leaves none of the {len(y)} examples for training; give more "
             "examples, or validation=0"
         )
-    return split_by_class(y, n_validation)
+    rest, chosen = split_by_class(y, n_validation)
+    classes, first = np.unique(y[chosen], return_index=True)
+    unseen = first[~np.isin(classes, y[rest])]
+    return np.sort(np.append(rest, chosen[unseen])), np.delete(chosen, unseen)
 
 
 def split_by_class(
@@ -231,15 +240,16 @@ def _checked_pair(
     return x, y
 
 
-def _check_part(part: str, x: np.ndarray, y: np.ndarray, data: Dataset) -> None:
+def _check_part(
+    part: str, x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], n_classes: int
+) -> None:
     """Raise a ValueError unless a part has the shape and the classes of the data."""
-    if x.shape[1:] != data.shape:
+    if x.shape[1:] != shape:
         raise ValueError(
-            f"{part}_x must hold examples of the shape of train_x, {data.shape}; "
-            f"given {x.shape[1:]}"
+            f"{part}_x must hold examples of the shape of train_x, {shape}; given {x.shape[1:]}"
         )
-    if y.max(initial=0) >= data.n_classes:
+    if y.max(initial=0) >= n_classes:
         raise ValueError(
-            f"{part}_y must be labels from 0 to {data.n_classes - 1}, one of {data.n_classes} "
-            f"classes; given {y.max()}"
+            f"{part}_y must be labels from 0 to {n_classes - 1}, one of {n_classes} classes; "
+            f"given {y.max()}"
         )

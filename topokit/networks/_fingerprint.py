@@ -9,11 +9,13 @@ could compare. It is not guessed at: the caller states what it is.
 """
 
 import hashlib
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import partial, reduce
+from itertools import takewhile
 from types import MethodType
 from typing import Any
 
@@ -22,8 +24,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from topokit._records import brief
+
 PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
 COMPILED = (type(jax.jit(len)), type(eqx.filter_jit(len)))
+
+# Where a name goes on to a part: before a dot or a bracket.
+STEP = r"(?=[.\[])"
 
 Parts = Iterable[tuple[str, Any]]
 
@@ -40,24 +47,66 @@ def fingerprint(settings: Mapping[str, Any], **parts: Any) -> dict[str, str]:
     Raises:
         ValueError: If something cannot be compared and is not stated.
     """
-    found = dict(line for name, part in parts.items() for line in _lines(name, part))
-    unknown = [name for name, text in found.items() if text is None]
-    unstated = [name for name in unknown if not any(_lies_in(name, whole) for whole in settings)]
-    if unstated:
-        roots = dict.fromkeys(name for name in parts if any(_lies_in(u, name) for u in unstated))
+    if not isinstance(settings, Mapping):
         raise ValueError(
-            f"a checkpoint cannot tell {', '.join(unstated)} from others like it: state what "
-            f"decides it by plain values, settings={{{', '.join(f'{r!r}: ...' for r in roots)}}}, "
-            "such as {'optimizer': ['adam', 0.003]}; or use functions that a module names"
+            "settings must be a dict of plain values by the names of what they stand for, such as "
+            f"{{'optimizer': ['adam', 0.003]}}; given {brief(settings)}"
         )
-    stated = dict(_lines("settings", dict(settings)))
-    opaque = [name for name, text in stated.items() if text is None]
+    found = [line for name, part in parts.items() for line in _lines(name, part)]
+    places: dict[int, list[str]] = {}  # of one thing, which need be stated at one of them alone
+    for name, text, node in found:
+        if text is None:
+            places.setdefault(id(node), []).append(name)
+    unstated = [
+        names[0]
+        for names in places.values()
+        if not any(_lies_in(name, whole) for name in names for whole in settings)
+    ]
+    if unstated:
+        named = {name for name, _, _ in found}
+        raise ValueError(_to_state(unstated, [name for name in settings if name not in named]))
+    stated = list(_lines("settings", _plainly(dict(settings))))
+    opaque = [name for name, text, _ in stated if text is None]
     if opaque:
         raise ValueError(
             f"{opaque[0]} must be a number, a text, an array, or a list or dict of such, which "
             "another process can compare"
         )
-    return {name: text for name, text in (found | stated).items() if text is not None}
+    return {name: text for name, text, _ in found + stated if text is not None}
+
+
+def _to_state(unstated: list[str], strange: list[str]) -> str:
+    """What to state, with what stands in the settings and is the name of nothing."""
+    by_root: dict[str, list[list[str]]] = {}
+    for name in unstated:
+        steps = re.split(STEP, name)
+        by_root.setdefault(steps[0], []).append(steps)
+    values = ", ".join(f"{''.join(_common(names))!r}: ..." for names in by_root.values())
+    missed = f" (the settings given for {', '.join(map(repr, strange))} name no part of it)"
+    return (
+        f"a checkpoint cannot tell {', '.join(unstated)} from others like it"
+        f"{missed if strange else ''}: state what decides it by plain values, "
+        f"settings={{{values}}}, such as {{'optimizer': ['adam', 0.003]}}; or use functions that "
+        "a module names"
+    )
+
+
+def _common(names: list[list[str]]) -> list[str]:
+    """What several names begin with."""
+    same = takewhile(lambda steps: len({*steps}) == 1, zip(*names, strict=False))
+    return [steps[0] for steps in same]
+
+
+def _plainly(value: Any) -> Any:
+    """A setting, equal for equal values: numbers of numpy and tuples as plain ones and lists."""
+    match value:
+        case dict():
+            return {key: _plainly(part) for key, part in value.items()}
+        case tuple() | list() if not hasattr(value, "_fields"):
+            return [_plainly(part) for part in value]
+        case np.generic():
+            return value.item()
+    return value
 
 
 def is_key(leaf: Any) -> bool:
@@ -69,10 +118,10 @@ def _lies_in(name: str, whole: str) -> bool:
     return name == whole or name.startswith((f"{whole}.", f"{whole}["))
 
 
-def _lines(name: str, node: Any) -> Iterator[tuple[str, str | None]]:
-    """A name and a text, None if there is none, for a value and all its parts."""
+def _lines(name: str, node: Any) -> Iterator[tuple[str, str | None, Any]]:
+    """A name, a text, None if there is none, and the value itself, for it and all its parts."""
     text, parts = _split(node)
-    yield name, text
+    yield name, text, node
     for place, part in parts:
         yield from _lines(name + place, part)
 

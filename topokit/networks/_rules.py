@@ -11,6 +11,7 @@ through. `otherwise` is the rule for layers without room: `clos_with(0.05, other
 
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context
 from math import isqrt
 
@@ -64,15 +65,8 @@ def clos_with(share: float, *, dense_below: int = NARROW, otherwise: Rule | None
     See Also:
         `low_rank_with` and `random_with`, other wirings of that share; `sparsify`.
     """
-
-    def middle(share: float, n_in: int, n_out: int) -> int:
-        routers = _near_root(n_in) * _near_root(n_out)
-        return int(share * n_in * n_out / (n_in + n_out + routers))
-
-    def build(n_in: int, n_out: int, middle: int) -> Layers:
-        return clos.layers(n_in, n_out, _near_root(n_in), middle, _near_root(n_out))
-
-    return _sized("a Clos network", share, middle, build, dense_below, otherwise)
+    parts = "a Clos network", _middle_routers, _clos
+    return _ByShare(*parts, share, dense_below, otherwise)
 
 
 def low_rank_with(
@@ -90,11 +84,8 @@ def low_rank_with(
     See Also:
         `clos_with` and `random_with`; `sparsify`.
     """
-
-    def rank(share: float, n_in: int, n_out: int) -> int:
-        return int(share * n_in * n_out / (n_in + n_out))
-
-    rule = _sized("a low-rank product", share, rank, low_rank.layers, dense_below, otherwise)
+    parts = "a low-rank product", _rank, low_rank.layers
+    rule = _ByShare(*parts, share, dense_below, otherwise)
     return dense() if share == 1 else rule
 
 
@@ -113,56 +104,81 @@ def random_with(
     See Also:
         `clos_with` and `low_rank_with`; `sparsify`.
     """
-
-    def fan_in(share: float, n_in: int, n_out: int) -> int:  # noqa: ARG001
-        return int(share * n_in)
-
-    def build(n_in: int, n_out: int, fan_in: int) -> Layers:
-        return random_regular.layers([n_in, n_out], fan_in, seed=seed)
-
-    return _sized("a random layer", share, fan_in, build, dense_below, otherwise)
+    parts = "a random layer", _fan_in, _RandomLayer(check_count("seed", seed, least=0))
+    return _ByShare(*parts, share, dense_below, otherwise)
 
 
-def _check_rule(otherwise: Rule | None) -> None:
-    try:
-        _ = otherwise is None or inspect.signature(otherwise).bind(1, 1)
-    except TypeError as error:
-        raise ValueError(
-            "otherwise must be a rule, a function of the numbers of inputs and outputs such as "
-            f"dense(); given {otherwise!r}"
-        ) from error
+@dataclass(frozen=True)
+class _ByShare:
+    """The rule that builds what it builds as large as the share allows; it can be pickled.
 
+    Attributes:
+        what: What it builds, in words.
+        size: How large the greatest within a share is, from the share and both widths; 0 is none.
+        build: From both widths and that size to the topology.
+        share: The share.
+        dense_below: Layers with fewer inputs or outputs stay dense.
+        otherwise: The rule for layers without room, or None.
+    """
 
-def _sized(
-    what: str,
-    share: float,
-    size: Callable[[float, int, int], int],
-    build: Callable[[int, int, int], Layers],
-    dense_below: int,
-    otherwise: Rule | None,
-) -> Rule:
-    """The rule that builds what it builds as large as the share allows."""
-    if not check_real("share", share, least=0, most=1):
-        raise ValueError("share must be above 0: a layer needs connections; given 0")
-    check_count("dense_below", dense_below, least=0)
-    _check_rule(otherwise)
+    what: str
+    size: Callable[[float, int, int], int]
+    build: Callable[[int, int, int], Layers]
+    share: float
+    dense_below: int
+    otherwise: Rule | None
 
-    def rule(n_in: int, n_out: int) -> nx.DiGraph | Layers:
-        if min(n_in, n_out) < dense_below:
+    def __post_init__(self) -> None:
+        if not check_real("share", self.share, least=0, most=1):
+            raise ValueError("share must be above 0: a layer needs connections; given 0")
+        check_count("dense_below", self.dense_below, least=0)
+        try:
+            _ = self.otherwise is None or inspect.signature(self.otherwise).bind(1, 1)
+        except TypeError as error:
+            raise ValueError(
+                "otherwise must be a rule, a function of the numbers of inputs and outputs such as "
+                f"dense(); given {self.otherwise!r}"
+            ) from error
+
+    def __call__(self, n_in: int, n_out: int) -> nx.DiGraph | Layers:
+        if min(n_in, n_out) < self.dense_below:
             return dense_topology.layers(n_in, n_out)
-        if fitting := size(share, n_in, n_out):
-            return build(n_in, n_out, fitting)
-        if otherwise is not None:
-            return otherwise(n_in, n_out)
-        least = _least(lambda share: size(share, n_in, n_out) > 0)
+        if fitting := self.size(self.share, n_in, n_out):
+            return self.build(n_in, n_out, fitting)
+        if self.otherwise is not None:
+            return self.otherwise(n_in, n_out)
+        least = _least(lambda share: self.size(share, n_in, n_out) > 0)
         need = "more than all" if least is None else f"a share of at least {least}"
         raise ValueError(
-            f"{what} between {n_in} and {n_out} neurons takes {need} of the {n_in * n_out} "
-            f"connections; given share={share}. Give more, or leave such layers dense, by "
+            f"{self.what} between {n_in} and {n_out} neurons takes {need} of the {n_in * n_out} "
+            f"connections; given share={self.share}. Give more, or leave such layers dense, by "
             f"dense_below={min(n_in, n_out) + 1} or by otherwise=dense()"
         )
 
-    return rule
+
+def _middle_routers(share: float, n_in: int, n_out: int) -> int:
+    routers = _near_root(n_in) * _near_root(n_out)
+    return int(share * n_in * n_out / (n_in + n_out + routers))
+
+
+def _clos(n_in: int, n_out: int, middle: int) -> Layers:
+    return clos.layers(n_in, n_out, _near_root(n_in), middle, _near_root(n_out))
+
+
+def _rank(share: float, n_in: int, n_out: int) -> int:
+    return int(share * n_in * n_out / (n_in + n_out))
+
+
+def _fan_in(share: float, n_in: int, n_out: int) -> int:  # noqa: ARG001
+    return int(share * n_in)
+
+
+@dataclass(frozen=True)
+class _RandomLayer:
+    seed: int
+
+    def __call__(self, n_in: int, n_out: int, fan_in: int) -> Layers:
+        return random_regular.layers([n_in, n_out], fan_in, seed=self.seed)
 
 
 def _least(fits: Callable[[float], bool]) -> float | None:

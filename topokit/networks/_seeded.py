@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import optax
 
+from topokit._checks import check_count, check_positive
 from topokit.networks._dataset import Dataset
 from topokit.networks._rules import Rule
 from topokit.networks._sparsify import sparsify
@@ -43,6 +44,9 @@ def train_from_seed(
         settings: As in `train`; the optimizer is stated already.
         callback: As in `train`.
 
+    Raises:
+        ValueError: As in `train`; and if the learning rate is not a positive number.
+
     Examples:
         >>> from functools import partial
         >>> import numpy as np
@@ -67,9 +71,11 @@ def train_from_seed(
     See Also:
         `train`, with a model and an optimizer of one's own.
     """
-    key = jax.random.key(seed)
+    learning_rate = check_positive("learning_rate", learning_rate)
+    check_count("batch_size", batch_size, most=len(data.train_x))
+    key = jax.random.key(check_count("seed", seed, least=0))
     model, state = eqx.nn.make_with_state(build)(key=key)
-    steps = max(1, epochs * (len(data.train_x) // batch_size))
+    steps = max(1, check_count("epochs", epochs, least=0) * (len(data.train_x) // batch_size))
     return train(
         sparsify(model, rule, key=key),
         data,

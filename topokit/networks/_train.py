@@ -8,10 +8,11 @@ as one that was not.
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -23,7 +24,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from topokit._checks import check_count
-from topokit._records import one_line
+from topokit._records import Record, brief
 from topokit.networks._checkpoint import Progress, read_checkpoint, write_checkpoint
 from topokit.networks._dataset import Dataset
 from topokit.networks._fingerprint import fingerprint
@@ -33,7 +34,7 @@ from topokit.networks._fingerprint import fingerprint
 STEPS, TOGETHER = 200, 500
 
 
-class Metrics(NamedTuple):
+class Metrics(Record):
     """How good a classifier is on some examples.
 
     Attributes:
@@ -49,8 +50,8 @@ class Metrics(NamedTuple):
         >>> y = (x[:, 0] > 0).astype(int)
         >>> data = networks.make_dataset(x[:150], y[:150], x[150:], y[150:])
         >>> model = networks.mlp((8,), [8], 2, key=jax.random.key(0))
-        >>> networks.evaluate(model, data.test_x, data.test_y)._fields
-        ('loss', 'accuracy')
+        >>> list(networks.evaluate(model, data.test_x, data.test_y)._asdict())
+        ['loss', 'accuracy']
 
     See Also:
         `evaluate`, which returns it.
@@ -60,7 +61,7 @@ class Metrics(NamedTuple):
     accuracy: float
 
 
-class Epoch(NamedTuple):
+class Epoch(Record):
     """What is known after an epoch.
 
     Attributes:
@@ -99,7 +100,7 @@ class Epoch(NamedTuple):
     seconds: float
 
 
-class Training(NamedTuple):
+class Training(Record):
     """A trained model and its history.
 
     Attributes:
@@ -131,8 +132,6 @@ class Training(NamedTuple):
     epochs: tuple[Epoch, ...]
     opt_state: Any
     state: Any
-
-    __repr__ = one_line
     test: Metrics
 
 
@@ -183,9 +182,9 @@ def train(
         often it was interrupted.
 
     Raises:
-        ValueError: If the model does not fit the data, a batch has more examples than there are,
-            the checkpoint is of another run, or something decides the run that is neither known nor
-            stated (see `settings`).
+        ValueError: If the data or the optimizer is something else, the model does not fit the data,
+            a batch has more examples than there are, the checkpoint is of another run, or something
+            decides the run that is neither known nor stated (see `settings`).
         FileNotFoundError: If the folder of the checkpoint is not there.
 
     Warns:
@@ -210,10 +209,11 @@ def train(
     See Also:
         `evaluate`, for the test part; `train_from_seed`, with topologies; `prune`, while training.
     """
+    _check_kinds(data, optimizer)
     _check(model, state, data, epochs, batch_size, seed)
     arrays, static = eqx.partition((model, state), eqx.is_array)
     begun = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
-    progress = Progress(arrays, begun, np.empty((0, len(Epoch._fields))))
+    progress = Progress(arrays, begun, np.empty((0, len(fields(Epoch)))))
     path, mark = _path(checkpoint), {}
     if path:
         mark = fingerprint(
@@ -222,7 +222,7 @@ def train(
             state=state,
             optimizer=optimizer,
             optimizer_state=begun,
-            data=data._replace(classes=(), name=""),  # which decide nothing
+            data=replace(data, classes=(), name=""),  # which decide nothing
             batch_size=batch_size,
             seed=seed,
         )
@@ -301,12 +301,13 @@ def _epochs(
             jax.block_until_ready(carry)
         arrays, begun, total = carry
         model, state = eqx.combine(arrays, static)
-        found = np.nan, np.nan
+        found = Metrics(np.nan, np.nan)
         if len(data.validation_x):
             found = evaluate(model, data.validation_x, data.validation_y, state=state)
         mean = float(total) / len(batches)
         steps = (epoch + 1) * len(batches)
-        row = [epoch + 1, steps, mean, *found, perf_counter() - begin]
+        judged = found.loss, found.accuracy
+        row = [epoch + 1, steps, mean, *judged, perf_counter() - begin]
         progress = Progress(arrays, begun, np.vstack([progress.rows, row]))
         yield progress
 
@@ -395,15 +396,24 @@ def _order(n: int, batch_size: int, seed: int, epoch: int) -> Int[np.ndarray, "s
 
 
 def _row(numbers: Float[np.ndarray, " fields"], data: Dataset) -> Epoch:
-    row = Epoch(*numbers.tolist())
-    row = row._replace(epoch=int(row.epoch), steps=int(row.steps))
-    if len(data.validation_x):
-        return row
-    return row._replace(validation_loss=None, validation_accuracy=None)
+    epoch, steps, lost, *judged, seconds = numbers.tolist()
+    loss, accuracy = judged if len(data.validation_x) else (None, None)
+    return Epoch(int(epoch), int(steps), lost, loss, accuracy, seconds)
 
 
 def _parts(model: Any) -> list[Any]:
     return jax.tree.leaves(model, is_leaf=lambda part: isinstance(part, StateIndex))
+
+
+def _check_kinds(data: Any, optimizer: Any) -> None:
+    if not isinstance(data, Dataset):
+        raise ValueError(
+            f"data must be a Dataset, as make_dataset makes of arrays; given {brief(data)}"
+        )
+    if not all(callable(getattr(optimizer, part, None)) for part in ("init", "update")):
+        raise ValueError(
+            f"optimizer must be one of optax, such as optax.adam(1e-3); given {brief(optimizer)}"
+        )
 
 
 def _check(model: Any, state: Any, data: Dataset, epochs: int, batch_size: int, seed: int) -> None:

@@ -11,11 +11,13 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import networkx as nx
 import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from topokit.layers import Layers
+from topokit._checks import check_count
+from topokit.layers import Layers, to_layers
 from topokit.products._column_plan import Step, plan_product
 from topokit.products._differentiable_layer import contract
 from topokit.products._forms import FormRule, fastest_form
@@ -77,11 +79,13 @@ class Product(NamedTuple):
     columns: Int[Array, " n_in"]
 
 
-def compile_product(layers: Layers, *, batch: int = 1, form: FormRule = fastest_form) -> Product:
-    """Prepare a recipe for products; cost O(E log E).
+def compile_product(
+    topology: nx.DiGraph | Layers, *, batch: int = 1, form: FormRule = fastest_form
+) -> Product:
+    """Prepare a topology for products; cost O(E log E).
 
     Args:
-        layers: The recipe.
+        topology: A graph or a recipe.
         batch: How many weight vectors are to be multiplied at once; only speed depends on it.
         form: Which form a layer takes: `fastest_form`, which was measured on a CPU, `gather_form`,
             `block_form`, `dense_form`, or a function like them.
@@ -99,7 +103,8 @@ def compile_product(layers: Layers, *, batch: int = 1, form: FormRule = fastest_
     See Also:
         `multiply` and `total_error`, which take it; `fastest_form`, how layers are multiplied.
     """
-    steps, columns = plan_product(layers)
+    check_count("batch", batch)
+    steps, columns = plan_product(to_layers(topology))
     wirings = [form(step, batch) for step in steps]
     return Product(tuple(_stages(steps, wirings)), indices(columns))
 

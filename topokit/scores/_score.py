@@ -6,6 +6,7 @@ from typing import Any
 import networkx as nx
 
 from topokit._limits import TooLargeError
+from topokit._records import brief
 from topokit.layers import Layers, to_layers
 from topokit.scores.control import Controllability, controllability
 from topokit.scores.counts import Structure, satisfiable_constraints, structure
@@ -78,6 +79,10 @@ def score(topology: nx.DiGraph | Layers, *, control: Controllability | None = No
     """
     layers = to_layers(topology)
     control = controllability(layers) if control is None else control
+    if not isinstance(control, Controllability):
+        raise ValueError(
+            f"control must be what controllability(topology) returns; given {brief(control)}"
+        )
     if control.K.shape != (layers.n_in, layers.n_out):
         raise ValueError(
             f"control must have a K of shape {(layers.n_in, layers.n_out)}, one entry for each "
