@@ -7,7 +7,7 @@ are the parameters of its builder, and their help is the builder's docstring.
 functions of the package and prints what they return. What several commands share: from words to a
 topology (`_topology_group`, `_family_options`, `_topology_from_words`, `_topology_lists`), from
 results to the screen and to files (`_console`, `_output_file`, `_ranking_files`), and from
-docstrings to help (`_docstrings`).
+docstrings to help (`topokit._docstrings`).
 """
 
 from topokit.cli._main import main as main

@@ -7,7 +7,7 @@ from typing import Any, Union, get_args, get_origin
 
 import click
 
-from topokit.cli._docstrings import entries
+from topokit._docstrings import entries
 from topokit.cli._topology_from_words import SEED
 from topokit.topologies import PLACEMENTS, Family
 

@@ -4,8 +4,8 @@ import click
 from rich.table import Table
 
 import topokit as tk
+from topokit._docstrings import summary
 from topokit.cli._console import console, print_json
-from topokit.cli._docstrings import summary
 from topokit.cli._topology_from_words import describe
 
 

@@ -7,8 +7,8 @@ import networkx as nx
 from rich.table import Table
 
 import topokit as tk
+from topokit._docstrings import entries
 from topokit.cli._console import busy, console, print_json, readable
-from topokit.cli._docstrings import entries
 from topokit.cli._topology_group import TopologyGroup
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import topokit as tk
-from topokit.cli._docstrings import summary
+from topokit._docstrings import summary
 from topokit.cli._family_options import change_options, family_options
 from topokit.cli._topology_from_words import change, find_family, make
 from topokit.topologies import Family

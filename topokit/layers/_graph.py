@@ -3,7 +3,8 @@
 Nodes are pairs `(layer, index)` with the attribute `layer`; layer 0 holds the inputs, the last
 layer the outputs. Edges join consecutive layers. The edge attribute `trainable` (true where absent)
 says whether the weight is free; where it is false, `weight` (1.0 where absent) is the constant.
-`G.graph` keeps `name`, `family` and `parameters`.
+`G.graph` keeps `name`, `family` and `parameters`, and in `changes` the calls that changed the graph
+since, as pairs of a function and its options.
 """
 
 from collections.abc import Hashable, Sequence

@@ -41,7 +41,7 @@ def with_diagonal(topology: Topology) -> Topology:
     layers = to_layers(topology)
     n = layers.n_out
     diagonal = Layers((n, n), (np.arange(n),), (np.arange(n),), (np.ones(n, bool),), (np.zeros(n),))
-    return as_given(topology, _end_to_end([layers, diagonal]), "+ diagonal")
+    return as_given(topology, _end_to_end([layers, diagonal]), "+ diagonal", "with_diagonal")
 
 
 def cascade(topologies: Sequence[Topology]) -> Topology:
@@ -134,18 +134,28 @@ def join(parts: Sequence[Layers], *, shared: bool) -> Layers:
     )
 
 
-def as_given(topology: Topology, layers: Layers, change: str) -> Topology:
+def as_given(
+    topology: Topology, layers: Layers, words: str, change: str, **options: Any
+) -> Topology:
     """The changed recipe, or its graph where a graph was given.
 
-    The graph keeps its attributes and those of its neurons (which keep their place); its name says
-    the change.
+    The graph keeps its attributes and those of its neurons (which keep their place); its name and
+    its `changes` say the change.
     """
     if isinstance(topology, Layers):
         return layers
     graph = from_layers(layers)
-    graph.graph.update(topology.graph, name=f"{name_of(topology)} {change}")
+    graph.graph.update(topology.graph)
+    graph.graph.update(changed(topology, words, change, **options))
     graph.add_nodes_from(topology.nodes(data=True))
     return graph
+
+
+def changed(graph: nx.DiGraph, words: str, change: str, **options: Any) -> dict[str, Any]:
+    """Name and `changes` of a graph after a call of the function `change` with such options."""
+    before = graph.graph.get("changes")
+    calls = [*(before if isinstance(before, list) else ()), [change, options]]
+    return {"name": f"{name_of(graph)} {words}", "changes": calls}
 
 
 def name_of(topology: nx.DiGraph | Layers) -> str:

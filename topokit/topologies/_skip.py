@@ -6,6 +6,7 @@ saved without a loss (NeuroFabric, section VII.A).
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -85,7 +86,9 @@ def with_skip(
         free[-1][chosen], constant[-1][chosen] = False, weight
     changed = replace(layers, trainable=tuple(free), constant=tuple(constant))
     word = "skip" if placement == "straight" else f"{placement} skip"
-    return as_given(topology, changed, f"+ {word}")
+    options: dict[str, Any] = {"placement": placement, "weight": float(weight)}
+    options |= {"seed": seed} if placement == "random" else {}
+    return as_given(topology, changed, f"+ {word}", "with_skip", **options)
 
 
 def _chosen(

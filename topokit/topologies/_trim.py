@@ -19,7 +19,7 @@ from topokit.layers import (
     node_indices,
     sort_layers,
 )
-from topokit.topologies._compose import Topology, name_of
+from topokit.topologies._compose import Topology, changed
 
 
 def trim(
@@ -73,7 +73,8 @@ def trim(
         return _compress(layers, alive)
     rest = [np.array(i)[a].tolist() for i, a in zip(indices, alive, strict=True)]
     graph = _renumbered(topology, rest)
-    graph.graph["name"] = f"{name_of(topology)} trimmed"
+    dropped = {"drop_inputs": [*drop_inputs], "drop_outputs": [*drop_outputs]}
+    graph.graph.update(changed(topology, "trimmed", "trim", **dropped))
     return graph
 
 

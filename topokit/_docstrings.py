@@ -1,4 +1,4 @@
-"""The command line teaches from docstrings: what a library function says is said once."""
+"""Docstrings as data: help of commands and meanings of numbers, so that each is said once."""
 
 import inspect
 import re
