@@ -17,7 +17,7 @@ RESULTS = {
     "ranking.csv",
     "ranking.png",
     "parameters.png",
-    "control.npz",
+    "maps.npz",
     "control.png",
     "ranking.sqlite",
 }
@@ -73,9 +73,9 @@ def test_rank_writes_every_result_and_names_the_folder(a_list):
     assert [row["name"] for row in table] == [row["name"] for row in rows]
     assert [float(row["loss"]) for row in table] == [row["loss"] for row in rows]
 
-    with np.load(folder / "control.npz") as controls:
-        assert set(controls) == names
-        totals = {name: controls[name].sum() for name in controls}
+    maps = tk.ranking.read_maps(folder / "maps.npz")
+    assert list(maps) == [row["name"] for row in rows]
+    totals = {name: each.control.sum() for name, each in maps.items()}
     assert totals == pytest.approx({row["name"]: row["control_total"] for row in rows}, rel=1e-5)
 
 
@@ -120,8 +120,8 @@ def stop_after_two_rows(monkeypatch, error: BaseException) -> None:
     rank, seen = tk.rank, []
 
     def interrupted(*args, callback, **options):
-        def seeing(row, K):
-            callback(row, K)
+        def seeing(row, maps):
+            callback(row, maps)
             seen.append(row)
             if len(seen) == 2:
                 raise error

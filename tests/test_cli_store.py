@@ -30,8 +30,8 @@ def nothing_runs(monkeypatch):
         raise AssertionError("nothing is left to run")
 
     def forbid():
-        monkeypatch.setattr("topokit.ranking._tasks.ScoreTask.run", run)
-        monkeypatch.setattr("topokit.ranking._tasks.ReconstructionTask.run", run)
+        for kind in ("Score", "Descent", "Reconstruction"):
+            monkeypatch.setattr(f"topokit.ranking._tasks.{kind}Task.run", run)
 
     return forbid
 
@@ -59,7 +59,7 @@ def test_a_topology_that_fails_is_named_and_the_others_are_ranked(monkeypatch):
     result = topokit(WORDS)
     assert result.exit_code == 2
     error = result.stderr.splitlines()[-1]
-    assert error.startswith("Error: 1 of 6 evaluations failed: 'butterfly(n=4, depth=1)' with seed")
+    assert error.startswith("Error: 1 of 9 evaluations failed: 'butterfly(n=4, depth=1)' with seed")
     assert error.endswith(
         "What is finished is kept in ranking/ranking.sqlite: the same call runs "
         "only what is missing"
@@ -87,6 +87,6 @@ def test_a_killed_command_goes_on_and_writes_the_same():
     for out in ("killed", "whole"):
         assert topokit(f"{WORDS} --out {out}").exit_code == 0
     assert rows(store)[: len(before)] == before
-    assert len(rows(store)) == 6
+    assert len(rows(store)) == 9
     for name in ("ranking.json", "ranking.csv"):
         assert Path("killed", name).read_bytes() == Path("whole", name).read_bytes()

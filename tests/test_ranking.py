@@ -10,7 +10,15 @@ import pandas as pd
 import pytest
 
 import topokit as tk
-from topokit.ranking import Row, default_topologies, gaussian_targets, process_pool
+from topokit.ranking import (
+    Maps,
+    Row,
+    default_topologies,
+    gaussian_targets,
+    process_pool,
+    read_maps,
+    write_maps,
+)
 from topokit.reconstruction import Adam
 
 QUICK = Adam(max_steps=100)
@@ -81,22 +89,76 @@ def test_finished_rows_come_before_the_rest_has_run():
     class Stop(Exception):
         pass
 
-    def look(row, K):
+    def look(row, maps):
         assert row.name == "butterfly"
-        assert K.sum() == pytest.approx(row.control_total)
+        assert maps.control.sum() == pytest.approx(row.control_total)
         raise Stop
 
     with pytest.raises(Stop):
         tk.rank(SMALL, targets=2, solver=QUICK, callback=look)
 
 
-def test_the_callback_sees_every_row_and_order_is_that_of_the_ranking(rows):
-    seen = []
-    found = tk.rank(
-        SMALL, targets=5, seed=3, solver=QUICK, callback=lambda row, K: seen.append((row, K.shape))
-    )
-    assert sorted((row for row, _ in seen), key=lambda row: row.order) == found == rows
-    assert all(shape == (row.n_in, row.n_out) for row, shape in seen)
+def test_the_callback_sees_every_row_with_its_maps_and_order_is_that_of_the_ranking(rows):
+    seen = {}
+    found = tk.rank(SMALL, targets=5, seed=3, solver=QUICK, callback=seen.__setitem__)
+    assert sorted(seen, key=lambda row: row.order) == found == rows
+    for row, maps in seen.items():
+        topology = SMALL[row.name]
+        draws = [tk.leverage(topology, n_samples=1, seed=seed) for seed in range(8)]
+        assert np.array_equal(maps.control, tk.controllability(topology).K)
+        assert np.array_equal(maps.descent, tk.controllability(topology, fairness=False).K)
+        assert np.allclose(maps.leverage, np.mean(draws, axis=0), rtol=1e-12)
+
+
+def test_maps_come_from_a_store_as_they_went_in(tmp_path):
+    first, second = {}, {}
+    for seen in (first, second):
+        options = {"targets": 1, "solver": QUICK, "store": tmp_path / "s"}
+        tk.rank({"net": SMALL["wide"]}, **options, callback=seen.__setitem__)
+    assert first == second
+    assert [maps.control.shape for maps in second.values()] == [(2, 3)]
+
+
+def test_a_map_beyond_its_limit_is_none(monkeypatch, tmp_path):
+    monkeypatch.setattr("topokit.ranking._tasks.MOST_SHARES", 1)
+    monkeypatch.setattr("topokit.scores.freedom._leverage.LIMIT", 1)
+    for _ in range(2):  # found, then read
+        seen = {}
+        options = {"targets": 1, "solver": QUICK, "store": tmp_path / "s"}
+        tk.rank({"net": SMALL["wide"]}, **options, callback=seen.__setitem__)
+        (maps,) = seen.values()
+        assert maps.descent is maps.leverage is None
+        assert maps.control.shape == (2, 3)
+
+
+NAMES = ["names", "control_0", "../a/b", "a\nb", "", "x" * 300, "α<b>", "file"]
+
+
+def test_maps_are_read_as_they_were_written_whatever_the_names(tmp_path):
+    rng = np.random.default_rng(0)
+    maps = {
+        name: Maps(rng.random((2, 3)), None if n % 2 else rng.random((2, 3)), None)
+        for n, name in enumerate(NAMES)
+    }
+    write_maps(maps, tmp_path / "maps.npz")
+    assert read_maps(tmp_path / "maps.npz") == maps
+    assert list(read_maps(tmp_path / "maps.npz")) == NAMES
+    with np.load(tmp_path / "maps.npz") as arrays:
+        assert np.array_equal(arrays["control_2"], maps["../a/b"].control)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"text"])
+def test_another_file_holds_no_maps(content, tmp_path):
+    (tmp_path / "maps.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"maps\.npz holds no maps of topologies"):
+        read_maps(tmp_path / "maps.npz")
+
+
+def test_another_archive_holds_no_maps(tmp_path):
+    for arrays in ({"a": np.ones(3)}, {"names": np.array("a")}, {"names": np.ones(3)}):
+        np.savez(tmp_path / "maps.npz", **arrays)
+        with pytest.raises(ValueError, match="holds no maps of topologies: give the maps.npz"):
+            read_maps(tmp_path / "maps.npz")
 
 
 def test_recipes_and_constants_are_ranked_too():

@@ -32,20 +32,20 @@ MATRICES = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, min_side=0))
 
 
 @settings(derandomize=True, deadline=None, max_examples=30)
-@given(value=VALUES, matrix=st.none() | MATRICES)
-def test_what_went_in_comes_out(value, matrix):
+@given(value=VALUES, matrices=st.dictionaries(st.sampled_from("Kab"), MATRICES))
+def test_what_went_in_comes_out(value, matrices):
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(2):
             with closing(Store(Path(folder) / "s")) as store:
-                store.put("a", Entry("score", value, matrix))
+                store.put("a", Entry("score", value, matrices))
         with closing(Store(Path(folder) / "s")) as store:
             found = store.get("a")
             assert found is not None
             assert store.get("b") is None
     assert found[:2] == ("score", value)
-    assert (found.matrix is None) == (matrix is None)
-    if found.matrix is not None:
-        assert np.array_equal(found.matrix, matrix, equal_nan=True)
+    assert found.arrays.keys() == matrices.keys()
+    for name, matrix in matrices.items():
+        assert np.array_equal(found.arrays[name], matrix, equal_nan=True)
 
 
 def test_results_lie_in_a_file_as_one_entry_for_each_seed(tmp_path):
@@ -78,7 +78,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 store = Store(path)
 while len(sys.argv) < 4 or number < int(sys.argv[3]):
-    entry = Entry("score", {"number": number}, np.full((30, 40), float(number)))
+    entry = Entry("score", {"number": number}, {"K": np.full((30, 40), float(number))})
     store.put(f"{name}{number}", entry)
     number += 1
 """
@@ -103,8 +103,7 @@ def numbers(store: Store, name: str) -> list[int]:
     found = []
     while (entry := store.get(f"{name}{len(found)}")) is not None:
         assert entry.value["number"] == len(found)
-        assert entry.matrix is not None
-        assert np.all(entry.matrix == len(found))
+        assert np.all(entry.arrays["K"] == len(found))
         found.append(len(found))
     assert store.get(f"{name}{len(found) + 1}") is None
     return found
@@ -118,7 +117,7 @@ def test_a_process_may_be_killed_at_any_time(delay, tmp_path):
         process.kill()
     with closing(Store(tmp_path / "s")) as store:
         found = numbers(store, "a")
-        store.put(f"a{len(found)}", Entry("score", {"number": len(found)}, np.ones((1, 1))))
+        store.put(f"a{len(found)}", Entry("score", {"number": len(found)}, {"K": np.ones((1, 1))}))
 
 
 def test_a_kill_within_a_transaction_leaves_none_of_it(tmp_path):
@@ -169,7 +168,8 @@ def test_processes_write_one_store_at_the_same_time(tmp_path):
 def filled(path: Path, results: int = 200) -> None:
     with closing(Store(path)) as store:
         for number in range(results):
-            store.put(f"{number:064}", Entry("score", {"number": number}, np.full((8, 8), 0.5)))
+            entry = Entry("score", {"number": number}, {"K": np.full((8, 8), 0.5)})
+            store.put(f"{number:064}", entry)
 
 
 def truncated(path: Path) -> None:
@@ -203,12 +203,13 @@ def of_schema(path: Path, schema: int, application: int = 0) -> None:
         (lambda path: path.write_text("not a database, " * 99), "no SQLite file; give another"),
         (foreign, "a database of another program; give another file"),
         (lambda path: of_schema(path, 2, 1234), "a database of another program"),
+        (lambda path: of_schema(path, 2, _store.APPLICATION), "has schema 2, this version of"),
         (lambda path: of_schema(path, 1), "has schema 1, this version of topokit reads and wr"),
         (lambda path: of_schema(path, 99, _store.APPLICATION), "has schema 99"),
         (truncated, "is damaged.* left as it is: give another file, or save what can be read"),
         (garbled, "is damaged"),
     ],
-    ids=["text", "foreign", "another", "older", "newer", "truncated", "garbled"],
+    ids=["text", "foreign", "another", "last", "older", "newer", "truncated", "garbled"],
 )
 @pytest.mark.parametrize("use", [Store, read_store, lambda path: list(sweep(DENSE, store=path))])
 def test_another_file_is_refused_and_left_as_it_is(use, make, message, tmp_path):
@@ -234,7 +235,7 @@ def test_a_damaged_store_never_gives_a_wrong_number(place, noise):
             found = {n: store.get(f"{n:064}") for n in range(20)}
         for number, entry in found.items():
             assert entry is None or entry.value == {"number": number}
-            assert entry is None or np.all(entry.matrix == 0.5)
+            assert entry is None or np.all(entry.arrays["K"] == 0.5)
 
 
 @contextmanager

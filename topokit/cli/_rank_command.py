@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 import networkx as nx
-import numpy as np
 from rich.table import Table
 
 import topokit as tk
@@ -18,8 +17,8 @@ from topokit.cli._topology_lists import read_sources
 
 INTERRUPTED = 130
 
-Finished = tuple[Any, np.ndarray]
-"""A row of a ranking, and the K of its topology."""
+Finished = tuple[Any, Any]
+"""A row of a ranking, and the maps of its topology."""
 
 # Heading, field and digits of each column behind the name: short, to fit 80 characters.
 COLUMNS = (
@@ -91,8 +90,9 @@ def command(
     between 32 inputs and 32 outputs. Otherwise give files (.npz, .json, .graphml) or lists (.toml).
 
     The results go into a folder: ranking.json and ranking.csv; ranking.png, and parameters.png with
-    losses against parameters; the K matrices in control.npz and control.png. What is finished is
-    kept in ranking.sqlite, whatever happens: the same command runs only what is missing.
+    losses against parameters; the three maps of each topology in maps.npz, and control.png, their
+    picture. What is finished is kept in ranking.sqlite, whatever happens: the same command runs
+    only what is missing.
     """
     topologies = read_sources(sources) if sources else tk.ranking.default_topologies()
     out.mkdir(parents=True, exist_ok=True)
@@ -132,7 +132,7 @@ def _rank(
 def _report(done: list[Finished], out: Path, *, seed: int, of: int, as_json: bool) -> None:
     rows = [row for row, _ in done]
     ranking = {"seed": seed, "finished": len(rows), "of": of, "rows": rows}
-    names = write_results(out, ranking, {row.name: K for row, K in done})
+    names = write_results(out, ranking, {row.name: maps for row, maps in done})
     if as_json:
         print_json(ranking)
     else:

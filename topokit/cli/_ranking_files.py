@@ -3,12 +3,9 @@
 import csv
 import json
 import math
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 import topokit as tk
 from topokit._atomic import replacing
@@ -16,14 +13,14 @@ from topokit.cli._console import jsonable
 
 
 def write_results(
-    folder: Path, ranking: Mapping[str, Any], controls: Mapping[str, np.ndarray]
+    folder: Path, ranking: Mapping[str, Any], maps: Mapping[str, tk.ranking.Maps]
 ) -> list[str]:
     """Write all files of a ranking, each whole or not at all, and return their names.
 
     Args:
         folder: An existing folder; files of an earlier ranking are replaced.
         ranking: What `ranking.json` says, with at least one row under `rows`.
-        controls: K matrices by the name of their topology.
+        maps: By the name of their topology, in the order of the rows.
     """
     rows = ranking["rows"]
     with replacing(folder / "ranking.json") as part:
@@ -35,10 +32,10 @@ def write_results(
         tk.plotting.save_figure(tk.plotting.plot_ranking(rows), folder / "ranking.png")
         tk.plotting.save_figure(tk.plotting.plot_parameters(rows), folder / "parameters.png")
         names += ["ranking.png", "parameters.png"]
-    with replacing(folder / "control.npz") as part:
-        _write_arrays(part, controls)
+    tk.ranking.write_maps(maps, folder / "maps.npz")
+    controls = {name: each.control for name, each in maps.items()}
     tk.plotting.save_figure(tk.plotting.plot_controls(controls), folder / "control.png")
-    return [*names, "control.npz", "control.png"]
+    return [*names, "maps.npz", "control.png"]
 
 
 def _write_csv(path: Path, rows: Sequence[Any]) -> None:
@@ -46,11 +43,3 @@ def _write_csv(path: Path, rows: Sequence[Any]) -> None:
         writer = csv.writer(file)
         writer.writerow(rows[0]._asdict())
         writer.writerows(row._asdict().values() for row in rows)
-
-
-def _write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """As `numpy.savez` does, which reserves some names for itself."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w") as file:
-                np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)

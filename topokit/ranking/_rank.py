@@ -5,10 +5,12 @@ it, so that a second ranking with another solver takes the scores of the first.
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Executor
 from contextlib import closing
 from operator import attrgetter
+from typing import Any
 
 import jax.numpy as jnp
 import networkx as nx
@@ -16,10 +18,19 @@ import numpy as np
 
 from topokit.layers import Layers
 from topokit.ranking._drawn_targets import check_seed, drawn_targets
+from topokit.ranking._maps import Maps
 from topokit.ranking._rows import Row
 from topokit.ranking._run import run
 from topokit.ranking._subjects import labels_by_content, subjects_of
-from topokit.ranking._tasks import Rebuilt, ReconstructionTask, Scored, ScoreTask, Settings
+from topokit.ranking._tasks import (
+    Descended,
+    DescentTask,
+    Rebuilt,
+    ReconstructionTask,
+    Scored,
+    ScoreTask,
+    Settings,
+)
 from topokit.reconstruction import Adam, Solver
 from topokit.scores import Label
 
@@ -32,7 +43,7 @@ def rank(
     solver: Solver = Adam(),  # noqa: B008 (a NamedTuple of numbers)
     executor: Executor | None = None,
     store: str | os.PathLike[str] | None = None,
-    callback: Callable[[Row, np.ndarray], object] | None = None,
+    callback: Callable[[Row, Maps], object] | None = None,
 ) -> list[Row]:
     """Rank topologies by how well they rebuild random matrices, best first.
 
@@ -49,8 +60,9 @@ def rank(
             default. The scores of a topology are one task, its reconstructions another.
         store: An SQLite file for what is finished, made if there is none. Each evaluation goes into
             it when it finishes and is not run again, whatever name it has then; `sweep` says more.
-        callback: Called with each row as it finishes, and with the controllability matrix K of its
-            topology. Sort rows that it keeps by `Row.order`.
+        callback: Called with each row as it finishes, and with the `Maps` of its topology: a
+            ranking without a callback spares itself the descent. Sort rows that it keeps by
+            `Row.order`.
 
     Raises:
         ValueError: If there is no topology or one is not valid, which is said before any of them
@@ -68,40 +80,43 @@ def rank(
 
     See Also:
         `score`, without training; `topokit.ranking.sweep`, target by target;
-        `topokit.plotting.plot_ranking`.
+        `topokit.ranking.Maps`, what the callback gets; `topokit.plotting.plot_ranking`.
     """
     if callback is not None and not callable(callback):
-        raise ValueError(f"callback must be a function of a row and its K; given {callback!r}")
+        raise ValueError(f"callback must be a function of a row and its maps; given {callback!r}")
     seed, drawn = check_seed("seed", seed), drawn_targets(targets)
     subjects = subjects_of(topologies)
     settings = Settings.of(subjects[0].layers, solver, jnp.square, 1, stored=store is not None)
     tasks = []
     for one in subjects:
         tasks += ScoreTask.of(one), ReconstructionTask.of(one, drawn, seed, settings)
+        tasks += [] if callback is None else [DescentTask.of(one)]
+    kinds = len(tasks) // len(subjects)
     rows = []
     with closing(run(tasks, executor=executor, path=store, doing="rank")) as finished:
-        for row, K in _joined(finished, labels_by_content(subjects)):
-            rows.append(row)
+        for label, found in _joined(finished, labels_by_content(subjects), kinds):
+            rows.append(_row(label, found[Scored], found[Rebuilt]))
             if callback is not None:
-                callback(row, K)
+                callback(rows[-1], _maps(found[Scored], found[Descended]))
     return sorted(rows, key=attrgetter("order"))
 
 
 def _joined(
-    finished: Generator[tuple[str, Scored | Rebuilt]], labels: Mapping[str, list[Label]]
-) -> Generator[tuple[Row, np.ndarray]]:
-    """Join scores and reconstructions of the same content, whichever come first."""
-    scores: dict[str, Scored] = {}
-    losses: dict[str, Rebuilt] = {}
+    finished: Generator[tuple[str, Scored | Descended | Rebuilt]],
+    labels: Mapping[str, list[Label]],
+    kinds: int,
+) -> Generator[tuple[Label, dict[type, Any]]]:
+    """What tasks of so many kinds found for one content, whichever comes first, by its type."""
+    waiting: defaultdict[str, dict[type, Any]] = defaultdict(dict)
     for content, found in finished:
-        if isinstance(found, Scored):
-            scores[content] = found
-        else:
-            losses[content] = found
-        if content in scores and content in losses:
-            scored, rebuilt = scores.pop(content), losses.pop(content)
-            for label in labels[content]:
-                yield _row(label, scored, rebuilt), scored.K
+        waiting[content][type(found)] = found
+        if len(waiting[content]) == kinds:
+            together = waiting.pop(content)
+            yield from ((label, together) for label in labels[content])
+
+
+def _maps(scored: Scored, descended: Descended) -> Maps:
+    return Maps(scored.control, descended.K, scored.leverage)
 
 
 def _row(label: Label, scored: Scored, rebuilt: Rebuilt) -> Row:

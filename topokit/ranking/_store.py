@@ -10,20 +10,22 @@ import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 APPLICATION = 0x746F706F  # "topo": how one tells the file from other people's SQLite files
-SCHEMA = 2
+SCHEMA = 3
 PATIENCE = 60.0  # seconds to wait for another process to finish its transaction
 
 TABLE = """
 CREATE {} IF NOT EXISTS results (
-    key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, matrix BLOB, checksum INTEGER
+    key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, arrays BLOB, checksum INTEGER
 )
 """
 
@@ -44,17 +46,17 @@ REASONS = {
 
 
 class Entry(NamedTuple):
-    """One result: plain values, and a matrix where it has one.
+    """One result: plain values, and arrays where it has some.
 
     Attributes:
         kind: Which kind of result it is, such as "score".
         value: What JSON can hold.
-        matrix: A matrix in double precision, or None.
+        arrays: Arrays of numbers by name.
     """
 
     kind: str
     value: dict[str, Any]
-    matrix: np.ndarray | None = None
+    arrays: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 class Store:
@@ -85,7 +87,7 @@ class Store:
         """The result of that key, if it is finished."""
         with self._explained(), self._lock:
             row = self._connection.execute(
-                "SELECT key, kind, value, matrix, checksum FROM results WHERE key = ?", (key,)
+                "SELECT key, kind, value, arrays, checksum FROM results WHERE key = ?", (key,)
             ).fetchone()
         return None if row is None else self._entry(row)
 
@@ -99,7 +101,7 @@ class Store:
         """All results of a kind, oldest first."""
         with self._explained(), self._lock:
             rows = self._connection.execute(
-                "SELECT key, kind, value, matrix, checksum FROM results WHERE kind = ?"
+                "SELECT key, kind, value, arrays, checksum FROM results WHERE kind = ?"
                 " ORDER BY rowid",
                 (kind,),
             ).fetchall()
@@ -142,10 +144,10 @@ class Store:
 
     def _entry(self, row: tuple) -> Entry:
         """A row as a result, if it is what was written."""
-        key, kind, value, matrix, checksum = row
-        if _checksum(key, kind, value, matrix) != checksum:
+        key, kind, value, arrays, checksum = row
+        if _checksum(key, kind, value, arrays) != checksum:
             raise ValueError(f"store: {self.path} is damaged: a row was changed; {DAMAGED}")
-        return Entry(kind, json.loads(value), None if matrix is None else _unpacked(matrix))
+        return Entry(kind, json.loads(value), {} if arrays is None else _unpacked(arrays))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -184,19 +186,21 @@ def _another(path: Path, application: int, schema: int) -> str:
 
 def _row(key: str, entry: Entry) -> tuple:
     value = json.dumps(entry.value)
-    matrix = None if entry.matrix is None else _packed(entry.matrix)
-    return key, entry.kind, value, matrix, _checksum(key, entry.kind, value, matrix)
+    arrays = _packed(entry.arrays) if entry.arrays else None
+    return key, entry.kind, value, arrays, _checksum(key, entry.kind, value, arrays)
 
 
-def _checksum(key: str, kind: str, value: str, matrix: bytes | None) -> int:
-    return zlib.crc32(repr((key, kind, value)).encode() + (matrix or b""))
+def _checksum(key: str, kind: str, value: str, arrays: bytes | None) -> int:
+    return zlib.crc32(repr((key, kind, value)).encode() + (arrays or b""))
 
 
-def _packed(matrix: np.ndarray) -> bytes:
-    shape = np.array(matrix.shape, np.int64)
-    return shape.tobytes() + np.ascontiguousarray(matrix, np.float64).tobytes()
+def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """An npz archive."""
+    file, named = BytesIO(), dict[str, Any](arrays)
+    np.savez(file, **named)
+    return file.getvalue()
 
 
-def _unpacked(data: bytes) -> np.ndarray:
-    shape = np.frombuffer(data, np.int64, 2)
-    return np.frombuffer(data, np.float64, offset=shape.nbytes).reshape(shape).copy()
+def _unpacked(data: bytes) -> dict[str, np.ndarray]:
+    with np.load(BytesIO(data), allow_pickle=False) as archive:
+        return dict(archive)

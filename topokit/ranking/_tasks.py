@@ -1,8 +1,9 @@
-"""The two kinds of work behind every table: to score a topology, and to rebuild matrices with it.
+"""The kinds of work behind every table: to score a topology, and to rebuild matrices with it.
 
 They are kept apart, each under the key of what decides it: scores by the topology alone, so that
-every solver finds them again; reconstructions by the topology, the targets, the seed and all
-settings. What a task finds is a record that knows how it lies in a store.
+every solver finds them again, and so the map that only pictures need; reconstructions by the
+topology, the targets, the seed and all settings. What a task finds is a record that knows how it
+lies in a store.
 """
 
 from abc import ABC, abstractmethod
@@ -22,29 +23,52 @@ from topokit.ranking._rows import Result
 from topokit.ranking._store import Entry
 from topokit.ranking._subjects import Subject
 from topokit.reconstruction import Solver, check_arguments, reconstruct
-from topokit.scores import Score, score
+from topokit.scores import Score, score_and_leverage
 from topokit.scores.control import controllability
 from topokit.scores.counts import size_of
+
+# A descent takes 500 steps on a share for each input and edge: 20 s for so many.
+MOST_SHARES = 4_000_000
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Every data-free number of a topology, and the map behind some."""
+    """Every data-free number of a topology, and the maps behind some."""
 
     KIND: ClassVar[str] = "score"
 
     score: Score
-    K: Float[np.ndarray, "n_in n_out"]
+    control: Float[np.ndarray, "n_in n_out"]
+    leverage: Float[np.ndarray, "n_in n_out"] | None
 
     def to_entry(self) -> Entry:
-        """The numbers by name, and K as the matrix."""
-        return Entry(self.KIND, self.score._asdict(), self.K)
+        """The numbers by name, and the maps."""
+        maps = {"control": self.control, "leverage": self.leverage}
+        return Entry(self.KIND, self.score._asdict(), _given(maps))
 
     @classmethod
     def from_entry(cls, entry: Entry) -> "Scored":
         """What `to_entry` wrote."""
-        assert entry.matrix is not None
-        return cls(Score(**entry.value), entry.matrix)
+        arrays = entry.arrays
+        return cls(Score(**entry.value), arrays["control"], arrays.get("leverage"))
+
+
+@dataclass(frozen=True)
+class Descended:
+    """Where plain descent ends, if it does not take too long."""
+
+    KIND: ClassVar[str] = "descent"
+
+    K: Float[np.ndarray, "n_in n_out"] | None
+
+    def to_entry(self) -> Entry:
+        """The map."""
+        return Entry(self.KIND, {}, _given({"K": self.K}))
+
+    @classmethod
+    def from_entry(cls, entry: Entry) -> "Descended":
+        """What `to_entry` wrote."""
+        return cls(entry.arrays.get("K"))
 
 
 @dataclass(frozen=True)
@@ -75,7 +99,11 @@ class Rebuilt:
         return cls.of(entry.value, entry.value["loss"], entry.value["steps"])
 
 
-Found = TypeVar("Found", bound=Scored | Rebuilt, covariant=True)
+def _given(maps: dict[str, np.ndarray | None]) -> dict[str, np.ndarray]:
+    return {name: array for name, array in maps.items() if array is not None}
+
+
+Found = TypeVar("Found", bound=Scored | Descended | Rebuilt, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -111,7 +139,7 @@ class Task(ABC, Generic[Found]):
 
 @dataclass(frozen=True)
 class ScoreTask(Task[Scored]):
-    """The data-free numbers of a topology, and K."""
+    """The data-free numbers of a topology, and the maps that they come from."""
 
     @classmethod
     def of(cls, subject: Subject) -> "ScoreTask":
@@ -129,13 +157,44 @@ class ScoreTask(Task[Scored]):
         return self.subject.layers.n_in * self.subject.layers.n_edges
 
     def run(self) -> Scored:
-        """Score, once for K and all that comes from it."""
+        """Score; each map is found once, for itself and for what follows from it."""
         control = controllability(self.subject.layers)
-        return Scored(score(self.subject.layers, control=control), control.K)
+        found, leverage = score_and_leverage(self.subject.layers, control=control)
+        return Scored(found, control.K, leverage)
 
     def read(self, entry: Entry) -> Scored:
         """What a store holds of it."""
         return Scored.from_entry(entry)
+
+
+@dataclass(frozen=True)
+class DescentTask(Task[Descended]):
+    """The paper's K of a topology, which only pictures need."""
+
+    @classmethod
+    def of(cls, subject: Subject) -> "DescentTask":
+        """The task of a topology."""
+        return cls(key_of(Descended.KIND, subject.content), subject)
+
+    @property
+    def label(self) -> str:
+        """The name of the topology."""
+        return f"the descent of {self.subject.label.name!r}"
+
+    @property
+    def cost(self) -> float:
+        """One number for each input and edge."""
+        return self.subject.layers.n_in * self.subject.layers.n_edges
+
+    def run(self) -> Descended:
+        """Descend, unless that takes minutes."""
+        if self.cost > MOST_SHARES:
+            return Descended(None)
+        return Descended(controllability(self.subject.layers, fairness=False).K)
+
+    def read(self, entry: Entry) -> Descended:
+        """What a store holds of it."""
+        return Descended.from_entry(entry)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import lazy_loader as lazy
 
 __getattr__, _, __all__ = lazy.attach_stub(__name__, __file__)
 __all__.remove("score")  # stands at the front door
+__all__.remove("score_and_leverage")  # for rankings alone
 
 
 def __dir__() -> list[str]:

@@ -1,5 +1,6 @@
 from ._score import Score as Score
 from ._score import score as score
+from ._score import score_and_leverage as score_and_leverage
 from .control import Controllability as Controllability
 from .control import control_bound as control_bound
 from .control import control_capacity as control_capacity

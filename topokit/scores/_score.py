@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import networkx as nx
+import numpy as np
+from jaxtyping import Float
 
 from topokit._limits import TooLargeError
 from topokit._records import brief
 from topokit.layers import Layers, to_layers
 from topokit.scores.control import Controllability, controllability
 from topokit.scores.counts import Structure, satisfiable_constraints, structure
-from topokit.scores.freedom import degrees_of_freedom, loss_of_counts
+from topokit.scores.freedom import degrees_of_freedom, draw_leverage, loss_of_maps
 
 
 class Score(Structure):
@@ -78,6 +80,13 @@ def score(topology: nx.DiGraph | Layers, *, control: Controllability | None = No
         `structure`, which counts alone; `diagnose`, in words; `rank`, for many topologies.
     """
     layers = to_layers(topology)
+    return score_and_leverage(layers, control=control)[0]
+
+
+def score_and_leverage(
+    layers: Layers, *, control: Controllability | None = None
+) -> tuple[Score, Float[np.ndarray, "n_in n_out"] | None]:
+    """`score`, and the leverage map that its predicted loss comes from, if there is one."""
     control = controllability(layers) if control is None else control
     if not isinstance(control, Controllability):
         raise ValueError(
@@ -90,21 +99,19 @@ def score(topology: nx.DiGraph | Layers, *, control: Controllability | None = No
             "controllability(topology)"
         )
     freedom, shape = _within_limits(degrees_of_freedom, layers), structure(layers)
-    return Score(
+    maps = None if freedom is None else _within_limits(draw_leverage, layers, freedom)
+    found = Score(
         **shape._asdict(),
         satisfiable=_within_limits(satisfiable_constraints, layers),
         degrees_of_freedom=freedom,
-        predicted_loss=_within_limits(_predicted_loss, layers, freedom, shape.bandwidth),
+        predicted_loss=None if maps is None else loss_of_maps(layers, maps, shape.bandwidth),
         control_total=float(control.total),
         control_loss=float(control.loss),
         control_bound=float(control.bound),
         control_mean=float(control.K.mean()),
         control_deviation=float(control.K.std()),
     )
-
-
-def _predicted_loss(layers: Layers, freedom: int | None, bandwidth: int) -> float | None:
-    return None if freedom is None else loss_of_counts(layers, freedom, bandwidth)
+    return found, None if maps is None else np.mean(maps, axis=0)
 
 
 def _within_limits(part: Callable[..., Any], *arguments: Any) -> Any:

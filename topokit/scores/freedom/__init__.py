@@ -16,8 +16,9 @@ from topokit.scores.freedom._estimate import estimate_freedom as estimate_freedo
 from topokit.scores.freedom._estimate import estimate_leverage as estimate_leverage
 from topokit.scores.freedom._isometric_weights import flat_weights as flat_weights
 from topokit.scores.freedom._leverage import leverage as leverage
+from topokit.scores.freedom._predicted_loss import draw_leverage as draw_leverage
 from topokit.scores.freedom._predicted_loss import interaction_order as interaction_order
-from topokit.scores.freedom._predicted_loss import loss_of_counts as loss_of_counts
+from topokit.scores.freedom._predicted_loss import loss_of_maps as loss_of_maps
 from topokit.scores.freedom._predicted_loss import low_rank_loss as low_rank_loss
 from topokit.scores.freedom._predicted_loss import predicted_loss as predicted_loss
 from topokit.scores.freedom._soft_leverage import soft_leverage as soft_leverage

@@ -13,6 +13,7 @@ counts for `4 (p - 1) / p` times itself, and `(1 - h)^(4 (p - 1) / p)` of the va
 No weights get below what the bandwidth allows: `W_d` has at most that rank.
 """
 
+from collections.abc import Sequence
 from math import pi
 
 import networkx as nx
@@ -71,21 +72,27 @@ def predicted_loss(
     layers, seed = to_layers(topology), check_count("seed", seed, least=0)
     n_samples = None if n_samples is None else check_count("n_samples", n_samples)
     check_leverage(layers)  # and so no more than fits is eliminated
-    freedom, width = degrees_of_freedom(layers), bandwidth(layers)
-    return loss_of_counts(layers, freedom, width, n_samples=n_samples, seed=seed)
+    maps = draw_leverage(layers, degrees_of_freedom(layers), n_samples=n_samples, seed=seed)
+    return loss_of_maps(layers, maps, bandwidth(layers))
 
 
-def loss_of_counts(
-    layers: Layers, freedom: int, width: int, *, n_samples: int | None = None, seed: int = 0
-) -> float:
-    """`predicted_loss` where the degrees of freedom and the bandwidth are known."""
+def draw_leverage(
+    layers: Layers, freedom: int, *, n_samples: int | None = None, seed: int = 0
+) -> list[Float[np.ndarray, "n_in n_out"]]:
+    """The leverage maps behind `predicted_loss`, one for each draw of weights."""
     entries = layers.n_in * layers.n_out
     enough = min(MOST_DRAWS, -(-ENTRIES_ENOUGH // entries))
     n_samples = enough if n_samples is None else n_samples
-    if freedom == entries:
-        return 0.0
+    n_samples = 1 if freedom == entries else n_samples  # nothing is drawn then
+    seeds = range(seed, seed + n_samples)
+    return [leverage_of_rank(layers, freedom, n_samples=1, seed=each) for each in seeds]
+
+
+def loss_of_maps(
+    layers: Layers, maps: Sequence[Float[np.ndarray, "n_in n_out"]], width: int
+) -> float:
+    """`predicted_loss` where the leverage maps and the bandwidth are known."""
     exponent = 4 * (1 - 1 / max(interaction_order(layers), 4 / 3))
-    maps = (leverage_of_rank(layers, freedom, n_samples=1, seed=seed + n) for n in range(n_samples))
     left = float(np.mean([((1 - H) ** exponent).mean() for H in maps]))
     return max(left, low_rank_loss(layers.n_in, layers.n_out, width))
 

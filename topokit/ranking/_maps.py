@@ -1,0 +1,116 @@
+"""Where the control of a topology lies: its three maps, and the file that keeps those of many.
+
+The file is an npz archive. Its array `names` holds the names of the topologies, and the maps of the
+one that stands there at place `i` are the arrays `control_i`, `descent_i` and `leverage_i`, as far
+as there are such: no name of a topology is one of an array, so that any name will do.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from topokit._atomic import replacing
+from topokit._records import Record
+
+
+class Maps(Record):
+    """Three maps of a topology, each an array `(n_in, n_out)`, or None beyond its limit.
+
+    Attributes:
+        control: The canonical K, by `topokit.controllability`: of all K of least loss the most
+            even one, so that what is uneven in it is the wiring's.
+        descent: The paper's K, by `controllability(topology, fairness=False)`: where plain descent
+            ends. It shows the patterns of NeuroFabric's figure 5, and has the total of the
+            canonical one. None beyond four million shares to descend on, `n_in` for each edge,
+            where it would take minutes.
+        leverage: The share of each entry that the weights control, by `topokit.leverage`, over the
+            draws of weights behind `topokit.predicted_loss`: it sums to the degrees of freedom.
+            None beyond the limits of that function.
+
+    Examples:
+        >>> import topokit as tk
+        >>> quick, seen = tk.reconstruction.HierarchicalSVD(), []
+        >>> topologies = {"rank 2": tk.topologies.low_rank(8, 8, 2)}
+        >>> rows = tk.rank(topologies, solver=quick, callback=lambda row, maps: seen.append(maps))
+        >>> (maps,) = seen
+        >>> maps.control.shape, round(float(maps.leverage.sum()), 6)
+        ((8, 8), 28.0)
+
+    See Also:
+        `topokit.rank`, which hands them to its callback; `write_maps`, which keeps them.
+    """
+
+    control: Float[np.ndarray, "n_in n_out"] | None
+    descent: Float[np.ndarray, "n_in n_out"] | None
+    leverage: Float[np.ndarray, "n_in n_out"] | None
+
+
+def write_maps(maps: Mapping[str, Maps], path: str | os.PathLike[str]) -> None:
+    """Keep the maps of topologies in one file, which appears whole or not at all.
+
+    The file is a compressed npz archive: `names` lists the topologies, and `control_0`, `descent_0`
+    and `leverage_0` are the maps of the first of them, as far as there are such, `control_1` is of
+    the second, and so on.
+
+    Args:
+        maps: Maps by the name of their topology; any text is a name.
+        path: Where to write; an existing file is replaced.
+
+    Examples:
+        >>> import numpy as np
+        >>> import topokit as tk
+        >>> H = tk.leverage(tk.topologies.butterfly(8))
+        >>> tk.ranking.write_maps({"mine": tk.ranking.Maps(None, None, H)}, "maps.npz")
+        >>> sorted(np.load("maps.npz"))
+        ['leverage_0', 'names']
+
+    See Also:
+        `read_maps`, which reads them again.
+    """
+    arrays: dict[str, Any] = {"names": np.array(list(maps), str)}
+    for place, each in enumerate(maps.values()):
+        found = {name: array for name, array in each._asdict().items() if array is not None}
+        arrays |= {f"{name}_{place}": array for name, array in found.items()}
+    with replacing(Path(path)) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_maps(path: str | os.PathLike[str]) -> dict[str, Maps]:
+    """The maps of topologies by name, as `write_maps` kept them.
+
+    Raises:
+        ValueError: If the file is not one that `write_maps` wrote.
+        OSError: If there is no such file, or it cannot be read.
+
+    Examples:
+        >>> import topokit as tk
+        >>> H = tk.leverage(tk.topologies.butterfly(8))
+        >>> maps = {"mine": tk.ranking.Maps(None, None, H)}
+        >>> tk.ranking.write_maps(maps, "maps.npz")
+        >>> tk.ranking.read_maps("maps.npz") == maps
+        True
+
+    See Also:
+        `write_maps`, which wrote the file.
+    """
+    try:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = dict(archive)
+        names = arrays["names"]
+        if names.ndim != 1 or names.dtype.kind != "U":
+            raise ValueError("its array `names` is no list of texts")
+    except OSError:
+        raise
+    except Exception as error:  # what is wrong with an archive comes as errors of many kinds
+        raise ValueError(
+            f"{path} holds no maps of topologies: give the maps.npz of a ranking ({error!r})"
+        ) from error
+    return {name: _maps_at(arrays, place) for place, name in enumerate(names.tolist())}
+
+
+def _maps_at(arrays: Mapping[str, np.ndarray], place: int) -> Maps:
+    return Maps(*(arrays.get(f"{name}_{place}") for name in Maps.__dataclass_fields__))
