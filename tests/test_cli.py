@@ -195,7 +195,7 @@ def run(words: str) -> subprocess.CompletedProcess:
 def test_a_process_fails_without_a_traceback():
     result = run("build butterfly --n 31 -o net.npz")
     assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == "Error: n must be a power of two; given 31 (near it: 16, 32)\n"
+    assert result.stderr == "Error: --n must be a power of two; given 31 (near it: 16, 32)\n"
     assert not list(Path().iterdir())
 
 

@@ -1,6 +1,7 @@
 """What the command line cannot do: one clear line, exit status 2."""
 
 import json
+import re
 from pathlib import Path
 
 import networkx as nx
@@ -41,18 +42,22 @@ BAD = [
     ("build buterfly --n 4 -o a.npz", "did you mean butterfly"),
     ("score butterfly", "Missing option '--n'"),
     ("score butterfly --n four", "'four' is not a valid integer"),
-    ("score butterfly --n 31", "n must be a power of two"),
-    ("score butterfly --n 4 --depth -1", "depth must be"),
+    ("score butterfly --n 31", "--n must be a power of two"),
+    ("score butterfly --n 4 --depth -1", "--depth must be"),
+    ("score butterfly --n 4 --dept 1", "No such option '--dept'. Did you mean --depth? See"),
     ("score butterfly --n 4 --widths 3", "No such option"),
     ("score butterfly --n 4 --skip sideways", "'sideways' is not one of"),
     ("score butterfly --n 4 --seed -1", "seed"),
-    ("score clos --n-in 4 --n-out 4 --input-routers 3 --middle-routers 1 --output-routers 2", "3"),
+    (
+        "score clos --n-in 4 --n-out 4 --input-routers 3 --middle-routers 1 --output-routers 2",
+        "--input-routers must divide --n-in 4, so",
+    ),
     ("score torus --shape 8y4 --depth 2", "'8y4' is not of the form 8x4 or 8,4"),
     ("score torus --shape '' --depth 2", "'' is not of the form"),
     ("score radix_net --radices '2,2 x'", "'2,2 x' is not of the form"),
     ("score radix_net --radices ''", "radices"),
     ("score radix_net --radices '2,2 3'", "radices[1]"),
-    ("score erdos_renyi --widths 4,4 --density 2", "density must be a number in [0, 1]"),
+    ("score erdos_renyi --widths 4,4 --density 2", "density must be a number in (0, 1]"),
     ("score erdos_renyi --widths 4 --density 1", "widths"),
     ("score gone.npz", "gone.npz: No such file"),
     ("score ./gone", "gone: a topology is saved as"),
@@ -123,3 +128,4 @@ def test_bad_input_gives_one_clear_line_and_exit_status_2(words, reason):
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1
     assert reason in result.stderr
+    assert not re.search(r"[^.?)] See '", result.stderr)

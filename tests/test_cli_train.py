@@ -1,6 +1,7 @@
 """`topokit train`: its files, its table, and going on."""
 
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -11,6 +12,17 @@ from shell import topokit
 
 import topokit as tk
 
+SETTINGS = {
+    "model": "mlp",
+    "hidden": [16],
+    "width": None,
+    "layers": "clos",
+    "share": 0.2,
+    "dense_below": 16,
+    "epochs": 1,
+    "batch_size": 32,
+    "learning_rate": 0.002,
+}
 QUICK = "train --model mlp --hidden 32 --epochs 2 --seeds 2 --share 0.5"
 
 
@@ -48,9 +60,48 @@ def test_the_weights_can_be_read_back() -> None:
 def test_runs_of_other_settings_share_a_folder() -> None:
     others = ("", "--hidden 24", "--validation 0.3", "--dense-below 40", "--learning-rate 1e-3")
     for other in others:
-        done = topokit(f"train --model mlp --hidden 16 --epochs 1 --seeds 1 {other}")
+        done = topokit(f"train --model mlp --hidden 16 --epochs 1 --seeds 1 --overwrite {other}")
         assert done.exit_code == 0
     assert len(list(Path("training").glob("*.checkpoint"))) == len(others)
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ("--hidden 24", "hidden 16 there, 24 here"),
+        ("--validation 0.3", "validation 0.1 there, 0.3 here"),
+        ("--seeds 1", "seeds 2 there, 1 here"),
+        ("--layers dense --epochs 2", "layers clos there, dense here; epochs 1 there, 2 here"),
+    ],
+)
+def test_results_of_other_settings_are_replaced_only_when_asked(other: str, told: str) -> None:
+    held = {"data": "digits", "validation": 0.1, "runs": [{}, {}]} | SETTINGS
+    Path("training").mkdir()
+    Path("training/training.json").write_text(json.dumps(held))
+    result = topokit(f"train --model mlp --hidden 16 --epochs 1 --seeds 2 {other}")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+    assert "give another folder by --out, or --overwrite" in result.stderr
+    assert json.loads(Path("training/training.json").read_text()) == held
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"runs": 3}'])
+def test_a_file_that_is_no_result_is_not_replaced_either(text: str) -> None:
+    Path("training").mkdir()
+    Path("training/training.json").write_text(text)
+    result = topokit("train --epochs 1")
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
+    assert "holds no results of topokit train" in result.stderr
+    assert Path("training/training.json").read_text() == text
+
+
+def test_without_a_validation_part_there_is_no_validation_error() -> None:
+    result = topokit(f"{QUICK} --seeds 1 --validation 0")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1].split()[2] == "-"
+    report = json.loads(Path("training/training.json").read_text())
+    assert report["runs"][0]["epochs"][-1]["validation_accuracy"] is None
+    assert Path("training/learning.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_table_has_the_validation_and_the_test_error_apart() -> None:
@@ -74,11 +125,16 @@ def test_the_table_has_the_validation_and_the_test_error_apart() -> None:
         ("--width 0.5", "--width goes with --model mobilenet-v1"),
         ("--share 0", "--share"),
         ("--share 1e-4", "layers.1: a Clos network between 64 and 300 neurons takes a share of"),
+        ("--share 1e-9", "leave such layers dense, by --dense-below 65\n"),
+        ("--rate 0.1", "No such option '--rate'. Did you mean --learning-rate? See"),
+        ("--batch 5", "Did you mean --batch-size?"),
+        ("--sharee 5", "Did you mean --share?"),
+        ("--validation 0.9999", "or --validation 0"),
         ("--learning-rate nan", "--learning-rate must be a finite number"),
         ("--learning-rate inf", "--learning-rate must be a finite number"),
-        ("--batch-size 5000", "batch_size must be an integer of at most 1293"),
-        ("--validation 0", "--validation"),
-        ("--validation 1", "--validation"),
+        ("--batch-size 5000", "--batch-size must be an integer of at most 1293"),
+        ("--validation -0.1", "-0.1 is not in the range 0<=x<1"),
+        ("--validation 1", "1.0 is not in the range 0<=x<1"),
         ("--layers torus", "--layers"),
     ],
 )
@@ -87,3 +143,4 @@ def test_a_wrong_input_is_one_line_and_status_2(arguments, message) -> None:
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+    assert not re.search(r"\w=|\w\(\)|[^.?)] See '", result.stderr), "in words of the shell"

@@ -178,7 +178,7 @@ def test_topologies_in_the_pointwise_layers_learn() -> None:
         ({"shape": (64,)}, "channels, height, width"),
         ({"shape": (0, 8, 8)}, r"shape\[0\] must be"),
         ({"width": 2.0}, "width"),
-        ({"width": 0}, "width must be above 0"),
+        ({"width": 0}, r"width must be a number in \(0, 1\]"),
         ({"n_classes": 0}, "n_classes"),
         ({"stem_stride": 0}, "stem_stride"),
     ],

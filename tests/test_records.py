@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 import topokit as tk
+from topokit._docstrings import entries
 from topokit._html import CELLS, heat_map
 from topokit._records import LONGEST, Record, brief
-from topokit._docstrings import entries
 
 for module in pkgutil.walk_packages(tk.__path__, "topokit."):
     if not module.name.endswith("__main__"):

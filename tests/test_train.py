@@ -258,6 +258,10 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path) -> None:
         with pytest.raises(ValueError, match="is damaged"):
             run(checkpoint=path)
         assert path.read_bytes() == damaged
+    for kept in range(len(good) // 8, len(good), len(good) // 8):
+        path.write_bytes(good[:kept])
+        with pytest.raises(ValueError, match="is damaged"):  # whoever asks: first that, then whose
+            run(0, checkpoint=path, seed=1)
     for other in (b"", b"{}\n", b"nonsense", b"\xff\xfe\n", b"[" * 10000):
         path.write_bytes(other)
         with pytest.raises(ValueError, match="no checkpoint"):

@@ -70,7 +70,7 @@ CASES = {
     "a learning rate is text": (
         "tk.networks.train_from_seed(tk.networks.mlp, DATA, tk.networks.dense(), seed=0, epochs=1, "
         "batch_size=1, learning_rate='fast')",
-        "learning_rate must be a finite number above 0; given 'fast'",
+        "learning_rate must be a number in (0, inf); given 'fast'",
     ),
     "validation is None": (
         "tk.networks.make_dataset(*ARRAYS, validation=None)",

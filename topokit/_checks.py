@@ -21,17 +21,19 @@ def check_counts(name: str, values: Iterable[int], *, least: int = 1) -> list[in
     return [check_count(f"{name}[{place}]", v, least=least) for place, v in enumerate(values)]
 
 
-def check_real(name: str, value: float, *, least: float, most: float) -> float:
-    """Return a finite number in `[least, most]`, or raise a ValueError that names the argument."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not least <= value <= most:
-        raise ValueError(f"{name} must be a number in [{least}, {most}]; given {value!r}")
-    return float(value)
+def check_real(
+    name: str, value: float, *, least: float, most: float, above: bool = False, below: bool = False
+) -> float:
+    """Return a finite number from `least` to `most`, or raise a ValueError that names the argument.
 
-
-def check_positive(name: str, value: float) -> float:
-    """Return a finite number above 0, or raise a ValueError that names the argument."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < inf:
-        raise ValueError(f"{name} must be a finite number above 0; given {value!r}")
+    With `above` it has to be more than `least`, with `below` less than `most`.
+    """
+    below = below or most == inf
+    beyond = (above and value == least) or (below and value == most)
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if not real or beyond or not least <= value <= most:
+        ends = f"{'(' if above else '['}{least}, {most}{')' if below else ']'}"
+        raise ValueError(f"{name} must be a number in {ends}; given {value!r}")
     return float(value)
 
 

@@ -1,5 +1,6 @@
 """The root of the command line, and its one voice for everything that can go wrong."""
 
+import difflib
 import sys
 from typing import Any
 
@@ -54,7 +55,9 @@ class Root(click.Group):
 def _one_line(error: Exception) -> str:
     match error:
         case click.UsageError(ctx=click.Context() as context):
-            message = f"{error.format_message()} See '{context.command_path} --help'."
+            said = _usage(error, context)
+            stop = "" if said.endswith((".", "?", ")")) else "."
+            message = f"{said}{stop} See '{context.command_path} --help'."
         case click.ClickException():
             message = error.format_message()
         case OSError(filename=str(name), strerror=str(reason)):
@@ -62,6 +65,18 @@ def _one_line(error: Exception) -> str:
         case _:
             message = str(error) or type(error).__name__
     return " ".join(message.split())
+
+
+def _usage(error: click.UsageError, context: click.Context) -> str:
+    """What click says; of an option that there is not, which ones may be meant."""
+    if not isinstance(error, click.NoSuchOption):
+        return error.format_message()
+    known = {name.lstrip("-"): name for p in context.command.params for name in p.opts}
+    word = error.option_name.lstrip("-")
+    parts = [name for name in known if word in name.split("-")]
+    meant = [known[name] for name in parts or difflib.get_close_matches(word, known)]
+    hint = f" Did you mean {' or '.join(meant)}?" * bool(meant)
+    return f"No such option '{error.option_name}'.{hint}"
 
 
 @click.group(

@@ -10,6 +10,7 @@ import click
 import topokit as tk
 from topokit._docstrings import summary
 from topokit.cli._family_options import change_options, family_options
+from topokit.cli._shell_words import arguments_as_options
 from topokit.cli._topology_from_words import change, find_family, make
 from topokit.topologies import Family
 
@@ -72,8 +73,9 @@ class TopologyGroup(click.Group):
 
         def run(skip: str | None, diagonal: bool, seed: int, **values: Any) -> None:
             parameters = {k: v for k, v in values.items() if k not in own and v is not None}
-            graph = make(family, parameters, seed=seed)
-            graph = change(graph, skip=skip, diagonal=diagonal, seed=seed)
+            with arguments_as_options():
+                graph = make(family, parameters, seed=seed)
+                graph = change(graph, skip=skip, diagonal=diagonal, seed=seed)
             self.action(graph, **{k: v for k, v in values.items() if k in own})
 
         name = family.__name__

@@ -17,6 +17,7 @@ from rich.table import Table
 import topokit as tk
 from topokit._atomic import replacing
 from topokit.cli._console import console, jsonable, print_json, readable
+from topokit.cli._shell_words import arguments_as_options
 
 
 class Widths(click.ParamType):
@@ -37,6 +38,7 @@ class Widths(click.ParamType):
 MODELS = ("lenet-300-100", "lenet5", "mlp", "mobilenet-v1")
 LAYERS = ("dense", "clos", "low-rank", "random")
 INTERRUPTED = 130
+RESULTS = "training.json"
 WIDTHS = Widths()
 FOLDER = click.Path(file_okay=False, path_type=Path)
 CAPTION = (
@@ -86,10 +88,10 @@ CAPTION = (
 )
 @click.option(
     "--validation",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=click.FloatRange(0, 1, max_open=True),
     default=0.1,
     show_default=True,
-    help="Share of the training examples that is held out, to choose by.",
+    help="Share of the training examples that is held out, to choose by; 0 for none.",
 )
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
 @click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
@@ -106,6 +108,9 @@ CAPTION = (
 @click.option(
     "--out", type=FOLDER, default=Path("training"), show_default=True, help="Folder for results."
 )
+@click.option(
+    "--overwrite", is_flag=True, help="Replace the results of other settings in that folder."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.pass_context
 def command(
@@ -115,6 +120,7 @@ def command(
     validation: float,
     out: Path,
     seeds: int,
+    overwrite: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -124,22 +130,27 @@ def command(
     the test part is looked at once, after the last epoch.
 
     The results go into a folder: training.json, learning.png, and for each seed a checkpoint and
-    the weights (.safetensors). The same command goes on where it stopped.
+    the weights (.safetensors). The same command goes on where it stopped; one with other settings
+    takes another folder, or --overwrite.
     """
     _check(options)
-    data = _data(mnist, cifar10, validation)
+    with arguments_as_options():
+        data = _data(mnist, cifar10, validation)
+    settings = {"data": data.name, "validation": validation, **options}
+    if not overwrite:
+        _check_folder(out, settings, seeds)
     out.mkdir(parents=True, exist_ok=True)
     runs: list[dict[str, Any]] = []
     try:
-        for seed in range(seeds):
-            runs.append(_run(data, out, seed, **options))
+        with arguments_as_options():
+            for seed in range(seeds):
+                runs.append(_run(data, out, seed, **options))
     except KeyboardInterrupt:
         click.echo(f"interrupted: {len(runs)} of {seeds} seeds are finished", err=True)
         ctx.exit(INTERRUPTED)
     finally:
         if runs:
-            report = {"data": data.name, "validation": validation, **options, "runs": runs}
-            _report(report, out, as_json)
+            _report(settings | {"runs": runs}, out, as_json)
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -151,6 +162,31 @@ def _check(options: dict[str, Any]) -> None:
             options[name] = options[name] or default
         elif options[name]:
             raise click.UsageError(f"--{name} goes with --model {model} alone")
+
+
+def _check_folder(out: Path, settings: dict[str, Any], seeds: int) -> None:
+    """Refuse to replace results of other settings, or of more seeds."""
+    place = out / RESULTS
+    if not place.exists():
+        return
+    cure = "give another folder by --out, or --overwrite"
+    try:
+        held = json.loads(place.read_text(encoding="utf-8"))
+        held["seeds"] = max(seeds, len(held.pop("runs")))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ValueError(f"{place} holds no results of topokit train: {cure}") from None
+    wanted = jsonable(settings) | {"seeds": seeds}
+    differ = [name for name in held | wanted if held.get(name) != wanted.get(name)]
+    told = [
+        f"{name} {_word(held.get(name))} there, {_word(wanted.get(name))} here" for name in differ
+    ]
+    if told:
+        raise ValueError(f"{place} holds results of other settings, {'; '.join(told)}: {cure}")
+
+
+def _word(value: Any) -> str:
+    """A setting of JSON as an option takes it."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _data(mnist: Path | None, cifar10: Path | None, validation: float) -> Any:
@@ -253,26 +289,44 @@ def _bar(doing: str, epochs: int) -> Iterator[Callable[..., None]]:
         part = bar.add_task(f"{doing}: compiling", total=epochs)
 
         def advance(row: Any, *_: Any) -> None:
-            text = f"{doing}: {100 * (1 - row.validation_accuracy):.2f} % wrong"
-            bar.update(part, completed=row.epoch, description=text)
+            wrong = _wrong(row.validation_accuracy)
+            told = f"loss {row.train_loss:.4g}" if wrong is None else f"{wrong:.2f} % wrong"
+            bar.update(part, completed=row.epoch, description=f"{doing}: {told}")
 
         yield advance
 
 
 def _report(report: dict[str, Any], out: Path, as_json: bool) -> None:
     runs = report["runs"]
-    with replacing(out / "training.json") as part:
+    with replacing(out / RESULTS) as part:
         part.write_text(json.dumps(jsonable(report), indent=2, allow_nan=False) + "\n")
-    curves = [np.array([row.validation_accuracy for row in run["epochs"]]) for run in runs]
     name = f"{report['model']}, {report['layers']}, {runs[0]['parameters']:,} parameters"
-    ax = tk.plotting.plot_learning({name: curves})
-    ax.set_ylabel("validation error (%)")
-    tk.plotting.save_figure(ax, out / "learning.png")
+    tk.plotting.save_figure(_curves(name, runs), out / "learning.png")
     if as_json:
         print_json(report)
     else:
         console().print(_table(runs))
     click.echo(f"wrote training.json, learning.png and the weights into {out}/", err=True)
+
+
+def _curves(name: str, runs: list[dict[str, Any]]) -> Any:
+    """Validation errors by epoch; where nothing was held out, the losses of training."""
+    rows = [run["epochs"] for run in runs]
+    if rows[0][0].validation_accuracy is not None:
+        accuracies = [np.array([row.validation_accuracy for row in seed]) for seed in rows]
+        ax = tk.plotting.plot_learning({name: accuracies})
+        ax.set_ylabel("validation error (%)")
+        return ax
+    losses = np.array([[row.train_loss for row in seed] for seed in rows])
+    ax = tk.plotting.plot_losses({name: losses})
+    ax.set(xlabel="epoch", ylabel="mean loss of the training part (nats)")
+    ax.lines[0].set_marker("o")
+    return ax
+
+
+def _wrong(accuracy: float | None) -> float | None:
+    """The share that is wrong, in percent; None where there was nothing to look at."""
+    return None if accuracy is None else 100 * (1 - accuracy)
 
 
 def _table(runs: list[dict[str, Any]]) -> Table:
@@ -281,7 +335,7 @@ def _table(runs: list[dict[str, Any]]) -> Table:
         table.add_column(heading, justify="right")
     for run in runs:
         last, test = run["epochs"][-1], run["test"]
-        errors = [100 * (1 - share) for share in (last.validation_accuracy, test.accuracy)]
+        errors = _wrong(last.validation_accuracy), _wrong(test.accuracy)
         numbers = (*errors, test.loss, last.seconds)
         table.add_row(str(run["seed"]), str(run["parameters"]), *(readable(n) for n in numbers))
     return table

@@ -20,8 +20,10 @@ from topokit._atomic import replacing
 from topokit.networks._fingerprint import is_key
 
 FORMAT = "topokit training 4"
+BEGIN = b'{"mark": {"format": "topokit training'
 HEADER = 2**24  # bytes of the first line, at most
 TOLD = 3  # differences that an error tells
+ANOTHER = "Give another file, or remove it to begin anew"
 
 
 class Progress(NamedTuple):
@@ -58,14 +60,15 @@ def read_checkpoint(path: Path, like: Progress, mark: dict[str, str], epochs: in
     """
     line, _, held = _contents(path).partition(b"\n")
     header = _header(path, line)
+    whole = _sealed(header, held) == header["sha256"]
+    if not whole and header["mark"]["format"] == FORMAT:
+        raise ValueError(f"{path} is damaged: its contents have another hash. {ANOTHER}")
     _check_mark(path, header["mark"], _marked(mark))
     if header["epochs"] > epochs:
         raise ValueError(
             f"{path} has {header['epochs']} epochs already; given epochs={epochs}. Give "
             "another file for a shorter training"
         )
-    if _sealed(header, held) != header["sha256"]:
-        raise ValueError(f"{path} is damaged: its contents have another hash. Give another file")
     blank = np.empty((header["epochs"], like.rows.shape[1]))
     like = like._replace(rows=blank)
     return _keyed(eqx.tree_deserialise_leaves(BytesIO(held), _plain(like)), like)
@@ -79,8 +82,7 @@ def _check_mark(path: Path, held: dict[str, str], wanted: dict[str, str]) -> Non
     told = [f"{n} is {held.get(n, 'not there')}, here {wanted.get(n, 'not there')}" for n in names]
     more = f"; and {len(told) - TOLD} more differ" if len(told) > TOLD else ""
     raise ValueError(
-        f"{path} is the checkpoint of another training: {'; '.join(told[:TOLD])}{more}. Give "
-        "another file, or remove it to begin anew"
+        f"{path} is the checkpoint of another training: {'; '.join(told[:TOLD])}{more}. {ANOTHER}"
     )
 
 
@@ -103,7 +105,8 @@ def _header(path: Path, line: bytes) -> dict[str, Any]:
             ):
                 return header
     except (ValueError, RecursionError):
-        pass
+        if line.startswith(BEGIN):
+            raise ValueError(f"{path} is damaged: its first line is cut. {ANOTHER}") from None
     raise ValueError(f"{path} is no checkpoint of a training; it is left as it is")
 
 

@@ -146,7 +146,7 @@ def hold_out(
     Raises:
         ValueError: If the share is out of range, or none are left for training.
     """
-    n_validation = round(check_real("validation", share, least=0, most=1) * len(y))
+    n_validation = round(check_real("validation", share, least=0, most=1, below=True) * len(y))
     n_validation = max(n_validation, 1 if share else 0)
     if n_validation == len(y):
         raise ValueError(

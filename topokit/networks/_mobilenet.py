@@ -76,9 +76,7 @@ def mobilenet_v1(
             f"mobilenet_v1 takes images (channels, height, width); given {tuple(shape)}"
         )
     check_counts("shape", shape)
-    share = check_real("width", width, least=0, most=1)
-    if not share:
-        raise ValueError(f"width must be above 0; given {width}")
+    share = check_real("width", width, least=0, most=1, above=True)
     widths = [max(LEAST, round(share * n)) for n in (STEM, *(n for n, _ in BLOCKS))]
     n_classes = check_count("n_classes", n_classes)
     first, last, *keys = jax.random.split(key, 2 + len(BLOCKS))

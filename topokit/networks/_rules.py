@@ -129,8 +129,7 @@ class _ByShare:
     otherwise: Rule | None
 
     def __post_init__(self) -> None:
-        if not check_real("share", self.share, least=0, most=1):
-            raise ValueError("share must be above 0: a layer needs connections; given 0")
+        check_real("share", self.share, least=0, most=1, above=True)
         check_count("dense_below", self.dense_below, least=0)
         try:
             _ = self.otherwise is None or inspect.signature(self.otherwise).bind(1, 1)

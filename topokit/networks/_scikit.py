@@ -98,7 +98,7 @@ def fetch_openml(
     See Also:
         `make_dataset`, for arrays of one's own; `read_mnist` and `read_cifar10`, from files.
     """
-    check_real("test_share", test_share, least=0, most=1)
+    check_real("test_share", test_share, least=0, most=1, above=True, below=True)
     check_count("seed", seed, least=0)
     x, labels = _check_table(name, _fetch(name, version, cache_folder))
     classes, y = np.unique(labels, return_inverse=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import equinox as eqx
 import jax
 import optax
 
-from topokit._checks import check_count, check_positive
+from topokit._checks import check_count, check_real
 from topokit.networks._dataset import Dataset
 from topokit.networks._rules import Rule
 from topokit.networks._sparsify import sparsify
@@ -71,7 +72,7 @@ def train_from_seed(
     See Also:
         `train`, with a model and an optimizer of one's own.
     """
-    learning_rate = check_positive("learning_rate", learning_rate)
+    learning_rate = check_real("learning_rate", learning_rate, least=0, most=inf, above=True)
     check_count("batch_size", batch_size, most=len(data.train_x))
     key = jax.random.key(check_count("seed", seed, least=0))
     model, state = eqx.nn.make_with_state(build)(key=key)

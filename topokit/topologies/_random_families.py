@@ -51,8 +51,7 @@ def erdos_renyi(widths: Sequence[int], density: float, *, seed: int) -> Layers:
         `random_regular`, whose degrees are even.
     """
     widths = _check_widths(widths)
-    if not check_real("density", density, least=0, most=1):
-        raise ValueError("density must be in (0, 1]; given 0, which leaves no edge")
+    check_real("density", density, least=0, most=1, above=True)
     rng = _generator(seed)
     cells = [coins(n * m, density, rng) for n, m in zip(widths, widths[1:], strict=False)]
     layers = [divmod(cell, width) for cell, width in zip(cells, widths[1:], strict=True)]
