@@ -1,5 +1,6 @@
 """How control flows through arrays, against the tensors of the paper written out in full."""
 
+from functools import partial
 from itertools import pairwise as consecutive
 
 import jax
@@ -15,6 +16,7 @@ from topokit.scores.control.descent._marginal import marginal
 from topokit.scores.control.descent._padded_layers import make_wiring
 from topokit.scores.control.descent._pairwise import pairwise
 from topokit.scores.control.descent._propagation import draw_logits, propagate
+from topokit.scores.control.descent._round_shapes import round_shapes
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 few = settings(laws, max_examples=6)
@@ -174,6 +176,55 @@ def test_how_layers_are_stacked_changes_nothing(monkeypatch):
     assert n_stages == [3, 2, 1]
     for one, other in consecutive(results):
         np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+ROUNDED = {
+    "one layer of edges": tk.topologies.dense.layers(3, 5),
+    "a bottleneck": tk.topologies.low_rank.layers(5, 7, 3),
+    "uneven layers": tk.topologies.erdos_renyi.layers([5, 6, 6, 5, 3, 9], 0.7, seed=0),
+    "many layers": tk.topologies.butterfly.layers(4, 7),
+}
+
+
+@pytest.mark.parametrize("layers", ROUNDED.values(), ids=ROUNDED)
+def test_round_shapes_change_neither_control_nor_its_slopes(layers):
+    @jax.jit
+    @partial(jax.grad, has_aux=True)
+    def slopes_and_control(logits, wiring):
+        control = propagate(marginal, wiring, logits)[: layers.n_out]
+        return ((control - 1) ** 2).sum(), control
+
+    wiring = make_wiring(layers)
+    logits = draw_logits(np.random.default_rng(0), marginal, wiring, deviation=1.0)
+    slopes, control = slopes_and_control(logits, wiring)
+    rounded, grown = round_shapes(wiring, logits)
+    more_slopes, same_control = slopes_and_control(grown, rounded)
+    np.testing.assert_allclose(same_control, control, rtol=1e-5, atol=1e-6)
+    for slope, more in zip(*map(jax.tree.leaves, (slopes, more_slopes)), strict=True):
+        corner = (slice(size) for size in slope.shape[1:])
+        end = slice(slope.shape[0]) if slope.ndim == 2 else slice(len(more) - len(slope), None)
+        np.testing.assert_allclose(more[(end, *corner)], slope, rtol=1e-4, atol=1e-6)
+        assert np.count_nonzero(more) == np.count_nonzero(slope)
+
+
+def test_networks_of_about_one_size_have_the_same_round_shapes():
+    found = set()
+    for layers in (
+        tk.topologies.hypercube.layers(16, 3),
+        tk.topologies.torus.layers((4, 4), 5),
+        tk.topologies.random_regular.layers([16] * 4, 4, seed=0),
+    ):
+        wiring = make_wiring(layers)
+        logits = draw_logits(np.random.default_rng(0), marginal, wiring, deviation=1.0)
+        found.add(tuple(x.shape for x in jax.tree.leaves(round_shapes(wiring, logits))))
+    assert len(found) == 1
+
+
+def test_a_large_network_keeps_its_shapes(monkeypatch):
+    monkeypatch.setattr("topokit.scores.control.descent._round_shapes.SMALL", 100)
+    wiring = make_wiring(tk.topologies.butterfly.layers(8, 6))
+    logits = draw_logits(np.random.default_rng(0), marginal, wiring, deviation=1.0)
+    assert round_shapes(wiring, logits) == (wiring, logits)
 
 
 def test_equal_layers_share_one_stage():

@@ -19,6 +19,7 @@ from topokit.scores.control.descent._propagation import (
     logit_shapes,
     propagate,
 )
+from topokit.scores.control.descent._round_shapes import round_shapes
 
 LIMIT = 2**33
 
@@ -28,6 +29,9 @@ BYTES = 48
 
 # Logits start nearly even, but for what breaks a tie.
 DEVIATION = 0.01
+
+# A program that runs for a tenth of a second need not be optimized for longer.
+QUICKLY = {"xla_backend_optimization_level": 1}
 
 # Slopes this small are rounding. Adam would magnify them and let K drift where the loss is flat.
 NOISE = 1e-4
@@ -63,13 +67,14 @@ def descend(
         rng: For the logits to start from.
     """
     logits = draw_logits(rng, form, wiring, deviation=DEVIATION)
+    wiring, logits = round_shapes(wiring, logits)
     control, losses = _descend(
         logits, wiring, evenness, learning_rate, form=form, steps=steps, n_out=n_out
     )
     return np.asarray(control, float).T, np.asarray(losses, float)
 
 
-@partial(jax.jit, static_argnames=("form", "steps", "n_out"))
+@partial(jax.jit, static_argnames=("form", "steps", "n_out"), compiler_options=QUICKLY)
 def _descend(
     logits: Logits,
     wiring: PaddedLayers,
