@@ -28,6 +28,12 @@ def entries(documented: object, section: str) -> dict[str, str]:
     return {name: _plain(" ".join(lines)) for name, lines in found.items()}
 
 
+def meanings(kind: type) -> dict[str, str]:
+    """What each attribute of a class is, in a clause: its entry up to the first stop."""
+    texts = entries(kind, "Attributes").items()
+    return {name: re.split(r"[;.] ", text)[0].rstrip(".") for name, text in texts}
+
+
 def _section(documented: object, section: str) -> Iterator[str]:
     inside = False
     for line in _lines(documented):

@@ -1,5 +1,6 @@
 """`topokit challenge`: the Sparse DNN Graph Challenge, generated, inferred, checked, measured."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import isqrt
@@ -9,10 +10,9 @@ from typing import Any
 import click
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 import topokit as tk
-from topokit.cli._console import busy, console, print_json, readable
+from topokit.cli._console import busy, console, print_json, print_table, readable
 
 EXISTING = click.Path(exists=True, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -170,7 +170,7 @@ def _bar(depth: int) -> Iterator[Callable[[int], None]]:
     """A bar of layers on a terminal, silent in a pipe."""
     screen = console(stderr=True)
     columns = (TextColumn("layer"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = not screen.is_terminal
+    hidden = not sys.stderr.isatty()
     with Progress(*columns, console=screen, transient=True, disable=hidden) as bar:
         part = bar.add_task("layers", total=depth)
         yield lambda layer: bar.update(part, completed=layer)
@@ -190,8 +190,4 @@ def _report(network: Any, images: Any, found: Any, checked: bool, as_json: bool)
         more = {"table_seconds": found.table_seconds, "alive_by_layer": found.alive}
         print_json(values | more | {"categories": found.categories})
         return
-    table = Table(box=None, pad_edge=False, caption=CAPTION, caption_justify="left")
-    for name in values:
-        table.add_column(name, justify="left" if name in ("network", "truth") else "right")
-    table.add_row(*(readable(value) for value in values.values()))
-    console().print(table)
+    print_table([*values], [[*map(readable, values.values())]], caption=CAPTION)

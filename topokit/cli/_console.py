@@ -1,27 +1,84 @@
-"""Where tables and numbers go."""
+"""Where tables, notes and numbers go.
+
+Results go to standard output. On a terminal tables fit its width; in a pipe a row is one line,
+unless `COLUMNS` says how wide it shall be. Notes and signs of progress go to standard error; where
+JSON is asked for and that is no terminal, there are none.
+"""
 
 import json
 import math
+import os
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import click
 import numpy as np
 from rich.console import Console
+from rich.text import Text
+
+from topokit._records import brief
+from topokit._text_table import GAP, fold, printable, text_table
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A rich console; a pipe is as wide as its longest row, so that no number is cut."""
-    console = Console(stderr=stderr, highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 400
-    return console
+    """A rich console that shows texts as they are."""
+    return Console(stderr=stderr, highlight=False, markup=False)
+
+
+def columns() -> int | None:
+    """How wide a table may be; None in a pipe, unless `COLUMNS` says it."""
+    if sys.stdout.isatty():
+        return console().width
+    told = os.environ.get("COLUMNS", "")
+    return int(told) if told.isdecimal() and int(told) else None
+
+
+def print_table(
+    heading: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    title: str = "",
+    caption: str = "",
+    keys: int = 1,
+    words: int = 0,
+    gap: int = GAP,
+    colors: Mapping[str, str] | None = None,
+) -> None:
+    """Print a table as `text_table` lays it out, below a title and above a caption.
+
+    `colors` are those of some cells, by what stands in them.
+    """
+    cells, out = [[*map(printable, row)] for row in rows], console()
+    lines = text_table(heading, cells, width=columns(), keys=keys, words=words, gap=gap)
+    print_words(title, style="bold")
+    for line in lines:
+        text = Text(line.text, "bold" if line.heading else "")
+        for word, color in (colors or {}).items():
+            text.highlight_regex(rf"(?<=  ){word}(?=  |$)", color)
+        out.print(text, soft_wrap=True)
+    print_words(caption, style="dim")
+
+
+def print_words(*paragraphs: str, style: str = "", indent: str = "") -> None:
+    """Print paragraphs, wrapped on a terminal, their second lines indented."""
+    width = columns()
+    for paragraph in filter(None, map(printable, paragraphs)):
+        first, *rest = [paragraph] if width is None else fold(paragraph, width - len(indent))
+        lines = [first, *(indent + line for line in rest)]
+        console().print(Text("\n".join(lines), style), soft_wrap=True)
+
+
+def note(text: str, *, as_json: bool) -> None:
+    """Say something beside the result; nothing where JSON is asked for in a pipe."""
+    if not as_json or sys.stderr.isatty():
+        click.echo(printable(text), err=True)
 
 
 def busy(doing: str) -> AbstractContextManager[object]:
     """A sign on a terminal, while something runs, that it does; nothing in a pipe."""
-    screen = console(stderr=True)
-    return screen.status(f"{doing} ...") if screen.is_terminal else nullcontext()
+    return console(stderr=True).status(f"{doing} ...") if sys.stderr.isatty() else nullcontext()
 
 
 def print_json(value: Any) -> None:
@@ -46,6 +103,11 @@ def jsonable(value: Any) -> Any:
 
 def readable(value: Any, digits: int = 4) -> str:
     """A number for a table: integers whole, others to some digits, nothing as a dash."""
-    if value is None:
-        return "-"
-    return f"{value:.{digits}g}" if isinstance(value, float | np.floating) else str(value)
+    match value:
+        case None:
+            return "-"
+        case str():
+            return value
+        case float() | np.floating():
+            return f"{value:.{digits}g}"
+    return brief(value)

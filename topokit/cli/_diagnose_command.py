@@ -2,11 +2,9 @@
 
 import click
 import networkx as nx
-from rich.table import Table
-from rich.text import Text
 
 import topokit as tk
-from topokit.cli._console import busy, console, print_json
+from topokit.cli._console import busy, print_json, print_table, print_words
 from topokit.cli._topology_group import TopologyGroup
 
 COLORS = {"met": "green", "in part": "yellow", "not met": "red", "open": "cyan"}
@@ -19,17 +17,17 @@ def diagnose(topology: nx.DiGraph, as_json: bool, descend: bool) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("criterion", "verdict", "because", box=None, pad_edge=False)
-    table.title, table.title_justify = found.title, "left"
-    for row in found.criteria:
-        table.add_row(row.name, Text(row.verdict, COLORS[row.verdict]), row.evidence)
+    rows = [(row.name, row.verdict, row.evidence) for row in found.criteria]
+    heading = "criterion", "verdict", "because"
+    print_table(heading, rows, title=found.title, words=1, colors=COLORS)
     changes = [f"{row.name}: {row.advice}" for row in found.criteria if row.advice]
-    out = console()
-    out.print(table)
-    for heading, lines in ({"What to change": changes} | found.findings()).items():
+    for title, lines in ({"What to change": changes} | found.findings()).items():
         if lines:
-            out.print(f"\n{heading}", style="bold")
-            out.print(*lines, sep="\n")
+            click.echo()
+            print_words(title, style="bold")
+            print_words(*lines, indent="  ")
+    if layers := found.wasted_layers():
+        print_table([*layers[0]], [[*row.values()] for row in layers])
 
 
 OPTIONS: list[click.Parameter] = [

@@ -1,11 +1,10 @@
 """`topokit list`: the families."""
 
 import click
-from rich.table import Table
 
 import topokit as tk
 from topokit._docstrings import summary
-from topokit.cli._console import console, print_json
+from topokit.cli._console import print_json, print_table
 from topokit.cli._topology_from_words import describe
 
 
@@ -19,7 +18,4 @@ def command(as_json: bool) -> None:
         names = ("family", "parameters", "summary")
         print_json([dict(zip(names, row, strict=True)) for row in rows])
         return
-    table = Table("family", "parameters", "what it is", box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)
+    print_table(("family", "parameters", "what it is"), rows, words=2)

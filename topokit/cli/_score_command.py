@@ -1,36 +1,43 @@
-"""`topokit score`: every data-free number of a topology."""
+"""`topokit score`: every data-free number of a topology, or of several side by side."""
 
-import re
+from collections.abc import Mapping
 
 import click
 import networkx as nx
-from rich.table import Table
 
 import topokit as tk
-from topokit._docstrings import entries
-from topokit.cli._console import busy, console, print_json, readable
+from topokit._docstrings import meanings
+from topokit._text_table import shorten
+from topokit.cli._console import busy, print_json, print_table, readable
 from topokit.cli._topology_group import TopologyGroup
 
+# The most columns of a name, as a title and above a column.
+TITLE, HEADING = 160, 36
 
-def score(topology: nx.DiGraph, as_json: bool) -> None:
-    """Print every number that needs no data."""
+
+def score(topologies: Mapping[str, nx.DiGraph], as_json: bool) -> None:
+    """Print every number that needs no data, of several files side by side."""
     with busy("Scoring"):
-        numbers = tk.score(topology)
+        scores = {name: tk.score(topology) for name, topology in topologies.items()}
     if as_json:
-        print_json({"name": topology.name} | numbers._asdict())
+        found = [{"name": name} | numbers._asdict() for name, numbers in scores.items()]
+        print_json(found if len(found) > 1 else found[0])
         return
-    meanings = entries(type(numbers), "Attributes")
-    table = Table("score", "value", "meaning", box=None, pad_edge=False)
-    table.title, table.title_justify = topology.name, "left"
-    table.columns[1].justify = "right"
-    for name, value in numbers._asdict().items():
-        gloss = re.split(r"[;.] ", meanings[name])[0].rstrip(".")
-        table.add_row(name, readable(value), gloss)
-    console().print(table)
+    names, columns = [*scores], [numbers._asdict() for numbers in scores.values()]
+    rows = [
+        (field, *(readable(numbers[field]) for numbers in columns), meaning)
+        for field, meaning in meanings(tk.scores.Score).items()
+    ]
+    alone = len(names) == 1
+    heading = ["value"] if alone else [shorten(name, HEADING) for name in names]
+    title = shorten(names[0], TITLE) if alone else ""
+    print_table(("score", *heading, "meaning"), rows, title=title, words=1)
 
 
 JSON = click.Option(
-    ["--json", "as_json"], is_flag=True, help="Print one JSON object instead of a table."
+    ["--json", "as_json"],
+    is_flag=True,
+    help="Print one JSON object instead of a table, or a list of them.",
 )
 
-command = TopologyGroup(score, [JSON])
+command = TopologyGroup(score, [JSON], several=True)

@@ -12,6 +12,7 @@ from topokit._docstrings import summary
 from topokit.cli._family_options import change_options, family_options
 from topokit.cli._shell_words import arguments_as_options
 from topokit.cli._topology_from_words import change, find_family, make
+from topokit.cli._topology_lists import read_sources
 from topokit.topologies import Family
 
 # One small member of each family, for its help.
@@ -28,13 +29,14 @@ EXAMPLES = {
     "random_regular": "--widths 32,32,32,32 --fan-in 4 --seed 1",
     "small_world": "--n 32 --depth 5 --neighbours 4 --rewiring 0.2 --seed 1",
 }
-FORMATS = (".npz", ".json", ".graphml")
+FORMATS, LIST = (".npz", ".json", ".graphml"), ".toml"
 
 
 class TopologyGroup(click.Group):
     """A verb: a group with one command for each family, and where `files` one for any file.
 
-    The action is called with the topology and, by name, with the values of the verb's own options.
+    The action is called with the topology and, by name, with the values of the verb's own options;
+    where `several`, with topologies by name: one of a family, or those of all files and lists.
     """
 
     def __init__(
@@ -43,19 +45,23 @@ class TopologyGroup(click.Group):
         own_options: list[click.Parameter],
         *,
         files: bool = True,
+        several: bool = False,
         example: str = "",
     ) -> None:
         """Take the name and the help of the action."""
         self.action = action
         self.own_options = own_options
         self.files = files
+        self.several = several
         self.example = example
         super().__init__(
             action.__name__,
             help=inspect.getdoc(action),
-            subcommand_metavar=f"{'FAMILY|FILE' if files else 'FAMILY'} [OPTIONS]",
+            subcommand_metavar=f"{'FAMILY|FILE' if files else 'FAMILY'}{'...' * several} [OPTIONS]",
             epilog=f"'topokit {action.__name__} butterfly --help' explains the options of a family."
-            + (f" A file ends in {', '.join(FORMATS)}." if files else ""),
+            + f" A file ends in {', '.join(FORMATS)}." * files
+            + " Several files, or a list (.toml) as 'topokit rank' takes it, are put side by side."
+            * several,
         )
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
@@ -76,7 +82,8 @@ class TopologyGroup(click.Group):
             with arguments_as_options():
                 graph = make(family, parameters, seed=seed)
                 graph = change(graph, skip=skip, diagonal=diagonal, seed=seed)
-            self.action(graph, **{k: v for k, v in values.items() if k in own})
+            topology = {graph.name: graph} if self.several else graph
+            self.action(topology, **{k: v for k, v in values.items() if k in own})
 
         name = family.__name__
         words = ["topokit", self.name, name, EXAMPLES.get(name), self.example]
@@ -93,8 +100,21 @@ class TopologyGroup(click.Group):
         def run(**values: Any) -> None:
             self.action(tk.read(path), **values)
 
-        return click.Command(str(path), callback=run, params=self.own_options, help=self.help)
+        def run_all(others: tuple[Path, ...], **values: Any) -> None:
+            if others or path.suffix == LIST:
+                self.action(read_sources([path, *others]), **values)
+            else:
+                topology = tk.read(path)
+                self.action({topology.name: topology}, **values)
+
+        more = click.Argument(["others"], nargs=-1, type=click.Path(path_type=Path))
+        return click.Command(
+            str(path),
+            callback=run_all if self.several else run,
+            params=[*self.own_options, *([more] if self.several else [])],
+            help=self.help,
+        )
 
 
 def _looks_like_a_file(word: str) -> bool:
-    return word.endswith(FORMATS) or "/" in word or Path(word).is_file()
+    return word.endswith((*FORMATS, LIST)) or "/" in word or Path(word).is_file()

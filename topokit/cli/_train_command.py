@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,11 +13,10 @@ from typing import Any
 import click
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 import topokit as tk
 from topokit._atomic import replacing
-from topokit.cli._console import console, jsonable, print_json, readable
+from topokit.cli._console import console, jsonable, note, print_json, print_table, readable
 from topokit.cli._shell_words import arguments_as_options
 
 
@@ -41,6 +41,7 @@ INTERRUPTED = 130
 RESULTS = "training.json"
 WIDTHS = Widths()
 FOLDER = click.Path(file_okay=False, path_type=Path)
+HEADING = "seed", "parameters", "validation error", "test error", "loss", "seconds"
 CAPTION = (
     "parameters: numbers that are trained; errors: shares of the validation and the test part that "
     "are wrong, in percent, after the last epoch; loss: mean cross entropy of the test part in nats"
@@ -282,7 +283,7 @@ def _bar(doing: str, epochs: int) -> Iterator[Callable[..., None]]:
     """A bar on a terminal, silent in a pipe; the callback of a training that moves it."""
     screen = console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    hidden = not screen.is_terminal
+    hidden = not sys.stderr.isatty()
     with Progress(
         *columns, TimeRemainingColumn(), console=screen, transient=True, disable=hidden
     ) as bar:
@@ -305,8 +306,8 @@ def _report(report: dict[str, Any], out: Path, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        console().print(_table(runs))
-    click.echo(f"wrote training.json, learning.png and the weights into {out}/", err=True)
+        print_table(HEADING, [*map(_cells, runs)], caption=CAPTION)
+    note(f"wrote training.json, learning.png and the weights into {out}/", as_json=as_json)
 
 
 def _curves(name: str, runs: list[dict[str, Any]]) -> Any:
@@ -329,13 +330,8 @@ def _wrong(accuracy: float | None) -> float | None:
     return None if accuracy is None else 100 * (1 - accuracy)
 
 
-def _table(runs: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False, caption=CAPTION, caption_justify="left")
-    for heading in ("seed", "parameters", "validation error", "test error", "loss", "seconds"):
-        table.add_column(heading, justify="right")
-    for run in runs:
-        last, test = run["epochs"][-1], run["test"]
-        errors = _wrong(last.validation_accuracy), _wrong(test.accuracy)
-        numbers = (*errors, test.loss, last.seconds)
-        table.add_row(str(run["seed"]), str(run["parameters"]), *(readable(n) for n in numbers))
-    return table
+def _cells(run: dict[str, Any]) -> list[str]:
+    """The row of a seed."""
+    last, test = run["epochs"][-1], run["test"]
+    errors = _wrong(last.validation_accuracy), _wrong(test.accuracy)
+    return [*map(readable, (run["seed"], run["parameters"], *errors, test.loss, last.seconds))]

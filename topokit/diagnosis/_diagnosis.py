@@ -3,6 +3,7 @@
 import networkx as nx
 
 from topokit._html import bullets, table
+from topokit._text_table import SHELL, text_table
 from topokit.diagnosis._bottleneck import Bottleneck, find_bottleneck
 from topokit.diagnosis._criteria import (
     Criterion,
@@ -16,6 +17,7 @@ from topokit.diagnosis._in_words import (
     tell_bottleneck,
     tell_criteria,
     tell_fairness,
+    tell_layers,
     tell_waste,
     written,
 )
@@ -73,18 +75,29 @@ class Diagnosis(Size, Label):
             "Wasted weights": tell_waste(self.waste),
         }
 
+    def wasted_layers(self) -> list[dict[str, str]]:
+        """What each layer wastes, in texts by name; empty where none does, or it is not known."""
+        return tell_layers(self.waste)
+
     def __str__(self) -> str:
-        """All of it in words, no line beyond 88 columns."""
-        return written(self.title, {"Criteria": tell_criteria(self.criteria)} | self.findings())
+        """All of it in words, no line beyond 80 columns."""
+        words = written(self.title, {"Criteria": tell_criteria(self.criteria)} | self.findings())
+        rows = self.wasted_layers()
+        cells = [[*row.values()] for row in rows]
+        lines = text_table([*rows[0]], cells, width=SHELL) if rows else []
+        return "\n".join([words, *(f"  {line.text}" for line in lines)])
 
     def _repr_html_(self) -> str:
         """The verdicts as a table with what to change, and what lies behind them, for notebooks."""
         verdicts = [(c.name, c.verdict, c.evidence, c.advice) for c in self.criteria]
         heading = "criterion", "verdict", "because", "what to change"
+        rows = self.wasted_layers()
+        layer_table = table([[*row.values()] for row in rows], [*rows[0]]) if rows else ""
         return (
             bullets(self.title, [])
             + table(verdicts, heading)
             + "".join(bullets(title, lines) for title, lines in self.findings().items())
+            + layer_table
         )
 
 

@@ -5,14 +5,13 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
+from topokit._text_table import SHELL
 from topokit.diagnosis._advice import layer_name, least, sentences
 from topokit.diagnosis._bottleneck import Bottleneck
 from topokit.diagnosis._criteria import Criterion
 from topokit.diagnosis._fairness import EVEN, Fairness
 from topokit.diagnosis._reach import Reach
 from topokit.diagnosis._waste import Waste
-
-WIDTH = 88
 
 
 def tell_criteria(criteria: Iterable[Criterion]) -> list[str]:
@@ -92,14 +91,29 @@ def tell_waste(waste: Waste) -> list[str]:
     more = waste.total - waste.known
     rest += [f"{more:,} do what others do already"] * (more > 0)
     lines = [f"{waste.total:,} of {trainable:,} trainable edges: {', '.join(rest)}."]
-    if waste.wasted is None:
-        return [*lines, "Their layers are beyond the memory limit."]
-    return lines + _table(waste.trainable, waste.unused, waste.wasted)
+    return lines + ["Their layers are beyond the memory limit."] * (waste.wasted is None)
+
+
+def tell_layers(waste: Waste) -> list[dict[str, str]]:
+    """A row for each layer, of what it wastes; none where nothing is wasted, or it is not known."""
+    return [
+        {
+            "layer": f"{layer:,}",
+            "trainable": f"{free:,}",
+            "no path": f"{dead:,}",
+            "wasted": f"{lost:,.1f}",
+            "share": f"{lost / free:.0%}" if free else "-",
+        }
+        for layer, (free, dead, lost) in enumerate(
+            zip(waste.trainable, waste.unused, waste.wasted or (), strict=False), start=1
+        )
+        if waste.total
+    ]
 
 
 def written(title: str, sections: Mapping[str, Sequence[str]]) -> str:
     """Lines under headings, wrapped."""
-    parts = [title]
+    parts = textwrap.wrap(title, SHELL)
     for heading, lines in sections.items():
         parts += ["", heading]
         for line in lines:
@@ -111,16 +125,8 @@ def _wrapped(line: str) -> list[str]:
     """A line indented by two, folded if it is long; spaces within stay."""
     marker = re.match(r"\d\. | *", line)
     indent = " " * (2 + len(marker[0] if marker else ""))
-    fold = textwrap.TextWrapper(WIDTH, initial_indent="  ", subsequent_indent=indent)
+    fold = textwrap.TextWrapper(SHELL, initial_indent="  ", subsequent_indent=indent)
     return fold.wrap(line)
-
-
-def _table(trainable: Sequence[int], unused: Sequence[int], wasted: Sequence[float]) -> list[str]:
-    lines = [f"{'into layer':>10}{'trainable':>12}{'on no path':>12}{'wasted':>12}{'share':>8}"]
-    for layer, (free, dead, lost) in enumerate(zip(trainable, unused, wasted, strict=True), 1):
-        share = f"{lost / free:.0%}" if free else "-"
-        lines.append(f"{layer:>10,}{free:>12,}{dead:>12,}{lost:>12,.1f}{share:>8}")
-    return lines
 
 
 def _runs(counts: Sequence[int]) -> str:

@@ -1,0 +1,174 @@
+"""Tables of plain text that fit a terminal: numbers stay whole and in line, words wrap.
+
+The leading columns say what a row is of, the last ones are words, and those between are figures.
+Where there is no room, words wrap; where they would be too narrow, they go beneath their row; and
+figures that do not fit come below, in a part of the table that begins with the same keys. Without
+a width, as in a pipe, a row is one line, so that `grep` and `awk` find it whole.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+# The least columns of words beside figures and of a key; the most of a heading above figures, and
+# of a word in a key that is never broken.
+WORDS, KEY, HEADING, KEY_WORD = 24, 12, 12, 20
+
+# The width of what `print` shows in a shell.
+SHELL = 80
+
+# Columns between two columns, and before words beneath a row.
+GAP, INDENT = 2, 2
+
+
+class Line(NamedTuple):
+    """A line of a table, and whether it is one of a heading."""
+
+    text: str
+    heading: bool
+
+
+def printable(text: object) -> str:
+    r"""Text on one line that is only shown: what controls a terminal is written out as `\x1b`."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
+def cells(text: str) -> int:
+    """How many columns a text takes: wide characters two, combining ones none."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+def shorten(text: str, width: int) -> str:
+    """A text of at most `width` columns, at least 4; of a longer one the middle is left out."""
+    short, kept = text, len(text)
+    while cells(short) > width and kept > 1:
+        kept -= 1
+        short = f"{text[: kept - kept // 2]}...{text[len(text) - kept // 2 :]}"
+    return short
+
+
+def fold(text: str, width: int) -> list[str]:
+    """Lines of at most `width` columns, broken at spaces, and within words that are longer."""
+    lines = [""]
+    for word in text.split():
+        first, *more = _pieces(word, width)
+        joined = f"{lines[-1]} {first}".lstrip()
+        lines[-1:] = [joined] if cells(joined) <= width else [lines[-1], first]
+        lines += more
+    return lines
+
+
+def text_table(
+    heading: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    width: int | None,
+    keys: int = 1,
+    words: int = 0,
+    gap: int = GAP,
+) -> list[Line]:
+    """The lines of a table.
+
+    Args:
+        heading: What each column holds.
+        rows: A text for each cell.
+        width: Columns that there are; None for as many as it takes.
+        keys: How many leading columns say what a row is of; the last of them may wrap.
+        words: How many columns at the end are words.
+        gap: Spaces between two columns.
+    """
+    columns = [*zip(heading, *rows, strict=True)]
+    sizes = [max(map(cells, column)) for column in columns]
+    if width is None:
+        return [*_part(columns, dict(enumerate(sizes)), gap)]
+    key, first, end = keys - 1, keys, len(columns) - words
+    for place in (*range(key), *range(first, end)):
+        numbers = max(map(cells, columns[place][1:]), default=0)
+        sizes[place] = max(numbers, min(sizes[place], HEADING))
+    least = min(sizes[key], max(KEY, min(_longest_word(columns[key]), KEY_WORD)))
+    room = width - least - sum(size + gap for size in sizes[:key])
+    lines: list[Line] = []
+    for part in (parts := _parts(range(first, end), sizes, room, gap)):
+        shown = {place: sizes[place] for place in (*range(keys), *part)}
+        room = width - sum(shown.values()) - gap * (len(shown) - 1)
+        shown[key] = max(least, sizes[key] + min(room, 0))
+        last = range(end, len(columns)) if part is parts[-1] else range(0)
+        beside = _shares([sizes[place] for place in last], room, gap)
+        shown |= dict(zip(last, beside, strict=False))
+        lines += [Line("", False)] * bool(lines)
+        lines += _part(columns, shown, gap, range(0) if beside else last, width)
+    return lines
+
+
+def _parts(figures: range, sizes: Sequence[int], room: int, gap: int) -> list[list[int]]:
+    """Columns of figures that fit side by side, part by part."""
+    parts: list[list[int]] = [[]]
+    left = room
+    for place in figures:
+        taken = sizes[place] + gap
+        if parts[-1] and left < taken:
+            parts.append([])
+            left = room
+        parts[-1].append(place)
+        left -= taken
+    return parts
+
+
+def _shares(wanted: Sequence[int], room: int, gap: int) -> list[int]:
+    """The widths of columns of words beside the rest; none where they would be too narrow."""
+    left, shares = room - gap * len(wanted), [*wanted]
+    for done, place in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
+        shares[place] = min(wanted[place], left // (len(wanted) - done))
+        left -= shares[place]
+    narrow = any(share < min(want, WORDS) for share, want in zip(shares, wanted, strict=True))
+    return [] if narrow else shares
+
+
+def _part(
+    columns: Sequence[Sequence[str]],
+    shown: Mapping[int, int],
+    gap: int,
+    beneath: range = range(0),
+    width: int = 0,
+) -> Iterator[Line]:
+    """The columns shown, each of its width, and words beneath each row."""
+    right = [all(map(_is_number, columns[place][1:])) for place in shown]
+    for number, row in enumerate(zip(*columns, strict=True)):
+        folded = [fold(row[place], size) for place, size in shown.items()]
+        depth = max(map(len, folded))
+        for level in range(depth):
+            # A heading stands on its last line, a row hangs from its first.
+            at = [level - (depth - len(lines) if number == 0 else 0) for lines in folded]
+            texts = [
+                lines[n] if 0 <= n < len(lines) else "" for lines, n in zip(folded, at, strict=True)
+            ]
+            aligned = map(_aligned, texts, shown.values(), right)
+            yield Line((" " * gap).join(aligned).rstrip(), number == 0)
+        for place in beneath if number else ():
+            said = fold(row[place], width - INDENT) if row[place].strip() else []
+            yield from (Line(" " * INDENT + text, False) for text in said)
+
+
+def _aligned(text: str, size: int, right: bool) -> str:
+    space = " " * (size - cells(text))
+    return space + text if right else text + space
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("+-.~")[:1].isdecimal() or text in ("-", "inf", "nan")
+
+
+def _longest_word(texts: Sequence[str]) -> int:
+    return max((cells(word) for text in texts for word in text.split()), default=0)
+
+
+def _pieces(word: str, width: int) -> Iterator[str]:
+    """A word in pieces of at most `width` columns."""
+    piece = ""
+    for c in word:
+        if piece and cells(piece + c) > width:
+            yield piece
+            piece = ""
+        piece += c
+    yield piece
