@@ -30,6 +30,7 @@ ROOMS = {
     "layers": set(),
     "files": {"layers"},
     "topologies": {"layers"},
+    "designs": {"layers", "topologies"},
     "products": {"layers"},
     "scores.counts": {"layers"},
     "scores.freedom": {"layers", "scores.counts"},
@@ -42,7 +43,7 @@ ROOMS = {
     "challenge": {"layers", "products"},
     "ranking": {
         "layers",
-        "topologies",
+        "designs",
         "scores",
         "scores.control",
         "scores.counts",
@@ -62,7 +63,7 @@ ROOMS = {
     },
 }
 HEAVY = {"jax", "jaxlib", "matplotlib", "optax", "pandas", "rich"}
-GRAPH_CODE = {"layers", "files", "topologies", "_checks"}
+GRAPH_CODE = {"layers", "files", "topologies", "designs", "_checks"}
 
 
 def room(dotted: str) -> str:

@@ -5,6 +5,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
+import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
@@ -181,15 +182,69 @@ def test_targets_are_standard_normal_and_extend_each_other():
     assert np.array_equal(gaussian_targets(3, 5, 7, seed=1), many[:3])
 
 
-def test_the_default_set_has_twenty_topologies_of_comparable_size():
-    topologies = default_topologies()
+@pytest.mark.parametrize("budget", [384, 640, 1152])
+def test_the_default_set_has_twenty_topologies_of_comparable_size(budget):
+    topologies = default_topologies(budget)
     layers = {name: tk.to_layers(graph) for name, graph in topologies.items()}
     assert len(topologies) == 20
     assert all((r.n_in, r.n_out) == (32, 32) for r in layers.values())
-    assert all(1056 <= r.n_trainable <= 1280 for r in layers.values())
+    assert all(abs(r.n_trainable - budget) <= budget / 5 for r in layers.values())
     for name in topologies:
         assert (layers[name].n_trainable < layers[name].n_edges) == name.endswith(" + skip")
         assert f"{name} + skip" in topologies or name.endswith(" + skip")
+
+
+def test_a_budget_of_1152_has_the_topologies_of_the_figure_5_of_neurofabric():
+    t, found = tk.topologies, default_topologies(1152)
+    figure_5 = {
+        "hypercube": t.hypercube(32, 6),
+        "clos": t.clos(32, 32, 8, 9, 8),
+        "butterfly": t.butterfly(32, 18),
+        "torus": t.torus((8, 4), 7),
+    }
+    assert all(nx.utils.graphs_equal(found[name], graph) for name, graph in figure_5.items())
+
+
+def test_no_default_topology_can_set_every_entry():
+    layers = {name: tk.to_layers(graph) for name, graph in default_topologies().items()}
+    assert all(r.n_trainable < r.n_in * r.n_out for r in layers.values())
+
+
+def test_any_number_of_inputs_has_a_default_set_of_the_families_that_have_members():
+    assert len(default_topologies(160, n=16)) == 20
+    with pytest.warns(UserWarning, match="power of two; given 12") as told:
+        topologies = default_topologies(96, n=12)
+    assert len(told) == 3
+    assert len(topologies) == 14
+    assert all(
+        tk.to_layers(graph).widths[:: tk.to_layers(graph).depth] == (12, 12)
+        for graph in topologies.values()
+    )
+
+
+def test_a_family_without_a_member_near_the_budget_says_so():
+    with pytest.warns(UserWarning, match="has no member near 40 trainable") as told:
+        topologies = default_topologies(40, n=16)
+    said = {str(warning.message) for warning in told}
+    sizes = {name: tk.to_layers(graph).n_trainable for name, graph in topologies.items()}
+    del sizes["random"], sizes["random + skip"]  # whose edges are counted in expectation
+    for name, size in sizes.items():
+        text = f"{name} has no member near 40 trainable edges between 16 inputs and outputs"
+        assert (abs(size - 40) > 10) == (f"{text}: the nearest has {size}" in said)
+
+
+@pytest.mark.parametrize("budget", [0, -1, 63, 2049])
+def test_an_impossible_budget_says_the_least_and_the_most(budget):
+    with pytest.raises(ValueError, match=r"^budget must be .* 64.* 2048.*given") as error:
+        default_topologies(budget)
+    assert repr(budget) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("n", [1, 0, -4])
+def test_an_impossible_number_of_inputs_is_refused(n):
+    with pytest.raises(ValueError, match="n must be an integer of at least 2"):
+        default_topologies(n=n)
 
 
 def test_a_wrong_topology_is_named_before_anything_runs():

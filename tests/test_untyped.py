@@ -35,6 +35,23 @@ CASES = {
     "loss is text": ("tk.reconstruct(tk.topologies.dense(1, 1), [[1.]], loss='mse')", "loss must"),
     "ranking of a list": ("tk.rank([tk.topologies.dense(1, 1)])", "must be a dict"),
     "ranking of None": ("tk.rank({'a': None})", "topology 'a'"),
+    "budget is text": (
+        "tk.ranking.default_topologies('x')",
+        "to 2048, two dense layers; given 'x'",
+    ),
+    "budget is a fraction": (
+        "tk.ranking.default_topologies(640.5)",
+        "to 2048, two dense layers; given 640.5",
+    ),
+    "budget is not a number": (
+        "tk.ranking.default_topologies(float('nan'))",
+        "to 2048, two dense layers; given nan",
+    ),
+    "budget is true": (
+        "tk.ranking.default_topologies(True)",
+        "to 2048, two dense layers; given True",
+    ),
+    "inputs of the default set are text": ("tk.ranking.default_topologies(n='x')", "n must be"),
     "executor is a number": ("tk.rank(ONE, executor=4)", "process_pool(4)"),
     "callback is a number": ("tk.rank(ONE, callback=3)", "callback must be a function of a row"),
     "otherwise is a number": (

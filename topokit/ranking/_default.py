@@ -1,20 +1,60 @@
 """The default topologies: the families of NeuroFabric and its sources at one budget.
 
-All have 32 inputs and outputs and 1,056 to 1,280 trainable edges, as close to the 1,152 of the
-paper's figure 5 as the family allows. Each family stands there twice: with all edges trainable, and
-larger but with one constant edge a neuron.
+Each family stands there twice: with all edges trainable, and larger but with one constant edge a
+neuron, both as close to the budget as its usual members come (`topokit.designs`).
 """
+
+import warnings
+from numbers import Integral
 
 import networkx as nx
 
-from topokit import topologies as t
+from topokit._checks import check_count
+from topokit.designs import nearest, usual
 
-N = 32
-SEED = 0
+FAMILIES = (
+    "hypercube",
+    "clos",
+    "butterfly",
+    "torus",
+    "parallel_butterfly",
+    "low_rank",
+    "radix_net",
+    "erdos_renyi",
+    "random_regular",
+    "small_world",
+)
+CALLED = {"radix_net": "radix-net", "erdos_renyi": "random"}
+"""What a family is called here, where that is not its name with spaces."""
+
+FAR = 0.25  # of the budget: a member that misses it by more is told
 
 
-def default_topologies() -> dict[str, nx.DiGraph]:
-    """Twenty topologies by name: ten families, without and with skip connections.
+def default_topologies(budget: int = 640, *, n: int = 32) -> dict[str, nx.DiGraph]:
+    """Twenty topologies by name: ten families, without and with skip connections, at one budget.
+
+    Every family gives the members whose trainable edges are nearest to the budget, of those that
+    grow along one line as in NeuroFabric's figures: deeper (butterfly, hypercube, torus, small
+    world, RadiX-Net), wider (Clos, low rank), by copies (parallel butterfly), or both (random). The
+    640 of the default are 62 % of a dense matrix of 32 inputs and outputs, where wirings differ:
+    `budget=1152` gives the hypercube, Clos, butterfly and torus of NeuroFabric's figure 5, and the
+    other families at that size, but from about the `n**2` entries of the matrix on most wirings can
+    set all of them.
+
+    Args:
+        budget: Trainable edges that each should have, from the `2 n` without which not all pairs
+            can be joined to the `2 n**2` of two dense layers.
+        n: Number of inputs and of outputs.
+
+    Returns:
+        The graphs by name, those with skip connections last. A family that has no member with so
+        many inputs is left out.
+
+    Raises:
+        ValueError: If there can be no wiring of that size.
+
+    Warns:
+        UserWarning: If a family is left out, or its nearest member is more than a quarter off.
 
     Examples:
         >>> import topokit as tk
@@ -24,33 +64,40 @@ def default_topologies() -> dict[str, nx.DiGraph]:
         >>> len(topologies)
         20
         >>> topologies["butterfly"].name
-        'butterfly(32, 18)'
+        'butterfly(32, 10)'
+        >>> tk.ranking.default_topologies(1152)["clos"].name
+        'clos(32, 32, 8, 9, 8)'
 
     See Also:
         `topokit.rank`, which compares them.
     """
-    plain = {
-        "hypercube": t.hypercube(N, 6),
-        "clos": t.clos(N, N, 8, 9, 8),
-        "butterfly": t.butterfly(N, 18),
-        "torus": t.torus((8, 4), 7),
-        "parallel butterfly": t.parallel_butterfly(N, 5, 4),
-        "low rank": t.low_rank(N, N, 18),
-        "radix-net": t.radix_net([[4, 8]] * 3),
-        "random": t.erdos_renyi([N] * 7, 6 / N, seed=SEED),
-        "random regular": t.random_regular([N] * 7, 6, seed=SEED),
-        "small world": t.small_world(N, 7, 4, 0.2, seed=SEED),
-    }
-    larger = {
-        "hypercube": t.hypercube(N, 7),
-        "clos": t.clos(N, N, 8, 10, 8),
-        "butterfly": t.butterfly(N, 36),
-        "torus": t.torus((8, 4), 9),
-        "parallel butterfly": t.parallel_butterfly(N, 5, 6),
-        "low rank": t.low_rank(N, N, 19),
-        "radix-net": t.radix_net([[4, 8]] * 3 + [[8]]),
-        "random": t.erdos_renyi([N] * 8, 6 / N, seed=SEED),
-        "random regular": t.random_regular([N] * 8, 6, seed=SEED),
-        "small world": t.small_world(N, 9, 4, 0.2, seed=SEED),
-    }
-    return plain | {f"{name} + skip": t.with_skip(g) for name, g in larger.items()}
+    n = check_count("n", n, least=2)
+    budget = _check_budget(budget, n)
+    plain, skipped = {}, {}
+    for family in FAMILIES:
+        name = CALLED.get(family, family.replace("_", " "))
+        try:
+            plain[name] = nearest(family, n, n, budget, among=usual)
+            skipped[f"{name} + skip"] = nearest(family, n, n, budget, among=usual, skip=True)
+        except ValueError as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+    chosen = plain | skipped
+    for name, member in chosen.items():
+        if abs(member.trainable - budget) > FAR * budget:
+            warnings.warn(
+                f"{name} has no member near {budget} trainable edges between {n} inputs and "
+                f"outputs: the nearest has {member.trainable}",
+                stacklevel=2,
+            )
+    return {name: member.build() for name, member in chosen.items()}
+
+
+def _check_budget(budget: int, n: int) -> int:
+    least, most = 2 * n, 2 * n * n
+    is_whole = isinstance(budget, Integral) and not isinstance(budget, bool)
+    if not is_whole or not least <= budget <= most:
+        raise ValueError(
+            f"budget must be an integer from {least}, without which {n} inputs and outputs cannot "
+            f"all be joined, to {most}, two dense layers; given {budget!r}"
+        )
+    return int(budget)

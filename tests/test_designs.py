@@ -1,0 +1,105 @@
+"""The members of families: their sizes against what is built, the nearest against all of them."""
+
+import pytest
+
+import topokit as tk
+from topokit.designs import members, nearest, usual
+
+SIZES = [(8, 8), (12, 4)]
+FAMILIES = list(tk.topologies.families())
+MOST = 80
+either = pytest.mark.parametrize("skip", [False, True], ids=["plain", "skip"])
+
+
+def found(family, n_in, n_out, most=MOST, *, skip=False):
+    """The members, none where the family has none."""
+    try:
+        return list(members(family, n_in, n_out, most=most, skip=skip))
+    except ValueError:
+        return []
+
+
+@either
+@pytest.mark.parametrize("family", [f for f in FAMILIES if f != "erdos_renyi"])
+def test_a_member_is_as_large_deep_and_narrow_as_it_was_counted(family, skip):
+    some = [m for n_in, n_out in SIZES for m in found(family, n_in, n_out, skip=skip)]
+    assert some
+    for member in some[:: 1 + len(some) // 40]:
+        layers = member.layers()
+        assert (layers.n_in, layers.n_out) == (member.n_in, member.n_out)
+        assert (layers.n_trainable, layers.depth) == (member.trainable, member.depth)
+        assert min(layers.widths) == member.narrowest
+
+
+@either
+def test_random_edges_are_counted_in_expectation(skip):
+    drawn = []
+    for seed in range(0, 30000, 1000):
+        some = members("erdos_renyi", 32, 24, most=600, skip=skip, seed=seed)
+        member = next(m for m in some if m.depth == 3 and m.arguments["density"] > 0.2)
+        drawn.append(member.layers().n_trainable)
+    mean = sum(drawn) / len(drawn)
+    spread = (sum((size - mean) ** 2 for size in drawn) / len(drawn)) ** 0.5
+    assert abs(mean - member.trainable) < 4 * spread / len(drawn) ** 0.5
+
+
+@either
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_larger_bound_adds_larger_members_alone(family, skip):
+    for sizes in SIZES:
+        few, many = (found(family, *sizes, most, skip=skip) for most in (MOST, 3 * MOST))
+        within = [[m for m in some if m.trainable <= MOST] for some in (few, many)]
+        assert within[0] == within[1]
+        calls = [str(m.arguments) for m in many]
+        assert len(set(calls)) == len(calls)
+
+
+def test_all_members_of_a_clos_network_are_found():
+    budget, known = 500, set()
+    for first in (1, 2, 3, 4, 6, 12):
+        for last in (1, 2, 4, 8):
+            most = budget // (12 + 8 + first * last)
+            known |= {(first, middle, last) for middle in range(1, most + 1)}
+    some = [m for m in found("clos", 12, 8, budget) if m.trainable <= budget]
+    assert {tuple(list(m.arguments.values())[2:]) for m in some} == known
+
+
+@either
+@pytest.mark.parametrize("family", [f for f in FAMILIES if f != "dense"])
+def test_the_nearest_is_nearer_than_all_others_and_of_equals_the_shallowest(family, skip):
+    for among in (usual, lambda _: True):
+        every = [m for m in found(family, 16, 16, 1000, skip=skip) if among(m)]
+        for budget in (32, 101, 250):
+            best = nearest(family, 16, 16, budget, among=among, skip=skip)
+            order = [(abs(m.trainable - budget), m.depth) for m in every]
+            assert (abs(best.trainable - budget), best.depth) == min(order)
+
+
+def test_a_graph_is_that_of_the_arrays_and_named_by_what_builds_it():
+    member = nearest("random_regular", 16, 8, 150, skip=True, seed=3)
+    graph, layers = member.build(), member.layers()
+    assert tk.to_layers(graph) == layers
+    assert graph.graph["parameters"]["seed"] == 3
+    assert graph.name.endswith("+ skip")
+
+
+def test_random_networks_are_drawn_again_while_an_output_has_no_path():
+    member = nearest("erdos_renyi", 32, 32, 384, among=usual)
+    with pytest.raises(ValueError, match="leaves an output without a path"):
+        tk.topologies.erdos_renyi(**member.arguments)
+    assert tk.to_layers(member.build()) == member.layers()
+
+
+@pytest.mark.parametrize(
+    ("family", "sizes", "reason"),
+    [
+        ("hypercube", (24, 24), "must be a power of two; given 24"),
+        ("butterfly", (16, 8), "as many inputs as outputs"),
+        ("torus", (1, 1), "at least 2"),
+        ("radix_net", (7, 5), "a size above 1 that divides"),
+        ("small_world", (3, 3), "at least 4 inputs"),
+    ],
+)
+def test_a_family_without_a_member_says_why(family, sizes, reason):
+    with pytest.raises(ValueError, match=reason):
+        nearest(family, *sizes, 20)

@@ -1,0 +1,163 @@
+"""The members of a family between layers of given sizes, counted before one is built.
+
+In every family all neurons of a layer have one in-degree, so the widths and the in-degrees of the
+layers (`_profiles`) tell what a member costs: its edges are their products, and a skip connection
+saves one in each neuron with two or more. Only random edges are counted in expectation.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import networkx as nx
+
+from topokit._records import Record
+from topokit.designs._profiles import PROFILES, Layer, Sheet
+from topokit.layers import Layers
+from topokit.topologies import families, with_skip
+
+DRAWS = 1000  # of one random network, with one seed after the other
+
+Made = TypeVar("Made", nx.DiGraph, Layers)
+
+
+class Member(Record):
+    """A member of a family, with its size, not yet built.
+
+    Attributes:
+        family: The name of the family, as in `topokit.topologies.families`.
+        n_in: Number of inputs.
+        n_out: Number of outputs.
+        arguments: What to call it with.
+        skip: Whether it has skip connections.
+        trainable: Its trainable edges; of `erdos_renyi` their expected number, rounded.
+        depth: Its layers of edges.
+        narrowest: The width of its narrowest layer of neurons, which its bandwidth cannot exceed.
+    """
+
+    family: str
+    n_in: int
+    n_out: int
+    arguments: dict[str, Any]
+    skip: bool
+    trainable: int
+    depth: int
+    narrowest: int
+
+    def build(self) -> nx.DiGraph:
+        """The topology as a graph; random edges are drawn again while an output has no path."""
+        graph = self._made(families()[self.family])
+        return with_skip(graph) if self.skip else graph
+
+    def layers(self) -> Layers:
+        """The topology as arrays."""
+        layers = self._made(families()[self.family].layers)
+        return with_skip(layers) if self.skip else layers
+
+    def _made(self, builder: Callable[..., Made]) -> Made:
+        bound = inspect.signature(builder).bind(**self.arguments)
+        for _ in range(DRAWS - 1):
+            try:
+                return builder(*bound.args, **bound.kwargs)
+            except ValueError:
+                if self.family != "erdos_renyi":
+                    raise
+                bound.arguments["seed"] += 1
+        return builder(*bound.args, **bound.kwargs)
+
+
+def members(
+    family: str, n_in: int, n_out: int, *, most: float, skip: bool = False, seed: int = 0
+) -> Iterator[Member]:
+    """Every member of a family with at most so many trainable edges, and the first ones beyond.
+
+    Families without end are cut where their members grow too large: of each line of growing ones
+    (deeper ones, wider ones) the first that is too large comes too.
+
+    Args:
+        family: One of `topokit.topologies.families`.
+        n_in: Number of inputs.
+        n_out: Number of outputs.
+        most: Trainable edges at which to end, finite.
+        skip: With skip connections, `topokit.with_skip`.
+        seed: Seed of random members.
+
+    Raises:
+        ValueError: If the family has no member between layers of these sizes; it says why.
+    """
+    random = "seed" in inspect.signature(families()[family]).parameters
+    own = {"seed": seed} if random else {}
+    for sheet in PROFILES[family](n_in, n_out):
+        for arguments, layers in _up_to(sheet, most, skip):
+            yield Member(
+                family=family,
+                n_in=n_in,
+                n_out=n_out,
+                arguments=arguments | own,
+                skip=skip,
+                trainable=round(_trainable(layers, skip)),
+                depth=len(layers),
+                narrowest=min(n_in, *(layer.width for layer in layers)),
+            )
+
+
+def nearest(
+    family: str,
+    n_in: int,
+    n_out: int,
+    trainable: int,
+    *,
+    among: Callable[[Member], bool] = lambda _: True,
+    skip: bool = False,
+    seed: int = 0,
+) -> Member:
+    """The member of a family whose trainable edges are nearest to a budget.
+
+    Of several equally near that is the one of the fewest layers, and of these the first.
+
+    Args:
+        family: One of `topokit.topologies.families`.
+        n_in: Number of inputs.
+        n_out: Number of outputs.
+        trainable: The budget, at least 1.
+        among: Which members count; there must be one.
+        skip: With skip connections.
+        seed: Seed of random members.
+
+    Raises:
+        ValueError: If the family has no member between layers of these sizes; it says why.
+    """
+
+    def order(one: Member) -> tuple[int, int]:
+        return abs(one.trainable - trainable), one.depth
+
+    reach = trainable
+    while True:
+        found = members(family, n_in, n_out, most=trainable + reach, skip=skip, seed=seed)
+        distances = (
+            (abs(one.trainable - trainable), one.depth, one) for one in found if among(one)
+        )
+        best = min(distances, key=lambda item: item[:2], default=None)
+        # Whatever is not listed lies beyond the reach.
+        if best is not None and best[0] <= reach:
+            return best[2]
+        reach *= 2
+
+
+def _up_to(
+    sheet: Sheet, most: float, skip: bool
+) -> Iterator[tuple[dict[str, Any], tuple[Layer, ...]]]:
+    """What lies on the lines of a sheet, until a line begins too large."""
+    for line in sheet:
+        size = 0.0
+        for place, (arguments, layers) in enumerate(line):
+            size = _trainable(layers, skip)
+            yield arguments, layers
+            if size > most:
+                if place == 0:
+                    return
+                break
+
+
+def _trainable(layers: tuple[Layer, ...], skip: bool) -> float:
+    return sum(layer.width * (layer.fan_in - skip * layer.mixing) for layer in layers)
