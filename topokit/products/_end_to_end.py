@@ -150,15 +150,13 @@ def through(
     network: Product, weights: Float[Array, "edges *batch"], x: Array
 ) -> Float[Array, "n_out columns *batch"]:
     """Take rows through all stages."""
-    first = 0
-    for stage in network.stages:
-        last = first + stage.wiring.n_edges
-        x = _advance(stage, weights[first:last], x)
+    sizes = [stage.wiring.n_edges for stage in network.stages]
+    for stage, own in zip(network.stages, lax.split(weights, sizes), strict=True):
+        x = _advance(stage, own, x)
         if stage.spread is not None:
             rows = jnp.arange(x.shape[0])[:, None]
             blank = jnp.zeros((x.shape[0], network.columns.size, *x.shape[2:]), x.dtype)
             x = blank.at[rows, stage.spread].add(x)
-        first = last
     return x
 
 

@@ -9,6 +9,7 @@ a product have few senders: the loops of `topokit.products._signal_kernel` take 
 long for a step of descent (n from 1,024 to 32). Measured on one core of a CPU.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -19,10 +20,14 @@ from jax import lax
 from jaxtyping import Array, Bool, Num
 
 from topokit.products._column_plan import Step
-from topokit.products._slot_tables import Reading, Table, Tables, make_tables
+from topokit.products._slot_tables import Reading, Table, Tables, make_tables, rows_at
 
 # Columns down to which rows are folded where there is no batch: the width of vector instructions.
 LANES = 16
+
+# Slots for each edge up to which all receivers share a table. With more tables a layer takes as
+# long or longer for a step, and several times as long to compile.
+ONE_TABLE = 2.5
 
 
 class Unrolled(NamedTuple):
@@ -67,53 +72,56 @@ class Unrolled(NamedTuple):
         self, x: Num[Array, "n_in columns *batch"], y: Num[Array, "n_out columns *batch"]
     ) -> Num[Array, "edges *batch"]:
         """For each edge the scalar product of its sender's row and its receiver's."""
-        multiply = self._by_batch if x.ndim > 2 else self._by_lanes
-        return self.tables.by_edge([multiply(t, x, y) for t in self.tables.ahead.tables])
+        return self.tables.by_edge([self._products(t, x, y) for t in self.tables.ahead.tables])
 
     def _sum(self, reading: Reading, w: Array, x: Array) -> Array:
         return reading.joined(
-            self._fenced(partial(_slot_sum, values, table, x))
+            self._fenced(partial(_slot_sum, values, table, x), x)
             for table, values in reading.with_weights(w)
         )
 
-    def _by_batch(self, table: Table, x: Array, y: Array) -> Num[Array, "rows fan_in *batch"]:
-        def products() -> Array:
-            rows = table.rows(y)
-            slots = [_folded(rows * x[senders], 1)[:, 0] for senders in table.senders.T]
-            return jnp.stack(slots, axis=1)
+    def _products(self, table: Table, x: Array, y: Array) -> Num[Array, "rows fan_in *batch"]:
+        """Products of all slots at once: a sum a slot would compile for longer as slots are many."""
+        rows, fan_in = table.senders.shape
 
-        return self._fenced(products)
+        def folded(lanes: int) -> Array:
+            terms = table.rows(y)[:, None] * rows_at(x, table.senders)
+            return _folded(terms.reshape(rows * fan_in, *terms.shape[2:]), lanes)
 
-    def _by_lanes(self, table: Table, x: Array, y: Array) -> Num[Array, "rows fan_in"]:
-        def lanes(senders: Array) -> Array:
-            return _folded(table.rows(y) * x[senders], LANES)
+        if x.ndim > 2:
+            sums = self._fenced(lambda: folded(1)[:, 0])
+        else:
+            lanes = self._fenced(partial(folded, LANES))
+            ones = jnp.ones(lanes.shape[1], y.dtype)
+            sums = self._fenced(partial(jnp.matmul, lanes, ones))
+        return sums.reshape(rows, fan_in, *sums.shape[1:])
 
-        folded = [self._fenced(partial(lanes, senders)) for senders in table.senders.T]
-        ones = jnp.ones(folded[0].shape[1], y.dtype)
-        return jnp.stack([self._fenced(partial(jnp.matmul, part, ones)) for part in folded], axis=1)
-
-    def _fenced(self, compute):
+    def _fenced(self, compute: Callable[[], Array], spare: Array | None = None) -> Array:
         """Evaluate where the compiler cannot fuse it with what comes before or after.
 
         XLA on a CPU fuses one gather-sum into the next and then evaluates each value once for each
         reader, fan-out times a layer. A branch whose outcome is known only at run time stops it.
+        The branch that is never taken gives back `spare` where that fits: zeros are code, too.
         """
         if self.true is None:
             return compute()
-        blank = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), jax.eval_shape(compute))
-        return lax.cond(self.true, compute, lambda: blank)
+        like = jax.eval_shape(compute)
+        if spare is None or (spare.shape, spare.dtype) != (like.shape, like.dtype):
+            spare = jnp.zeros(like.shape, like.dtype)
+        return lax.cond(self.true, compute, lambda: spare)
 
 
 def unroll(step: Step) -> Unrolled:
     """A step as sums of gathered rows, kept apart from its neighbors on a CPU; O(E log E)."""
     on_cpu = jax.default_backend() == "cpu"
-    return Unrolled(make_tables(step), jax.device_put(np.asarray(True)) if on_cpu else None)
+    true = jax.device_put(np.asarray(True)) if on_cpu else None
+    return Unrolled(make_tables(step, one=ONE_TABLE), true)
 
 
 def _slot_sum(weights: Array, table: Table, x: Array) -> Num[Array, "rows columns *batch"]:
     """`sum over j of weights[:, j] * x[senders[:, j]]`, row by row."""
     slots = range(table.senders.shape[1])
-    terms = (weights[:, slot, None] * x[table.senders[:, slot]] for slot in slots)
+    terms = (weights[:, slot, None] * rows_at(x, table.senders[:, slot]) for slot in slots)
     return sum(terms)  # type: ignore[return-value]
 
 

@@ -36,7 +36,7 @@ class Table(NamedTuple):
 
     def rows(self, y: Num[Array, "n_out *rest"]) -> Num[Array, "rows *rest"]:
         """The rows of the receivers in the table."""
-        return y if self.receivers is None else y[self.receivers]
+        return y if self.receivers is None else rows_at(y, self.receivers)
 
 
 class Reading(NamedTuple):
@@ -60,10 +60,12 @@ class Reading(NamedTuple):
         self, weights: Num[Array, "edges *batch"]
     ) -> Iterator[tuple[Table, Num[Array, "_rows _fan_in *batch"]]]:
         """Each table with the weights of its slots, 0 in an unused one."""
-        padded = jnp.concatenate([weights, jnp.zeros_like(weights[:1])])
+        if sum(table.senders.size for table in self.tables) > len(weights):
+            weights = jnp.concatenate([weights, jnp.zeros_like(weights[:1])])
         for table in self.tables:
             shape = *table.senders.shape, *weights.shape[1:]
-            yield table, weights.reshape(shape) if table.edges is None else padded[table.edges]
+            in_order = table.edges is None
+            yield table, weights.reshape(shape) if in_order else rows_at(weights, table.edges)
 
     def joined(
         self, rows: Iterable[Num[Array, "_rows columns *batch"]]
@@ -72,7 +74,7 @@ class Reading(NamedTuple):
         rows = list(rows)
         if self.places is None:
             return rows[0]
-        return jnp.concatenate([*rows, jnp.zeros_like(rows[0][:1])])[self.places]
+        return rows_at(jnp.concatenate([*rows, jnp.zeros_like(rows[0][:1])]), self.places)
 
 
 class Tables(NamedTuple):
@@ -108,14 +110,22 @@ class Tables(NamedTuple):
     ) -> Num[Array, "edges *batch"]:
         """One number an edge from one a slot of each table of `ahead`."""
         flat = jnp.concatenate([p.reshape(-1, *p.shape[2:]) for p in products])
-        return flat if self.slots is None else flat[self.slots]
+        return flat if self.slots is None else rows_at(flat, self.slots)
 
 
-def make_tables(step: Step) -> Tables:
-    """Bring the edges of a step into tables; O(E log E), at most twice as many slots and edges."""
-    order = np.argsort(step.senders, kind="stable")
-    ahead = _reading(step.n_receivers * step.parts, step.receivers, step.senders, step.edges)
-    behind = _reading(step.n_senders, step.senders[order], step.receivers[order], step.edges[order])
+def make_tables(step: Step, *, one: float = 1.0) -> Tables:
+    """Bring the edges of a step into tables; O(E log E).
+
+    Args:
+        step: The step.
+        one: How many slots for each edge may be given to have a single table; beyond, there are at
+            most twice as many slots as edges.
+    """
+    back = np.argsort(step.senders, kind="stable")
+    ends = step.receivers, step.senders, step.edges
+    ahead = _reading(step.n_receivers * step.parts, *ends, one)
+    receivers, senders, edges = (end[back] for end in ends)
+    behind = _reading(step.n_senders, senders, receivers, edges, one)
     if len(ahead.tables) == 1 and ahead.tables[0].edges is None:
         return Tables(ahead, behind, None)
     numbers = np.arange(step.edges.size)
@@ -124,16 +134,24 @@ def make_tables(step: Step) -> Tables:
     return Tables(ahead, behind, indices(np.argsort(flat, kind="stable")[: step.edges.size]))
 
 
+def rows_at(x: Num[Array, "rows *rest"], places: Int[Array, "*places"]) -> Num[Array, "..."]:
+    """The rows of `x` at places that are known to be there: no code is compiled to check them."""
+    return x.at[places].get(mode="promise_in_bounds", wrap_negative_indices=False)
+
+
 def indices(array: np.ndarray) -> Array:
     """On the device, without a program of its size, which `jnp.asarray` would compile."""
     return jax.device_put(array.astype(np.int32))
 
 
-def _reading(n: int, receivers: np.ndarray, senders: np.ndarray, edges: np.ndarray) -> Reading:
+def _reading(
+    n: int, receivers: np.ndarray, senders: np.ndarray, edges: np.ndarray, one: float
+) -> Reading:
     """Tables of edges that are sorted by receiver."""
     fan_in = np.bincount(receivers, minlength=n)
     starts = np.cumsum(fan_in) - fan_in
-    groups = _similar(fan_in)
+    fed = np.flatnonzero(fan_in)
+    groups = [fed] if fed.size * fan_in.max() <= one * edges.size else _similar(fan_in)
     tables = tuple(_table(rows, starts[rows], fan_in[rows], senders, edges) for rows in groups)
     order = np.concatenate(groups)
     if len(tables) == 1 and order.size == n:
