@@ -1,9 +1,17 @@
 """The command line: what it prints, what it writes, and what it teaches."""
 
+import fcntl
 import json
+import os
+import pty
+import re
 import shlex
+import struct
 import subprocess
 import sys
+import termios
+from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +21,7 @@ from shell import in_an_empty_folder as in_an_empty_folder
 from shell import output_of, topokit
 
 import topokit as tk
+from topokit._records import readable
 from topokit.cli._topology_group import EXAMPLES
 
 FAMILIES = tuple(tk.topologies.families())
@@ -115,6 +124,97 @@ def test_a_file_scores_as_the_family_it_was_built_from():
     from_family = output_of("score butterfly --n 4 --skip straight --json")
     assert output_of("score net.npz --json") == from_family
     assert output_of(f"score {Path.cwd()}/net.npz --json") == from_family
+
+
+@pytest.fixture
+def two_files() -> None:
+    tk.write(tk.topologies.butterfly(4), "a.npz")
+    tk.write(tk.topologies.low_rank(4, 4, 1), "b.json")
+    text = '[[topology]]\nfile = "b.json"\nname = "\\u001b[31mred\\u202e"'
+    Path("more.toml").write_text(text)
+
+
+@pytest.mark.usefixtures("two_files")
+def test_files_are_scored_side_by_side_under_their_names():
+    heading, *lines = output_of("score a.npz b.json more.toml").splitlines()
+    assert heading.split() == ["score", "a", "b", r"\x1b[31mred\u202e", "meaning"]
+    graphs = tk.topologies.butterfly(4), tk.topologies.low_rank(4, 4, 1)
+    one, other = (tk.score(graph)._asdict() for graph in graphs)
+    for line, name in zip(lines, one, strict=True):
+        texts = [readable(numbers[name]) for numbers in (one, other, other)]
+        assert line.split()[:4] == [name, *texts]
+
+
+@pytest.mark.usefixtures("two_files")
+def test_scores_of_files_are_a_list_in_json():
+    alone = [json.loads(output_of(f"score {name} --json")) for name in ("a.npz", "b.json")]
+    found = json.loads(output_of("score a.npz b.json --json"))
+    assert found == [one | {"name": name} for one, name in zip(alone, "ab", strict=True)]
+    (listed,) = [json.loads(output_of("score more.toml --json"))]
+    assert listed == alone[1] | {"name": "\x1b[31mred\u202e"}
+
+
+def test_names_are_cut_where_they_are_long():
+    for name in ("a" * 90 + "1", "a" * 90 + "2"):
+        tk.write(tk.topologies.butterfly(4), f"{name}.npz")
+    heading, *_ = output_of(f"score {'a' * 90}1.npz {'a' * 90}2.npz").splitlines()
+    names = heading.split()[1:3]
+    assert [(len(name), name[-2:]) for name in names] == [(36, "a1"), (36, "a2")]
+
+
+# On a terminal
+
+
+@pytest.mark.usefixtures("two_files")
+@pytest.mark.parametrize(
+    "words",
+    [
+        "list",
+        "score butterfly --n 4",
+        "score a.npz b.json a1.npz a2.npz a3.npz a4.npz",
+        "diagnose clos --n-in 8 --n-out 8 --input-routers 4 --middle-routers 1 --output-routers 4",
+        "rank a.npz b.json --targets 1 --max-steps 2 --jobs 1",
+        "challenge --neurons 64 --depth 2 --n 20",
+    ],
+)
+def test_every_table_fits_the_width_and_says_what_it_says_in_a_pipe(words, monkeypatch):
+    for number in (1, 2, 3, 4):
+        tk.write(tk.topologies.butterfly(4), f"a{number}.npz")
+    in_a_pipe = topokit(words).stdout.split()
+    for width in (80, 40):
+        monkeypatch.setenv("COLUMNS", str(width))
+        shown = topokit(words).stdout
+        assert max(map(len, shown.splitlines())) <= width
+        assert not re.search(r" $|\x1b", shown, re.MULTILINE), "no spaces at the end, no color"
+        if words.split()[0] != "challenge":  # which measures times
+            assert Counter(shown.split()) >= Counter(in_a_pipe)
+
+
+def test_on_a_terminal_only_colors_can_be_turned_off():
+    found = [on_a_terminal("list", 40, **more) for more in ({}, {"NO_COLOR": "1"})]
+    for text in found:
+        lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in text.splitlines()]
+        assert 35 < max(map(len, lines)) <= 40
+    assert not re.search(r"\x1b\[[\d;]*3\d", found[1])
+
+
+def on_a_terminal(words: str, width: int, **environment: str) -> str:
+    """What a command shows on a terminal of that width."""
+    control, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    hidden = {"COLUMNS", "NO_COLOR"}
+    given = {name: value for name, value in os.environ.items() if name not in hidden}
+    command = [sys.executable, "-m", "topokit.cli", *shlex.split(words)]
+    given |= {"TERM": "xterm-256color"} | environment
+    with subprocess.Popen(command, stdout=terminal, stderr=terminal, env=given) as process:
+        os.close(terminal)
+        shown = b""
+        with suppress(OSError):  # which tells the end on Linux
+            while part := os.read(control, 2**16):
+                shown += part
+    os.close(control)
+    assert process.returncode == 0
+    return shown.decode()
 
 
 def test_a_number_that_json_does_not_know_becomes_null(monkeypatch):

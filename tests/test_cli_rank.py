@@ -88,9 +88,11 @@ def test_rank_prints_a_table_best_first(a_list):
         assert row["name"] in line
 
 
-def test_rank_as_json_prints_what_it_writes(a_list):
-    printed = topokit(f"rank {a_list} {QUICK} --json").stdout
+def test_rank_as_json_prints_what_it_writes_and_says_nothing_else(a_list):
+    printed = output_of(f"rank {a_list} {QUICK} --json")
     assert json.loads(printed) == json.loads(Path("ranking/ranking.json").read_text())
+    again = output_of(f"rank {a_list} {QUICK} --json")
+    assert again == printed, "what is finished is taken without a word"
 
 
 def test_rank_takes_files_and_lists_together(a_list):

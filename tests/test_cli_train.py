@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 from shell import in_an_empty_folder as in_an_empty_folder
-from shell import topokit
+from shell import output_of, topokit
 
 import topokit as tk
 
@@ -33,7 +33,7 @@ def test_train_writes_its_results_and_goes_on() -> None:
     report = json.loads(Path("runs/training.json").read_text())
     assert [run["seed"] for run in report["runs"]] == [0, 1]
     assert [row["epoch"] for row in report["runs"][0]["epochs"]] == [1, 2]
-    again = json.loads(topokit(f"{QUICK} --out runs --json").stdout)
+    again = json.loads(output_of(f"{QUICK} --out runs --json"))
     assert again == report, "what is finished is not run again, wall times and all"
 
 

@@ -3,20 +3,27 @@
 import importlib
 import pickle
 import pkgutil
+import re
+from base64 import b64decode
 from dataclasses import FrozenInstanceError, fields
 from html.parser import HTMLParser
 from inspect import get_annotations
+from io import BytesIO
 
 import jax
+import matplotlib as mpl
 import numpy as np
 import optax
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 
 import topokit as tk
 from topokit._docstrings import entries
-from topokit._html import CELLS, heat_map
+from topokit._html import SIDE, heat_map
+from topokit._png import extreme_blocks
 from topokit._records import LONGEST, Record, brief
+from topokit._text_table import cells
 
 for module in pkgutil.walk_packages(tk.__path__, "topokit."):
     if not module.name.endswith("__main__"):
@@ -35,6 +42,17 @@ def descendants(kind: type) -> set[type]:
 KINDS = sorted(descendants(Record) - {Record}, key=lambda kind: kind.__name__)
 
 
+def tiny_data() -> tk.networks.Dataset:
+    x, y = np.zeros((6, 3), np.float32), np.arange(6) % 2
+    return tk.networks.make_dataset(x, y, x, y, name="a\nb")
+
+
+def trained() -> tk.networks.Training:
+    model = tk.networks.mlp((3,), [4], 2, key=jax.random.key(0))
+    optimizer = optax.adam(1e-3)
+    return tk.networks.train(model, tiny_data(), optimizer=optimizer, epochs=6, batch_size=3)
+
+
 @pytest.fixture(scope="module")
 def samples() -> dict[type, Record]:
     """One record of each kind, as its function makes it."""
@@ -43,7 +61,10 @@ def samples() -> dict[type, Record]:
     found = tk.diagnose(GRAPH)
     assert found.fairness is not None
     network = tk.challenge.plain_network(64, 2)
+    training = trained()
     made = [
+        tk.ranking.Maps(np.zeros((6, 4)), None, np.ones((6, 4))),
+        *[tiny_data(), training, training.test, training.epochs[0]],
         *tk.rank({NAME: GRAPH}, **options),
         *tk.ranking.sweep({NAME: GRAPH}, **options),
         *[found, found.skips, found.reach, found.fairness, found.fairness.worst[0]],
@@ -97,7 +118,8 @@ def test_a_record_is_frozen_short_and_survives_pickle(kind, samples):
     assert len(said) <= LONGEST + len(kind.__name__) + 2
     assert "\n" not in said
     assert "array(" not in said
-    assert pickle.loads(pickle.dumps(record)) == record
+    if kind is not tk.networks.Training:  # whose model is whatever was trained
+        assert pickle.loads(pickle.dumps(record)) == record
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -176,26 +198,53 @@ def test_values_are_brief(value, said):
     assert brief(value) == said
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (CELLS, CELLS), (100, 37)])
-def test_a_map_has_a_square_for_each_block_and_says_its_range(shape):
-    K = np.random.default_rng(0).random(shape)
+def pictures_of(html: str) -> list[np.ndarray]:
+    """The pictures within, as red, green and blue in [0, 1]."""
+    found = re.findall(r"data:image/png;base64,([^\"]+)", html)
+    return [imread(BytesIO(b64decode(data)), format="png")[..., :3] for data in found]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (40, 37)])
+def test_a_map_is_a_picture_of_the_entries_with_its_scale(shape):
+    K = 2 * np.random.default_rng(0).random(shape)
+    K[0, 0] = 2
     html = heat_map(K, "K")
-    assert html.count("<td") == min(shape[0], CELLS) * min(shape[1], CELLS)
-    (said,) = texts_of(html)
-    assert said.startswith(f"K, {shape[0]} x {shape[1]}")
-    assert ("blocks" in said) == (max(shape) > CELLS)
-    uniform = heat_map(np.full(shape, 0.25), "K")
-    assert uniform.count('title="0.25"') == html.count("<td")
+    picture, scale = pictures_of(html)
+    viridis = mpl.colormaps["viridis"]
+    np.testing.assert_allclose(picture, viridis(K / 2)[..., :3], atol=0.04)
+    np.testing.assert_allclose(scale[:, 0], viridis(np.linspace(1, 0, 256))[:, :3], atol=0.04)
+    assert texts_of(html)[:2] == ["2", "0"]
+    assert f"K, {shape[0]} inputs (down) x {shape[1]} outputs (across)" in texts_of(html)[2]
 
 
-def test_named_tuples_of_arrays_are_as_short_as_records():
+@pytest.mark.parametrize("n", [SIDE + 1, 700, 2048])
+@pytest.mark.parametrize("odd", [0.0, 1.0])
+def test_in_a_large_map_an_odd_row_column_or_entry_stays_to_be_seen(n, odd):
+    for place in range(0, n, n // 7):
+        for where in np.s_[place, :], np.s_[:, place], np.s_[place, n - 1 - place]:
+            K = np.full((n, n), 0.5)
+            K[where] = odd
+            shown = extreme_blocks(K, SIDE)
+            assert shown.shape == (SIDE, SIDE)
+            size = {1: 1, n: SIDE}[K[where].size]
+            assert (shown == odd).sum() == size
+
+
+def test_a_large_map_says_that_it_shows_blocks():
+    html = heat_map(np.eye(SIDE + 1), "K")
+    assert f"in {SIDE} x {SIDE} blocks" in texts_of(html)[2]
+    assert len(html) < 2**16
+
+
+def test_a_printed_record_has_every_field_with_its_meaning_within_80_columns(samples):
+    for kind, record in samples.items():
+        lines = str(record).splitlines()
+        assert max(map(cells, lines)) <= 80
+        if kind is not tk.diagnosis.Diagnosis:
+            begun = {line.split(" ")[0] for line in lines}
+            assert begun >= {field.name for field in fields(kind)}
+
+
+def test_a_named_tuple_of_arrays_is_as_short_as_a_record():
     images = tk.challenge.pack_images(np.ones((3, 64)))
     assert repr(images) == "Images(bits=uint8[3,8], neurons=64)"
-    x, y = np.zeros((6, 3), np.float32), np.arange(6) % 2
-    data = tk.networks.make_dataset(x, y, x, y, name="a\nb")
-    assert "train_x=float32[" in repr(data)
-    model = tk.networks.mlp((3,), [4], 2, key=jax.random.key(0))
-    made = tk.networks.train(model, data, optimizer=optax.adam(1e-3), epochs=6, batch_size=3)
-    for record in (data, made):
-        assert len(repr(record)) <= LONGEST
-        assert "\n" not in repr(record)

@@ -94,7 +94,7 @@ def test_folded_words_are_whole_where_they_fit(text, width) -> None:
         assert cells(word) > width or any(word in line.split() for line in lines)
 
 
-@given(text=words, width=st.integers(5, 30))
+@given(text=words, width=st.integers(7, 30))
 def test_a_cut_text_keeps_its_ends(text, width) -> None:
     short = shorten(text, width)
     assert cells(short) <= width

@@ -1,26 +1,47 @@
-"""What notebooks show of a result: tables and maps in plain HTML, every text escaped."""
+"""What notebooks show of a result: tables and maps in plain HTML, every text escaped.
 
+Colors of text and background are those of the page, so that both light and dark ones do.
+"""
+
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
 
 import numpy as np
 from jaxtyping import Float
 
-# Cells of a map along a side: a larger matrix is shown by the means of blocks.
-CELLS = 32
+from topokit._png import encode_png, extreme_blocks
+from topokit._text_table import is_number
 
-# The color of the largest entry; the least, 0, is white.
-INK = np.array([68, 1, 84])
+# Pixels of a map along a side, about; a larger matrix is shown by blocks.
+SIDE = 256
+
+# The most pixels along a side of an entry.
+ENTRY = 24
+
+WORDS = "text-align:left;max-width:36em;white-space:normal"
+NUMBER = "text-align:right;font-variant-numeric:tabular-nums"
 
 
 class Html(str):
     """Text that is HTML already."""
 
 
-def table(rows: Iterable[Sequence[object]], heading: Sequence[str] = ()) -> str:
-    """A table, left-aligned; what is not `Html` is escaped."""
-    head = f"<tr>{_cells(heading, 'th')}</tr>" if heading else ""
-    return f"<table>{head}{''.join(f'<tr>{_cells(row)}</tr>' for row in rows)}</table>"
+def table(
+    rows: Iterable[Sequence[object]], heading: Sequence[str] = (), tips: Sequence[str] = ()
+) -> str:
+    """A table, words at the left and numbers at the right; what is not `Html` is escaped.
+
+    `tips` are what the headings say under the pointer.
+    """
+    tips = tips or [""] * len(heading)
+    above = "".join(
+        f'<th style="text-align:left" title="{escape(tip)}">{escape(text)}</th>'
+        for text, tip in zip(heading, tips, strict=True)
+    )
+    head = f"<thead><tr>{above}</tr></thead>" if heading else ""
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return f"<table>{head}<tbody>{body}</tbody></table>"
 
 
 def bullets(title: str, lines: Iterable[str]) -> str:
@@ -30,34 +51,35 @@ def bullets(title: str, lines: Iterable[str]) -> str:
 
 
 def heat_map(matrix: Float[np.ndarray, "n_in n_out"], caption: str) -> str:
-    """A matrix of numbers of at least 0 as squares of color, inputs down, outputs across."""
-    means = _block_means(matrix)
-    shares = means / (means.max() or 1.0)
-    rows = zip(means, shares, strict=True)
-    squares = "".join(f"<tr>{''.join(map(_square, *row))}</tr>" for row in rows)
-    n_in, n_out = matrix.shape
-    blocks = f", by the means of {len(means)} x {means.shape[1]} blocks" * (
-        means.size < matrix.size
+    """A matrix as a picture, inputs down, outputs across, with its scale, from 0 to at least 1."""
+    (n_in, n_out), shown = matrix.shape, extreme_blocks(matrix, SIDE)
+    low, high = min(0.0, float(matrix.min())), max(1.0, float(matrix.max()))
+    said = (
+        f"{caption}, {n_in} inputs (down) x {n_out} outputs (across): least {matrix.min():.3g}, "
+        f"mean {matrix.mean():.3g}, greatest {matrix.max():.3g}"
     )
-    said = f"{caption}, {n_in} x {n_out}{blocks}: 0 (white) to {means.max():.3g}"
-    return f'<table style="border-collapse:collapse">{squares}</table><p>{escape(said)}</p>'
+    if shown.shape != matrix.shape:
+        said += f"; in {' x '.join(map(str, shown.shape))} blocks, each by its most unusual entry"
+    side = min(ENTRY, max(1, SIDE // max(shown.shape)))
+    levels = np.rint(255 * (shown - low) / (high - low)).astype(np.uint8)
+    scale = np.arange(255, -1, -1, dtype=np.uint8)[:, None]
+    height = side * len(shown)
+    ends = f"<div>{high:.3g}</div><div>{low:.3g}</div>"
+    return (
+        '<div style="display:flex;gap:6px">'
+        + _image(levels, side * shown.shape[1], height, said)
+        + _image(scale, 12, height, "color scale")
+        + f'<div style="display:flex;flex-direction:column;justify-content:space-between">{ends}'
+        + f"</div></div><p>{escape(said)}</p>"
+    )
 
 
-def _cells(values: Iterable[object], tag: str = "td") -> str:
-    texts = (value if isinstance(value, Html) else escape(str(value)) for value in values)
-    return "".join(f'<{tag} style="text-align:left">{text}</{tag}>' for text in texts)
+def _image(levels: np.ndarray, width: int, height: int, alt: str) -> str:
+    data = b64encode(encode_png(levels)).decode()
+    style = f"image-rendering:pixelated;width:{width}px;height:{height}px;max-width:none;margin:0"
+    return f'<img alt="{escape(alt)}" style="{style}" src="data:image/png;base64,{data}"/>'
 
 
-def _square(mean: float, share: float) -> str:
-    color = ",".join(str(round(c)) for c in 255 + share * (INK - 255))
-    style = f"background:rgb({color});width:9px;height:9px;padding:0"
-    return f'<td style="{style}" title="{mean:.3g}"></td>'
-
-
-def _block_means(matrix: Float[np.ndarray, "n_in n_out"]) -> Float[np.ndarray, "rows columns"]:
-    for axis, size in enumerate(matrix.shape):
-        starts = np.unique(np.linspace(0, size, min(size, CELLS), endpoint=False).astype(int))
-        lengths = np.diff(starts, append=size)
-        shape = (-1, 1) if axis == 0 else (1, -1)
-        matrix = np.add.reduceat(matrix, starts, axis=axis) / lengths.reshape(shape)
-    return matrix
+def _cell(value: object) -> str:
+    text = value if isinstance(value, Html) else escape(str(value))
+    return f'<td style="{NUMBER if is_number(str(value)) else WORDS}">{text}</td>'

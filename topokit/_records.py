@@ -11,7 +11,9 @@ from typing import Any, ClassVar, dataclass_transform
 
 import numpy as np
 
+from topokit._docstrings import meanings
 from topokit._html import Html, table
+from topokit._text_table import SHELL, printable, text_table
 
 # Characters of a record, and of one of its strings; members of a tuple that are shown.
 LONGEST, WORD, MEMBERS = 300, 40, 4
@@ -46,9 +48,18 @@ class Record:
     def __repr__(self) -> str:
         return one_line(self)
 
+    def __str__(self) -> str:
+        """A table of the fields with what they mean, for `print`, no line beyond 80 columns."""
+        said = meanings(type(self))
+        rows = [(name, readable(value), said[name]) for name, value in self._asdict().items()]
+        lines = text_table(("", "value", "meaning"), rows, width=SHELL, words=1)
+        return "\n".join([type(self).__name__, *(line.text for line in lines)])
+
     def _repr_html_(self) -> str:
-        """A table of the fields, for notebooks."""
-        return table([(name, _cell(value)) for name, value in self._asdict().items()])
+        """A table of the fields with what they mean, for notebooks."""
+        said = meanings(type(self))
+        rows = [(name, _cell(value), said[name]) for name, value in self._asdict().items()]
+        return table(rows, ("field", "value", "meaning"))
 
 
 def one_line(self: Any) -> str:
@@ -81,6 +92,18 @@ def brief(value: Any) -> str:
     return text if len(text) <= WORD else f"{text[: WORD - 4]}...{text[-1]}"
 
 
+def readable(value: Any, digits: int = 4) -> str:
+    """A value in a table: floats to some digits, texts as they are, nothing as a dash."""
+    match value:
+        case None:
+            return "-"
+        case str():
+            return printable(value)
+        case float() | np.floating():
+            return f"{value:.{digits}g}"
+    return brief(value)
+
+
 def _members(values: tuple | list) -> Iterator[str]:
     yield from map(brief, values[:MEMBERS])
     if len(values) > MEMBERS:
@@ -106,7 +129,7 @@ def _cell(value: Any) -> str | Html:
         return Html(
             table([tuple(map(_cell, v._asdict().values())) for v in value], [*value[0]._asdict()])
         )
-    return value if isinstance(value, str) else brief(value)
+    return readable(value)
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-# The least columns of words beside figures and of a key; the most of a heading above figures, and
-# of a word in a key that is never broken.
+# The least columns of words beside figures, and the most of words among them; the least of a key,
+# the most of a heading above figures, and of a word in a key that is never broken.
 WORDS, KEY, HEADING, KEY_WORD = 24, 12, 12, 20
 
 # The width of what `print` shows in a shell.
@@ -40,7 +40,7 @@ def cells(text: str) -> int:
 
 
 def shorten(text: str, width: int) -> str:
-    """A text of at most `width` columns, at least 4; of a longer one the middle is left out."""
+    """A text of at most `width` columns, at least 7; of a longer one the middle is left out."""
     short, kept = text, len(text)
     while cells(short) > width and kept > 1:
         kept -= 1
@@ -57,6 +57,11 @@ def fold(text: str, width: int) -> list[str]:
         lines[-1:] = [joined] if cells(joined) <= width else [lines[-1], first]
         lines += more
     return lines
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell holds a number, or a dash for none."""
+    return text.lstrip("+-.~")[:1].isdecimal() or text in ("-", "inf", "nan")
 
 
 def text_table(
@@ -84,8 +89,9 @@ def text_table(
         return [*_part(columns, dict(enumerate(sizes)), gap)]
     key, first, end = keys - 1, keys, len(columns) - words
     for place in (*range(key), *range(first, end)):
-        numbers = max(map(cells, columns[place][1:]), default=0)
-        sizes[place] = max(numbers, min(sizes[place], HEADING))
+        numbers = [cells(text) for text in columns[place][1:] if is_number(text)]
+        most = WORDS if len(numbers) < len(rows) else HEADING
+        sizes[place] = max([*numbers, min(sizes[place], most)])
     least = min(sizes[key], max(KEY, min(_longest_word(columns[key]), KEY_WORD)))
     room = width - least - sum(size + gap for size in sizes[:key])
     lines: list[Line] = []
@@ -133,7 +139,7 @@ def _part(
     width: int = 0,
 ) -> Iterator[Line]:
     """The columns shown, each of its width, and words beneath each row."""
-    right = [all(map(_is_number, columns[place][1:])) for place in shown]
+    right = [all(map(is_number, columns[place][1:])) for place in shown]
     for number, row in enumerate(zip(*columns, strict=True)):
         folded = [fold(row[place], size) for place, size in shown.items()]
         depth = max(map(len, folded))
@@ -145,18 +151,14 @@ def _part(
             ]
             aligned = map(_aligned, texts, shown.values(), right)
             yield Line((" " * gap).join(aligned).rstrip(), number == 0)
-        for place in beneath if number else ():
+        for place in beneath:
             said = fold(row[place], width - INDENT) if row[place].strip() else []
-            yield from (Line(" " * INDENT + text, False) for text in said)
+            yield from (Line(" " * INDENT + text, number == 0) for text in said)
 
 
 def _aligned(text: str, size: int, right: bool) -> str:
     space = " " * (size - cells(text))
     return space + text if right else text + space
-
-
-def _is_number(text: str) -> bool:
-    return text.lstrip("+-.~")[:1].isdecimal() or text in ("-", "inf", "nan")
 
 
 def _longest_word(texts: Sequence[str]) -> int:

@@ -12,7 +12,8 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import topokit as tk
-from topokit.cli._console import busy, console, print_json, print_table, readable
+from topokit._records import readable
+from topokit.cli._console import busy, console, print_json, print_table
 
 EXISTING = click.Path(exists=True, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)

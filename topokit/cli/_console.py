@@ -18,7 +18,6 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from topokit._records import brief
 from topokit._text_table import GAP, fold, printable, text_table
 
 
@@ -51,6 +50,7 @@ def print_table(
     `colors` are those of some cells, by what stands in them.
     """
     cells, out = [[*map(printable, row)] for row in rows], console()
+    heading = [*map(printable, heading)]
     lines = text_table(heading, cells, width=columns(), keys=keys, words=words, gap=gap)
     print_words(title, style="bold")
     for line in lines:
@@ -99,15 +99,3 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def readable(value: Any, digits: int = 4) -> str:
-    """A number for a table: integers whole, others to some digits, nothing as a dash."""
-    match value:
-        case None:
-            return "-"
-        case str():
-            return value
-        case float() | np.floating():
-            return f"{value:.{digits}g}"
-    return brief(value)

@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 import networkx as nx
-from rich.table import Table
 
 import topokit as tk
 from topokit._interrupts import interrupts_ignored
-from topokit.cli._console import console, print_json, readable
+from topokit.cli._console import note, print_json, print_table
 from topokit.cli._ranking_files import write_results
 from topokit.cli._topology_lists import read_sources
 
@@ -20,18 +19,6 @@ INTERRUPTED = 130
 Finished = tuple[Any, Any]
 """A row of a ranking, and the maps of its topology."""
 
-# Heading, field and digits of each column behind the name: short, to fit 80 characters.
-COLUMNS = (
-    ("edges", "trainable", 0),
-    ("depth", "depth", 0),
-    ("loss", "loss", 3),
-    ("+-", "loss_error", 2),
-    ("pred.", "predicted_loss", 2),
-    ("free", "degrees_of_freedom", 0),
-    ("L0", "satisfiable", 0),
-    ("sum K", "control_total", 5),
-    ("dev K", "control_deviation", 2),
-)
 CAPTION = (
     "edges: trainable ones; loss: what {steps} steps leave of {targets} random matrices, on "
     "average, +- its standard error (0 is exact); pred.: the loss predicted without training; "
@@ -98,7 +85,7 @@ def command(
     out.mkdir(parents=True, exist_ok=True)
     store = store or out / "ranking.sqlite"
     if store.exists() and tk.ranking.read_store(store):
-        click.echo(f"taking what is finished from {store}", err=True)
+        note(f"taking what is finished from {store}", as_json=as_json)
     done: list[Finished] = []
     try:
         _rank(topologies, lambda *row: done.append(row), seed=seed, store=store, **options)
@@ -130,24 +117,17 @@ def _rank(
 
 
 def _report(done: list[Finished], out: Path, *, seed: int, of: int, as_json: bool) -> None:
-    rows = [row for row, _ in done]
+    rows = tk.ranking.Ranking(row for row, _ in done)
     ranking = {"seed": seed, "finished": len(rows), "of": of, "rows": rows}
     names = write_results(out, ranking, {row.name: maps for row, maps in done})
     if as_json:
         print_json(ranking)
     else:
-        console().print(_table(rows))
-    click.echo(f"wrote {', '.join(names)} into {out}/", err=True)
+        _table(rows)
+    note(f"wrote {', '.join(names)} into {out}/", as_json=as_json)
 
 
-def _table(rows: list[Any]) -> Table:
-    table = Table(box=None, pad_edge=False, collapse_padding=True, caption_justify="left")
-    table.add_column("", justify="right", no_wrap=True)
-    table.add_column("topology", min_width=12)
-    for heading, _, _ in COLUMNS:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for place, row in enumerate(rows, start=1):
-        numbers = [readable(getattr(row, field), digits) for _, field, digits in COLUMNS]
-        table.add_row(str(place), row.name, *numbers)
-    table.caption = CAPTION.format(steps=rows[0].steps, targets=rows[0].targets)
-    return table
+def _table(rows: Any) -> None:
+    heading, texts = rows.texts()
+    caption = CAPTION.format(steps=rows[0].steps, targets=rows[0].targets)
+    print_table(heading, texts, caption=caption, keys=2, gap=1)

@@ -12,9 +12,7 @@ from topokit._atomic import replacing
 from topokit.cli._console import jsonable
 
 
-def write_results(
-    folder: Path, ranking: Mapping[str, Any], maps: Mapping[str, tk.ranking.Maps]
-) -> list[str]:
+def write_results(folder: Path, ranking: Mapping[str, Any], maps: Mapping[str, Any]) -> list[str]:
     """Write all files of a ranking, each whole or not at all, and return their names.
 
     Args:

@@ -7,8 +7,9 @@ import networkx as nx
 
 import topokit as tk
 from topokit._docstrings import meanings
+from topokit._records import readable
 from topokit._text_table import shorten
-from topokit.cli._console import busy, print_json, print_table, readable
+from topokit.cli._console import busy, print_json, print_table
 from topokit.cli._topology_group import TopologyGroup
 
 # The most columns of a name, as a title and above a column.

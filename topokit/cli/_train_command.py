@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import topokit as tk
 from topokit._atomic import replacing
-from topokit.cli._console import console, jsonable, note, print_json, print_table, readable
+from topokit._records import readable
+from topokit.cli._console import console, jsonable, note, print_json, print_table
 from topokit.cli._shell_words import arguments_as_options
 
 

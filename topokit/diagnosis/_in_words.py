@@ -125,7 +125,9 @@ def _wrapped(line: str) -> list[str]:
     """A line indented by two, folded if it is long; spaces within stay."""
     marker = re.match(r"\d\. | *", line)
     indent = " " * (2 + len(marker[0] if marker else ""))
-    fold = textwrap.TextWrapper(SHELL, initial_indent="  ", subsequent_indent=indent)
+    fold = textwrap.TextWrapper(
+        SHELL, initial_indent="  ", subsequent_indent=indent, break_on_hyphens=False
+    )
     return fold.wrap(line)
 
 

@@ -5,9 +5,9 @@ their arrays (`_subjects`); each subject gives tasks, to score it or to rebuild 
 under the key of all that decides what they find (`_tasks`, `_content_keys`). One engine runs the
 tasks, here or in any executor, writes each finding into the store in the moment in which it
 arrives, and hands it on (`_run`, `_store`); failures are collected, and told at the end
-(`_unfinished`). The doors join findings to rows (`_rank`, `_sweep`, `_rows`). The command line
-calls `rank` like everybody else, and learns of each row, and of its maps (`_maps`), by the
-callback.
+(`_unfinished`). The doors join findings to rows, and a ranking shows itself as a table (`_rank`,
+`_sweep`, `_rows`, `_ranked`). The command line calls `rank` like everybody else, and learns of each
+row, and of its maps (`_maps`), by the callback.
 """
 
 from topokit.ranking._default import default_topologies as default_topologies
@@ -16,6 +16,7 @@ from topokit.ranking._maps import Maps as Maps
 from topokit.ranking._maps import read_maps as read_maps
 from topokit.ranking._maps import write_maps as write_maps
 from topokit.ranking._pool import process_pool as process_pool
+from topokit.ranking._ranked import Ranking as Ranking
 from topokit.ranking._rows import MeanLoss as MeanLoss
 from topokit.ranking._rows import Result as Result
 from topokit.ranking._rows import Row as Row

@@ -19,6 +19,7 @@ import numpy as np
 from topokit.layers import Layers
 from topokit.ranking._drawn_targets import check_seed, drawn_targets
 from topokit.ranking._maps import Maps
+from topokit.ranking._ranked import Ranking
 from topokit.ranking._rows import Row
 from topokit.ranking._run import run
 from topokit.ranking._subjects import labels_by_content, subjects_of
@@ -44,7 +45,7 @@ def rank(
     executor: Executor | None = None,
     store: str | os.PathLike[str] | None = None,
     callback: Callable[[Row, Maps], object] | None = None,
-) -> list[Row]:
+) -> Ranking:
     """Rank topologies by how well they rebuild random matrices, best first.
 
     Topologies of equal shape meet the same targets, unit Gaussian matrices, so that their losses
@@ -98,7 +99,7 @@ def rank(
             rows.append(_row(label, found[Scored], found[Rebuilt]))
             if callback is not None:
                 callback(rows[-1], _maps(found[Scored], found[Descended]))
-    return sorted(rows, key=attrgetter("order"))
+    return Ranking(sorted(rows, key=attrgetter("order")))
 
 
 def _joined(
