@@ -76,7 +76,7 @@ clean: ## Remove what the other commands made, the virtual environment included
 	@mkdir -p .venv && touch .venv/.unfinished
 	@"$(PYTHON)" -m venv .venv
 	@$(PIP) hatchling editables
-	@$(PIP) --no-build-isolation --editable '.[networks]'
+	@$(PIP) --no-build-isolation --editable '.[networks,report]'
 	@mv .venv/.unfinished $@
 
 .venv/.dev: .venv/.core

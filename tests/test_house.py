@@ -51,6 +51,7 @@ ROOMS = {
         "reconstruction",
     },
     "plotting": {"layers", "topologies", "scores", "reconstruction", "ranking"},
+    "report": {"layers", "topologies", "diagnosis", "ranking"},
     "cli": {
         "topologies",
         "scores",
@@ -59,10 +60,11 @@ ROOMS = {
         "networks",
         "ranking",
         "plotting",
+        "report",
         "challenge",
     },
 }
-HEAVY = {"jax", "jaxlib", "matplotlib", "optax", "pandas", "rich"}
+HEAVY = {"bokeh", "jax", "jaxlib", "matplotlib", "optax", "pandas", "rich"}
 GRAPH_CODE = {"layers", "files", "topologies", "designs", "_checks"}
 
 

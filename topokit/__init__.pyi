@@ -6,9 +6,10 @@ from . import plotting as plotting
 from . import products as products
 from . import ranking as ranking
 from . import reconstruction as reconstruction
+from . import report as report
 from . import scores as scores
 from . import topologies as topologies
-from .diagnosis._diagnosis import diagnose as diagnose
+from .diagnosis import diagnose as diagnose
 from .files import from_weights as from_weights
 from .files import read as read
 from .files import read_layers as read_layers

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # The extra that brings a package, by the name under which the package is imported.
-EXTRAS = {"equinox": "networks", "safetensors": "networks", "sklearn": "networks"}
+EXTRAS = {
+    "bokeh": "report",
+    "equinox": "networks",
+    "jinja2": "report",
+    "safetensors": "networks",
+    "sklearn": "networks",
+}
 
 
 class MissingExtraError(ModuleNotFoundError):

@@ -13,6 +13,9 @@ Constants are settings: they are kept with the numbers, and a test fails where t
 since. Names that begin with STYLE are those of pictures, and with QUICK those of a quick run.
 """
 
+from analyses.kit._browser import CHROMIUM as CHROMIUM
+from analyses.kit._browser import Browser as Browser
+from analyses.kit._browser import open_browser as open_browser
 from analyses.kit._clock import Clock as Clock
 from analyses.kit._clock import apart as apart
 from analyses.kit._clock import exponent as exponent

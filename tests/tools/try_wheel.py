@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-HINT = "pip install '.[networks]'"
+HINT = "pip install '.[{}]'"
 BESIDE_THE_PACKAGE = {"LICENSE", "Makefile", "constraints.txt", "tests/test_house.py"}
 
 WORKS = """
@@ -28,7 +28,10 @@ topokit diagnose cube.npz
 topokit plot cube.npz --what control -o cube.png
 topokit rank cube.npz --targets 1 --max-steps 2 --jobs 1
 """
-NEEDS_THE_EXTRA = "topokit train --epochs 1 --seeds 1"
+NEEDS_AN_EXTRA = {
+    "topokit train --epochs 1 --seeds 1": "networks",
+    "topokit report ranking": "report",
+}
 SCRIPT = f"""
 import topokit as tk
 
@@ -37,16 +40,17 @@ tk.write(cube, "again.graphml")
 assert set(tk.read("again.graphml").edges) == set(cube.edges)
 open("w.safetensors", "x").close()
 needs = {{
-    "train": lambda: tk.networks.train,
-    "load_digits": lambda: tk.networks.load_digits,
-    "write_weights": lambda: tk.networks.write_weights,
-    "from_weights": lambda: tk.from_weights("w.safetensors"),
+    "train": (lambda: tk.networks.train, "networks"),
+    "load_digits": (lambda: tk.networks.load_digits, "networks"),
+    "write_weights": (lambda: tk.networks.write_weights, "networks"),
+    "from_weights": (lambda: tk.from_weights("w.safetensors"), "networks"),
+    "write_report": (lambda: tk.report.write_report, "report"),
 }}
-for name, call in needs.items():
+for name, (call, extra) in needs.items():
     try:
         call()
     except ModuleNotFoundError as error:
-        assert {HINT!r} in str(error), f"{{name}}: {{error}}"
+        assert {HINT!r}.format(extra) in str(error), f"{{name}}: {{error}}"
     else:
         raise AssertionError(f"{{name}} works without its extra: is this the core alone?")
 """
@@ -69,7 +73,7 @@ def check_contents(archive: Path, wheel: Path) -> None:
     """The wheel holds the package, stubs and marker included; the other archive all sources."""
     package = {
         str(path.relative_to(ROOT))
-        for ending in ("py", "pyi", "typed")
+        for ending in ("py", "pyi", "typed", "html", "css", "js")
         for path in (ROOT / "topokit").rglob(f"*.{ending}")
     }
     with zipfile.ZipFile(wheel) as opened:
@@ -94,17 +98,18 @@ def install(wheel: Path, folder: Path) -> Path:
 
 
 def try_shell(folder: Path, commands: Path) -> None:
-    """The commands that work, and the one that says what it needs."""
+    """The commands that work, and those that say what they need."""
     for line in WORKS.strip().splitlines():
         command, *words = shlex.split(line)
         run(folder, commands / command, *words)
         print(f"passed: {line}")
-    command, *words = shlex.split(NEEDS_THE_EXTRA)
-    done = attempt(folder, commands / command, *words)
-    lines = done.stderr.splitlines()
-    if done.returncode != 2 or len(lines) != 1 or HINT not in lines[0]:
-        sys.exit(f"FAILED: {NEEDS_THE_EXTRA} has to name its extra\n{done.stdout}{done.stderr}")
-    print(f"passed: {NEEDS_THE_EXTRA} names its extra")
+    for line, extra in NEEDS_AN_EXTRA.items():
+        command, *words = shlex.split(line)
+        done = attempt(folder, commands / command, *words)
+        lines = done.stderr.splitlines()
+        if done.returncode != 2 or len(lines) != 1 or HINT.format(extra) not in lines[0]:
+            sys.exit(f"FAILED: {line} has to name its extra\n{done.stdout}{done.stderr}")
+        print(f"passed: {line} names its extra")
 
 
 def run(folder: Path, *command: object) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `topokit list | build | score | diagnose | plot | rank | train | challenge`.
+"""The command line: `topokit list | build | score | diagnose | plot | rank | report | ...`.
 
 A verb and a topology. A topology is a family with its options, or a file; the options of a family
 are the parameters of its builder, and their help is the builder's docstring.

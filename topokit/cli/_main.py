@@ -15,6 +15,7 @@ from topokit.cli import (
     _list_command,
     _plot_command,
     _rank_command,
+    _report_command,
     _score_command,
     _train_command,
 )
@@ -28,6 +29,7 @@ EXAMPLES = """Examples:
   topokit diagnose net.npz                   where a topology is weak, what to change
   topokit plot torus --shape 8x4 --depth 7 --what control -o torus.png
   topokit rank                               reconstruction losses, best first
+  topokit report ranking                     the page of that again, or of a sweep's store
   topokit train --layers clos --share 0.2    a classifier with sparse layers learns
   topokit challenge --neurons 1024           the Sparse DNN Graph Challenge, and its rate"""
 
@@ -99,6 +101,7 @@ for verb in (
     _diagnose_command,
     _plot_command,
     _rank_command,
+    _report_command,
     _train_command,
     _challenge_command,
 ):

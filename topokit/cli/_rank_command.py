@@ -9,9 +9,11 @@ import click
 import networkx as nx
 
 import topokit as tk
+from topokit._extras import MissingExtraError
 from topokit._interrupts import interrupts_ignored
 from topokit.cli._console import note, print_json, print_table
-from topokit.cli._ranking_files import write_results
+from topokit.cli._ranking_files import PAGE, topology_files, write_results
+from topokit.cli._report_command import write_ranking_page
 from topokit.cli._topology_lists import read_sources
 
 INTERRUPTED = 130
@@ -78,8 +80,8 @@ def command(
 
     The results go into a folder: ranking.json and ranking.csv; ranking.png, and parameters.png with
     losses against parameters; the three maps of each topology in maps.npz, and control.png, their
-    picture. What is finished is kept in ranking.sqlite, whatever happens: the same command runs
-    only what is missing.
+    picture; the topologies as files; and report.html, a page to click through. What is finished is
+    kept in ranking.sqlite, whatever happens: the same command runs only what is missing.
     """
     topologies = read_sources(sources) if sources else tk.ranking.default_topologies()
     out.mkdir(parents=True, exist_ok=True)
@@ -98,7 +100,13 @@ def command(
         if done:
             done.sort(key=lambda finished: finished[0].order)
             with interrupts_ignored():
-                _report(done, out, seed=seed, of=len(topologies), as_json=as_json)
+                _report(done, topologies, out, seed=seed, as_json=as_json)
+    try:
+        page = write_ranking_page(out, out / PAGE)
+    except MissingExtraError as error:
+        note(f"{PAGE} is not written: {error}", as_json=as_json)
+    else:
+        note(f"wrote {page}: open it in a browser", as_json=as_json)
 
 
 def _rank(
@@ -116,10 +124,23 @@ def _rank(
         tk.rank(topologies, solver=solver, executor=pool, callback=callback, **options)
 
 
-def _report(done: list[Finished], out: Path, *, seed: int, of: int, as_json: bool) -> None:
+def _report(
+    done: list[Finished],
+    topologies: Mapping[str, nx.DiGraph],
+    out: Path,
+    *,
+    seed: int,
+    as_json: bool,
+) -> None:
     rows = tk.ranking.Ranking(row for row, _ in done)
-    ranking = {"seed": seed, "finished": len(rows), "of": of, "rows": rows}
-    names = write_results(out, ranking, {row.name: maps for row, maps in done})
+    ranking: dict[str, Any] = {
+        "seed": seed,
+        "finished": len(rows),
+        "of": len(topologies),
+        "rows": rows,
+    }
+    ranking["topologies"] = topology_files([row.name for row in rows])
+    names = write_results(out, ranking, {row.name: maps for row, maps in done}, topologies)
     if as_json:
         print_json(ranking)
     else:

@@ -1,39 +1,115 @@
-"""What a ranking leaves behind: tables for programs, pictures for people."""
+"""What a ranking leaves behind: tables for programs, pictures for people, and the way back.
+
+The folder holds all that the page needs: the rows in `ranking.json`, the maps in `maps.npz`, and
+each topology as a file in `topologies/`, under the name that `ranking.json` gives it.
+"""
 
 import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import networkx as nx
 
 import topokit as tk
 from topokit._atomic import replacing
+from topokit._file_names import file_name
 from topokit.cli._console import jsonable
 
+RANKING, MAPS, PAGE, TOPOLOGIES = "ranking.json", "maps.npz", "report.html", "topologies"
 
-def write_results(folder: Path, ranking: Mapping[str, Any], maps: Mapping[str, Any]) -> list[str]:
-    """Write all files of a ranking, each whole or not at all, and return their names.
+# What a row holds that is no number.
+KINDS = {"name": str, "family": str, "skip": bool}
+
+
+class Results(NamedTuple):
+    """A ranking as its folder holds it: all by the names of the rows."""
+
+    rows: list[tk.ranking.Row]
+    topologies: dict[str, nx.DiGraph]
+    maps: dict[str, tk.ranking.Maps]
+    files: dict[str, str]
+
+
+def write_results(
+    folder: Path,
+    ranking: Mapping[str, Any],
+    maps: Mapping[str, tk.ranking.Maps],
+    topologies: Mapping[str, nx.DiGraph],
+) -> list[str]:
+    """Write all files of a ranking but its page, and return their names.
+
+    Each appears whole or not at all. The page of an earlier ranking goes.
 
     Args:
         folder: An existing folder; files of an earlier ranking are replaced.
-        ranking: What `ranking.json` says, with at least one row under `rows`.
+        ranking: What `ranking.json` says, with at least one row under `rows`, and under
+            `topologies` the files of their topologies by name, as `topology_files` gives them.
         maps: By the name of their topology, in the order of the rows.
+        topologies: All of the ranking; those of the rows are written.
     """
     rows = ranking["rows"]
-    with replacing(folder / "ranking.json") as part:
+    (folder / PAGE).unlink(missing_ok=True)
+    (folder / TOPOLOGIES).mkdir(exist_ok=True)
+    for name, file in ranking["topologies"].items():
+        tk.write(topologies[name], folder / file)
+    with replacing(folder / RANKING) as part:
         part.write_text(json.dumps(jsonable(ranking), indent=2, allow_nan=False) + "\n")
     with replacing(folder / "ranking.csv") as part:
         _write_csv(part, rows)
-    names = ["ranking.json", "ranking.csv"]
+    names = [RANKING, "ranking.csv"]
     if any(math.isfinite(row.loss) for row in rows):
         tk.plotting.save_figure(tk.plotting.plot_ranking(rows), folder / "ranking.png")
         tk.plotting.save_figure(tk.plotting.plot_parameters(rows), folder / "parameters.png")
         names += ["ranking.png", "parameters.png"]
-    tk.ranking.write_maps(maps, folder / "maps.npz")
+    tk.ranking.write_maps(maps, folder / MAPS)
     controls = {name: each.control for name, each in maps.items()}
     tk.plotting.save_figure(tk.plotting.plot_controls(controls), folder / "control.png")
-    return [*names, "maps.npz", "control.png"]
+    return [*names, MAPS, "control.png", f"{TOPOLOGIES}/"]
+
+
+def read_results(folder: Path) -> Results:
+    """Read what `write_results` wrote.
+
+    Raises:
+        ValueError: If a file is damaged, or is none of a ranking.
+        OSError: If a file is missing.
+    """
+    place = folder / RANKING
+    try:
+        said = json.loads(place.read_text(encoding="utf-8"))
+        rows, files = [_row(record) for record in said["rows"]], dict(said["topologies"])
+        paths = {row.name: folder / TOPOLOGIES / Path(files[row.name]).name for row in rows}
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ValueError(
+            f"{place} is damaged, or of another version of topokit ({error!r}): the same `topokit "
+            "rank` writes it again, and runs nothing twice"
+        ) from error
+    topologies = {name: tk.read(path) for name, path in paths.items()}
+    return Results(rows, topologies, tk.ranking.read_maps(folder / MAPS), files)
+
+
+def _row(record: Mapping[str, Any]) -> tk.ranking.Row:
+    """A row from its JSON, where each value is of the kind that it was."""
+    for name, value in record.items():
+        if not isinstance(value, KINDS.get(name, Real | None)):
+            raise ValueError(f"{name} is {value!r}")
+    loss = math.nan if record["loss"] is None else record["loss"]
+    return tk.ranking.Row(**{**record, "loss": loss})
+
+
+def topology_files(names: Sequence[str]) -> dict[str, str]:
+    """Of each topology its file in the folder, under a name that every system takes."""
+    found: dict[str, str] = {}
+    for name in names:
+        plain = file_name(name)
+        tries = (plain, *(f"{plain}-{number}" for number in range(2, len(names) + 2)))
+        file = next(f for t in tries if (f := f"{TOPOLOGIES}/{t}.npz") not in found.values())
+        found[name] = file
+    return found
 
 
 def _write_csv(path: Path, rows: Sequence[Any]) -> None:

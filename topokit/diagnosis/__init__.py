@@ -11,8 +11,25 @@ those numbers alone, `_advice` says what to change, and `_in_words` puts all of 
 from topokit.diagnosis._bottleneck import Bottleneck as Bottleneck
 from topokit.diagnosis._criteria import Criterion as Criterion
 from topokit.diagnosis._diagnosis import Diagnosis as Diagnosis
+from topokit.diagnosis._diagnosis import diagnose as diagnose
 from topokit.diagnosis._fairness import Fairness as Fairness
 from topokit.diagnosis._fairness import Pair as Pair
 from topokit.diagnosis._reach import Reach as Reach
 from topokit.diagnosis._skips import Skips as Skips
 from topokit.diagnosis._waste import Waste as Waste
+
+# What a user finds here; `diagnose` stands at the front door.
+__all__ = [
+    "Bottleneck",
+    "Criterion",
+    "Diagnosis",
+    "Fairness",
+    "Pair",
+    "Reach",
+    "Skips",
+    "Waste",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -76,7 +76,8 @@ def with_skip(
         raise ValueError(f"weight must be finite and not 0; given {weight}")
     if placement == "random" and seed is None:
         raise ValueError("placement='random' needs a seed, such as seed=0")
-    rng = np.random.default_rng(check_count("seed", seed or 0, least=0))
+    number = check_count("seed", seed or 0, least=0)
+    rng = np.random.default_rng(number)
     layers = to_layers(topology)
     free, constant = [], []
     for place, row in enumerate(each_layer(layers)):
@@ -87,7 +88,7 @@ def with_skip(
     changed = replace(layers, trainable=tuple(free), constant=tuple(constant))
     word = "skip" if placement == "straight" else f"{placement} skip"
     options: dict[str, Any] = {"placement": placement, "weight": float(weight)}
-    options |= {"seed": seed} if placement == "random" else {}
+    options |= {"seed": number} if placement == "random" else {}
     return as_given(topology, changed, f"+ {word}", "with_skip", **options)
 
 

@@ -73,7 +73,7 @@ def trim(
         return _compress(layers, alive)
     rest = [np.array(i)[a].tolist() for i, a in zip(indices, alive, strict=True)]
     graph = _renumbered(topology, rest)
-    dropped = {"drop_inputs": [*drop_inputs], "drop_outputs": [*drop_outputs]}
+    dropped = {"drop_inputs": [*map(int, drop_inputs)], "drop_outputs": [*map(int, drop_outputs)]}
     graph.graph.update(changed(topology, "trimmed", "trim", **dropped))
     return graph
 

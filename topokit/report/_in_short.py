@@ -1,0 +1,90 @@
+"""The best and the worst of a ranking in a few sentences, for who reads nothing else."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from topokit.diagnosis import Diagnosis
+from topokit.report._page import Card
+from topokit.report._page_text import number_text, short
+
+MOST_REASONS = 4
+
+
+def best_card(row: Any, diagnosis: Diagnosis, building: dict[str, Any]) -> Card:
+    """The best: its loss, and the command that gives it as a file."""
+    return Card(
+        "Best",
+        short(row.name),
+        number_text(row.loss),
+        _means(row),
+        "What speaks for it:",
+        [*_for(row, diagnosis)][:MOST_REASONS],
+        building["said"],
+        building["command_means"] if building["command"] else "In Python:",
+        building["command"] or building["python"] or "",
+    )
+
+
+def worst_card(row: Any, best: Any, diagnosis: Diagnosis) -> Card:
+    """The worst: its loss, why it is the worst, and what would help."""
+    reasons = [*_against(row, best, diagnosis)][:MOST_REASONS]
+    if not reasons:
+        reasons = [
+            "No count tells it from the best: its weights are harder to train to their best."
+        ]
+    advice = [f"To mend it: {c.advice}" for c in diagnosis.criteria if c.verdict == "not met"][:1]
+    ratio = f", {row.loss / best.loss:.1f} times that of the best" if best.loss > 0 else ""
+    return Card(
+        "Worst",
+        short(row.name),
+        number_text(row.loss),
+        _means(row) + ratio,
+        "Why:",
+        reasons,
+        advice,
+    )
+
+
+def _means(row: Any) -> str:
+    error = "" if row.loss_error is None else f" ± {number_text(row.loss_error)}"
+    return (
+        f"{error} of a random matrix is lost, with {row.trainable:,} trainable weights in "
+        f"{row.depth:,} {'layer' if row.depth == 1 else 'layers'}"
+    ).strip()
+
+
+def _for(row: Any, diagnosis: Diagnosis) -> Iterator[str]:
+    if row.degrees_of_freedom is not None:
+        yield _freedom(row)
+    yield from _of_verdict(diagnosis, "met")
+
+
+def _against(row: Any, best: Any, diagnosis: Diagnosis) -> Iterator[str]:
+    """The heaviest first: directions, then pairs, then signals, then what else is not met."""
+    if None not in (row.degrees_of_freedom, best.degrees_of_freedom) and (
+        row.degrees_of_freedom < best.degrees_of_freedom
+    ):
+        yield f"{_freedom(row)} The best moves {best.degrees_of_freedom:,}."
+    waste = diagnosis.waste.total
+    if waste:
+        yield (
+            f"{waste:,} of its {row.trainable:,} trainable weights are wasted: they do what others "
+            "do already."
+        )
+    if diagnosis.reach.unreached:
+        yield f"{diagnosis.reach.unreached:,} pairs of an input and an output have no path."
+    yield from _of_verdict(diagnosis, "not met")
+
+
+def _of_verdict(diagnosis: Diagnosis, verdict: str) -> Iterator[str]:
+    """The criteria that got it, each with its evidence."""
+    for c in diagnosis.criteria:
+        if c.verdict == verdict:
+            yield f"{c.name[0].upper()}{c.name[1:]}: {c.evidence}."
+
+
+def _freedom(row: Any) -> str:
+    return (
+        f"Its weights move the matrix in {row.degrees_of_freedom:,} of "
+        f"{row.n_in * row.n_out:,} directions."
+    )
