@@ -36,6 +36,8 @@ def knows(flags: str) -> bool:
 if "XLA_FLAGS" not in os.environ:
     os.environ["XLA_FLAGS"] = QUICK if knows(QUICK) else ""
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+# No test writes into the cache of the user; those of the cache have one of their own.
+os.environ["TOPOKIT_CACHE"] = "off"
 UNOPTIMIZED = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"
 jax.config.update("jax_disable_most_optimizations", UNOPTIMIZED)
 

@@ -246,9 +246,7 @@ def test_strict_rank_promotion_does_no_harm(form):
     wiring = make_wiring(t.erdos_renyi.layers([4, 6, 6, 3], 0.6, seed=0))
     logits = draw_logits(np.random.default_rng(0), form, wiring, deviation=0.0)
     with jax.numpy_rank_promotion("raise"):
-        K, losses = _descent._descend.eval_shape(
-            logits, wiring, 0.0, 0.1, form=form, steps=7, n_out=3
-        )
+        K, losses = _descent._descend.jitted.eval_shape(form, 7, 3, logits, wiring, 0.0, 0.1)
     assert (K.shape, losses.shape) == ((3, 4), (7,))
 
 

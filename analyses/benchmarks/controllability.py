@@ -4,9 +4,9 @@
 step of topokit's descents and of its search for the canonical K, on the same network in the same
 process, all in turn: medians and quartiles, compilation apart. `step growth`: a step of the search
 on random networks of one degree and depth, and the exponent of `n_in E` in its seconds.
-`defaults`: the first and later calls on the default topologies at 1,152 edges. `bound`: the proof alone. `growth`
-and `scale`: the canonical K of ever larger networks, each in a process of its own with its peak
-memory, from the call to the result, what compiles included.
+`defaults`: the first and later calls on the default topologies at 1,152 edges. `bound`: the proof
+alone. `growth` and `scale`: the canonical K of ever larger networks, each in a process of its own
+with its peak memory, from the call to the result, what compiles included.
 
 Writes `controllability.json` beside this script; `--quick` runs small sizes and writes nothing.
 """
@@ -135,8 +135,8 @@ def descent_steps(layers: tk.Layers, form: ControlForm, steps: int) -> Callable[
     rng = np.random.default_rng(0)
     logits = draw_logits(rng, form, wiring, deviation=_descent.DEVIATION)
     start, wiring = jax.device_put((logits, wiring))
-    more: Any = {"form": form, "steps": steps, "n_out": layers.n_out}
-    return lambda: _descent._descend(start, wiring, 0.0, LEARNING_RATE, **more)
+    settings = form, steps, layers.n_out
+    return lambda: _descent._descend(*settings, start, wiring, 0.0, LEARNING_RATE)
 
 
 def canonical_steps(layers: tk.Layers, steps: int) -> Callable[[], object]:
@@ -148,7 +148,7 @@ def canonical_steps(layers: tk.Layers, steps: int) -> Callable[[], object]:
 
     def run() -> object:
         nonlocal search
-        search, moved = improve(problem, search, steps=steps)
+        search, moved = improve(steps, problem, search)
         return moved
 
     return run

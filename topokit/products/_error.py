@@ -11,6 +11,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
@@ -26,8 +27,8 @@ Cost = Callable[[Array], Array]
 
 
 def arrange_goal(
-    network: Product, goal: Float[Array, "n_out n_in batch"]
-) -> Float[Array, "n_out n_in batch"]:
+    network: Product, goal: Float[np.ndarray | Array, "n_out n_in batch"]
+) -> Float[np.ndarray | Array, "n_out n_in batch"]:
     """The goal with its columns in the order in which the product has them.
 
     Examples:
@@ -44,7 +45,8 @@ def arrange_goal(
     See Also:
         `total_error`, which takes such a goal.
     """
-    return goal[:, network.columns]
+    columns = network.columns
+    return goal[:, np.asarray(columns) if isinstance(goal, np.ndarray) else columns]
 
 
 def total_error(

@@ -81,7 +81,7 @@ class Unrolled(NamedTuple):
         )
 
     def _products(self, table: Table, x: Array, y: Array) -> Num[Array, "rows fan_in *batch"]:
-        """Products of all slots at once: a sum a slot would compile for longer as slots are many."""
+        """The products of all slots at once: one after the other they would compile for long."""
         rows, fan_in = table.senders.shape
 
         def folded(lanes: int) -> Array:

@@ -1,6 +1,5 @@
 """Adam: the default, and the best there is for deep cascades."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -8,6 +7,7 @@ import optax
 from jaxtyping import Array
 
 from topokit._checks import check_count, check_real
+from topokit._compilation import compiled
 from topokit.reconstruction._iterate import Stall, iterate
 from topokit.reconstruction._problem import Parameters, Problem, Solution
 
@@ -47,7 +47,7 @@ class Adam(NamedTuple):
     patience: int | None = None
     tolerance: float = 1e-3
 
-    @partial(jax.jit, static_argnums=0)
+    @compiled(static=1)
     def solve(self, problem: Problem, start: Parameters) -> Solution:
         """Descend, all steps inside one compiled loop."""
         adam = self._optimizer()

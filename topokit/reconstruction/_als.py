@@ -1,13 +1,12 @@
 """Alternating least squares: each layer in turn at its optimum, all others given."""
 
-from functools import partial
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from topokit._checks import check_count
+from topokit._compilation import compiled
 from topokit._limits import check_memory
 from topokit.layers import split_by_layer
 from topokit.reconstruction._iterate import Stall, iterate
@@ -85,7 +84,7 @@ def _check_memory(wirings: list[LayerEdges], problem: Problem) -> None:
     check_memory("ALS", n_bytes, MEMORY_LIMIT, "use Adam")
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@compiled(static=2)
 def _sweeps(
     als: ALS, diagonal: bool, targets: Array, wirings: list[LayerEdges], start: Weights
 ) -> Solution:

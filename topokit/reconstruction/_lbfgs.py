@@ -1,6 +1,5 @@
 """L-BFGS: curvature from past gradients, the length of a step by a line search."""
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -8,6 +7,7 @@ import optax
 from jaxtyping import Array
 
 from topokit._checks import check_count
+from topokit._compilation import compiled
 from topokit.reconstruction._iterate import Stall, iterate
 from topokit.reconstruction._problem import Parameters, Problem, Solution
 
@@ -39,7 +39,7 @@ class LBFGS(NamedTuple):
     patience: int | None = 20
     tolerance: float = 1e-4
 
-    @partial(jax.jit, static_argnums=0)
+    @compiled(static=1)
     def solve(self, problem: Problem, start: Parameters) -> Solution:
         """Descend, all steps inside one compiled loop."""
         lbfgs = optax.lbfgs(memory_size=check_count("memory", self.memory))

@@ -58,10 +58,11 @@ def loss_of_weights(
         [end_to_end_matrix(layers, one) for one in zip(*(w.T for w in weights), strict=True)]
     )
     dtype = jnp.result_type(float)
-    with np.errstate(over="ignore"):
-        errors = jnp.asarray(targets - products, dtype)
-    loss = total_cost(errors, cost) / total_cost(jnp.asarray(targets, dtype), cost)
-    return np.asarray(jnp.where(jnp.isnan(loss), jnp.inf, loss))
+    with np.errstate(over="ignore", invalid="ignore"):
+        stacks = (targets - products).astype(dtype), targets.astype(dtype)
+        left, whole = (np.asarray(total_cost(jax.device_put(s), cost)) for s in stacks)
+        loss = left / whole
+    return np.where(np.isnan(loss), np.inf, loss)
 
 
 def total_cost(

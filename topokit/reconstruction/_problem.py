@@ -31,7 +31,7 @@ def _unflatten(widths: tuple[int, ...], columns: Iterable[tuple]) -> Layers:
 
 RECIPE = ("senders", "receivers", "trainable", "constant")
 jax.tree_util.register_pytree_node(
-    Layers, lambda layers: (layers.columns, layers.widths), _unflatten
+    Layers, lambda layers: (tuple(vars(layers)[name] for name in RECIPE), layers.widths), _unflatten
 )
 
 

@@ -212,19 +212,24 @@ def _mesh(layers: Layers, devices: Sequence[Any] | None) -> Mesh | None:
 def _solve_chunk(
     problem: Problem, targets: np.ndarray, solver: Solver, rng: np.random.Generator
 ) -> Solution:
-    """Solve for one chunk; the weights of the solution are for each layer, `(edges, batch)`."""
+    """Solve for one chunk; the weights of the solution are for each layer, `(edges, batch)`.
+
+    Around the solver numpy does what JAX would compile a program for.
+    """
     layers, dtype = problem.layers, problem.targets.dtype
     free = next((n for n, t in enumerate(layers.trainable) if t.all()), None)
     scale = sizes(targets) if free is not None else np.ones(len(targets))
-    scaled = jnp.asarray((targets / scale[:, None, None]).transpose(2, 1, 0), dtype)
+    scaled = (targets / scale[:, None, None]).transpose(2, 1, 0).astype(dtype)
     problem = problem._replace(
-        targets=scaled,
-        goal=arrange_goal(problem.network, scaled),
-        scale=jnp.asarray(scale, dtype),
+        targets=jax.device_put(scaled),
+        goal=jax.device_put(arrange_goal(problem.network, scaled)),
+        scale=jax.device_put(scale.astype(dtype)),
     )
     start = _start(problem, rng)
     solution = _checked(solver, solver.solve(problem, start), start.shape)
-    weights = split_by_layer(layers, np.asarray(problem.weights(solution.parameters)))
+    parameters = np.asarray(solution.parameters)
+    whole = np.where(problem.trainable[:, None], parameters, problem.constant[:, None])
+    weights = split_by_layer(layers, whole)
     if free is not None:
         weights[free] = weights[free] * scale.astype(dtype)
     loss = loss_of_weights(layers, weights, targets, problem.comparison.cost)
@@ -250,23 +255,17 @@ def _checked(solver: Solver, solution: object, shape: tuple[int, ...]) -> Soluti
 def _problem(layers: Layers, network: Product, comparison: Comparison) -> Problem:
     """All of a problem but its targets."""
     dtype = jnp.result_type(float)
-    none = jnp.zeros((layers.n_out, layers.n_in, 0), dtype)
-    return Problem(
-        layers,
-        network,
-        none,
-        none,
-        jnp.zeros(0, dtype),
-        jnp.asarray(np.concatenate(layers.trainable)),
-        jnp.asarray(np.concatenate(layers.constant), dtype),
-        comparison,
-    )
+    none = np.zeros((layers.n_out, layers.n_in, 0), dtype)
+    free, fixed = np.concatenate(layers.trainable), np.concatenate(layers.constant)
+    arrays = none, none, np.zeros(0, dtype), free, fixed.astype(dtype)
+    return Problem(layers, network, *map(jax.device_put, arrays), comparison)
 
 
 def _start(problem: Problem, rng: np.random.Generator) -> Parameters:
     """Sparse Xavier weights, smaller where some edges are constant."""
     radii = np.concatenate(training_radii(problem.layers))
-    return jnp.asarray(draw_within(radii, problem.scale.size, rng), problem.scale.dtype)
+    start = draw_within(radii, problem.scale.size, rng)
+    return jax.device_put(start.astype(problem.scale.dtype))
 
 
 def _best_restart(whole: Solution, restarts: int, began: float) -> Reconstruction:

@@ -1,5 +1,6 @@
 """Targets at the door: of the right shape, finite, and of a size that a relative loss can bear."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -44,7 +45,7 @@ def sizes(targets: Float[np.ndarray, "batch n_in n_out"]) -> Float[np.ndarray, "
 def _check_cost(stack: Float[np.ndarray, "n_targets n_in n_out"], cost: Cost) -> None:
     dtype = jnp.result_type(float)
     with np.errstate(over="ignore", under="ignore"):
-        whole = np.asarray(_entrywise(cost, jnp.asarray(stack, dtype)))
+        whole = np.asarray(_entrywise(cost, jax.device_put(stack.astype(dtype))))
     wrong = np.flatnonzero(~(np.isfinite(whole) & (whole > 0)))
     if wrong.size:
         peak = np.abs(stack[wrong[0]]).max()

@@ -64,7 +64,7 @@ def _plans(
     problem = make_problem(network, taken)
     search = begin(problem, plan)
     for first in range(0, steps, STEPS_AT_ONCE):
-        search, moved = improve(problem, search, steps=min(STEPS_AT_ONCE, steps - first))
+        search, moved = improve(min(STEPS_AT_ONCE, steps - first), problem, search)
         yield Plan(*map(np.asarray, search.plan)), float(moved)
 
 

@@ -7,7 +7,6 @@ constraint has a step of its own, by the number of constraints that a variable i
 variables that a constraint has (Pock and Chambolle, 2011).
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from topokit._compilation import compiled
 from topokit.scores.control._control_network import ControlNetwork
 from topokit.scores.control._flow_plan import Plan
 
@@ -83,7 +83,7 @@ def make_problem(network: ControlNetwork, taken: Float[np.ndarray, " n_out"]) ->
     )
 
 
-@jax.jit
+@compiled()
 def begin(problem: FlowProblem, plan: Plan) -> Search:
     """Start from a plan, with every price 0."""
     n, m = problem.gain.size, problem.taken.size
@@ -93,8 +93,8 @@ def begin(problem: FlowProblem, plan: Plan) -> Search:
     return Search(plan, prices, *_balance(problem, plan))
 
 
-@partial(jax.jit, static_argnames="steps", donate_argnums=1)
-def improve(problem: FlowProblem, search: Search, *, steps: int) -> tuple[Search, Float[Array, ""]]:
+@compiled(static=1, donated=(2,))
+def improve(steps: int, problem: FlowProblem, search: Search) -> tuple[Search, Float[Array, ""]]:
     """Take some steps, each O(kinds E), and say how far an entry of K has moved at most."""
     sizes = _step_sizes(problem)
 

@@ -1,6 +1,5 @@
 """Descent on the controllability loss (NeuroFabric section VI.C), compiled as one loop."""
 
-from functools import partial
 from math import prod
 
 import jax
@@ -9,6 +8,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
+from topokit._compilation import compiled
 from topokit._limits import check_memory
 from topokit.layers import Layers
 from topokit.scores.control.descent._padded_layers import PaddedLayers, make_wiring
@@ -29,9 +29,6 @@ BYTES = 48
 
 # Logits start nearly even, but for what breaks a tie.
 DEVIATION = 0.01
-
-# A program that runs for a tenth of a second need not be optimized for longer.
-QUICKLY = {"xla_backend_optimization_level": 1}
 
 # Slopes this small are rounding. Adam would magnify them and let K drift where the loss is flat.
 NOISE = 1e-4
@@ -68,22 +65,19 @@ def descend(
     """
     logits = draw_logits(rng, form, wiring, deviation=DEVIATION)
     wiring, logits = round_shapes(wiring, logits)
-    control, losses = _descend(
-        logits, wiring, evenness, learning_rate, form=form, steps=steps, n_out=n_out
-    )
+    control, losses = _descend(form, steps, n_out, logits, wiring, evenness, learning_rate)
     return np.asarray(control, float).T, np.asarray(losses, float)
 
 
-@partial(jax.jit, static_argnames=("form", "steps", "n_out"), compiler_options=QUICKLY)
+@compiled(static=3)
 def _descend(
+    form: ControlForm,
+    steps: int,
+    n_out: int,
     logits: Logits,
     wiring: PaddedLayers,
     evenness: float | Array,
     learning_rate: float | Array,
-    *,
-    form: ControlForm,
-    steps: int,
-    n_out: int,
 ) -> tuple[Float[Array, "n_out n_in"], Float[Array, " steps"]]:
     """The best K, transposed, and the loss at every step."""
     n_in = wiring.first.reach.shape[1]

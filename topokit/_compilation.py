@@ -1,0 +1,133 @@
+"""Functions that are compiled once for a machine, not once for a process.
+
+What takes long to compile is `compiled`: a function like those of `jax.jit`, whose programs are
+kept on disk (`topokit._program_store`) under a hash of all that decides them: the code that goes
+into the compiler, its settings, JAX, and the processor. Nothing of JAX's configuration is changed.
+Who has set JAX's own cache up, or switched it off, has that and not this one; where several devices
+or another kind than a CPU are at work, JAX compiles as always.
+"""
+
+import functools
+import hashlib
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from types import MethodType
+from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
+
+import jax
+import jaxlib
+from jax.experimental.serialize_executable import deserialize_and_load, serialize
+
+from topokit._program_store import forget_program, keep_program, read_program
+
+# The third level of LLVM, JAX's own, unrolls small loops until they take twice as long.
+LEVEL, OPTIMIZED = "xla_backend_optimization_level", 2
+UNOPTIMIZED = "jax_disable_most_optimizations"
+
+Returned = TypeVar("Returned")
+
+
+class Compiled(Generic[Returned]):
+    """A function with a program for each kind of arguments; as a member of a class, a method."""
+
+    def __init__(self, function: Callable[..., Returned], static: int, donated: tuple) -> None:
+        """Take a function whose first `static` arguments are settings, known to the compiler."""
+        self.jitted = jax.jit(function, static_argnums=tuple(range(static)), donate_argnums=donated)
+        self.static = static
+        self.programs: WeakKeyDictionary[Any, dict[str, Callable[..., Returned]]]
+        self.programs = WeakKeyDictionary()
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: Any) -> Returned:
+        """Run the program for these arguments, found or made."""
+        traced_over = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(args))
+        if traced_over or not _on_one_cpu():
+            return self.jitted(*args)
+        traced = self.jitted.trace(*args)
+        programs, options = self.programs.setdefault(traced.jaxpr, {}), _options()
+        if str(options) not in programs:
+            programs[str(options)] = _program(traced.lower(), options)
+        return programs[str(options)](*args[self.static :])
+
+    def __get__(self, instance: Any, owner: type) -> Callable[..., Returned]:
+        """The method of an instance."""
+        return self if instance is None else MethodType(self, instance)
+
+
+def compiled(
+    *, static: int = 0, donated: tuple[int, ...] = ()
+) -> Callable[[Callable[..., Returned]], Compiled[Returned]]:
+    """A decorator for functions of arrays that take long to compile; arguments go by place.
+
+    Args:
+        static: How many of the first arguments are hashable settings and not arrays.
+        donated: Places of arguments whose memory the result may take.
+    """
+    return lambda function: Compiled(function, static, donated)
+
+
+def _on_one_cpu() -> bool:
+    one = jax.default_backend() == "cpu" and jax.device_count() == 1
+    return one and not jax.config.jax_disable_jit
+
+
+def _options() -> dict[str, Any]:
+    """What to tell the compiler where the user has not told it otherwise."""
+    told = LEVEL in os.environ.get("XLA_FLAGS", "") or jax.config.values[UNOPTIMIZED]
+    return {} if told else {LEVEL: OPTIMIZED}
+
+
+def _program(lowered: jax.stages.Lowered, options: dict[str, Any]) -> Callable[..., Any]:
+    """The program from disk, or compiled and kept."""
+    own = jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache
+    if own:
+        return lowered.compile(options)
+    key = _key(lowered, options)
+    found = _found(key, lowered)
+    if found is not None:
+        return found
+    made = lowered.compile(options)
+    try:
+        program = serialize(made)[0]
+    except Exception:  # of what kind is JAX's to say; what cannot be kept is made again
+        return made
+    keep_program(key, program)
+    return made
+
+
+def _found(key: str, lowered: jax.stages.Lowered) -> Callable[..., Any] | None:
+    program = read_program(key)
+    if program is None:
+        return None
+    try:
+        return deserialize_and_load(program, lowered.in_tree, lowered.out_tree)
+    except Exception:  # as above: whole, and yet not what this JAX can load
+        forget_program(key)
+        return None
+
+
+def _key(lowered: jax.stages.Lowered, options: dict[str, Any]) -> str:
+    parts = [
+        jax.__version__,
+        jaxlib.__version__,
+        _processor(),
+        os.environ.get("XLA_FLAGS", ""),
+        str(jax.config.values[UNOPTIMIZED]),
+        str(options),
+        lowered.as_text(),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+@functools.cache
+def _processor() -> str:
+    """What the processor can do, for a folder that several machines share."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.node()}"
+    telling = "model name", "flags", "Features", "CPU part"
+    return "\n".join(sorted({line for line in lines if line.startswith(telling)}))
