@@ -154,6 +154,17 @@ def test_scores_of_files_are_a_list_in_json():
     assert listed == alone[1] | {"name": "\x1b[31mred\u202e"}
 
 
+@pytest.mark.parametrize("verb", ["score", "diagnose", "rank --max-steps 2 --jobs 1", "build"])
+def test_no_name_of_a_file_controls_the_terminal(verb):
+    graph = tk.topologies.butterfly(4)
+    graph.graph["name"] = "\x1b]0;title\x07\r\n"
+    tk.write(graph, "\x1b[2J.npz")
+    for name in ("\x1b[2J.npz", "\x1b[3J.npz"):
+        result = topokit(f"{verb} {name}")
+        shown = (result.stdout + result.stderr).replace("\n", "")
+        assert shown.isprintable()
+
+
 def test_names_are_cut_where_they_are_long():
     for name in ("a" * 90 + "1", "a" * 90 + "2"):
         tk.write(tk.topologies.butterfly(4), f"{name}.npz")

@@ -206,15 +206,24 @@ def pictures_of(html: str) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (40, 37)])
 def test_a_map_is_a_picture_of_the_entries_with_its_scale(shape):
-    K = 2 * np.random.default_rng(0).random(shape)
-    K[0, 0] = 2
+    K = 1 + 2 * np.random.default_rng(0).random(shape)
+    K[-1, -1], K[0, 0] = 1, 3
     html = heat_map(K, "K")
     picture, scale = pictures_of(html)
     viridis = mpl.colormaps["viridis"]
-    np.testing.assert_allclose(picture, viridis(K / 2)[..., :3], atol=0.04)
+    least = 0 if K.size == 1 else 1  # a matrix without spread is seen beside 0
+    np.testing.assert_allclose(picture, viridis((K - least) / (3 - least))[..., :3], atol=0.04)
     np.testing.assert_allclose(scale[:, 0], viridis(np.linspace(1, 0, 256))[:, :3], atol=0.04)
-    assert texts_of(html)[:2] == ["2", "0"]
+    assert texts_of(html)[:2] == ["3", str(least)]
     assert f"K, {shape[0]} inputs (down) x {shape[1]} outputs (across)" in texts_of(html)[2]
+
+
+@pytest.mark.parametrize(("value", "ends"), [(0.0, ["1", "0"]), (0.25, ["0.25", "0"])])
+def test_noise_is_no_pattern(value, ends):
+    K = value * (1 + 1e-7 * np.random.default_rng(0).random((5, 5)))
+    html = heat_map(K, "K")
+    assert texts_of(html)[:2] == ends
+    assert len(np.unique(pictures_of(html)[0])) <= 3
 
 
 @pytest.mark.parametrize("n", [SIDE + 1, 700, 2048])

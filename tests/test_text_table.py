@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topokit._text_table import cells, fold, printable, shorten, text_table
+from topokit._text_table import cells, fold, is_number, printable, shorten, text_table
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
 proses = st.lists(words, max_size=12).map(" ".join)
@@ -84,6 +84,17 @@ def test_words_go_beneath_where_they_would_be_narrow() -> None:
         lines = [line.text for line in text_table(heading, rows, width=width, words=1)]
         (line,) = (line for line in lines if "Independent" in line)
         assert line.index("Independent") == place
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        *[(text, True) for text in ("12", "-1.5e-07", "1,024", "~2^60", "9%", "-", "nan", "inf")],
+        *[(text, False) for text in ("", "24 of 32 signals pass", "True", "3-4", "1.0.x", "a1")],
+    ],
+)
+def test_numbers_are_told_from_words(text, is_one) -> None:
+    assert is_number(text) == is_one
 
 
 @given(text=proses, width=st.integers(2, 30))

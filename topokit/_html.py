@@ -16,8 +16,14 @@ from topokit._text_table import is_number
 # Pixels of a map along a side, about; a larger matrix is shown by blocks.
 SIDE = 256
 
+# The least spread of a matrix, as a share of its greatest entry, that a picture is made to show.
+EVEN = 0.01
+
 # The most pixels along a side of an entry.
 ENTRY = 24
+
+# Classes of elements in which notebooks look for no mathematics: `$` is a letter of names.
+LITERAL = "tex2jax_ignore mathjax_ignore"
 
 WORDS = "text-align:left;max-width:36em;white-space:normal"
 NUMBER = "text-align:right;font-variant-numeric:tabular-nums"
@@ -41,19 +47,25 @@ def table(
     )
     head = f"<thead><tr>{above}</tr></thead>" if heading else ""
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f"<table>{head}<tbody>{body}</tbody></table>"
+    return f'<table class="{LITERAL}">{head}<tbody>{body}</tbody></table>'
 
 
 def bullets(title: str, lines: Iterable[str]) -> str:
     """Lines under a title."""
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<p><b>{escape(title)}</b></p>" + (f"<ul>{items}</ul>" if items else "")
+    head = f'<p class="{LITERAL}"><b>{escape(title)}</b></p>'
+    return head + (f'<ul class="{LITERAL}">{items}</ul>' if items else "")
 
 
 def heat_map(matrix: Float[np.ndarray, "n_in n_out"], caption: str) -> str:
-    """A matrix as a picture, inputs down, outputs across, with its scale, from 0 to at least 1."""
+    """A matrix as a picture, inputs down, outputs across, with its scale.
+
+    The scale is from the least to the greatest entry; where they hardly differ, from 0 on.
+    """
     (n_in, n_out), shown = matrix.shape, extreme_blocks(matrix, SIDE)
-    low, high = min(0.0, float(matrix.min())), max(1.0, float(matrix.max()))
+    low, high = float(matrix.min()), float(matrix.max())
+    if high - low < EVEN * abs(high) or not high:
+        low, high = min(0.0, low), high or 1.0
     said = (
         f"{caption}, {n_in} inputs (down) x {n_out} outputs (across): least {matrix.min():.3g}, "
         f"mean {matrix.mean():.3g}, greatest {matrix.max():.3g}"

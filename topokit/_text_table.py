@@ -6,6 +6,7 @@ figures that do not fit come below, in a part of the table that begins with the 
 a width, as in a pipe, a row is one line, so that `grep` and `awk` find it whole.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -16,6 +17,8 @@ WORDS, KEY, HEADING, KEY_WORD = 24, 12, 12, 20
 
 # The width of what `print` shows in a shell.
 SHELL = 80
+
+NUMBER = re.compile(r"-|-?inf|nan|[-+~]?[\d.,]*\d([\^e][-+]?\d+)?%?")
 
 # Columns between two columns, and before words beneath a row.
 GAP, INDENT = 2, 2
@@ -61,7 +64,7 @@ def fold(text: str, width: int) -> list[str]:
 
 def is_number(text: str) -> bool:
     """Whether a cell holds a number, or a dash for none."""
-    return text.lstrip("+-.~")[:1].isdecimal() or text in ("-", "inf", "nan")
+    return NUMBER.fullmatch(text) is not None
 
 
 def text_table(

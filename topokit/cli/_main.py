@@ -8,6 +8,7 @@ import click
 
 from topokit import __version__
 from topokit._extras import MissingExtraError
+from topokit._text_table import printable
 from topokit.cli import (
     _build_command,
     _challenge_command,
@@ -66,7 +67,7 @@ def _one_line(error: Exception) -> str:
             message = f"{name}: {reason}"
         case _:
             message = str(error) or type(error).__name__
-    return " ".join(message.split())
+    return printable(" ".join(message.split()))
 
 
 def _usage(error: click.UsageError, context: click.Context) -> str:

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from topokit._atomic import replacing
+from topokit._text_table import printable
 
 # Without the date, equal pictures are equal bytes.
 UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
@@ -21,8 +22,8 @@ TRAINABLE, CONSTANT = COLORS[0], COLORS[1]
 
 
 def literal(text: str) -> str:
-    """Text that matplotlib shall not take for mathematics."""
-    return text.replace("$", r"\$")
+    """Text that matplotlib shall not take for mathematics, and that it has glyphs for."""
+    return printable(text).replace("$", r"\$")
 
 
 def new_axes(width: float, height: float) -> Axes:
