@@ -1,13 +1,16 @@
 """Every example of the README and of the documentation runs, and prints what it says."""
 
+import ast
 import doctest
 import json
 import re
 import shlex
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from functools import reduce
+from functools import cache, reduce
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import matplotlib as mpl
@@ -15,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 import topokit as tk
+from analyses.kit._study import FOLDERS
 from topokit.cli import main
 from topokit.cli._family_options import change_options
 from topokit.cli._topology_group import TopologyGroup
@@ -110,6 +114,45 @@ def test_every_analysis_is_explained_and_keeps_its_numbers(script: Path) -> None
     page = (ROOT / "docs" / "reproducing-the-figures.md").read_text()
     assert f"`{script.relative_to(ROOT / 'analyses')}`" in page
     assert script.with_suffix(".json").exists()
+
+
+def test_the_gallery_shows_every_picture_with_its_command_and_its_section() -> None:
+    shown = {picture.name: picture for picture in gallery().pictures()}
+    files = {path.stem: path for path in (ROOT / "analyses").rglob("*.png")}
+    assert shown.keys() == files.keys()
+    for name, picture in shown.items():
+        python, script, *options = picture.command.split()
+        assert (python, ROOT / script) == (".venv/bin/python", files[name].with_suffix(".py"))
+        assert {word.lstrip("-") for word in options[::2]} <= FOLDERS.keys()
+        page, _, anchor = picture.section.partition("#")
+        text = (ROOT / "docs" / page).read_text()
+        assert f"](images/{name}.png)" in text or page == "reproducing-the-figures.md"
+        assert anchor
+        entry = gallery().entry(picture)
+        assert f"](images/{name}.png)" in entry
+        assert picture.command in entry
+
+
+def test_the_gallery_tells_the_verdicts_of_the_numbers() -> None:
+    for picture in gallery().pictures():
+        script = ROOT / picture.command.split()[1]
+        kept = script.with_suffix(".json").read_text()
+        found = re.findall(r'"(holds|holds in part|does not hold|not measured)"(?!:)', kept)
+        assert Counter(found) == picture.verdicts
+        docstring = " ".join((ast.get_docstring(ast.parse(script.read_text())) or "").split())
+        assert picture.title in docstring
+        assert " ".join(picture.claim.split("\n\n")[0].split()) in docstring
+
+
+@cache
+def gallery() -> Any:
+    """The module that fills the gallery when the site is built."""
+    spec = spec_from_file_location("gallery", ROOT / "docs" / "tools" / "gallery.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_verdicts_are_those_of_the_analyses() -> None:
