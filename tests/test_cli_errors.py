@@ -77,6 +77,15 @@ BAD = [
     ("rank gone.toml", "gone.toml: No such file"),
     ("rank text.npz", "text.npz does not hold a topology"),
     ("rank --targets 0", "0 is not in the range x>=1"),
+    *(
+        (f"rank --budget {b}", f"must be an integer from 64 to 2048; given '{b}'")
+        for b in ("x", "nan", "1e3")
+    ),
+    *((f"rank --budget {b}", f"to 2048, two dense layers; given {b}") for b in (0, -1, 63, 2049)),
+    ("rank --n 16 --budget x", "must be an integer from 32 to 512; given 'x'"),
+    ("rank --n 1", "1 is not in the range x>=2"),
+    ("rank net.npz --budget 640", "--n and --budget are of the default set"),
+    ("rank net.npz --n 32", "--n and --budget are of the default set"),
     ("rank --max-steps 0", "0 is not in the range x>=1"),
     ("rank --jobs 0", "0 is not in the range x>=1"),
     ("rank --seed -1", "-1 is not in the range x>=0"),

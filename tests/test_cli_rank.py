@@ -113,9 +113,45 @@ def test_rank_in_processes_gives_the_same_rows(a_list, monkeypatch):
 
 def test_rank_without_arguments_takes_the_default_set(monkeypatch):
     tiny = {"tiny": tk.topologies.butterfly(n=4)}
-    monkeypatch.setattr(tk.ranking, "default_topologies", lambda: tiny)
-    rows = json.loads(topokit(f"rank {QUICK} --json").stdout)["rows"]
-    assert [row["name"] for row in rows] == ["tiny"]
+    asked = []
+
+    def default(budget, *, n):
+        asked.append((budget, n))
+        return tiny
+
+    monkeypatch.setattr(tk.ranking, "default_topologies", default)
+    found = json.loads(topokit(f"rank {QUICK} --json").stdout)
+    assert [row["name"] for row in found["rows"]] == ["tiny"]
+    assert asked == [(640, 32), (384, 32), (896, 32)]
+    assert [(row["name"], row["trainable"]) for row in found["beside"]] == [("tiny", 16)] * 2
+    topokit(f"rank {QUICK} --json --budget 1800 --n 32 --out other")
+    assert asked[3:] == [(1800, 32), (1080, 32), (2048, 32)]
+
+
+def test_a_default_set_says_what_it_leaves_out_and_what_is_not_near(monkeypatch):
+    whole = tk.ranking.default_topologies
+
+    def one(budget, *, n):
+        return {"low rank": whole(budget, n=n)["low rank"]}
+
+    monkeypatch.setattr(tk.ranking, "default_topologies", one)
+    result = topokit(f"rank --n 3 --budget 8 {QUICK}")
+    assert result.exit_code == 0
+    assert "left out: hypercube" in result.stderr
+    assert "power of two; given 3" in result.stderr
+    assert "clos has no member near 8 trainable edges" in result.stderr
+    ranking = json.loads(Path("ranking/ranking.json").read_text())
+    assert [row["trainable"] for row in ranking["rows"]] == [6]
+    assert [(row["trainable"], row["targets"]) for row in ranking["beside"]] == [(6, 2), (12, 2)]
+
+
+def test_the_table_says_where_the_budget_saturates_and_how_well_losses_were_predicted(a_list):
+    result = topokit(f"rank {a_list} {QUICK}")
+    ranking = json.loads(Path("ranking/ranking.json").read_text())
+    assert sorted(row["degrees_of_freedom"] for row in ranking["rows"])[1:] == [16, 16]
+    assert "2 of 3 can set every entry: their order is that of training" in result.stdout
+    correlation = ranking["agreement"]["correlation"]
+    assert f"Spearman {correlation:.2f}, median error" in result.stdout
 
 
 def stop_after_two_rows(monkeypatch, error: BaseException) -> None:

@@ -238,6 +238,36 @@ def test_a_family_has_one_color_and_marker_and_skip_is_open():
     assert b.get_markerfacecolor() == "none" != a.get_markerfacecolor()
 
 
+def lines_of(ax: Axes) -> dict[str, list[float]]:
+    """The sizes that a line joins, by its style."""
+    drawn = [(line.get_linestyle(), np.asarray(line.get_xdata()).tolist()) for line in ax.lines]
+    return {style: sizes for style, sizes in drawn if len(sizes) > 1}
+
+
+def test_members_of_one_family_are_joined_by_size_and_named_once():
+    sizes = {64: 0.5, 32: 0.6, 128: 0.01}
+    rows = [row("a", loss=loss, trainable=size) for size, loss in sizes.items()]
+    rows += [row("a + skip", loss=0.3, trainable=size, skip=True) for size in (60, 50)]
+    rows += [row("b", loss=0.2, family="torus"), row("c", loss=0.2, family="")]
+    ax = tk.plotting.plot_parameters(rows)
+    assert lines_of(ax) == {"-": [32, 64, 128], "--": [50, 60]}
+    assert sorted(text.get_text() for text in ax.texts if text.get_text()) == sorted(
+        ["a", "a + skip", "b", "c"]
+    )
+
+
+def test_members_of_one_size_and_topologies_without_a_family_are_not_joined():
+    rows = [row("a", loss=0.5), row("b", loss=0.4)]
+    rows += [row(f"file {size}", loss=0.1, trainable=size, family="") for size in (10, 20)]
+    assert lines_of(tk.plotting.plot_parameters(rows)) == {}
+
+
+def test_means_over_few_matrices_are_said_where_others_are_over_more():
+    rows = [row("a", loss=0.5, targets=16), row("a", loss=0.4, trainable=99, targets=4)]
+    assert "means of 4 or 16 matrices" in tk.plotting.plot_parameters(rows).get_title("right")
+    assert not tk.plotting.plot_parameters(rows[:1]).get_title("right")
+
+
 def test_a_loss_of_zero_is_still_drawn():
     assert tk.plotting.plot_parameters([row("exact", loss=0.0)]).get_yscale() == "linear"
 

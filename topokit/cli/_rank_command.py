@@ -1,22 +1,27 @@
 """`topokit rank`: reconstruction losses beside the data-free scores, best first."""
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 import networkx as nx
+from click.core import ParameterSource
 
 import topokit as tk
 from topokit._extras import MissingExtraError
 from topokit._interrupts import interrupts_ignored
-from topokit.cli._console import note, print_json, print_table
+from topokit.cli._console import note, print_json, print_table, print_words
 from topokit.cli._ranking_files import PAGE, topology_files, write_results
 from topokit.cli._report_command import write_ranking_page
 from topokit.cli._topology_lists import read_sources
 
 INTERRUPTED = 130
+BUDGET, INPUTS = 640, 32  # of the default set
+# Shares of the budget at which losses are found too, for the picture, with so many targets at most.
+BESIDE, FEW = (0.6, 1.4), 4
 
 Finished = tuple[Any, Any]
 """A row of a ranking, and the maps of its topology."""
@@ -37,14 +42,36 @@ LIST = """A list in TOML:
   file = "mine.npz"     # relative to the list"""
 
 
-def _count(name: str, least: int, text: str, *, default: int | None = None) -> Any:
+def _count(
+    name: str, least: int, text: str, *, default: int | None = None, is_eager: bool = False
+) -> Any:
     kind = click.IntRange(least)
     text = text if default is None else f"{text}  [default: {default}]"
-    return click.option(name, type=kind, metavar="N", default=default, help=text)
+    return click.option(name, type=kind, metavar="N", default=default, is_eager=is_eager, help=text)
+
+
+def _whole(ctx: click.Context, _: click.Parameter, text: str) -> int:
+    """A budget that is no number is told what it can be, as one out of range is."""
+    try:
+        return int(text)
+    except ValueError:
+        n = ctx.params["n"]
+        raise click.BadParameter(
+            f"must be an integer from {2 * n} to {2 * n * n}; given {text!r}"
+        ) from None
 
 
 @click.command("rank", epilog="\b\n" + LIST)
 @click.argument("sources", nargs=-1, metavar="[FILE|LIST.toml]...", type=click.Path(path_type=Path))
+@_count("--n", 2, "Inputs, and outputs, of the default set.", default=INPUTS, is_eager=True)
+@click.option(
+    "--budget",
+    metavar="N",
+    default=str(BUDGET),
+    callback=_whole,
+    help="Trainable edges of each topology of the default set, as near as its family comes; 1152 "
+    f"are those of figure 5 of NeuroFabric.  [default: {BUDGET}]",
+)
 @_count("--targets", 1, "How many random matrices.", default=16)
 @_count("--max-steps", 1, "Gradient steps for each matrix; 2000 by default.")
 @_count("--seed", 0, "Seed of the matrices and of the first weights.", default=0)
@@ -67,6 +94,8 @@ def _count(name: str, least: int, text: str, *, default: int | None = None) -> A
 def command(
     ctx: click.Context,
     sources: tuple[Path, ...],
+    n: int,
+    budget: int,
     out: Path,
     seed: int,
     store: Path | None,
@@ -75,22 +104,29 @@ def command(
 ) -> None:
     """Rank topologies by how well they rebuild random matrices.
 
-    Without arguments the default set is ranked: twenty topologies of about 1,152 trainable edges
+    Without arguments the default set is ranked: twenty topologies of about 640 trainable edges
     between 32 inputs and 32 outputs. Otherwise give files (.npz, .json, .graphml) or lists (.toml).
 
-    The results go into a folder: ranking.json and ranking.csv; ranking.png, and parameters.png with
-    losses against parameters; the three maps of each topology in maps.npz, and control.png, their
-    picture; the topologies as files; and report.html, a page to click through. What is finished is
-    kept in ranking.sqlite, whatever happens: the same command runs only what is missing.
+    The results go into a folder: ranking.json and ranking.csv; ranking.png; parameters.png with
+    losses against parameters, where the default set is shown at two other budgets too; the three
+    maps of each topology in maps.npz, and control.png, their picture; the topologies as files; and
+    report.html, a page to click through. What is finished is kept in ranking.sqlite, whatever
+    happens: the same command runs only what is missing.
     """
-    topologies = read_sources(sources) if sources else tk.ranking.default_topologies()
+    own = {ctx.get_parameter_source(name) for name in ("n", "budget")}
+    if sources and own != {ParameterSource.DEFAULT}:
+        raise click.UsageError("--n and --budget are of the default set: leave out the files.")
+    topologies = read_sources(sources) if sources else _default_set(budget, n, as_json=as_json)
     out.mkdir(parents=True, exist_ok=True)
     store = store or out / "ranking.sqlite"
     if store.exists() and tk.ranking.read_store(store):
         note(f"taking what is finished from {store}", as_json=as_json)
     done: list[Finished] = []
+    beside: list[Any] = []
+    others = () if sources else _other_budgets(budget, n)
     try:
-        _rank(topologies, lambda *row: done.append(row), seed=seed, store=store, **options)
+        for row in _run(topologies, others, done, seed=seed, store=store, **options):
+            beside.append(row)
     except tk.ranking.UnfinishedError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
@@ -100,7 +136,11 @@ def command(
         if done:
             done.sort(key=lambda finished: finished[0].order)
             with interrupts_ignored():
-                _report(done, topologies, out, seed=seed, as_json=as_json)
+                _report(done, beside, topologies, out, seed=seed, as_json=as_json)
+    _write_page(out, as_json=as_json)
+
+
+def _write_page(out: Path, *, as_json: bool) -> None:
     try:
         page = write_ranking_page(out, out / PAGE)
     except MissingExtraError as error:
@@ -109,23 +149,57 @@ def command(
         note(f"wrote {page}: open it in a browser", as_json=as_json)
 
 
-def _rank(
+def _default_set(budget: int, n: int, *, as_json: bool) -> dict[str, nx.DiGraph]:
+    """The default topologies; what is left out or far off is told."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        topologies = tk.ranking.default_topologies(budget, n=n)
+    for warning in told:
+        note(str(warning.message), as_json=as_json)
+    return topologies
+
+
+def _other_budgets(budget: int, n: int) -> Iterator[dict[str, nx.DiGraph]]:
+    """The default sets beside that of a budget, for the picture alone."""
+    budgets = {min(max(round(share * budget), 2 * n), 2 * n * n) for share in BESIDE}
+    for other in sorted(budgets - {budget}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            topologies = tk.ranking.default_topologies(other, n=n)
+        yield topologies
+
+
+def _run(
     topologies: Mapping[str, nx.DiGraph],
-    callback: Callable[..., object],
+    others: Iterable[Mapping[str, nx.DiGraph]],
+    done: list[Finished],
     *,
+    targets: int,
+    seed: int,
     max_steps: int | None,
     jobs: int | None,
-    **options: Any,
-) -> None:
-    """Rank in processes, unless there is work for one alone."""
+    store: Path,
+) -> Iterator[Any]:
+    """Rank in processes, unless there is work for one alone; yield the losses of the others."""
     solver = tk.reconstruction.Adam(**({} if max_steps is None else {"max_steps": max_steps}))
     alone = min(jobs or len(topologies), len(topologies)) == 1
     with nullcontext() if alone else tk.ranking.process_pool(jobs) as pool:
-        tk.rank(topologies, solver=solver, executor=pool, callback=callback, **options)
+        options = {"solver": solver, "executor": pool, "store": store}
+        tk.rank(
+            topologies,
+            targets=targets,
+            seed=seed,
+            callback=lambda *row: done.append(row),
+            **options,
+        )
+        for other in others:
+            results = tk.ranking.sweep(other, targets=min(targets, FEW), seeds=seed, **options)
+            yield from tk.ranking.mean_losses(results)
 
 
 def _report(
     done: list[Finished],
+    beside: list[Any],
     topologies: Mapping[str, nx.DiGraph],
     out: Path,
     *,
@@ -137,7 +211,9 @@ def _report(
         "seed": seed,
         "finished": len(rows),
         "of": len(topologies),
+        "agreement": tk.ranking.agreement(rows),
         "rows": rows,
+        "beside": beside,
     }
     ranking["topologies"] = topology_files([row.name for row in rows])
     names = write_results(out, ranking, {row.name: maps for row, maps in done}, topologies)
@@ -150,5 +226,6 @@ def _report(
 
 def _table(rows: Any) -> None:
     heading, texts = rows.texts()
-    caption = CAPTION.format(steps=rows[0].steps, targets=rows[0].targets)
-    print_table(heading, texts, caption=caption, keys=2, gap=1)
+    print_table(heading, texts, keys=2, gap=1)
+    print_words(*(f"{remark}." for remark in tk.ranking.remarks(rows)))
+    print_words(CAPTION.format(steps=rows[0].steps, targets=rows[0].targets), style="dim")

@@ -46,8 +46,9 @@ def write_results(
 
     Args:
         folder: An existing folder; files of an earlier ranking are replaced.
-        ranking: What `ranking.json` says, with at least one row under `rows`, and under
-            `topologies` the files of their topologies by name, as `topology_files` gives them.
+        ranking: What `ranking.json` says, with at least one row under `rows`, under `beside` those
+            of other budgets, for one picture, and under `topologies` the files of the topologies of
+            the rows by name, as `topology_files` gives them.
         maps: By the name of their topology, in the order of the rows.
         topologies: All of the ranking; those of the rows are written.
     """
@@ -63,7 +64,8 @@ def write_results(
     names = [RANKING, "ranking.csv"]
     if any(math.isfinite(row.loss) for row in rows):
         tk.plotting.save_figure(tk.plotting.plot_ranking(rows), folder / "ranking.png")
-        tk.plotting.save_figure(tk.plotting.plot_parameters(rows), folder / "parameters.png")
+        all_rows = [*rows, *ranking["beside"]]
+        tk.plotting.save_figure(tk.plotting.plot_parameters(all_rows), folder / "parameters.png")
         names += ["ranking.png", "parameters.png"]
     tk.ranking.write_maps(maps, folder / MAPS)
     controls = {name: each.control for name, each in maps.items()}

@@ -14,11 +14,11 @@ from typing import Any
 
 import jax.numpy as jnp
 import networkx as nx
-import numpy as np
 
 from topokit.layers import Layers
 from topokit.ranking._drawn_targets import check_seed, drawn_targets
 from topokit.ranking._maps import Maps
+from topokit.ranking._mean_losses import statistics
 from topokit.ranking._ranked import Ranking
 from topokit.ranking._rows import Row
 from topokit.ranking._run import run
@@ -121,12 +121,4 @@ def _maps(scored: Scored, descended: Descended) -> Maps:
 
 
 def _row(label: Label, scored: Scored, rebuilt: Rebuilt) -> Row:
-    loss = np.array([result.loss for result in rebuilt.results])
-    return Row(
-        **label._asdict(),
-        loss=float(loss.mean()),
-        loss_error=float(loss.std(ddof=1) / np.sqrt(loss.size)) if loss.size > 1 else None,
-        targets=loss.size,
-        steps=max(result.steps for result in rebuilt.results),
-        **scored.score._asdict(),
-    )
+    return Row(**label._asdict(), **statistics(rebuilt.results), **scored.score._asdict())

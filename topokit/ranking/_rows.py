@@ -30,6 +30,22 @@ class MeanLoss(Label):
     steps: int
 
 
+class SizedLoss(Size, MeanLoss):
+    """How well a topology rebuilds matrices, on average, beside its size.
+
+    Examples:
+        >>> import topokit as tk
+        >>> quick = tk.reconstruction.HierarchicalSVD()
+        >>> topologies = {"rank 2": tk.topologies.low_rank(8, 8, 2)}
+        >>> (row,) = tk.ranking.mean_losses(tk.ranking.sweep(topologies, targets=2, solver=quick))
+        >>> row.name, row.trainable, row.targets
+        ('rank 2', 32, 2)
+
+    See Also:
+        `mean_losses`, which returns them; `Row`, with all scores.
+    """
+
+
 class Row(Score, MeanLoss):
     """One topology of a ranking: its label and `MeanLoss`, and then its `Score`.
 

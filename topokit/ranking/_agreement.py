@@ -1,0 +1,131 @@
+"""What a table of rows does not show by itself: how far to trust its prediction and its order."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from topokit._records import Record
+
+
+class Agreement(Record):
+    """How well predicted losses agree with measured ones.
+
+    Attributes:
+        topologies: Rows that have both, as finite numbers.
+        correlation: Spearman's rank correlation of both, in [-1, 1]; None where fewer than two rows
+            have both, or either is the same for all.
+        median_error: Median over the rows of the difference of both as a share of the measured
+            loss; None where none is above 0.
+
+    Examples:
+        >>> import topokit as tk
+        >>> quick = tk.reconstruction.HierarchicalSVD()
+        >>> topologies = {f"rank {rank}": tk.topologies.low_rank(8, 8, rank) for rank in (1, 2)}
+        >>> found = tk.ranking.agreement(tk.rank(topologies, targets=4, solver=quick))
+        >>> found.topologies, found.correlation
+        (2, 1.0)
+
+    See Also:
+        `agreement`, which returns it.
+    """
+
+    topologies: int
+    correlation: float | None
+    median_error: float | None
+
+
+def agreement(rows: Sequence[Any]) -> Agreement:
+    """How well the losses that were predicted agree with those that were measured.
+
+    Equal losses share the mean of their ranks.
+
+    Args:
+        rows: Rows of `topokit.rank`: of each are read `loss` and `predicted_loss`. Rows without a
+            finite number of either are left out.
+
+    Examples:
+        >>> import topokit as tk
+        >>> quick = tk.reconstruction.HierarchicalSVD()
+        >>> rows = tk.rank({"rank 2": tk.topologies.low_rank(8, 8, 2)}, targets=4, solver=quick)
+        >>> found = tk.ranking.agreement(rows)
+        >>> found.correlation, round(found.median_error, 2)
+        (None, 0.04)
+
+    See Also:
+        `topokit.predicted_loss`; `remarks`, in words.
+    """
+    pairs = np.array([(row.predicted_loss, row.loss) for row in rows], float).reshape(-1, 2)
+    predicted, loss = pairs[np.isfinite(pairs).all(axis=1)].T
+    some = loss > 0
+    errors = abs(predicted - loss)[some] / loss[some]
+    return Agreement(
+        topologies=loss.size,
+        correlation=_rank_correlation(predicted, loss),
+        median_error=float(np.median(errors)) if errors.size else None,
+    )
+
+
+def remarks(rows: Sequence[Any]) -> list[str]:
+    """What to know of a ranking before its order is believed, a sentence each.
+
+    How many topologies have all degrees of freedom: any matrix is near one of theirs, so that their
+    order is that of training. And how well the losses were predicted.
+
+    Args:
+        rows: Rows of `topokit.rank`: of each are read `n_in`, `n_out`, `degrees_of_freedom`, `loss`
+            and `predicted_loss`.
+
+    Returns:
+        Sentences without a full stop; none where there is nothing to say.
+
+    Examples:
+        >>> import topokit as tk
+        >>> quick = tk.reconstruction.HierarchicalSVD()
+        >>> whole, part = tk.topologies.dense(8, 8), tk.topologies.butterfly(8, 2)
+        >>> rows = tk.rank({"dense": whole, "butterfly": part}, targets=4, solver=quick)
+        >>> tk.ranking.remarks(rows)[0]
+        '1 of 2 can set every entry of its matrix: its loss is what training leaves'
+
+    See Also:
+        `agreement`, as numbers.
+    """
+    return [remark for remark in (_saturation(rows), _prediction(rows)) if remark]
+
+
+def _saturation(rows: Sequence[Any]) -> str:
+    free = sum(row.degrees_of_freedom == row.n_in * row.n_out for row in rows)
+    unknown = sum(row.degrees_of_freedom is None for row in rows)
+    count = f"{'at least ' if unknown else ''}{free} of {len(rows)}"
+    match free:
+        case 0:
+            return ""
+        case 1:
+            return f"{count} can set every entry of its matrix: its loss is what training leaves"
+        case _ if free == len(rows):
+            return f"all {free} can set every entry: this order is that of training, not of wirings"
+    return f"{count} can set every entry: their order is that of training, not of wirings"
+
+
+def _prediction(rows: Sequence[Any]) -> str:
+    found = agreement(rows)
+    if found.median_error is None:
+        return ""
+    error = f"median error {found.median_error:.0%}"
+    if found.correlation is None:
+        return f"predicted against measured loss: {error}"
+    return f"predicted against measured losses: Spearman {found.correlation:.2f}, {error}"
+
+
+def _rank_correlation(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float | None:
+    """Spearman's, which is Pearson's of the ranks."""
+    if np.unique(x).size < 2 or np.unique(y).size < 2:
+        return None
+    return float(np.corrcoef(_ranks(x), _ranks(y))[0, 1])
+
+
+def _ranks(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """From 1; equal values share the mean of their places."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]
