@@ -237,7 +237,7 @@ def test_a_number_that_json_does_not_know_becomes_null(monkeypatch):
 # plot
 
 
-@pytest.mark.parametrize("what", ["topology", "masks", "control"])
+@pytest.mark.parametrize("what", ["edges", "masks", "control", "descent", "leverage"])
 def test_plot_writes_a_picture(what):
     output_of(f"plot butterfly --n 4 --what {what} -o net.png")
     assert Path("net.png").read_bytes().startswith(b"\x89PNG")

@@ -45,6 +45,9 @@ def K_of_two_values():
     return np.array([[0.5, 1.5], [0.5, 1.5], [0.5, 1.5]])
 
 
+MAPS = SimpleNamespace(control=np.full((3, 2), 0.5), descent=None, leverage=K_of_two_values() / 2)
+
+
 # Every function, on the axes it is given
 
 
@@ -54,6 +57,8 @@ EVERY = {
     "losses": lambda ax: tk.plotting.plot_losses({"a": np.ones(5)}, ax),
     "ranking": lambda ax: tk.plotting.plot_ranking([row("a", loss=0.5)], ax),
     "parameters": lambda ax: tk.plotting.plot_parameters([row("a", loss=0.5)], ax),
+    "leverage": lambda ax: tk.plotting.plot_leverage(np.ones((3, 2)), ax),
+    "maps": lambda ax: tk.plotting.plot_maps({"a": MAPS}, ax and [ax] * 3)[0, 0],
     "controls": lambda ax: tk.plotting.plot_controls({"a": np.ones((3, 2))}, ax and [ax])[0],
     "masks": lambda ax: tk.plotting.plot_masks(tk.from_masks([np.ones((3, 2))]), ax and [ax])[0],
 }
@@ -98,7 +103,7 @@ def test_a_figure_that_cannot_be_saved_is_closed_and_leaves_no_file(tmp_path):
 
 def test_the_title_of_a_heatmap_tells_sum_mean_and_deviation():
     ax = tk.plotting.plot_control(K_of_two_values(), title="my net")
-    assert ax.get_title() == "my net\nsum 6.0, mean 1.000\ndeviation 0.500"
+    assert ax.get_title() == "my net\nsum 6.0, mean 1.000\ndeviation 0.5"
 
 
 def test_a_heatmap_shows_inputs_down_and_outputs_across():
@@ -112,14 +117,64 @@ def test_a_heatmap_shows_inputs_down_and_outputs_across():
 @pytest.mark.parametrize(
     ("K", "options", "limits"),
     [
-        (np.full((2, 2), 0.3), {}, (0.0, 1.0)),
+        (np.array([[0.3, 0.6]]), {}, (0.0, 1.0)),
         (np.array([[0.0, 1.5]]), {}, (0.0, 1.5)),
+        (np.full((2, 2), 0.3), {"vmin": 0.0}, (0.0, 1.0)),
         (np.array([[-0.5, 0.5]]), {}, (-0.5, 1.0)),
         (np.array([[0.0, 1.5]]), {"vmin": 0.25, "vmax": 2.0}, (0.25, 2.0)),
     ],
 )
 def test_the_scale_of_a_heatmap_holds_zero_and_one_unless_told_otherwise(K, options, limits):
     assert tk.plotting.plot_control(K, **options).images[0].get_clim() == limits
+
+
+@pytest.mark.parametrize("size", [1.0, 40.0])
+@pytest.mark.parametrize(
+    ("spread", "reach"), [(0.2, 0.1), (0.025, 0.016), (1.7e-4, 1e-3), (0.0, 1e-3)]
+)
+def test_where_all_is_nearly_even_colors_are_deviations_on_a_symmetric_scale(spread, reach, size):
+    K = size * np.array([[0.75 - spread / 2, 0.75], [0.75, 0.75 + spread / 2]])
+    K /= K.max() if size > 1 else 1
+    K *= size
+    ax = tk.plotting.plot_control(K)
+    low, high = ax.images[0].get_clim()
+    assert np.mean([low, high]) == pytest.approx(K.mean())
+    assert low <= K.min() <= K.max() <= high
+    assert ax.images[0].cmap.name == "RdBu_r"
+    assert np.array_equal(np.asarray(ax.images[0].get_array()), K)
+    if size == 1:
+        assert (high - low) / 2 == pytest.approx(reach)
+        bar = ax.images[0].colorbar.ax
+        assert [label.get_text() for label in bar.get_yticklabels()][::2] == [
+            f"-{reach:.2g}",
+            "0",
+            f"+{reach:.2g}",
+        ]
+        assert bar.get_ylabel().endswith("less their mean, 0.75")
+
+
+def test_values_that_differ_by_more_are_values():
+    ax = tk.plotting.plot_control(np.array([[0.5, 0.76]]))
+    assert (ax.images[0].cmap.name, ax.images[0].get_clim()) == ("viridis", (0, 1))
+
+
+def test_the_title_of_a_leverage_map_tells_degrees_of_freedom_and_predicted_loss():
+    ax = tk.plotting.plot_leverage(np.full((40, 30), 0.9), predicted_loss=0.0123, title="net")
+    assert ax.get_title() == "net\ndegrees of freedom 1,080 of 1,200\npredicted loss 0.012"
+
+
+def test_three_maps_of_a_topology_stand_in_a_row_each_on_its_own_scale():
+    other = SimpleNamespace(control=2 * np.eye(4), descent=3 * np.eye(4), leverage=np.eye(4) / 2)
+    axes = tk.plotting.plot_maps({"one": MAPS, "$x^$": other})
+    assert axes.shape == (2, 3)
+    assert not axes[0, 0].images
+    assert [text.get_text() for text in axes[0, 0].texts] == ["none:\ntoo large"]
+    assert [ax.images[0].get_clim()[1] for ax in axes[1]] == [3.0, 2.0, 0.5]
+    titles = [ax.get_title().splitlines()[0] for ax in axes[1]]
+    assert titles == ["the paper's K, ratios", "canonical K, ratios", "leverage H, shares"]
+    assert axes[0, 1].get_title() == "canonical K less its mean\nmean 0.5, deviation 0"
+    assert {text.get_text() for text in axes[0, 0].figure.texts} == {"one", r"\$x^\$"}
+    axes[0, 0].figure.canvas.draw()
 
 
 def test_many_heatmaps_share_one_scale_and_one_color_bar():
@@ -317,6 +372,9 @@ def test_a_dollar_in_a_name_is_no_mathematics():
         (lambda: tk.plotting.plot_control(np.ones((0, 2))), "K must be a matrix"),
         (lambda: tk.plotting.plot_controls({}), "controls is empty"),
         (lambda: tk.plotting.plot_controls({"a": np.ones((2, 2))}, []), "at least 1 axes; given 0"),
+        (lambda: tk.plotting.plot_leverage(np.full((2, 2), np.inf)), "H must be a matrix of fin"),
+        (lambda: tk.plotting.plot_maps({}), "maps is empty"),
+        (lambda: tk.plotting.plot_maps({"a": MAPS}, []), "at least 3 axes, three for each .* 0"),
         (lambda: tk.plotting.plot_losses({}), "losses is empty"),
         (lambda: tk.plotting.plot_losses({"a": np.ones((2, 2, 2))}), "losses\\['a'\\] must have"),
         (lambda: tk.plotting.plot_ranking([]), "at least one finite loss"),

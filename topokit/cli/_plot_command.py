@@ -1,6 +1,7 @@
 """`topokit plot`: a picture of a topology."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 import networkx as nx
@@ -10,17 +11,30 @@ from topokit.cli._console import busy
 from topokit.cli._output_file import output_option
 from topokit.cli._topology_group import TopologyGroup
 
+
+def _leverage(graph: nx.DiGraph) -> Any:
+    H, loss = tk.scores.leverage_and_loss(tk.to_layers(graph))
+    return tk.plotting.plot_leverage(H, predicted_loss=loss, title=graph.name)
+
+
+def _descent(graph: nx.DiGraph) -> Any:
+    K = tk.controllability(graph, fairness=False).K
+    return tk.plotting.plot_control(K, title=f"{graph.name} by descent")
+
+
 PICTURES = {
-    "topology": lambda graph: tk.plotting.plot_topology(graph),
+    "edges": lambda graph: tk.plotting.plot_topology(graph),
     "masks": lambda graph: tk.plotting.plot_masks(graph),
     "control": lambda graph: tk.plotting.plot_control(
         tk.controllability(graph).K, title=graph.name
     ),
+    "descent": _descent,
+    "leverage": _leverage,
 }
 
 
 def plot(topology: nx.DiGraph, what: str, output: Path) -> None:
-    """Draw a topology, its masks or its K matrix."""
+    """Draw the edges of a topology, its masks, or one of its heatmaps."""
     with busy("Drawing"):
         tk.plotting.save_figure(PICTURES[what](topology), output)
     click.echo(f"{output}: {what} of {topology.name or 'the topology'}")
@@ -29,13 +43,15 @@ def plot(topology: nx.DiGraph, what: str, output: Path) -> None:
 WHAT = click.Option(
     ["--what"],
     type=click.Choice(tuple(PICTURES)),
-    default="topology",
+    default="edges",
     show_default=True,
-    help="The drawing of all edges, the masks layer by layer, or the heatmap of K.",
+    help="All edges as lines, the masks layer by layer, or a heatmap: of the canonical K, of the "
+    "paper's K, where descent ends, or of the leverage, the share of each entry that the weights "
+    "control.",
 )
 
 command = TopologyGroup(
     plot,
     [WHAT, output_option("The picture to write.", ".png", ".pdf", ".svg")],
-    example="--what control -o net.png",
+    example="--what leverage -o net.png",
 )

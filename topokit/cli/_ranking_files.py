@@ -68,8 +68,7 @@ def write_results(
         tk.plotting.save_figure(tk.plotting.plot_parameters(all_rows), folder / "parameters.png")
         names += ["ranking.png", "parameters.png"]
     tk.ranking.write_maps(maps, folder / MAPS)
-    controls = {name: each.control for name, each in maps.items()}
-    tk.plotting.save_figure(tk.plotting.plot_controls(controls), folder / "control.png")
+    tk.plotting.save_figure(tk.plotting.plot_maps(maps), folder / "control.png")
     return [*names, MAPS, "control.png", f"{TOPOLOGIES}/"]
 
 

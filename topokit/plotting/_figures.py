@@ -77,12 +77,12 @@ def panels(
     return grid.ravel()[:count]
 
 
-def frame_matrix(ax: Axes, rows: str, columns: str) -> None:
-    """Label a matrix; whole numbers on its axes."""
+def frame_matrix(ax: Axes, rows: str, columns: str, *, ticks: int = 5) -> None:
+    """Label a matrix; whole numbers on its axes, about so many."""
     ax.set_xlabel(columns, fontsize=9)
     ax.set_ylabel(rows, fontsize=9)
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        axis.set_major_locator(MaxNLocator(nbins=ticks, integer=True))
     ax.tick_params(labelsize=8)
 
 

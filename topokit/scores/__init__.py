@@ -14,7 +14,8 @@ import lazy_loader as lazy
 
 __getattr__, _, __all__ = lazy.attach_stub(__name__, __file__)
 __all__.remove("score")  # stands at the front door
-__all__.remove("score_and_leverage")  # for rankings alone
+__all__.remove("score_and_leverage")  # for other rooms, as the next
+__all__.remove("leverage_and_loss")
 
 
 def __dir__() -> list[str]:

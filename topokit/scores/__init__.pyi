@@ -16,6 +16,7 @@ from .freedom import LeverageEstimate as LeverageEstimate
 from .freedom import estimate_freedom as estimate_freedom
 from .freedom import estimate_leverage as estimate_leverage
 from .freedom import interaction_order as interaction_order
+from .freedom import leverage_and_loss as leverage_and_loss
 from .freedom import low_rank_loss as low_rank_loss
 from .freedom import soft_leverage as soft_leverage
 from .literature import Rivals as Rivals

@@ -71,9 +71,16 @@ def predicted_loss(
     """
     layers, seed = to_layers(topology), check_count("seed", seed, least=0)
     n_samples = None if n_samples is None else check_count("n_samples", n_samples)
+    return leverage_and_loss(layers, n_samples=n_samples, seed=seed)[1]
+
+
+def leverage_and_loss(
+    layers: Layers, *, n_samples: int | None = None, seed: int = 0
+) -> tuple[Float[np.ndarray, "n_in n_out"], float]:
+    """The mean of the leverage maps behind `predicted_loss`, and what it says."""
     check_leverage(layers)  # and so no more than fits is eliminated
     maps = draw_leverage(layers, degrees_of_freedom(layers), n_samples=n_samples, seed=seed)
-    return loss_of_maps(layers, maps, bandwidth(layers))
+    return np.mean(maps, axis=0), loss_of_maps(layers, maps, bandwidth(layers))
 
 
 def draw_leverage(
