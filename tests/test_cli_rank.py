@@ -12,6 +12,7 @@ from shell import output_of, topokit
 
 import topokit as tk
 
+PAGE = {"report.html"}
 RESULTS = {
     "ranking.json",
     "ranking.csv",
@@ -19,6 +20,7 @@ RESULTS = {
     "parameters.png",
     "maps.npz",
     "control.png",
+    "topologies",
     "ranking.sqlite",
 }
 QUICK = "--max-steps 3 --targets 2 --jobs 1"
@@ -56,10 +58,11 @@ def test_rank_writes_every_result_and_names_the_folder(a_list):
     result = topokit(f"rank {a_list} {QUICK} --jobs 2 --out results/first")
     assert result.exit_code == 0
     assert result.stderr.startswith("wrote ranking.json")
-    assert result.stderr.endswith(" into results/first/\n")
-    assert result.stderr.count("\n") == 1, "no progress bar outside a terminal"
+    page = "wrote results/first/report.html: open it in a browser\n"
+    assert result.stderr.endswith(f" into results/first/\n{page}")
+    assert result.stderr.count("\n") == 2, "no progress bar outside a terminal"
     folder = Path("results/first")
-    assert {path.name for path in folder.iterdir()} == RESULTS
+    assert {path.name for path in folder.iterdir()} == RESULTS | PAGE
 
     ranking = json.loads((folder / "ranking.json").read_text())
     rows = ranking["rows"]
