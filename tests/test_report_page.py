@@ -62,6 +62,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     topologies, rng = graphs(), np.random.default_rng(0)
     rows = rows_of(topologies)
     maps = {name: Maps(rng.random((N, N)), None, rng.random((N, N))) for name in topologies}
+    maps[rows[-1].name] = Maps(0.5 + 0.001 * rng.random((N, N)), None, rng.random((N, N)))
     tk.report.write_report(folder / "report.html", rows, topologies, maps=maps)
     order = sorted(rows, key=lambda row: (np.isnan(row.loss), row.loss))
     with open_browser() as browser:
@@ -239,6 +240,23 @@ def test_hostile_names_are_text(page) -> None:
     ]
     assert browser.complaints == []
     assert browser.requests == [page.path.as_uri()]
+
+
+def test_an_even_map_is_drawn_by_its_deviations_unless_levels_are_asked_for(page) -> None:
+    browser = page.load()
+    assert page.rows[0].name == "butterfly", "which has an even map"
+    K = page.maps["butterfly"].control
+    colors = (
+        "(({low, high}) => [low, high])(Bokeh.documents"
+        ".map(d => d.get_model_by_name('control-0 colors')).find(Boolean))"
+    )
+    low, high = browser.run(colors)
+    assert low + high == pytest.approx(2 * K.mean())
+    assert low <= K.min()
+    assert high >= K.max()
+    assert high - low < 0.005
+    click(browser, "#shared")
+    assert browser.run(colors) == [0, 1]
 
 
 @pytest.mark.parametrize("width", [400, 1600])

@@ -1,8 +1,8 @@
-"""The picture of the page that the documentation shows: `docs/report_page.png`.
+"""The pictures of the page that the documentation shows: `docs/report_page.png` and `_maps.png`.
 
 Ranks the default topologies into `./ranking`, as `topokit rank` does, which runs only what is
-missing there; or takes the folder of a ranking that is named. Photographs the page's beginning in
-Chromium, in 256 colors.
+missing there; or takes the folder of a ranking that is named. Photographs the page's beginning, and
+its maps with the pointer on one of them, in Chromium, in 256 colors.
 """
 
 import subprocess
@@ -11,26 +11,64 @@ from pathlib import Path
 
 from PIL import Image
 
-from analyses.kit import open_browser
+from analyses.kit import Browser, open_browser
 
 PICTURE = Path(__file__).parents[1] / "report_page.png"
-WIDTH, FOOT = 1400, "#compare"
+MAPS = PICTURE.with_stem("report_page_maps")
+WIDTH = 1400
+SHOWN = "hypercube + skip"  # whose maps differ from each other
+POINTED = (13, 10)  # input and output
 
 
 def main() -> None:
-    """Rank if no folder is named, photograph, and make the picture small."""
+    """Rank if no folder is named, photograph, and make the pictures small."""
     folder = Path(*sys.argv[1:2]) if sys.argv[1:] else Path("ranking")
     if not sys.argv[1:]:
         subprocess.run([Path(sys.executable).with_name("topokit"), "rank"], check=True)
     with open_browser() as browser:
         browser.load(folder / "report.html", width=WIDTH)
-        end = browser.run(f"document.querySelector('{FOOT}').getBoundingClientRect().top")
-        browser.resize(WIDTH, round(end))
-        browser.settle()
-        browser.photograph(PICTURE)
-    with Image.open(PICTURE) as picture:
-        small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    small.save(PICTURE, optimize=True)
+        photograph(browser, PICTURE, "body", "#compare")
+        choose(browser, SHOWN)
+        photograph(browser, MAPS, "#compare", "#compare h3 ~ h3")
+    for path in (PICTURE, MAPS):
+        with Image.open(path) as picture:
+            small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        small.save(path, optimize=True)
+
+
+def photograph(browser: Browser, path: Path, first: str, after: str) -> None:
+    """The page from the top of one element to that of another."""
+    top, end = (
+        browser.run(f"document.querySelector('{s}').getBoundingClientRect().top + scrollY")
+        for s in (first, after)
+    )
+    browser.resize(WIDTH, round(end - top))
+    browser.run(f"scrollTo(0, {top})")
+    browser.settle()
+    if path == MAPS:
+        point(browser)
+    browser.photograph(path)
+
+
+def choose(browser: Browser, name: str) -> None:
+    """Show a topology as A."""
+    browser.run(
+        "(() => { const choice = document.querySelector('[data-choose]');"
+        f"choice.value = [...choice.options].findIndex(o => o.text.endsWith('. {name}'));"
+        "choice.dispatchEvent(new Event('change')) })()"
+    )
+
+
+def point(browser: Browser) -> None:
+    """Move the pointer to an entry of the first map."""
+    row, column = POINTED
+    x, y = browser.run(
+        "(() => { const [view] = Bokeh.index.query(view => view.model.name === 'leverage-0');"
+        "const box = view.canvas_view.el.getBoundingClientRect();"
+        f"return [box.left + view.frame.x_scale.compute({column}),"
+        f" box.top + view.frame.y_scale.compute({row})] }})()"
+    )
+    browser.point(x, y)
 
 
 if __name__ == "__main__":

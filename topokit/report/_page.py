@@ -18,7 +18,7 @@ from bokeh.resources import INLINE
 
 from topokit import __version__
 from topokit._atomic import replacing
-from topokit.report._page_charts import MARKERS, Chart, drawing_chart, map_chart
+from topokit.report._page_charts import MARKERS, PALETTES, Chart, drawing_chart, map_chart
 from topokit.report._page_text import number_text, short, sortable
 
 HERE = Path(__file__).parent
@@ -213,6 +213,7 @@ def _data(page: Page) -> str:
         "entries": [_entry(entry) for entry in page.entries],
         "charts": {chart.name: chart.item for chart in charts},
         "pointed": [chart.name for chart in page.charts],
+        "palettes": PALETTES,
         "maps": [kind._asdict() for kind in page.maps],
         "drawn": page.drawn,
         "diagnosed": page.diagnosed,

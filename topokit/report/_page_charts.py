@@ -21,7 +21,7 @@ from bokeh.models import (
     LinearColorMapper,
     TapTool,
 )
-from bokeh.palettes import Viridis256
+from bokeh.palettes import RdBu11, Viridis256, interp_palette
 from bokeh.plotting import figure
 
 # Losses below a millionth are drawn there: one that is all but 0 shall not squeeze the rest.
@@ -30,6 +30,10 @@ FLOOR = 1e-6
 WIDE = 10.0
 
 AIR = 0.13  # of an axis, at either end: room for the letters beside a point
+
+# Of maps: values from little to much, and deviations with white for none. Color-blind readers can
+# tell both.
+PALETTES = {"values": list(Viridis256), "deviations": list(interp_palette(RdBu11, 256))}
 
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "star")
 FONT = "system-ui, sans-serif"
@@ -201,7 +205,8 @@ def map_chart(name: str, heading: str, caption: str) -> Chart:
         "image", x=-0.5, y=-0.5, dw="width", dh="height", source=source, color_mapper=mapper
     )
     cell = ColumnDataSource({"x": [], "y": []}, name=f"{name} cell")
-    plot.rect("x", "y", 1, 1, source=cell, fill_alpha=0, line_color="#ff2d2d", line_width=2.5)
+    for color, width in (("white", 5), ("black", 2)):
+        plot.rect("x", "y", 1, 1, source=cell, fill_alpha=0, line_color=color, line_width=width)
     bar = ColorBar(
         color_mapper=mapper,
         ticker=BasicTicker(desired_num_ticks=5),

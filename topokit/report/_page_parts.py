@@ -1,6 +1,7 @@
 """What a page takes from topologies: maps, wirings and diagnoses, packed for its script."""
 
 import base64
+from pathlib import PurePosixPath
 from typing import Any
 
 import networkx as nx
@@ -58,6 +59,7 @@ def map_part(matrix: Float[np.ndarray, "n_in n_out"]) -> dict[str, Any]:
         "size": list(matrix.shape),
         "low": float(shown.min()),
         "high": float(shown.max()),
+        "mean": float(matrix.mean()),
         "said": f"{', '.join(said)}{by_blocks}.",
     }
 
@@ -75,8 +77,9 @@ def diagnosis_part(found: Diagnosis) -> dict[str, Any]:
 
 def building_part(name: str, topology: nx.DiGraph | Layers, file: str | None) -> dict[str, Any]:
     """How to get a topology: built anew where its family is known, otherwise from its file."""
-    lines, output = building_lines(topology), f"{file_name(name)}.npz"
-    said, means, command, python = [], "As a file:", None, list(lines.python or ())
+    lines = building_lines(topology)
+    output = PurePosixPath(file).name if file else f"{file_name(name)}.npz"
+    said, means, command, python = [], "Build it as a file:", None, list(lines.python or ())
     if lines.command is not None:
         command = shell_line(lines.command, output)
     elif python:

@@ -117,9 +117,11 @@
       const cells = all("td", row).slice(0, 2);
       const values = picked.map((number) => entries[number].values[row.dataset.key]);
       const sign = { low: -1, high: 1 }[row.dataset.good] ?? 0;
-      const ahead = values.includes(null) ? 0 : Math.sign(values[0] - values[1]) * sign;
+      const texts = picked.map((number) => entries[number].texts[row.dataset.key]);
+      const equal = values.includes(null) || texts[0] === texts[1];
+      const ahead = equal ? 0 : Math.sign(values[0] - values[1]) * sign;
       cells.forEach((cell, side) => {
-        cell.textContent = entries[picked[side]].texts[row.dataset.key];
+        cell.textContent = texts[side];
         const better = ahead === (side ? -1 : 1);
         cell.classList.toggle("better", better);
         if (better) cell.append(make("span", " (better)", "sr"));
@@ -238,6 +240,24 @@
     if (held && !held.values) held.values = array(held.packed, Float32Array);
     return held;
   };
+  // Values from 0 up, or deviations from the mean where values would be one color.
+  const EVEN = 0.25, LEAST = 1e-3;
+  const rounded = (value) => {
+    const unit = 10 ** Math.floor(Math.log10(value));
+    return unit * [1, 1.2, 1.6, 2, 3, 4, 6, 8, 10].find((step) => step >= value / unit - 1e-9);
+  };
+  const brief = (value) => String(Number(value.toPrecision(3)));
+  const scaleOf = (held, side) => {
+    const wanted = one("#shared").checked ? held.filter(Boolean) : [held[side]];
+    const low = Math.min(0, ...wanted.map((map) => map.low));
+    const high = Math.max(1, ...wanted.map((map) => map.high));
+    const mine = held[side];
+    if (one("#shared").checked || mine.high - mine.low > EVEN * (high - low)) {
+      return { low, high, palette: "values", said: `Colors: values from ${brief(low)} to ${brief(high)}.` };
+    }
+    const reach = rounded(Math.max(mine.high - mine.mean, mine.mean - mine.low, LEAST * (high - low)));
+    return { low: mine.mean - reach, high: mine.mean + reach, palette: "deviations", said: `Even, so colors show deviations from the mean, up to ±${brief(reach)}.` };
+  };
   const maps = () => {
     for (const { key } of page.maps) {
       const held = [0, 1].map((side) => matrix(side, key));
@@ -246,12 +266,9 @@
         one(".chart", figure).hidden = !mine;
         one(".summary", figure).textContent = mine ? mine.said : "There is no such map.";
         if (!mine) return;
-        const together = one("#shared").checked ? held.filter(Boolean) : [mine];
-        let low = Math.min(...together.map((map) => map.low));
-        let high = Math.max(...together.map((map) => map.high));
-        // What is even is drawn even: no colors for rounding.
-        if (high - low < 0.02 * Math.max(Math.abs(low), Math.abs(high))) { low = Math.min(0, low); high = Math.max(1, high); }
-        model(`${key}-${side} colors`).setv({ low, high });
+        const scale = scaleOf(held, side);
+        model(`${key}-${side} colors`).setv({ low: scale.low, high: scale.high, palette: page.palettes[scale.palette] });
+        one(".scale", figure).textContent = scale.said;
         const source = model(`${key}-${side} image`);
         const image = new (source.data.image[0].constructor)(mine.values, [mine.shape[0], mine.shape[1]]);
         const [height, width] = mine.size;
