@@ -242,6 +242,19 @@ def test_a_terminal_says_what_takes_so_long_before_the_first_result(capsys, monk
     rows.close()
 
 
+def test_a_terminal_shows_what_runs_while_it_runs(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    topologies = {"first": tk.topologies.dense(2, 2), "sec[ond]": tk.topologies.dense(2, 3)}
+    rows = sweep(topologies, targets=1, solver=Idle())
+    next(rows)
+    shown = capsys.readouterr().err
+    assert "'first' with seed 0" in shown
+    assert "ond" not in shown
+    next(rows)
+    assert "'sec[ond]' with seed 0" in capsys.readouterr().err
+    rows.close()
+
+
 def test_time_to_go_is_in_proportion_to_the_cost():
     assert time_to_go(0.0, 10.0, 3.0) is None
     assert time_to_go(2.0, 10.0, 3.0) == 12.0

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 import topokit as tk
 from topokit._extras import MissingExtraError
 from topokit._interrupts import interrupts_ignored
-from topokit.cli._console import note, print_json, print_table, print_words
+from topokit.cli._console import busy, note, print_json, print_table, print_words
 from topokit.cli._ranking_files import PAGE, topology_files, write_results
 from topokit.cli._report_command import write_ranking_page
 from topokit.cli._topology_lists import read_sources
@@ -116,7 +116,8 @@ def command(
     own = {ctx.get_parameter_source(name) for name in ("n", "budget")}
     if sources and own != {ParameterSource.DEFAULT}:
         raise click.UsageError("--n and --budget are of the default set: leave out the files.")
-    topologies = read_sources(sources) if sources else _default_set(budget, n, as_json=as_json)
+    with busy("Loading"):
+        topologies = read_sources(sources) if sources else _default_set(budget, n, as_json=as_json)
     out.mkdir(parents=True, exist_ok=True)
     store = store or out / "ranking.sqlite"
     if store.exists() and tk.ranking.read_store(store):

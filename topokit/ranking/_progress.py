@@ -1,14 +1,39 @@
-"""A bar with the time to go: on a terminal, nothing in a pipe."""
+"""A bar with the time to go, and what is being done: on a terminal, nothing in a pipe."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+)
 from rich.text import Text
 
+from topokit._text_table import printable, shorten
+
 FIRST = "compiles and runs the first"  # a compilation can take seconds, and says nothing
+LONGEST = 30  # columns of what is being done, so that the bar fits 80
+
+
+class Bar(NamedTuple):
+    """What moves the bar.
+
+    Attributes:
+        advance: Call it with the cost of each part that is done.
+        show: Call it with what is being done now.
+    """
+
+    advance: Callable[[float], None]
+    show: Callable[[str], None]
 
 
 class TimeToGo(ProgressColumn):
@@ -27,11 +52,22 @@ def time_to_go(done: float, total: float, elapsed: float) -> float | None:
 
 
 @contextmanager
-def progress(doing: str, total: float) -> Iterator[Callable[[float], None]]:
-    """A bar on a terminal's standard error; call what is yielded with the cost of each part."""
+def progress(doing: str, total: float) -> Iterator[Bar]:
+    """A bar on a terminal's standard error, there and in motion before anything is done."""
     screen = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeToGo())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(12),
+        TaskProgressColumn(),
+        TimeToGo(),
+    )
     hidden = not (total and screen.is_terminal)
     with Progress(*columns, console=screen, transient=True, disable=hidden) as bar:
         part = bar.add_task(doing, total=total)
-        yield lambda cost: bar.advance(part, cost)
+
+        def show(what: str) -> None:
+            words = shorten(f"{doing}: {printable(what)}", LONGEST)
+            bar.update(part, description=escape(words), refresh=True)
+
+        yield Bar(lambda cost: bar.advance(part, cost), show)

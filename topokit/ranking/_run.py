@@ -5,7 +5,7 @@ which it arrives, whatever the caller does meanwhile; a task that fails stops no
 """
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import closing
 from dataclasses import dataclass
@@ -78,11 +78,13 @@ def _run_all(
     tasks: list[Task[Found]], executor: Executor | None, store: Store | None, doing: str
 ) -> Generator[tuple[str, Found]]:
     failures: dict[str, BaseException] = {}
-    outcomes = _in_turn(tasks, store) if executor is None else _spread(tasks, executor, store)
-    with progress(doing, sum(task.cost for task in tasks)) as advance, closing(outcomes):
+    with (
+        progress(doing, sum(task.cost for task in tasks)) as bar,
+        closing(_outcomes(tasks, executor, store, bar.show)) as outcomes,
+    ):
         for outcome in outcomes:
             task, error = outcome.task, outcome.error
-            advance(task.cost)
+            bar.advance(task.cost)
             if outcome.found is not None:
                 yield task.subject.content, outcome.found
                 if error is not None:
@@ -94,8 +96,22 @@ def _run_all(
         raise UnfinishedError(failures, len(tasks), path) from next(iter(failures.values()))
 
 
-def _in_turn(tasks: list[Task[Found]], store: Store | None) -> Generator[Outcome[Found]]:
+def _outcomes(
+    tasks: list[Task[Found]],
+    executor: Executor | None,
+    store: Store | None,
+    show: Callable[[str], None],
+) -> Generator[Outcome[Found]]:
+    if executor is None:
+        return _in_turn(tasks, store, show)
+    return _spread(tasks, executor, store, show)
+
+
+def _in_turn(
+    tasks: list[Task[Found]], store: Store | None, show: Callable[[str], None]
+) -> Generator[Outcome[Found]]:
     for task in tasks:
+        show(task.label)
         try:
             found = task.run()
         except Exception as error:
@@ -105,15 +121,17 @@ def _in_turn(tasks: list[Task[Found]], store: Store | None) -> Generator[Outcome
 
 
 def _spread(
-    tasks: list[Task[Found]], executor: Executor, store: Store | None
+    tasks: list[Task[Found]], executor: Executor, store: Store | None, show: Callable[[str], None]
 ) -> Generator[Outcome[Found]]:
     """Whoever stops listening cancels what has not begun."""
     outcomes: SimpleQueue[Outcome[Found]] = SimpleQueue()
     futures: dict[str, Future[Found]] = {}
+    labels = {task.key: task.label for task in tasks}
     try:
         for task in tasks:
             futures[task.key] = _submit(task, executor, store, outcomes)
         while futures:
+            show(labels[next(iter(futures))])  # what began first of all that are not finished
             outcome = outcomes.get()
             del futures[outcome.task.key]
             yield outcome
