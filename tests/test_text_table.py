@@ -105,6 +105,12 @@ def test_folded_words_are_whole_where_they_fit(text, width) -> None:
         assert cells(word) > width or any(word in line.split() for line in lines)
 
 
+def test_a_long_word_is_broken_behind_a_sign() -> None:
+    assert fold("butterfly(n=16, depth=8)", 12) == ["butterfly(n=", "16, depth=8)"]
+    assert fold("low_rank(n_in=8)", 10) == ["low_rank(", "n_in=8)"]
+    assert fold("a" * 12, 5) == ["aaaaa", "aaaaa", "aa"]
+
+
 @given(text=words, width=st.integers(7, 30))
 def test_a_cut_text_keeps_its_ends(text, width) -> None:
     short = shorten(text, width)

@@ -44,6 +44,8 @@ def cells(text: str) -> int:
 
 def shorten(text: str, width: int) -> str:
     """A text of at most `width` columns, at least 7; of a longer one the middle is left out."""
+    if len(text) > 4 * width:
+        text = f"{text[: 2 * width]}...{text[-2 * width :]}"
     short, kept = text, len(text)
     while cells(short) > width and kept > 1:
         kept -= 1
@@ -169,11 +171,12 @@ def _longest_word(texts: Sequence[str]) -> int:
 
 
 def _pieces(word: str, width: int) -> Iterator[str]:
-    """A word in pieces of at most `width` columns."""
-    piece = ""
-    for c in word:
-        if piece and cells(piece + c) > width:
-            yield piece
-            piece = ""
-        piece += c
-    yield piece
+    """A word in pieces of at most `width` columns, broken behind signs where there are any."""
+    while len(word) > 4 * width or cells(word) > width:
+        ends = range(2, min(len(word), 4 * width))
+        most = max((end for end in ends if cells(word[:end]) <= width), default=1)
+        signs = [n for n in range(1 + most // 2, most + 1) if not word[n - 1].isalnum()]
+        at = signs[-1] if signs else most
+        yield word[:at]
+        word = word[at:]
+    yield word
