@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from topokit._atomic import replacing
@@ -99,11 +100,11 @@ def keep_outer_labels(axes: np.ndarray) -> None:
             ax.set_xlabel("")
 
 
-def plain_log_scale(ax: Axes) -> None:
-    """A logarithmic y-axis; over few decades its numbers are written out."""
-    ax.set_yscale("log")
-    low, high = ax.get_ylim()
+def plain_log_numbers(axis: Axis, *, crowded: float = 10) -> None:
+    """On a logarithmic axis over few decades write the numbers out, from some ratio on fewer."""
+    low, high = sorted(axis.get_view_interval())
     if high < 2000 * low:
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else range(1, 10)))
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_minor_formatter(NullFormatter())
+        few = high > crowded * low
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else range(1, 10)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())

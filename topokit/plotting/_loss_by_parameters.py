@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from topokit.plotting._figures import literal, new_axes, plain_log_scale
+from topokit.plotting._figures import literal, new_axes, plain_log_numbers
 from topokit.plotting._ranking_chart import finite_rows, row_looks
 
 
@@ -79,7 +79,8 @@ def _draw(ax: Axes, line: Sequence[Any], looks: dict[int, dict[str, Any]]) -> No
 def _scale(ax: Axes, rows: Sequence[Any]) -> None:
     """Logarithms where numbers spread; a loss of 0 has none."""
     if min(row.loss for row in rows) > 0:
-        plain_log_scale(ax)
+        ax.set_yscale("log")
+        plain_log_numbers(ax.yaxis)
     trainable = [row.trainable for row in rows]
     if 0 < 3 * min(trainable) < max(trainable):
         ax.set_xscale("log", base=2)
@@ -92,7 +93,7 @@ def _scale(ax: Axes, rows: Sequence[Any]) -> None:
 def _remarks(rows: Sequence[Any]) -> list[str]:
     """What the signs mean, and how many targets a point is the mean of where that differs."""
     targets = sorted({row.targets for row in rows if hasattr(row, "targets")})
-    signs = ["open markers: with skip connections"] if any(row.skip for row in rows) else []
+    signs = ["open and dashed: with skip connections"] if any(row.skip for row in rows) else []
     means = [f"means of {' or '.join(map(str, targets))} matrices"] if len(targets) > 1 else []
     return signs + means
 

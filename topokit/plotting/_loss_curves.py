@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Real
 from matplotlib.axes import Axes
 
-from topokit.plotting._figures import COLORS, literal, new_axes, plain_log_scale
+from topokit.plotting._figures import COLORS, literal, new_axes, plain_log_numbers
 
 DASHES = ("solid", "dashed", "dashdot", "dotted")
 
@@ -55,7 +55,8 @@ def plot_losses(losses: Mapping[str, Real[np.ndarray, "..."]], ax: Axes | None =
             ax.fill_between(
                 steps, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.2, linewidth=0
             )
-    plain_log_scale(ax)
+    ax.set_yscale("log")
+    plain_log_numbers(ax.yaxis)
     ax.set(xlabel="step", ylabel="relative loss")
     ax.grid(alpha=0.3)
     ax.legend(frameon=False, fontsize=9)

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from topokit.plotting._figures import COLORS, literal, new_axes
+from topokit.plotting._figures import COLORS, literal, new_axes, plain_log_numbers
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">", "h")
 
@@ -62,7 +62,8 @@ def plot_ranking(rows: Sequence[Any], ax: Axes | None = None) -> Axes:
     for place, (row, look) in enumerate(zip(rows, row_looks(rows), strict=True)):
         _draw_row(ax, place, row, look)
     ax.set_xscale("log")
-    ax.set_xlim(left=0.6 * FLOOR)
+    ax.set_xlim(left=0.75 * max(FLOOR, min(map(_least, rows))))
+    plain_log_numbers(ax.xaxis, crowded=4)
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_yticks(range(len(rows)), [literal(row.name) for row in rows], fontsize=9)
     ax.set_xlabel("relative reconstruction loss, ± 2 standard errors")
@@ -70,6 +71,11 @@ def plot_ranking(rows: Sequence[Any], ax: Axes | None = None) -> Axes:
     ax.grid(alpha=0.3)
     ax.legend(handles=_legend(rows), frameon=False, fontsize=8.5, ncols=3, **ABOVE)
     return ax
+
+
+def _least(row: Any) -> float:
+    """The least number that is drawn of a row."""
+    return row.loss if row.predicted_loss is None else min(row.loss, row.predicted_loss)
 
 
 def finite_rows(rows: Sequence[Any]) -> list[Any]:
