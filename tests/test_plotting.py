@@ -254,6 +254,17 @@ def test_crowded_layers_are_drawn_fainter():
     assert np.max(large.get_linewidth()) < np.min(small.get_linewidth())
 
 
+def test_a_few_constant_edges_among_many_trainable_ones_stand_out():
+    trainable = np.ones((40, 40), bool)
+    trainable[[3, 30], [20, 5]] = False
+    ax = tk.plotting.plot_topology(tk.from_masks([np.ones((40, 40))], trainable=[trainable]))
+    many, few = collections_of(ax)[:2]
+    assert np.max(many.get_alpha()) < 0.3 < 0.9 <= np.min(few.get_alpha())
+    assert np.max(many.get_linewidth()) < np.min(few.get_linewidth())
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["1,598 trainable edges", "2 constant edges"]
+
+
 # Curves
 
 

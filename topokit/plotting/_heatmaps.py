@@ -18,7 +18,7 @@ from topokit.plotting._color_scales import (
 from topokit.plotting._figures import frame_matrix, keep_outer_labels, literal, new_axes, panels
 from topokit.plotting._matrix_image import draw_matrix, farthest
 
-SIZE = 4.8, 4.2
+WIDTH, SIDE, ROOM = 4.8, 3.4, 1.2  # inches: a figure, its square, and what is above and below
 CONTROL, LEVERAGE = "controllability K, ratios", "leverage H, shares"
 
 
@@ -107,8 +107,8 @@ def plot_leverage(
         >>> loss = tk.predicted_loss(graph)
         >>> ax = plotting.plot_leverage(tk.leverage(graph), predicted_loss=loss)
         >>> print(ax.get_title())
-        degrees of freedom 40 of 64
-        predicted loss 0.375
+        degrees of freedom 56 of 64
+        predicted loss 0.125
         >>> plotting.save_figure(ax, "leverage.png")
 
     See Also:
@@ -203,7 +203,8 @@ def _alone(values: np.ndarray, ax: Axes | None, scale: ColorScale, title: str, l
     """A map on the axes given, or with a color bar on new ones."""
     if ax is not None:
         return heat_map(values, ax, scale, title).axes
-    image = heat_map(values, new_axes(*SIZE), scale, title)
+    ratio = float(np.clip(values.shape[0] / values.shape[1], 0.25, 1.5))
+    image = heat_map(values, new_axes(WIDTH, SIDE * ratio + ROOM), scale, title)
     bar = image.axes.figure.colorbar(image, ax=image.axes, aspect=25)
     less = "" if scale.mean is None else f" less their mean, {scale.mean:.4g}"
     bar.set_label(f"{label}{less}", fontsize=9)

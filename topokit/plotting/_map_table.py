@@ -62,7 +62,7 @@ def plot_maps(maps: Mapping[str, Any], axes: Iterable[Axes] | None = None) -> np
     for row, (name, each) in zip(places, maps.items(), strict=True):
         for ax, (field, *words) in zip(row, MAPS, strict=True):
             _draw_map(ax, getattr(each, field), f"{field} of {name!r}", *words)
-        for ax in row[1:]:
+        for ax in [ax for ax in row if ax.images][1:]:
             ax.set_ylabel("")
             ax.tick_params(left=False, labelleft=False)
     return places

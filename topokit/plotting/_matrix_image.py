@@ -98,8 +98,13 @@ def draw_matrix(
 
 
 def _starts(n: int, room: float) -> Int[np.ndarray, " blocks"]:
-    """Where the blocks begin of n entries in a room of so many pixels."""
-    blocks = n if n <= FULL * room else max(1, int(room / PIXELS))
+    """Where the blocks begin of n entries in a room of so many pixels.
+
+    Blocks of one size, where not many more blocks would fit: they leave regular patterns regular.
+    """
+    most = n if n <= FULL * room else max(1, int(room / PIXELS))
+    even = (blocks for blocks in range(most, 2 * most // 3, -1) if n % blocks == 0)
+    blocks = next(even, most)
     return np.arange(blocks) * n // blocks
 
 

@@ -17,6 +17,9 @@ def plot_topology(topology: nx.DiGraph | Layers, ax: Axes | None = None) -> Axes
 
     Trainable edges are solid, constant edges dotted (as in NeuroFabric figure 9). The height of a
     column goes with the square root of its width: narrow layers look narrow, and stay readable.
+    The more edges of its kind a layer has, the fainter is each: a few constant ones among many
+    trainable ones, or the reverse, stand out. Single edges among many of one kind do not, as they
+    do in `plot_masks`.
 
     Args:
         topology: A graph or a recipe.
@@ -32,7 +35,7 @@ def plot_topology(topology: nx.DiGraph | Layers, ax: Axes | None = None) -> Axes
         `plot_masks`, the same as matrices.
     """
     layers = to_layers(topology)
-    ax = new_axes(min(2.0 + 0.9 * layers.depth, 14), 4.4) if ax is None else ax
+    ax = new_axes(float(np.clip(2.0 + 0.9 * layers.depth, 4.4, 14)), 4.4) if ax is None else ax
     columns = [_column(width, max(layers.widths)) for width in layers.widths]
     segments, trainable, crowd = _segments(layers, columns)
     _draw_edges(ax, segments[trainable], crowd[trainable], TRAINABLE, "solid")
@@ -54,7 +57,7 @@ def _column(width: int, widest: int) -> Float[np.ndarray, " width"]:
 def _segments(
     layers: Layers, columns: list[np.ndarray]
 ) -> tuple[Float[np.ndarray, "edges 2 2"], Bool[np.ndarray, " edges"], Float[np.ndarray, " edges"]]:
-    """Both ends of every edge, whether it is trainable, and how crowded its layer is."""
+    """Both ends of every edge, whether it is trainable, and how many of its kind its layer has."""
     segments, trainable, crowd = [], [], []
     for number, (senders, receivers, free, _) in enumerate(each_layer(layers)):
         ends = np.empty((senders.size, 2, 2))
@@ -63,8 +66,8 @@ def _segments(
         ends[:, 1, 1] = columns[number + 1][receivers]
         segments.append(ends)
         trainable.append(free)
-        crowd.append(np.full(senders.size, math.sqrt(senders.size)))
-    return np.concatenate(segments), np.concatenate(trainable), np.concatenate(crowd)
+        crowd.append(np.where(free, free.sum(), (~free).sum()))
+    return np.concatenate(segments), np.concatenate(trainable), np.sqrt(np.concatenate(crowd))
 
 
 def _draw_edges(
@@ -74,7 +77,7 @@ def _draw_edges(
     color: str,
     style: str,
 ) -> None:
-    """The more edges a layer has, the thinner and fainter; dots need more ink than lines."""
+    """The more edges there are beside one, the fainter; dots need more ink than lines."""
     if not len(segments):
         return
     ink, kind = (1.4, "constant") if style == "dotted" else (1.0, "trainable")
@@ -84,7 +87,7 @@ def _draw_edges(
         linestyles=style,
         linewidths=ink * np.clip(10 / crowd, 0.3, 1.3),
         alpha=np.minimum(1, ink * np.clip(9 / crowd, 0.04, 0.9)),
-        label=f"{len(segments)} {kind} edges",
+        label=f"{len(segments):,} {kind} edges",
         rasterized=len(segments) > 5000,
     )
     ax.add_collection(lines)
