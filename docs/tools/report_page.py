@@ -2,7 +2,7 @@
 
 Ranks the default topologies into `./ranking`, as `topokit rank` does, which runs only what is
 missing there; or takes the folder of a ranking that is named. Photographs the page's beginning, and
-its maps with the pointer on one of them, in Chromium, in 256 colors.
+its maps with the pointer on one of them, in Chromium.
 """
 
 import subprocess
@@ -15,13 +15,13 @@ from analyses.kit import Browser, open_browser
 
 PICTURE = Path(__file__).parents[1] / "report_page.png"
 MAPS = PICTURE.with_stem("report_page_maps")
-WIDTH = 1400
+WIDTH = 1340
 SHOWN = "hypercube + skip"  # whose maps differ from each other
 POINTED = (13, 10)  # input and output
 
 
 def main() -> None:
-    """Rank if no folder is named, photograph, and make the pictures small."""
+    """Rank if no folder is named, and photograph."""
     folder = Path(*sys.argv[1:2]) if sys.argv[1:] else Path("ranking")
     if not sys.argv[1:]:
         subprocess.run([Path(sys.executable).with_name("topokit"), "rank"], check=True)
@@ -32,8 +32,7 @@ def main() -> None:
         photograph(browser, MAPS, "#compare", "#compare h3 ~ h3")
     for path in (PICTURE, MAPS):
         with Image.open(path) as picture:
-            small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-        small.save(path, optimize=True)
+            picture.convert("RGB").save(path, optimize=True)
 
 
 def photograph(browser: Browser, path: Path, first: str, after: str) -> None:

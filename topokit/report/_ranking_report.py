@@ -103,6 +103,7 @@ def write_report(
         OSError: If the file cannot be written.
 
     Examples:
+        >>> from pathlib import Path
         >>> import topokit as tk
         >>> quick, maps = tk.reconstruction.HierarchicalSVD(), {}
         >>> topologies = {f"rank {rank}": tk.topologies.low_rank(8, 8, rank) for rank in (1, 2)}
@@ -110,7 +111,7 @@ def write_report(
         ...     maps[row.name] = found
         >>> rows = tk.rank(topologies, targets=2, solver=quick, callback=keep)
         >>> tk.report.write_report("report.html", rows, topologies, maps=maps)
-        >>> open("report.html").read(15)
+        >>> Path("report.html").read_text(encoding="utf-8")[:15]
         '<!doctype html>'
 
     See Also:

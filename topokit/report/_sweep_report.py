@@ -86,12 +86,13 @@ def write_sweep_report(path: str | os.PathLike[str], results: Iterable[Result]) 
         OSError: If the file cannot be written.
 
     Examples:
+        >>> from pathlib import Path
         >>> import topokit as tk
         >>> quick = tk.reconstruction.HierarchicalSVD()
         >>> topologies = {f"rank {rank}": tk.topologies.low_rank(8, 8, rank) for rank in (1, 2)}
         >>> results = tk.ranking.sweep(topologies, targets=2, solver=quick)
         >>> tk.report.write_sweep_report("sweep.html", results)
-        >>> open("sweep.html").read(15)
+        >>> Path("sweep.html").read_text(encoding="utf-8")[:15]
         '<!doctype html>'
 
     See Also:

@@ -51,6 +51,7 @@ def write_training_report(path: str | os.PathLike[str], training: Mapping[str, A
         OSError: If the file cannot be written.
 
     Examples:
+        >>> from pathlib import Path
         >>> import topokit as tk
         >>> epoch = {"epoch": 1, "steps": 9, "train_loss": 2.1, "seconds": 0.5}
         >>> epoch |= {"validation_loss": 1.9, "validation_accuracy": 0.4}
@@ -58,7 +59,7 @@ def write_training_report(path: str | os.PathLike[str], training: Mapping[str, A
         >>> run = {"seed": 0, "parameters": 650, "epochs": [epoch], "test": test}
         >>> training = {"data": "digits", "model": "mlp", "runs": [run]}
         >>> tk.report.write_training_report("report.html", training)
-        >>> open("report.html").read(15)
+        >>> Path("report.html").read_text(encoding="utf-8")[:15]
         '<!doctype html>'
 
     See Also:
