@@ -98,10 +98,17 @@ def networkx_names(module: Path) -> set[str]:
     return {a.attr for a in found if isinstance(a.value, ast.Name) and a.value.id == "nx"}
 
 
-def test_building_a_topology_loads_neither_jax_nor_matplotlib() -> None:
+@pytest.mark.parametrize(
+    ("doing", "heavy"),
+    [
+        ("topokit.topologies.butterfly(4); topokit.read, topokit.write", HEAVY),
+        ("topokit.score(topokit.topologies.butterfly(4))", HEAVY),
+        ("import topokit.cli", HEAVY - {"rich"}),
+    ],
+)
+def test_what_is_quick_loads_nothing_heavy(doing: str, heavy: set[str]) -> None:
     code = (
-        "import sys, topokit; topokit.topologies.butterfly(4); topokit.read, topokit.write; "
-        f"sys.exit(', '.join({HEAVY!r} & set(sys.modules)) or None)"
+        f"import sys, topokit; {doing}; sys.exit(', '.join({heavy!r} & set(sys.modules)) or None)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

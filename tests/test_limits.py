@@ -40,7 +40,7 @@ WORK = {
     "freedom._estimate": ("flat_weights", "draw_xavier", "project"),
     "freedom._predicted_loss": ("bandwidth", "interaction_order"),
     "control._bound": ("solve_program", "maximum_flow"),
-    "control._canonical": ("plan_evenly", "improve"),
+    "control._canonical": ("plan_evenly", "_plans"),
     "control.descent._descent": ("_descend",),
 }
 

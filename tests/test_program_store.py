@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +32,8 @@ def scale(factor: int, x: jax.Array) -> jax.Array:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A cache of the test's own, and no other one."""
     monkeypatch.setenv("TOPOKIT_CACHE", str(tmp_path / "cache"))
-    jax_has_one = jax.config.jax_compilation_cache_dir
+    settings: Any = jax.config
+    jax_has_one = settings.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", None)
     yield tmp_path / "cache"
     jax.config.update("jax_compilation_cache_dir", jax_has_one)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from math import inf
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
+from typing import Any
 
 
 def check_count(name: str, value: int, *, least: int = 1, most: int | None = None) -> int:
@@ -35,6 +36,15 @@ def check_real(
         ends = f"{'(' if above else '['}{least}, {most}{')' if below else ']'}"
         raise ValueError(f"{name} must be a number in {ends}; given {value!r}")
     return float(value)
+
+
+def check_key(key: Any) -> None:
+    """Refuse what is neither a JAX random key, an integer seed for one, nor None."""
+    if key is None or (hasattr(key, "dtype") and not isinstance(key, Number)):
+        return
+    if not isinstance(key, Integral):
+        raise ValueError(f"key must be a JAX random key or an integer seed; given {key!r}")
+    check_count("key", key, least=0, most=2**63 - 1)
 
 
 def check_power_of_two(name: str, value: int) -> int:

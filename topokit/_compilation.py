@@ -12,13 +12,14 @@ import hashlib
 import os
 import platform
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from types import MethodType
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import jax
-import jaxlib
+from jax.core import Tracer
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
 from topokit._program_store import forget_program, keep_program, read_program
@@ -26,6 +27,8 @@ from topokit._program_store import forget_program, keep_program, read_program
 # The third level of LLVM, JAX's own, unrolls small loops until they take twice as long.
 LEVEL, OPTIMIZED = "xla_backend_optimization_level", 2
 UNOPTIMIZED = "jax_disable_most_optimizations"
+
+CONFIG: Any = jax.config  # whose attributes no type checker knows
 
 Returned = TypeVar("Returned")
 
@@ -43,7 +46,7 @@ class Compiled(Generic[Returned]):
 
     def __call__(self, *args: Any) -> Returned:
         """Run the program for these arguments, found or made."""
-        traced_over = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(args))
+        traced_over = any(isinstance(x, Tracer) for x in jax.tree.leaves(args))
         if traced_over or not _on_one_cpu():
             return self.jitted(*args)
         traced = self.jitted.trace(*args)
@@ -71,18 +74,18 @@ def compiled(
 
 def _on_one_cpu() -> bool:
     one = jax.default_backend() == "cpu" and jax.device_count() == 1
-    return one and not jax.config.jax_disable_jit
+    return one and not CONFIG.jax_disable_jit
 
 
 def _options() -> dict[str, Any]:
     """What to tell the compiler where the user has not told it otherwise."""
-    told = LEVEL in os.environ.get("XLA_FLAGS", "") or jax.config.values[UNOPTIMIZED]
+    told = LEVEL in os.environ.get("XLA_FLAGS", "") or CONFIG.values[UNOPTIMIZED]
     return {} if told else {LEVEL: OPTIMIZED}
 
 
 def _program(lowered: jax.stages.Lowered, options: dict[str, Any]) -> Callable[..., Any]:
     """The program from disk, or compiled and kept."""
-    own = jax.config.jax_compilation_cache_dir or not jax.config.jax_enable_compilation_cache
+    own = CONFIG.jax_compilation_cache_dir or not CONFIG.jax_enable_compilation_cache
     if own:
         return lowered.compile(options)
     key = _key(lowered, options)
@@ -112,10 +115,10 @@ def _found(key: str, lowered: jax.stages.Lowered) -> Callable[..., Any] | None:
 def _key(lowered: jax.stages.Lowered, options: dict[str, Any]) -> str:
     parts = [
         jax.__version__,
-        jaxlib.__version__,
+        version("jaxlib"),
         _processor(),
         os.environ.get("XLA_FLAGS", ""),
-        str(jax.config.values[UNOPTIMIZED]),
+        str(CONFIG.values[UNOPTIMIZED]),
         str(options),
         lowered.as_text(),
     ]

@@ -30,12 +30,12 @@ from topokit.scores import control_bound
 from topokit.scores.control._bound import least_totals
 from topokit.scores.control._control_network import make_network
 from topokit.scores.control._flow_plan import plan_evenly
-from topokit.scores.control._primal_dual import begin, improve, make_problem
 from topokit.scores.control.descent import _descent
 from topokit.scores.control.descent._marginal import marginal
 from topokit.scores.control.descent._padded_layers import make_wiring
 from topokit.scores.control.descent._pairwise import pairwise
 from topokit.scores.control.descent._propagation import ControlForm, draw_logits
+from topokit.scores.control.primal_dual import begin, improve, make_problem
 
 STEPS, PAIRWISE_STEPS, GROWTH_STEPS = 100, 5, 5
 LEARNING_RATE = 0.03

@@ -28,16 +28,16 @@ KINDS = {"name": str, "family": str, "skip": bool}
 class Results(NamedTuple):
     """A ranking as its folder holds it: all by the names of the rows."""
 
-    rows: list[tk.ranking.Row]
+    rows: "list[tk.ranking.Row]"
     topologies: dict[str, nx.DiGraph]
-    maps: dict[str, tk.ranking.Maps]
+    maps: "dict[str, tk.ranking.Maps]"
     files: dict[str, str]
 
 
 def write_results(
     folder: Path,
     ranking: Mapping[str, Any],
-    maps: Mapping[str, tk.ranking.Maps],
+    maps: "Mapping[str, tk.ranking.Maps]",
     topologies: Mapping[str, nx.DiGraph],
 ) -> list[str]:
     """Write all files of a ranking but its page, and return their names.
@@ -93,7 +93,7 @@ def read_results(folder: Path) -> Results:
     return Results(rows, topologies, tk.ranking.read_maps(folder / MAPS), files)
 
 
-def _row(record: Mapping[str, Any]) -> tk.ranking.Row:
+def _row(record: Mapping[str, Any]) -> "tk.ranking.Row":
     """A row from its JSON, where each value is of the kind that it was."""
     for name, value in record.items():
         if not isinstance(value, KINDS.get(name, Real | None)):

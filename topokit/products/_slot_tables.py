@@ -64,8 +64,8 @@ class Reading(NamedTuple):
             weights = jnp.concatenate([weights, jnp.zeros_like(weights[:1])])
         for table in self.tables:
             shape = *table.senders.shape, *weights.shape[1:]
-            in_order = table.edges is None
-            yield table, weights.reshape(shape) if in_order else rows_at(weights, table.edges)
+            edges = table.edges
+            yield table, weights.reshape(shape) if edges is None else rows_at(weights, edges)
 
     def joined(
         self, rows: Iterable[Num[Array, "_rows columns *batch"]]

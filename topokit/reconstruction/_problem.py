@@ -145,7 +145,7 @@ class Solver(Protocol):
         `Adam`, the default; `Chain`, several in turn.
     """
 
-    def solve(self, problem: Problem, start: Parameters) -> Solution:
+    def solve(self, problem: Problem, start: Parameters, /) -> Solution:
         """Lower every loss of the batch on its own, from random weights."""
         ...
 

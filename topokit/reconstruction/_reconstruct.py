@@ -255,10 +255,11 @@ def _checked(solver: Solver, solution: object, shape: tuple[int, ...]) -> Soluti
 def _problem(layers: Layers, network: Product, comparison: Comparison) -> Problem:
     """All of a problem but its targets."""
     dtype = jnp.result_type(float)
-    none = np.zeros((layers.n_out, layers.n_in, 0), dtype)
-    free, fixed = np.concatenate(layers.trainable), np.concatenate(layers.constant)
-    arrays = none, none, np.zeros(0, dtype), free, fixed.astype(dtype)
-    return Problem(layers, network, *map(jax.device_put, arrays), comparison)
+    none = jax.device_put(np.zeros((layers.n_out, layers.n_in, 0), dtype))
+    scale = jax.device_put(np.zeros(0, dtype))
+    free = jax.device_put(np.concatenate(layers.trainable))
+    fixed = jax.device_put(np.concatenate(layers.constant).astype(dtype))
+    return Problem(layers, network, none, none, scale, free, fixed, comparison)
 
 
 def _start(problem: Problem, rng: np.random.Generator) -> Parameters:

@@ -7,7 +7,7 @@ prove how far any such count can go.
 `_neuron_limits` says what each neuron may add and hold, `_control_network` puts that in arrays, and
 `_color_refinement` finds the neurons that play the same part. `_bound` solves for the totals by a
 convex program; `_canonical` finds the fairest plan that attains them: `_flow_plan` is what a plan
-is, `_primal_dual` how it improves. Apart from these stands `descent`, the paper's own way: gradient
+is, `primal_dual` how it improves. Apart from these stands `descent`, the paper's own way: gradient
 descent on its loss.
 """
 

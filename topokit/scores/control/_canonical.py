@@ -14,10 +14,10 @@ from jaxtyping import Float
 
 from topokit._limits import check_memory
 from topokit.layers import Layers
+from topokit.scores.control import primal_dual
 from topokit.scores.control._bound import least_totals
 from topokit.scores.control._control_network import ControlNetwork, make_network
 from topokit.scores.control._flow_plan import Plan, plan_evenly, realize
-from topokit.scores.control._primal_dual import begin, improve, make_problem
 
 LIMIT = 2**34
 
@@ -61,10 +61,11 @@ def _plans(
 ) -> Iterator[tuple[Plan, float]]:
     """Yield ever better plans, the first as given, and how far K has moved from one to the next."""
     yield plan, 0.0
-    problem = make_problem(network, taken)
-    search = begin(problem, plan)
+    problem = primal_dual.make_problem(network, taken)
+    search = primal_dual.begin(problem, plan)
     for first in range(0, steps, STEPS_AT_ONCE):
-        search, moved = improve(min(STEPS_AT_ONCE, steps - first), problem, search)
+        at_once = min(STEPS_AT_ONCE, steps - first)
+        search, moved = primal_dual.improve(at_once, problem, search)
         yield Plan(*map(np.asarray, search.plan)), float(moved)
 
 

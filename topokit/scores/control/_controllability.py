@@ -1,17 +1,18 @@
 """Controllability, as its users ask for it: one K, what it adds up to, and how good it is."""
 
+from typing import Any
+
 import networkx as nx
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from topokit._checks import check_count, check_real
+from topokit._checks import check_count, check_key, check_real
 from topokit._html import heat_map
-from topokit._keys import generator
 from topokit._records import Record
 from topokit.layers import Layers, to_layers
+from topokit.scores.control import descent
 from topokit.scores.control._bound import control_bound
 from topokit.scores.control._canonical import find_canonical
-from topokit.scores.control.descent import descend, lay_out, marginal, pairwise
 
 # The weight of evenness beside the loss where a descent has to weigh both.
 EVENNESS = 0.01
@@ -70,7 +71,7 @@ def controllability(
     fairness: bool | float = True,
     steps: int | None = None,
     learning_rate: float = 0.03,
-    key: Array | int | None = None,
+    key: Any = None,
 ) -> Controllability:
     """How many ratios of inputs each output controls, and of which inputs.
 
@@ -139,26 +140,26 @@ def controllability(
         fairness = check_real("fairness", fairness, least=0, most=np.inf) > 0
     learning_rate = check_real("learning_rate", learning_rate, least=0, most=10)
     steps = None if steps is None else check_count("steps", steps)
-    rng = generator(key)
+    check_key(key)
     layers = to_layers(topology)
     if fairness and method == "marginal":
         K, bound, losses, converged = find_canonical(layers, steps=steps or 10_000)
         return _result(layers, K, bound, losses, converged=converged)
     form, remedy = (
-        (marginal, "the canonical K, fairness=True, needs less")
+        (descent.marginal, "the canonical K, fairness=True, needs less")
         if method == "marginal"
-        else (pairwise, f"method='marginal' needs {layers.n_in} times less")
+        else (descent.pairwise, f"method='marginal' needs {layers.n_in} times less")
     )
-    wiring = lay_out(layers, form, remedy=remedy)
+    wiring = descent.lay_out(layers, form, remedy=remedy)
     bound = control_bound(layers)  # before the descent, for it may be refused
-    K, losses = descend(
+    K, losses = descent.descend(
         wiring,
         form,
         n_out=layers.n_out,
         evenness=EVENNESS if fairness else 0.0,
         steps=steps or 500,
         learning_rate=learning_rate,
-        rng=rng,
+        key=key,
     )
     return _result(layers, K, bound, losses, converged=False)
 

@@ -1,6 +1,8 @@
-"""The paper's descent (NeuroFabric section VI.C), in the marginal and in the pairwise form."""
+"""The paper's descent (NeuroFabric section VI.C), in the marginal and in the pairwise form.
 
-from topokit.scores.control.descent._descent import descend as descend
-from topokit.scores.control.descent._descent import lay_out as lay_out
-from topokit.scores.control.descent._marginal import marginal as marginal
-from topokit.scores.control.descent._pairwise import pairwise as pairwise
+It loads on first use, for it needs JAX, and most scores do not.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

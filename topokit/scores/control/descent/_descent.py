@@ -1,6 +1,7 @@
 """Descent on the controllability loss (NeuroFabric section VI.C), compiled as one loop."""
 
 from math import prod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import optax
 from jaxtyping import Array, Float
 
 from topokit._compilation import compiled
+from topokit._keys import generator
 from topokit._limits import check_memory
 from topokit.layers import Layers
 from topokit.scores.control.descent._padded_layers import PaddedLayers, make_wiring
@@ -50,7 +52,7 @@ def descend(
     evenness: float,
     steps: int,
     learning_rate: float,
-    rng: np.random.Generator,
+    key: Any,
 ) -> tuple[Float[np.ndarray, "n_in n_out"], Float[np.ndarray, " steps"]]:
     """The K of least loss and penalty that Adam meets, and the loss at every step.
 
@@ -61,9 +63,9 @@ def descend(
         evenness: Weight of the penalty `sum((K - mean(K))^2)`.
         steps: How many steps to take.
         learning_rate: Where the cosine schedule starts.
-        rng: For the logits to start from.
+        key: A JAX key or an integer seed for the logits to start from; None for 0.
     """
-    logits = draw_logits(rng, form, wiring, deviation=DEVIATION)
+    logits = draw_logits(generator(key), form, wiring, deviation=DEVIATION)
     wiring, logits = round_shapes(wiring, logits)
     control, losses = _descend(form, steps, n_out, logits, wiring, evenness, learning_rate)
     return np.asarray(control, float).T, np.asarray(losses, float)

@@ -1,0 +1,8 @@
+"""The search for the fairest plan, where a first plan is not proven to be it.
+
+It loads on first use, for it needs JAX, and most scores do not.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
