@@ -22,7 +22,8 @@ from shell import output_of, topokit
 
 import topokit as tk
 from topokit._records import readable
-from topokit.cli._topology_group import EXAMPLES
+from topokit.cli import main
+from topokit.cli._topology_group import EXAMPLES, TopologyGroup
 
 FAMILIES = tuple(tk.topologies.families())
 
@@ -57,7 +58,7 @@ def test_the_example_in_the_help_of_a_family_builds_it(family):
     graph = tk.read("net.npz")
     assert graph.graph["family"] == family
     assert printed.startswith(f"net.npz: {graph.name}, {tk.to_layers(graph).depth} layers")
-    assert EXAMPLES[family] in output_of(f"build {family} --help")
+    assert EXAMPLES[family] in example_of(f"build {family}")
 
 
 @pytest.mark.parametrize(
@@ -274,7 +275,21 @@ def test_the_help_of_a_family_is_the_docstring_of_its_builder():
     assert "--n-in INTEGER Number of inputs I. [required]" in text
     assert "--middle-routers INTEGER Rm, the path diversity. [required]" in text
     assert "--skip [straight|crossing|random]" in text
-    assert f"Example: topokit score clos {EXAMPLES['clos']}" in text
+    assert example_of("score clos") == f"topokit score clos {EXAMPLES['clos']}"
+
+
+def example_of(words: str) -> str:
+    """The example in a help, its lines joined as a shell joins them."""
+    text = output_of(f"{words} --help").split("Example:\n")[1]
+    return " ".join(text.replace("\\\n", " ").split())
+
+
+@pytest.mark.parametrize("verb", ["", *main.commands])
+def test_help_is_at_most_80_columns_wide(verb):
+    group = isinstance(main.commands.get(verb), TopologyGroup)
+    for words in [verb, *(f"{verb} {family}" for family in FAMILIES if group)]:
+        lines = output_of(f"{words} --help").splitlines()
+        assert [line for line in lines if len(line) > 80] == []
 
 
 def test_options_without_a_default_are_required_and_the_others_are_not():

@@ -24,15 +24,15 @@ from topokit.cli import (
 WRONG_INPUT = 2
 INTERRUPTED = 130
 EXAMPLES = """Examples:
-  topokit list                               the families of topologies
-  topokit score butterfly --help             the options of one of them
-  topokit score butterfly --n 32 --depth 10  every data-free number of a member
-  topokit diagnose net.npz                   where a topology is weak, what to change
+  topokit list                             the families of topologies
+  topokit score butterfly --help           the options of one of them
+  topokit score butterfly --n 8            every data-free number of a member
+  topokit diagnose net.npz                 where it is weak, what to change
   topokit plot torus --shape 8x4 --depth 7 --what control -o torus.png
-  topokit rank                               reconstruction losses, best first
-  topokit report ranking                     the page of that again, or of a sweep's store
-  topokit train --layers clos --share 0.2    a classifier with sparse layers learns
-  topokit challenge --neurons 1024           the Sparse DNN Graph Challenge, and its rate"""
+  topokit rank                             reconstruction losses, best first
+  topokit report ranking                   the page of a ranking, again
+  topokit train --layers clos --share 0.2  a sparse classifier learns
+  topokit challenge --neurons 1024         the Graph Challenge, and its rate"""
 
 
 class Root(click.Group):

@@ -37,7 +37,8 @@ LIST = """A list in TOML:
   family = "butterfly"  # and the parameters of the family
   n = 32
   depth = 18
-  skip = "straight"     # optional, as are diagonal = true, seed = 1, name = "deep"
+  skip = "straight"     # optional; so are diagonal = true, seed = 1, and
+  name = "deep"         # what to call it
   [[topology]]
   file = "mine.npz"     # relative to the list"""
 

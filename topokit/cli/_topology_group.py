@@ -1,6 +1,8 @@
 """Commands whose object is a topology: `topokit VERB FAMILY --options` or `topokit VERB FILE`."""
 
 import inspect
+import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ EXAMPLES = {
     "random_regular": "--widths 32,32,32,32 --fan-in 4 --seed 1",
     "small_world": "--n 32 --depth 5 --neighbours 4 --rewiring 0.2 --seed 1",
 }
+LINE = 70  # characters of an example in a help
 FORMATS, LIST = (".npz", ".json", ".graphml"), ".toml"
 
 
@@ -93,7 +96,7 @@ class TopologyGroup(click.Group):
             params=[*family_options(family), *change_options(), *self.own_options],
             help=f"{self.help}\n\n{name}: {summary(family)}.",
             short_help=summary(family),
-            epilog=f"\b\nExample: {' '.join(word for word in words if word)}",
+            epilog=f"\b\nExample:\n  {_continued(' '.join(word for word in words if word))}",
         )
 
     def _file_command(self, path: Path) -> click.Command:
@@ -114,6 +117,13 @@ class TopologyGroup(click.Group):
             params=[*self.own_options, *([more] if self.several else [])],
             help=self.help,
         )
+
+
+def _continued(command: str) -> str:
+    """A command over several lines where it is long, as a shell takes it."""
+    whole = re.sub(r"'[^']*'", lambda quoted: quoted[0].replace(" ", "\0"), command)
+    lines = textwrap.wrap(whole, LINE, break_long_words=False, break_on_hyphens=False)
+    return " \\\n    ".join(lines).replace("\0", " ")
 
 
 def _looks_like_a_file(word: str) -> bool:
