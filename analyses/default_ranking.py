@@ -6,9 +6,9 @@ the loss that `topokit.predicted_loss` predicts.
 
 Claims: at equal budget, skip connections lower the loss of every family (NeuroFabric VII.A). The
 data-free prediction orders the topologies much as training does: the rank correlation and the
-median error are printed and saved. It is too low where constants make deep networks, whose last
-degrees of freedom training does not find (butterfly, RadiX-Net), and too high where pairs have no
-path and the others gain from it (hypercube, torus).
+median error are printed and saved. With skip connections it is too low for butterfly and RadiX-Net,
+of which four times the steps make up little, and too high for hypercube and torus, in which some
+pairs have no path.
 
 Writes `default_ranking.png` and, with its numbers, `default_ranking.json` beside this script.
 `--quick` takes few targets and steps and keeps nothing.

@@ -358,6 +358,13 @@ def test_a_ranking_shows_two_standard_errors_and_the_predicted_loss():
     assert predicted.get_xdata() == pytest.approx([0.3])
 
 
+def test_a_ranking_is_drawn_over_the_numbers_that_it_has():
+    rows = [row("a", loss=0.4, predicted_loss=0.05), row("b", loss=0.1, predicted_loss=0.3)]
+    left, right = tk.plotting.plot_ranking(rows).get_xlim()
+    assert 0.02 < left < 0.05
+    assert 0.4 < right < 1
+
+
 def test_a_loss_below_a_millionth_stands_at_the_edge_with_its_number():
     rows = [row("exact", loss=0.0), row("tiny", loss=3e-8), row("a", loss=0.5)]
     ax = tk.plotting.plot_ranking(rows)
