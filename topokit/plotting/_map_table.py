@@ -19,7 +19,7 @@ MAPS = (
 )
 
 # Inches: a topology, its name, where its first matrix begins, a matrix, from one to the next.
-CELL, NAME, CORNER, MATRIX, STEP = (7.3, 2.75), 0.1, (0.6, 0.5), 1.55, 2.28
+CELL, NAME, CORNER, MATRIX, STEP = (7.55, 2.75), 0.1, (0.6, 0.5), 1.55, 2.36
 TICKS = 3
 MANY = 6  # topologies from which on they stand in two columns
 
