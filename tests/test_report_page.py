@@ -305,3 +305,7 @@ def test_pages_of_sweeps_and_trainings_work_too(page, tmp_path) -> None:
     assert text(browser, "h1") == "A training: <b>mlp</b>"
     assert text(browser, "#numbers [data-key='test_error'] td") == "37.50"
     assert browser.complaints == []
+    for name in ("sweep", "training"):
+        for width in (400, 1600):
+            browser.load(tmp_path / f"{name}.html", width=width)
+            assert browser.run("document.documentElement.scrollWidth") == width

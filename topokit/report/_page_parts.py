@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from topokit._file_names import file_name
+from topokit._png import extreme_blocks
 from topokit.diagnosis import Diagnosis
 from topokit.layers import Layers, each_layer, to_layers
 from topokit.report._building_lines import building_lines, shell_line
@@ -46,10 +47,11 @@ def wiring_part(topology: nx.DiGraph | Layers) -> dict[str, Any]:
 
 def map_part(matrix: Float[np.ndarray, "n_in n_out"]) -> dict[str, Any]:
     """A matrix for a heatmap, with its summary."""
-    shown = _reduced(matrix)
-    by_blocks = f"; drawn by {shown.shape[0]} x {shown.shape[1]} blocks" * (
-        shown.shape != matrix.shape
-    )
+    shown = extreme_blocks(matrix, MOST_CELLS)
+    by_blocks = (
+        f"; drawn by {shown.shape[0]} x {shown.shape[1]} blocks, each by its entry farthest from "
+        "the mean"
+    ) * (shown.shape != matrix.shape)
     numbers = {"sum": matrix.sum(), "mean": matrix.mean(), "deviation": matrix.std()}
     numbers |= {"least": matrix.min(), "greatest": matrix.max()}
     said = [f"{name} {number_text(float(value), 3)}" for name, value in numbers.items()]
@@ -110,13 +112,3 @@ def _runs(widths: tuple[int, ...]) -> list[str]:
         else:
             runs.append([width, 1])
     return [f"{width:,}" if count == 1 else f"{count} x {width:,}" for width, count in runs]
-
-
-def _reduced(matrix: np.ndarray) -> np.ndarray:
-    """Means of blocks where the matrix is larger than what is drawn."""
-    for axis, size in enumerate(matrix.shape):
-        starts = np.unique(np.linspace(0, size, min(size, MOST_CELLS), endpoint=False).astype(int))
-        lengths = np.diff(starts, append=size)
-        matrix = np.add.reduceat(matrix, starts, axis=axis)
-        matrix = matrix / lengths.reshape((-1, 1) if axis == 0 else (1, -1))
-    return matrix

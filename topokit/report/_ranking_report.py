@@ -10,7 +10,7 @@ import networkx as nx
 from topokit._docstrings import entries
 from topokit.diagnosis import Diagnosis, diagnose
 from topokit.layers import Layers
-from topokit.ranking import Maps, Row
+from topokit.ranking import Maps, Row, remarks
 from topokit.report._in_short import best_card, worst_card
 from topokit.report._page import (
     Card,
@@ -163,7 +163,7 @@ def _page(
         else f"{short(rows[0].name)}, measured",
         lead=_lead(rows),
         cards=_cards(rows, found, building),
-        notes=(),
+        notes=[f"{remark[0].upper()}{remark[1:]}." for remark in remarks(rows)],
         table_heading="The ranking",
         table_means="Each row is a wiring; the letters put it side by side with another one below. "
         "Headings sort.",

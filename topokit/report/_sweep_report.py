@@ -3,29 +3,26 @@
 import os
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from topokit._docstrings import entries
-from topokit.ranking import Result
+from topokit.ranking import Result, SizedLoss, mean_losses
 from topokit.report._page import Card, Column, Field, Page, entry_of, looks_of, write_page
 from topokit.report._page_charts import Axis, Chart, points_chart
 from topokit.report._page_text import label_of_field, number_text, short
 
 MOST_POINTS = 20_000  # of single results that are drawn
-MEANT = ("name", "family", "skip", "n_in", "n_out", "depth", "edges", "trainable", "solver")
+TOLD_APART = ("name", "family", "n_in", "n_out", "depth", "edges", "trainable", "solver")
 DECIMALS = {"seconds": 2}
-MEANINGS = entries(Result, "Attributes") | {
-    "loss": "Mean relative reconstruction loss over all targets and seeds; 0 is exact, 1 as good "
-    "as the zero matrix.",
-    "loss_error": "Standard error of that mean; there is none for a single result.",
+MEANINGS = entries(SizedLoss, "Attributes") | {
+    "targets": "How many results the mean is of: one for each seed and target.",
     "least": "Least loss of a target.",
     "greatest": "Greatest loss of a target.",
     "seeds": "How many seeds were run.",
-    "results": "How many results there are: one for each seed and target.",
-    "steps": "Gradient steps taken, at most, for a target.",
     "seconds": "Mean wall time of the targets of a seed, which run together, compilation included.",
+    "solver": "How it was descended.",
 }
 GOOD = {"loss": "low", "least": "low", "greatest": "low"}
 COLUMNS = (
@@ -36,7 +33,7 @@ COLUMNS = (
     ("trainable", "Trainable"),
     ("depth", "Depth"),
     ("seeds", "Seeds"),
-    ("results", "Results"),
+    ("targets", "Results"),
     ("seconds", "Seconds"),
     ("family", "Family"),
 )
@@ -53,20 +50,16 @@ class Swept(NamedTuple):
         return np.array([result.loss for result in self.results], float)
 
     @property
-    def values(self) -> dict[str, object]:
+    def values(self) -> dict[str, Any]:
         """What the page says of them."""
-        first, losses = self.results[0], self.losses
+        (mean,) = mean_losses(self.results)
         seconds = {result.seed: result.seconds for result in self.results}
-        error = losses.std(ddof=1) / np.sqrt(losses.size) if losses.size > 1 else None
-        return {name: getattr(first, name) for name in MEANT} | {
-            "loss": float(losses.mean()),
-            "loss_error": error,
-            "least": float(losses.min()),
-            "greatest": float(losses.max()),
+        return mean._asdict() | {
+            "least": float(self.losses.min()),
+            "greatest": float(self.losses.max()),
             "seeds": len(seconds),
-            "results": losses.size,
-            "steps": max(result.steps for result in self.results),
             "seconds": float(np.mean([*seconds.values()])),
+            "solver": self.results[0].solver,
         }
 
 
@@ -108,7 +101,7 @@ def _grouped(results: Iterable[Result]) -> list[Swept]:
     """By topology and solver, the best mean first."""
 
     def key(result: Result) -> tuple:
-        return tuple(str(getattr(result, name)) for name in MEANT)
+        return tuple(str(getattr(result, name)) for name in TOLD_APART)
 
     groups = groupby(sorted(results, key=key), key)
     swept = [Swept(tuple(group)) for _, group in groups]

@@ -281,10 +281,11 @@
     point(cell);
   };
   const valueAt = (held, [input, output]) => {
-    const [rows_, columns] = held.shape;
     const [height, width] = held.size;
     if (input >= height || output >= width) return null;
-    return held.values[Math.floor(input * rows_ / height) * columns + Math.floor(output * columns / width)];
+    // The block that holds an entry, where block b begins at floor(b n / count).
+    const block = (at, axis) => Math.ceil((at + 1) * held.shape[axis] / held.size[axis]) - 1;
+    return held.values[block(input, 0) * held.shape[1] + block(output, 1)];
   };
   const point = (place) => {
     cell = place;
