@@ -47,14 +47,19 @@ Changes = list[tuple[str, dict[str, Any]]]
 
 def _recipe(topology: nx.DiGraph | Layers) -> tuple[str, dict[str, Any], Changes] | None:
     """Family, parameters and changes, if the graph says them; none that would build a giant."""
-    said = {} if isinstance(topology, Layers) else topology.graph
-    family, parameters = said.get("family"), said.get("parameters")
+    said: dict[str, Any] = {} if isinstance(topology, Layers) else topology.graph
+    family = said.get("family")
     changes = [(name, dict(options)) for name, options in said.get("changes", ())]
-    if family not in families() or any(name not in CHANGES for name, _ in changes):
+    if (
+        not isinstance(family, str)
+        or family not in families()
+        or any(name not in CHANGES for name, _ in changes)
+    ):
         return None
-    sizes = {name: value for name, value in dict(parameters).items() if name != "seed"}
+    parameters = dict(said["parameters"])
+    sizes = {name: value for name, value in parameters.items() if name != "seed"}
     most = to_layers(topology).n_edges
-    return None if _largest(sizes) > most else (family, dict(parameters), changes)
+    return None if _largest(sizes) > most else (family, parameters, changes)
 
 
 def _largest(value: Any) -> float:

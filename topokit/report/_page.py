@@ -41,7 +41,7 @@ class Group(NamedTuple):
     """A family to filter by, with the number of its entries."""
 
     name: str
-    count: int
+    size: int
     color: int
     marker: str
     filled: bool = True

@@ -37,8 +37,8 @@ PALETTES = {"values": list(Viridis256), "deviations": list(interp_palette(RdBu11
 
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "star")
 FONT = "system-ui, sans-serif"
-TICKS = {"major_label_text_font": FONT, "major_label_text_font_size": "12px"}
-LABELS = {"axis_label_text_font": FONT, "axis_label_text_font_style": "normal"}
+TICKS: dict[str, Any] = {"major_label_text_font": FONT, "major_label_text_font_size": "12px"}
+LABELS: dict[str, Any] = {"axis_label_text_font": FONT, "axis_label_text_font_style": "normal"}
 LABELS |= {"axis_label_text_font_size": "13px"}
 
 
@@ -63,14 +63,14 @@ class Chart(NamedTuple):
     name: str
     heading: str
     caption: str
-    item: dict[str, Any]
+    item: Any
 
 
 class Axis(NamedTuple):
     """A quantity along an axis: its label and its numbers, None where there is none."""
 
     label: str
-    values: Sequence[float | None]
+    values: Any
 
     @property
     def numbers(self) -> np.ndarray:
@@ -121,7 +121,7 @@ def points_chart(
     bars = {"low": np.maximum(up - half, FLOOR if scales[1] else -np.inf), "high": up + half}
     texts = {f"told{number}": list(words) for number, words in enumerate(told.values())}
     blank = {"color": ["gray"] * len(up), "fill": ["gray"] * len(up)}
-    source = ColumnDataSource(
+    source = _source(
         {"x": across, "y": up, **bars, **looks, **blank, **texts}, name=f"{name} points"
     )
     ranges = _ranges(across, up, scales, diagonal)
@@ -165,13 +165,13 @@ def lines_chart(
     plot = _plot(name, x_label, y_label, ["linear", "linear"])
     blank = ["gray"] * len(lines)
     xs, ys = ([[float(v) for v in line[axis]] for line in lines] for axis in (0, 1))
-    source = ColumnDataSource(
+    source = _source(
         {"xs": xs, "ys": ys, "color": blank, "fill": blank, "told0": list(told)},
         name=f"{name} points",
     )
     view = CDSView(filter=BooleanFilter(booleans=[True] * len(lines), name=f"{name} shown"))
     plot.multi_line("xs", "ys", source=source, view=view, line_color="color", line_width=2)
-    marks = ColumnDataSource(
+    marks = _source(
         {
             "x": [v for line in xs for v in line],
             "y": [v for line in ys for v in line],
@@ -198,13 +198,13 @@ def map_chart(name: str, heading: str, caption: str) -> Chart:
         0.5,
         -0.5,
     )
-    source = ColumnDataSource(
+    source = _source(
         {"image": [np.zeros((1, 1), np.float32)], "width": [1], "height": [1]}, name=f"{name} image"
     )
     drawn = plot.image(
         "image", x=-0.5, y=-0.5, dw="width", dh="height", source=source, color_mapper=mapper
     )
-    cell = ColumnDataSource({"x": [], "y": []}, name=f"{name} cell")
+    cell = _source({"x": [], "y": []}, name=f"{name} cell")
     for color, width in (("white", 5), ("black", 2)):
         plot.rect("x", "y", 1, 1, source=cell, fill_alpha=0, line_color=color, line_width=width)
     bar = ColorBar(
@@ -238,11 +238,11 @@ def drawing_chart(name: str, heading: str, caption: str) -> Chart:
             name=kind,
             line_dash=dash,
             line_alpha="alpha",
-            source=ColumnDataSource(empty, name=f"{name} {kind}"),
+            source=_source(empty, name=f"{name} {kind}"),
         )
         for kind, dash in (("trainable", "solid"), ("constant", "dotted"))
     ]
-    neurons = ColumnDataSource({"x": [], "y": [], "size": []}, name=f"{name} neurons")
+    neurons = _source({"x": [], "y": [], "size": []}, name=f"{name} neurons")
     plot.scatter("x", "y", size="size", source=neurons, name="neurons", line_color=None)
     plot.grid.visible, plot.yaxis.visible = False, False
     plot.xaxis.ticker = BasicTicker(min_interval=1, num_minor_ticks=0)
@@ -260,26 +260,34 @@ def _plot(
 ) -> Any:
     """An empty figure: as wide as its place, without tools that take the wheel from the page."""
     width, height = size or (600, 400)
-    plot = figure(
+    settings: dict[str, Any] = {
+        "x_axis_type": scales[0],
+        "y_axis_type": scales[1],
+        "x_range": (0.0, 1.0),
+        "y_range": (0.0, 1.0),
+        "background_fill_color": None,
+        "border_fill_color": None,
+        "outline_line_color": None,
+    }
+    plot: Any = figure(
         name=name,
         x_axis_label=x_label,
         y_axis_label=y_label,
-        x_axis_type=scales[0],
-        y_axis_type=scales[1],
         tools="",
         toolbar_location=None,
         width=width,
         height=height,
         sizing_mode="scale_width",
-        x_range=(0.0, 1.0),
-        y_range=(0.0, 1.0),
-        background_fill_color=None,
-        border_fill_color=None,
-        outline_line_color=None,
+        **settings,
     )
     for axis in (*plot.xaxis, *plot.yaxis):
         axis.update(**TICKS, **LABELS, minor_tick_line_color=None)
     return plot
+
+
+def _source(columns: dict[str, Any], *, name: str) -> ColumnDataSource:
+    """Columns that the script finds by their name."""
+    return ColumnDataSource(columns, name=name)
 
 
 def _hover(tips: Sequence[tuple[str, str]], renderers: Sequence[Any]) -> HoverTool:
@@ -319,7 +327,7 @@ def _cloud(
         "y": _drawn(Axis("", y), scales[1]),
         "entry": entry,
     }
-    source = ColumnDataSource(columns | {"color": ["gray"] * len(x)}, name=f"{name} cloud")
+    source = _source(columns | {"color": ["gray"] * len(x)}, name=f"{name} cloud")
     plot.scatter(
         "x", "y", source=source, size=4, line_color=None, fill_color="color", fill_alpha=0.35
     )
@@ -327,7 +335,7 @@ def _cloud(
 
 def _rings(plot: Any, name: str) -> None:
     """Around the two entries that are shown side by side, with their letters."""
-    source = ColumnDataSource({"x": [], "y": [], "side": []}, name=f"{name} rings")
+    source = _source({"x": [], "y": [], "side": []}, name=f"{name} rings")
     plot.scatter("x", "y", source=source, name="rings", size=22, fill_color=None, line_width=2)
     plot.text(
         "x",

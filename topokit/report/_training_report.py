@@ -108,7 +108,7 @@ def _curve(run: Mapping[str, Any]) -> tuple[list[float], list[float]]:
     """Epochs and validation errors; training losses where nothing was held out."""
     epochs = run["epochs"]
     held_out = epochs[-1]["validation_accuracy"] is not None
-    ys = [_error(e["validation_accuracy"]) if held_out else e["train_loss"] for e in epochs]
+    ys = [100 * (1 - e["validation_accuracy"]) if held_out else e["train_loss"] for e in epochs]
     return [float(e["epoch"]) for e in epochs], [float(y) for y in ys]
 
 
