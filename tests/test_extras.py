@@ -1,6 +1,8 @@
 """What only an extra brings: every such package is known, and a missing one is told with it."""
 
 import sys
+from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from importlib.metadata import packages_distributions
 
@@ -19,8 +21,14 @@ def names(requirements: list[str]) -> set[str]:
     return {canonicalize_name(Requirement(requirement).name) for requirement in requirements}
 
 
+@cache
+def distributions() -> Mapping[str, list[str]]:
+    """Reads all that is installed."""
+    return packages_distributions()
+
+
 def distribution(package: str) -> str:
-    return canonicalize_name(packages_distributions()[package][0])
+    return canonicalize_name(distributions()[package][0])
 
 
 def test_every_import_is_required_or_known_to_come_with_an_extra() -> None:
