@@ -7,8 +7,10 @@ optimized. Who has an `XLA_FLAGS` and a `JAX_DISABLE_MOST_OPTIMIZATIONS` keeps t
 """
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,8 +38,11 @@ def knows(flags: str) -> bool:
 if "XLA_FLAGS" not in os.environ:
     os.environ["XLA_FLAGS"] = QUICK if knows(QUICK) else ""
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-# No test writes into the cache of the user; those of the cache have one of their own.
-os.environ["TOPOKIT_CACHE"] = "off"
+# No test writes into the cache of the user: what one process of a run compiles the others find in
+# a folder of the run.
+MAIN = "PYTEST_XDIST_WORKER" not in os.environ
+if MAIN:
+    os.environ["TOPOKIT_CACHE"] = tempfile.mkdtemp(prefix="topokit-tests-")
 UNOPTIMIZED = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"
 jax.config.update("jax_disable_most_optimizations", UNOPTIMIZED)
 
@@ -57,3 +62,8 @@ def _first_calls_are_checked() -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     terminalreporter.write_line(f"took {spent()}")
+
+
+def pytest_unconfigure() -> None:
+    if MAIN:
+        shutil.rmtree(os.environ["TOPOKIT_CACHE"], ignore_errors=True)
