@@ -13,7 +13,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constr
 FIGURES := $(filter-out analyses/_%,$(sort $(wildcard analyses/*.py)))
 BENCHMARKS := $(filter-out analyses/benchmarks/_%,$(sort $(wildcard analyses/benchmarks/*.py)))
 
-TESTS := -n auto --maxprocesses 4 --dist loadfile
+# Files in their own order: by default those of few tests go last, and the longest are among them.
+TESTS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 # A check says one line; what it printed is shown where it fails.
 CHECKED = said=$$($(BIN)/$(1) 2>&1) && echo 'passed: $(1)' || \
