@@ -133,6 +133,16 @@ def test_the_gallery_shows_every_picture_with_its_command_and_its_section() -> N
         assert picture.command in entry
 
 
+def test_the_gallery_shows_every_picture_beside_the_pages_too() -> None:
+    page = (ROOT / "docs" / "gallery.md").read_text()
+    names = {path.name for path in (ROOT / "docs").glob("*.png")}
+    shown = dict(re.findall(r"\]\(([\w]+\.png)\){ loading=lazy }\]\(([^)]+)\)", page))
+    assert shown.keys() == names
+    for name, section in shown.items():
+        explained = (ROOT / "docs" / section.partition("#")[0]).read_text()
+        assert f"]({name})" in explained
+
+
 def test_the_gallery_tells_the_verdicts_of_the_numbers() -> None:
     for picture in gallery().pictures():
         script = ROOT / picture.command.split()[1]

@@ -1,8 +1,9 @@
-"""The pictures of the page that the documentation shows: `docs/report_page.png` and `_maps.png`.
+"""The pictures of a ranking and of its page that the documentation shows, in `docs/`.
 
 Ranks the default topologies into `./ranking`, as `topokit rank` does, which runs only what is
 missing there; or takes the folder of a ranking that is named. Photographs the page's beginning, and
-its maps with the pointer on one of them, in Chromium.
+its maps with the pointer on one of them, in Chromium; and takes the ranking's own pictures, the
+large one of all maps at half its size.
 """
 
 import subprocess
@@ -15,6 +16,8 @@ from analyses.kit import Browser, open_browser
 
 PICTURE = Path(__file__).parents[1] / "report_page.png"
 MAPS = PICTURE.with_stem("report_page_maps")
+# Pictures of a ranking, what they are called in the documentation, and their part of the size.
+DRAWN = (("parameters", "ranking_parameters", 1), ("control", "ranking_maps", 2))
 WIDTH = 1340
 SHOWN = "hypercube + skip"  # whose maps differ from each other
 POINTED = (13, 10)  # input and output
@@ -33,6 +36,10 @@ def main() -> None:
     for path in (PICTURE, MAPS):
         with Image.open(path) as picture:
             picture.convert("RGB").save(path, optimize=True)
+    for name, kept, part in DRAWN:
+        with Image.open(folder / f"{name}.png") as picture:
+            small = picture.convert("RGB").reduce(part)
+        small.save(PICTURE.with_stem(kept), optimize=True)
 
 
 def photograph(browser: Browser, path: Path, first: str, after: str) -> None:
