@@ -13,7 +13,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 import topokit as tk
-from topokit.plotting._matrix_image import farthest, rarest
+from topokit._matrix_blocks import farthest
+from topokit.plotting._matrix_image import rarest
 
 mpl.use("agg")
 

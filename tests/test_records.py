@@ -21,7 +21,7 @@ from matplotlib.image import imread
 import topokit as tk
 from topokit._docstrings import entries
 from topokit._html import SIDE, heat_map
-from topokit._png import extreme_blocks
+from topokit._matrix_blocks import extreme_blocks
 from topokit._records import LONGEST, Record, brief
 from topokit._text_table import cells
 

@@ -10,7 +10,8 @@ from html import escape
 import numpy as np
 from jaxtyping import Float
 
-from topokit._png import encode_png, extreme_blocks
+from topokit._matrix_blocks import extreme_blocks
+from topokit._png import encode_png
 from topokit._text_table import is_number
 
 # Pixels of a map along a side, about; a larger matrix is shown by blocks.
@@ -71,7 +72,8 @@ def heat_map(matrix: Float[np.ndarray, "n_in n_out"], caption: str) -> str:
         f"mean {matrix.mean():.3g}, greatest {matrix.max():.3g}"
     )
     if shown.shape != matrix.shape:
-        said += f"; in {' x '.join(map(str, shown.shape))} blocks, each by its most unusual entry"
+        blocks = " x ".join(map(str, shown.shape))
+        said += f"; in {blocks} blocks, each by its entry farthest from the mean"
     side = min(ENTRY, max(1, SIDE // max(shown.shape)))
     levels = np.rint(255 * (shown - low) / (high - low)).astype(np.uint8)
     scale = np.arange(255, -1, -1, dtype=np.uint8)[:, None]

@@ -4,7 +4,7 @@ import struct
 import zlib
 
 import numpy as np
-from jaxtyping import Real, UInt8
+from jaxtyping import UInt8
 
 # Matplotlib's viridis at 17 levels; between them colors are mixed.
 VIRIDIS = (
@@ -34,23 +34,6 @@ def encode_png(levels: UInt8[np.ndarray, "height width"]) -> bytes:
             (b"IEND", b""),
         )
     )
-
-
-def extreme_blocks(
-    matrix: Real[np.ndarray, "n_in n_out"], most: int
-) -> Real[np.ndarray, "rows columns"]:
-    """A matrix of at most `most` rows and columns: of each block the entry farthest from the mean.
-
-    So a single odd entry, row or column stays to be seen.
-    """
-    rows, columns = (
-        np.linspace(0, n, min(n, most), endpoint=False).astype(int) for n in matrix.shape
-    )
-    low, high = (
-        by.reduceat(by.reduceat(matrix, rows, axis=0), columns, axis=1)
-        for by in (np.minimum, np.maximum)
-    )
-    return np.where(matrix.mean() - low > high - matrix.mean(), low, high)
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

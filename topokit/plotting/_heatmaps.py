@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.image import AxesImage
 
+from topokit._matrix_blocks import farthest
 from topokit.plotting._color_scales import (
     ColorScale,
     limits_of,
@@ -16,7 +17,7 @@ from topokit.plotting._color_scales import (
     scale_that_shows,
 )
 from topokit.plotting._figures import frame_matrix, keep_outer_labels, literal, new_axes, panels
-from topokit.plotting._matrix_image import draw_matrix, farthest
+from topokit.plotting._matrix_image import draw_matrix
 
 WIDTH, SIDE, ROOM = 4.8, 3.4, 1.2  # inches: a figure, its square, and what is above and below
 CONTROL, LEVERAGE = "controllability K, ratios", "leverage H, shares"

@@ -2,8 +2,8 @@
 
 Pixels that are picked among entries, as by nearest neighbors, leave out rows; those that are means
 wash them out. Here each point of the picture stands for a block of entries and shows the one that
-deserves it: of numbers the one farthest from the mean of all (`farthest`), of kinds the rarest
-(`rarest`). Blocks are cut when the picture is drawn, for the pixels that it has then: at any
+deserves it: of numbers the one farthest from the mean of all (`_matrix_blocks`), of kinds the
+rarest. Blocks are cut when the picture is drawn, for the pixels that it has then: at any
 resolution, and zoomed in until every entry is there. Axes count entries, whatever the blocks.
 """
 
@@ -11,10 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Integer, Real, Shaped
+from jaxtyping import Int, Integer, Shaped
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from matplotlib.transforms import Bbox
+
+from topokit._matrix_blocks import over_blocks
 
 # Blocks are so many pixels wide: a single one would be hard to see. Entries that have a pixel each
 # are no blocks.
@@ -32,20 +34,6 @@ Reduce = Callable[
 ]
 
 
-def farthest(
-    values: Real[np.ndarray, "n m"],
-    rows: Int[np.ndarray, " rows"],
-    columns: Int[np.ndarray, " columns"],
-) -> Real[np.ndarray, "rows columns"]:
-    """Of the blocks that begin at these rows and columns, the value farthest from the mean of all.
-
-    Where a block goes as far up as down, the greater one.
-    """
-    mean = values.mean()
-    high, low = (_over_blocks(part, values, rows, columns) for part in (np.maximum, np.minimum))
-    return np.where(high - mean >= mean - low, high, low)
-
-
 def rarest(
     kinds: Integer[np.ndarray, "n m"],
     rows: Int[np.ndarray, " rows"],
@@ -55,7 +43,7 @@ def rarest(
     counts = np.bincount(kinds.ravel())
     result = np.zeros((rows.size, columns.size), kinds.dtype)
     for kind in np.argsort(-counts, kind="stable"):
-        result[_over_blocks(np.logical_or, kinds == kind, rows, columns)] = kind
+        result[over_blocks(np.logical_or, kinds == kind, rows, columns)] = kind
     return result
 
 
@@ -106,12 +94,3 @@ def _starts(n: int, room: float) -> Int[np.ndarray, " blocks"]:
     even = (blocks for blocks in range(most, 2 * most // 3, -1) if n % blocks == 0)
     blocks = next(even, most)
     return np.arange(blocks) * n // blocks
-
-
-def _over_blocks(
-    part: np.ufunc,
-    values: Shaped[np.ndarray, "n m"],
-    rows: Int[np.ndarray, " rows"],
-    columns: Int[np.ndarray, " columns"],
-) -> Shaped[np.ndarray, "rows columns"]:
-    return part.reduceat(part.reduceat(values, rows, axis=0), columns, axis=1)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from topokit._file_names import file_name
-from topokit._png import extreme_blocks
+from topokit._matrix_blocks import extreme_blocks
 from topokit.diagnosis import Diagnosis
 from topokit.layers import Layers, each_layer, to_layers
 from topokit.report._building_lines import building_lines, shell_line
