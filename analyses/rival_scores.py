@@ -5,19 +5,19 @@ correlation with the loss of `default_ranking.json`, turned so that 1 means that
 the score calls better always has the lower loss, and -1 the reverse. Bars are 95 % bootstrap
 intervals over topologies.
 
-Claim: the loss that leverage predicts and the degrees of freedom agree with the loss best, and best
-of all among topologies without skip connections; bandwidth and the total of controllability
-follow. Of the rivals only the number of edges is clear of 0, and only because skip connections come
-with constant edges: within either half it tells nothing. What measures mixing (spectral gaps of
-layers, Ramanujan bounds) points, if anywhere, the wrong way, for a low rank mixes perfectly and
-rebuilds badly.
+Claim: the loss that leverage predicts and the degrees of freedom agree with the loss best, and the
+prediction best of all among topologies without skip connections; the total of controllability
+follows. Of the rivals SynFlow and the numbers of edges and of effective paths are clear of 0, above
+all because skip connections come with constant edges: without any of them edges and paths tell next
+to nothing. What measures mixing (spectral gaps of layers, Ramanujan bounds) points, if anywhere,
+the wrong way, for a low rank mixes perfectly and rebuilds badly.
 
 Caveat: these are twenty topologies of one size at nearly one budget, half of them the families of
 the other half again with skip connections. So they are no independent sample, the intervals are
 wide and overlap, and scores that count edges, paths or flow have little to tell apart: nothing is
-said of budgets that differ, of pruned or of trained networks, for which most rivals were made. Nine
-of the ten with skip connections have all degrees of freedom, so that ours do not order those. The
-agreement within either half stands in the JSON file.
+said of budgets that differ, of pruned or of trained networks, for which most rivals were made.
+Eight of the ten with skip connections have as many degrees of freedom as weights, 640, so that
+these do not order those. The agreement within either half stands in the JSON file.
 
 Reads `default_ranking.json`; writes `rival_scores.png` and, with its numbers, `rival_scores.json`
 beside this script. `--quick` takes four topologies and few resamples, and keeps nothing.

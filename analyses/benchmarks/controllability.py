@@ -4,9 +4,11 @@
 step of topokit's descents and of its search for the canonical K, on the same network in the same
 process, all in turn: medians and quartiles, compilation apart. `step growth`: a step of the search
 on random networks of one degree and depth, and the exponent of `n_in E` in its seconds.
-`defaults`: the first and later calls on the default topologies at 1,152 edges. `bound`: the proof
-alone. `growth` and `scale`: the canonical K of ever larger networks, each in a process of its own
-with its peak memory, from the call to the result, what compiles included.
+`defaults`: the first and later calls on the default topologies at 1,152 edges; the kept numbers of
+four (parallel butterfly; Clos, random and random regular with skip connections) are those of
+neighbors, up to a ninth larger or smaller. `bound`: the proof alone. `growth` and `scale`: the
+canonical K of ever larger networks, each in a process of its own with its peak memory, from the
+call to the result, what compiles included.
 
 Writes `controllability.json` beside this script; `--quick` runs small sizes and writes nothing.
 """
