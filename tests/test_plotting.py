@@ -304,7 +304,7 @@ def test_a_family_has_one_color_and_marker_and_skip_is_open():
     assert b.get_markerfacecolor() == "none" != a.get_markerfacecolor()
 
 
-def lines_of(ax: Axes) -> dict[str, list[float]]:
+def lines_of(ax: Axes) -> dict[Any, list[float]]:
     """The sizes that a line joins, by its style."""
     drawn = [(line.get_linestyle(), np.asarray(line.get_xdata()).tolist()) for line in ax.lines]
     return {style: sizes for style, sizes in drawn if len(sizes) > 1}
