@@ -134,13 +134,10 @@ def nearest(
     reach = trainable
     while True:
         found = members(family, n_in, n_out, most=trainable + reach, skip=skip, seed=seed)
-        distances = (
-            (abs(one.trainable - trainable), one.depth, one) for one in found if among(one)
-        )
-        best = min(distances, key=lambda item: item[:2], default=None)
+        best = min(filter(among, found), key=order, default=None)
         # Whatever is not listed lies beyond the reach.
-        if best is not None and best[0] <= reach:
-            return best[2]
+        if best is not None and abs(best.trainable - trainable) <= reach:
+            return best
         reach *= 2
 
 

@@ -134,8 +134,9 @@ def _random_regular(n_in: int, n_out: int) -> list[Sheet]:
 def _erdos_renyi(n_in: int, n_out: int) -> list[Sheet]:
     def line(widths: list[int]) -> Line:
         narrow, wide = min(widths[:-1]), max(widths)
-        # With fewer edges than these an output is likely to be left without any.
-        for fan_in in range(math.ceil(math.log(wide)), narrow + 1):
+        # With fewer senders than these an output is likely to be left without any.
+        least = max(1, min(narrow, math.ceil(math.log(wide))))
+        for fan_in in range(least, narrow + 1):
             density = fan_in / narrow
             layers = (_binomial(*pair, density) for pair in zip(widths, widths[1:], strict=False))
             yield {"widths": widths, "density": density}, tuple(layers)
