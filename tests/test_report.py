@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import topokit as tk
+from topokit._text_table import printable
 from topokit.ranking import Maps
 from topokit.report._page_parts import MOST_CELLS, MOST_EDGES, map_part, wiring_part
-from topokit.report._page_text import number_text, printable, short, sortable
+from topokit.report._page_text import number_text, short, sortable
 
 QUICK = tk.reconstruction.HierarchicalSVD()
 ONE = {"rank 2": tk.topologies.low_rank(8, 8, 2)}

@@ -4,6 +4,8 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
+from topokit._text_table import printable
+
 LONGEST = 80  # characters of a name; its middle gives way
 FINE = 4  # decimals from which on a number that they do not show is told as a power of ten
 SPLIT = 12  # digits of an integer before it is told by its size
@@ -29,14 +31,6 @@ WORDS = {
     "paths max": "most paths of a pair",
     "reachable": "pairs with a path",
 }
-
-
-def printable(text: str) -> str:
-    """A text without what cannot be seen: such characters as their escapes."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
-        for c in text
-    )
 
 
 def short(text: str) -> str:
