@@ -305,6 +305,8 @@ def test_pages_of_sweeps_and_trainings_work_too(page, tmp_path) -> None:
     assert text(browser, "h1") == "A training: <b>mlp</b>"
     assert text(browser, "#numbers [data-key='test_error'] td") == "37.50"
     assert browser.complaints == []
+    browser.point(*spot(browser, "learning", 2, 30))
+    assert "seed" in tips(browser), "a mark at epoch 2, 30 % wrong"
     for name in ("sweep", "training"):
         for width in (400, 1600):
             browser.load(tmp_path / f"{name}.html", width=width)

@@ -33,6 +33,9 @@ CASES = {
         "solver",
     ),
     "loss is text": ("tk.reconstruct(tk.topologies.dense(1, 1), [[1.]], loss='mse')", "loss must"),
+    "rows of a page are text": ("tk.report.write_report('p', 'ab', {}, maps={})", "given 'a'"),
+    "results of a page are text": ("tk.report.write_sweep_report('p', 'ab')", "given 'a'"),
+    "training is a list": ("tk.report.write_training_report('p', [1])", "training must hold"),
     "ranking of a list": ("tk.rank([tk.topologies.dense(1, 1)])", "must be a dict"),
     "ranking of None": ("tk.rank({'a': None})", "topology 'a'"),
     "budget is text": (

@@ -159,9 +159,10 @@ def lines_chart(
     x_label: str,
     y_label: str,
     lines: Sequence[tuple[Sequence[float], Sequence[float]]],
+    markers: Sequence[str],
     told: Sequence[str],
 ) -> Chart:
-    """A line for each entry, through marks."""
+    """A line for each entry, through its marks; heights are from 0 up."""
     plot = _plot(name, x_label, y_label, ["linear", "linear"])
     blank = ["gray"] * len(lines)
     xs, ys = ([[float(v) for v in line[axis]] for line in lines] for axis in (0, 1))
@@ -171,18 +172,23 @@ def lines_chart(
     )
     view = CDSView(filter=BooleanFilter(booleans=[True] * len(lines), name=f"{name} shown"))
     plot.multi_line("xs", "ys", source=source, view=view, line_color="color", line_width=2)
+    owners = [number for number, line in enumerate(xs) for _ in line]
     marks = _source(
         {
-            "x": [v for line in xs for v in line],
-            "y": [v for line in ys for v in line],
-            "entry": [number for number, line in enumerate(xs) for _ in line],
-            "told0": [told[number] for number, line in enumerate(xs) for _ in line],
-        }
-        | {"color": ["gray"] * sum(map(len, xs))},
+            "x": np.concatenate(xs),
+            "y": np.concatenate(ys),
+            "entry": owners,
+            "marker": [markers[number] for number in owners],
+            "told0": [told[number] for number in owners],
+            "color": ["gray"] * len(owners),
+        },
         name=f"{name} cloud",
     )
-    drawn = plot.scatter("x", "y", source=marks, size=6, line_color="color", fill_color="color")
-    plot.y_range.start = 0
+    drawn = plot.scatter(
+        "x", "y", marker="marker", source=marks, size=7, line_color="color", fill_color="color"
+    )
+    plot.x_range.start, plot.x_range.end = _ends(np.concatenate(xs), False)
+    plot.y_range.start, plot.y_range.end = 0, _ends(np.concatenate(ys), False)[1]
     tips = [("", "@told0"), (x_label, "@x"), (y_label, "@y{0.00}")]
     plot.add_tools(_hover(tips, [drawn]))
     return Chart(name, heading, caption, json_item(plot))

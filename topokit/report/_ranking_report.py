@@ -117,14 +117,23 @@ def write_report(
     See Also:
         `topokit.rank`, which makes rows and maps; `write_sweep_report`, for a sweep.
     """
+    _check(rows, topologies, maps)
     rows = sorted(rows, key=lambda row: (not math.isfinite(row.loss), *row.order))
+    write_page(_page(rows, topologies, maps, files or {}), path)
+
+
+def _check(rows: Sequence[Row], topologies: Mapping[str, Any], maps: Mapping[str, Any]) -> None:
+    other = next((row for row in rows if not isinstance(row, Row)), None)
+    if other is not None:
+        raise ValueError(f"rows must be those that topokit.rank returned; given {other!r}")
     if not rows:
         raise ValueError("rows is empty: give at least one row of topokit.rank")
     for kind, given in (("topologies", topologies), ("maps", maps)):
+        if not isinstance(given, Mapping):
+            raise ValueError(f"{kind} must be a dict by name; given {type(given).__name__}")
         missing = next((row.name for row in rows if row.name not in given), None)
         if missing is not None:
             raise ValueError(f"{kind} must hold one for each row; there is none for {missing!r}")
-    write_page(_page(rows, topologies, maps, files or {}), path)
 
 
 def _page(

@@ -91,6 +91,10 @@ def write_sweep_report(path: str | os.PathLike[str], results: Iterable[Result]) 
     See Also:
         `write_report`, for a ranking; `topokit.ranking.sweep`.
     """
+    results = list(results)
+    other = next((one for one in results if not isinstance(one, Result)), None)
+    if other is not None:
+        raise ValueError(f"results must be those of topokit.ranking.sweep; given {other!r}")
     swept = _grouped(results)
     if not swept:
         raise ValueError("there are no results: nothing was rebuilt yet; run a sweep or a ranking")

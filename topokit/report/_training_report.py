@@ -143,7 +143,7 @@ def _page(
             entry_of(row | {"name": name}, name=name, family=n, look=look, decimals=DECIMALS)
             for row, name, n, look in zip(rows, names, numbers, looks, strict=True)
         ],
-        charts=[_chart(curves, names, held_out)],
+        charts=[_chart(curves, names, [look.marker for look in looks], held_out)],
         fields=[
             Field(key, label_of_field(key), text, "low" if key in GOOD else "")
             for key, text in MEANINGS.items()
@@ -171,7 +171,10 @@ def _cards(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[Card]:
 
 
 def _chart(
-    curves: Sequence[tuple[list[float], list[float]]], names: Sequence[str], held_out: bool
+    curves: Sequence[tuple[list[float], list[float]]],
+    names: Sequence[str],
+    markers: Sequence[str],
+    held_out: bool,
 ) -> Chart:
     return lines_chart(
         "learning",
@@ -180,5 +183,6 @@ def _chart(
         x_label="epoch",
         y_label="validation error (%)" if held_out else "training loss",
         lines=curves,
+        markers=markers,
         told=names,
     )
