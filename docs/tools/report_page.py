@@ -18,7 +18,7 @@ PICTURE = Path(__file__).parents[1] / "report_page.png"
 MAPS = PICTURE.with_stem("report_page_maps")
 # Pictures of a ranking, what they are called in the documentation, and their part of the size.
 DRAWN = (("parameters", "ranking_parameters", 1), ("control", "ranking_maps", 2))
-WIDTH = 1340
+WIDTH = 1440
 SHOWN = "hypercube + skip"  # whose maps differ from each other
 POINTED = (13, 10)  # input and output
 
@@ -33,9 +33,9 @@ def main() -> None:
         photograph(browser, PICTURE, "body", "#compare")
         choose(browser, SHOWN)
         photograph(browser, MAPS, "#compare", "#compare h3 ~ h3")
-    for path in (PICTURE, MAPS):
-        with Image.open(path) as picture:
-            picture.convert("RGB").save(path, optimize=True)
+    with Image.open(PICTURE) as picture:  # few colors, in many pixels
+        small = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    small.save(PICTURE, optimize=True)
     for name, kept, part in DRAWN:
         with Image.open(folder / f"{name}.png") as picture:
             small = picture.convert("RGB").reduce(part)

@@ -33,7 +33,7 @@ def worst_card(row: Any, best: Any, diagnosis: Diagnosis) -> Card:
             "No count tells it from the best: its weights are harder to train to their best."
         ]
     advice = [f"To mend it: {c.advice}" for c in diagnosis.criteria if c.verdict == "not met"][:1]
-    ratio = f", {row.loss / best.loss:.1f} times that of the best" if best.loss > 0 else ""
+    ratio = f": {row.loss / best.loss:.1f} times as much as by the best" if best.loss > 0 else ""
     return Card(
         "Worst",
         short(row.name),

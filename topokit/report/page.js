@@ -77,7 +77,7 @@
     filter();
   }));
   all("td[data-bar]").forEach((cell) => {
-    cell.style.backgroundSize = `calc(${cell.dataset.bar} * (100% - 1.4rem)) 3px`;
+    cell.style.backgroundSize = `calc(${cell.dataset.bar} * (100% - 1.1rem)) 3px`;
   });
   rows.forEach((row) => row.addEventListener("click", (event) => {
     const button = event.target.closest("button");
