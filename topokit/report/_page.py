@@ -207,8 +207,8 @@ def _data(page: Page) -> str:
     """What the script reads: JSON in which no character is markup."""
     charts = [*page.charts]
     for side in (0, 1):
-        charts += [map_chart(f"{kind.key}-{side}", "", "") for kind in page.maps]
-        charts += [drawing_chart(f"wiring-{side}", "", "")] * page.drawn
+        charts += [map_chart(f"{kind.key}-{side}") for kind in page.maps]
+        charts += [drawing_chart(f"wiring-{side}")] * page.drawn
     held = {
         "entries": [_entry(entry) for entry in page.entries],
         "charts": {chart.name: chart.item for chart in charts},

@@ -6,6 +6,7 @@ its number. Colors are left to the script, for they follow the reader's scheme, 
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -194,7 +195,8 @@ def lines_chart(
     return Chart(name, heading, caption, json_item(plot))
 
 
-def map_chart(name: str, heading: str, caption: str) -> Chart:
+@cache  # the same on every page of a process, like the next
+def map_chart(name: str) -> Chart:
     """A heatmap without its matrix, which the script puts there."""
     mapper = LinearColorMapper(palette=Viridis256, low=0, high=1, name=f"{name} colors")
     plot = _plot(name, "output", "input", ["linear", "linear"], size=(330, 290))
@@ -227,10 +229,11 @@ def map_chart(name: str, heading: str, caption: str) -> Chart:
     plot.grid.visible = False
     tips = [("input", "$y{0}"), ("output", "$x{0}"), ("value", "@image{0.0000}")]
     plot.add_tools(_hover(tips, [drawn]))
-    return Chart(name, heading, caption, json_item(plot))
+    return Chart(name, "", "", json_item(plot))
 
 
-def drawing_chart(name: str, heading: str, caption: str) -> Chart:
+@cache
+def drawing_chart(name: str) -> Chart:
     """A drawing of neurons and edges without these, which the script puts there."""
     plot = _plot(name, "layer", "", ["linear", "linear"], size=(600, 300))
     empty: dict[str, list] = {"x0": [], "y0": [], "x1": [], "y1": [], "alpha": []}
@@ -254,7 +257,7 @@ def drawing_chart(name: str, heading: str, caption: str) -> Chart:
     plot.xaxis.ticker = BasicTicker(min_interval=1, num_minor_ticks=0)
     tips = [("into layer", "@layer"), ("sender", "@sender"), ("receiver", "@receiver")]
     plot.add_tools(_hover(tips, drawn))
-    return Chart(name, heading, caption, json_item(plot))
+    return Chart(name, "", "", json_item(plot))
 
 
 def _plot(
