@@ -266,6 +266,29 @@ def test_who_has_a_cache_of_jax_has_that_one_alone(cache: Path, tmp_path: Path) 
     assert not files(cache)
 
 
+def test_an_option_that_jax_knows_no_more_is_left_out(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_compilation, "_options", lambda **_: {"xla_there_is_no_such_option": 2})
+    assert works()
+    assert len(files(cache)) == 1
+
+
+@pytest.mark.parametrize("told", ["--xla_backend_optimization_level=1", ""])
+def test_who_tells_the_compiler_how_is_not_overruled(
+    told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", told)
+    before = _compilation.CONFIG.values[_compilation.UNOPTIMIZED]
+    try:
+        for unoptimized in (True, False):
+            jax.config.update(_compilation.UNOPTIMIZED, unoptimized)
+            options = [_compilation._options(brief=brief) for brief in (False, True)]
+            assert [*map(len, options)] == ([0, 0] if told or unoptimized else [1, 2])
+    finally:
+        jax.config.update(_compilation.UNOPTIMIZED, before)
+
+
 def test_inside_of_another_function_it_is_a_part_of_that(cache: Path) -> None:
     function = compiled()(double)
     assert jax.jit(lambda x: function(x) + 1)(jnp.ones(1)).tolist() == [3.0]

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import jax
+import numpy as np
 from jax.core import Tracer
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
@@ -26,6 +27,8 @@ from topokit._program_store import forget_program, keep_program, read_program
 
 # The third level of LLVM, JAX's own, unrolls small loops until they take twice as long.
 LEVEL, OPTIMIZED = "xla_backend_optimization_level", 2
+# What runs briefly need not run fast: without these programs compile in two thirds of the time.
+EMITTERS, BRIEF = "xla_cpu_use_fusion_emitters", False
 UNOPTIMIZED = "jax_disable_most_optimizations"
 
 CONFIG: Any = jax.config  # whose attributes no type checker knows
@@ -36,21 +39,24 @@ Returned = TypeVar("Returned")
 class Compiled(Generic[Returned]):
     """A function with a program for each kind of arguments; as a member of a class, a method."""
 
-    def __init__(self, function: Callable[..., Returned], static: int, donated: tuple) -> None:
-        """Take a function whose first `static` arguments are settings, known to the compiler."""
+    def __init__(
+        self, function: Callable[..., Returned], static: int, donated: tuple[int, ...], brief: int
+    ) -> None:
+        """Take a function and the arguments of `compiled`."""
         self.jitted = jax.jit(function, static_argnums=tuple(range(static)), donate_argnums=donated)
-        self.static = static
+        self.static, self.brief = static, brief
         self.programs: WeakKeyDictionary[Any, dict[str, Callable[..., Returned]]]
         self.programs = WeakKeyDictionary()
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: Any) -> Returned:
         """Run the program for these arguments, found or made."""
-        traced_over = any(isinstance(x, Tracer) for x in jax.tree.leaves(args))
-        if traced_over or not _on_one_cpu():
+        arrays = jax.tree.leaves(args[self.static :])
+        if any(isinstance(x, Tracer) for x in arrays) or not _on_one_cpu():
             return self.jitted(*args)
         traced = self.jitted.trace(*args)
-        programs, options = self.programs.setdefault(traced.jaxpr, {}), _options()
+        options = _options(brief=sum(map(np.size, arrays)) < self.brief)
+        programs = self.programs.setdefault(traced.jaxpr, {})
         if str(options) not in programs:
             programs[str(options)] = _program(traced.lower(), options)
         return programs[str(options)](*args[self.static :])
@@ -61,15 +67,16 @@ class Compiled(Generic[Returned]):
 
 
 def compiled(
-    *, static: int = 0, donated: tuple[int, ...] = ()
+    *, static: int = 0, donated: tuple[int, ...] = (), brief: int = 0
 ) -> Callable[[Callable[..., Returned]], Compiled[Returned]]:
     """A decorator for functions of arrays that take long to compile; arguments go by place.
 
     Args:
         static: How many of the first arguments are hashable settings and not arrays.
         donated: Places of arguments whose memory the result may take.
+        brief: With fewer numbers than these in all arrays it takes longer to compile than to run.
     """
-    return lambda function: Compiled(function, static, donated)
+    return lambda function: Compiled(function, static, donated, brief)
 
 
 def _on_one_cpu() -> bool:
@@ -77,28 +84,38 @@ def _on_one_cpu() -> bool:
     return one and not CONFIG.jax_disable_jit
 
 
-def _options() -> dict[str, Any]:
+def _options(*, brief: bool) -> dict[str, Any]:
     """What to tell the compiler where the user has not told it otherwise."""
-    told = LEVEL in os.environ.get("XLA_FLAGS", "") or CONFIG.values[UNOPTIMIZED]
-    return {} if told else {LEVEL: OPTIMIZED}
+    told = os.environ.get("XLA_FLAGS", "")
+    if LEVEL in told or EMITTERS in told or CONFIG.values[UNOPTIMIZED]:
+        return {}
+    return {LEVEL: OPTIMIZED} | ({EMITTERS: BRIEF} if brief else {})
 
 
 def _program(lowered: jax.stages.Lowered, options: dict[str, Any]) -> Callable[..., Any]:
     """The program from disk, or compiled and kept."""
     own = CONFIG.jax_compilation_cache_dir or not CONFIG.jax_enable_compilation_cache
     if own:
-        return lowered.compile(options)
+        return _made(lowered, options)
     key = _key(lowered, options)
     found = _found(key, lowered)
     if found is not None:
         return found
-    made = lowered.compile(options)
+    made = _made(lowered, options)
     try:
         program = serialize(made)[0]
     except Exception:  # of what kind is JAX's to say; what cannot be kept is made again
         return made
     keep_program(key, program)
     return made
+
+
+def _made(lowered: jax.stages.Lowered, options: dict[str, Any]) -> jax.stages.Compiled:
+    """Compiled as told, or as JAX does it where it knows an option no more."""
+    try:
+        return lowered.compile(options)
+    except jax.errors.JaxRuntimeError:
+        return lowered.compile()
 
 
 def _found(key: str, lowered: jax.stages.Lowered) -> Callable[..., Any] | None:
