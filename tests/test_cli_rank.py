@@ -216,6 +216,14 @@ def test_a_picture_that_fails_leaves_the_old_one(a_list, monkeypatch):
     assert {path.name for path in Path("ranking").iterdir()} == RESULTS
 
 
+def test_long_names_leave_room_for_what_is_drawn():
+    long = "a name that is far too long to stand beside a picture, and goes on"
+    tk.write(tk.topologies.butterfly(4), f"{long}.npz")
+    tk.write(tk.topologies.low_rank(4, 4, 1), "short.npz")
+    found = json.loads(output_of(f"rank '{long}.npz' short.npz {QUICK} --json"))  # no warning
+    assert {row["name"] for row in found["rows"]} == {long, "short"}
+
+
 def test_names_are_taken_literally(tmp_path):
     names = ["[/bold]", "x[red]y", "$x^$", "\u03b2"]
     entries = [f'[[topology]]\nfamily = "butterfly"\nn = 4\nname = "{n}"\n' for n in names]

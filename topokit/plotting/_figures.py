@@ -12,7 +12,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from topokit._atomic import replacing
-from topokit._text_table import printable
+from topokit._text_table import printable, shorten
 
 # Without the date, equal pictures are equal bytes.
 UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
@@ -21,10 +21,18 @@ UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 TRAINABLE, CONSTANT = COLORS[0], COLORS[1]
 
+# The most letters of a name beside a picture.
+NAME = 32
+
 
 def literal(text: str) -> str:
     """Text that matplotlib shall not take for mathematics, and that it has glyphs for."""
     return printable(text).replace("$", r"\$")
+
+
+def short_name(name: str) -> str:
+    """A name as it stands beside a picture, for which a long one would leave no room."""
+    return literal(shorten(printable(name), NAME))
 
 
 def new_axes(width: float, height: float) -> Axes:

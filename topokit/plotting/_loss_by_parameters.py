@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from topokit.plotting._figures import literal, new_axes, plain_log_numbers
+from topokit.plotting._figures import new_axes, plain_log_numbers, short_name
 from topokit.plotting._ranking_chart import finite_rows, row_looks
 
 
@@ -126,4 +126,4 @@ def _name(ax: Axes, row: Any, look: dict[str, Any], height: float) -> None:
         arrowprops={"arrowstyle": "-", "color": look["color"], "alpha": 0.45, "linewidth": 0.6},
     )
     ax.plot(1.045, height, **look, transform=ax.transAxes, clip_on=False)
-    ax.text(1.065, height, literal(row.name), transform=ax.transAxes, fontsize=8.5, va="center")
+    ax.text(1.065, height, short_name(row.name), transform=ax.transAxes, fontsize=8.5, va="center")
