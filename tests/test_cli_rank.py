@@ -217,7 +217,7 @@ def test_a_picture_that_fails_leaves_the_old_one(a_list, monkeypatch):
 
 
 def test_long_names_leave_room_for_what_is_drawn():
-    long = "a name that is far too long to stand beside a picture, and goes on"
+    long = "a name that is far too long to stand beside a picture" * 3
     tk.write(tk.topologies.butterfly(4), f"{long}.npz")
     tk.write(tk.topologies.low_rank(4, 4, 1), "short.npz")
     found = json.loads(output_of(f"rank '{long}.npz' short.npz {QUICK} --json"))  # no warning
