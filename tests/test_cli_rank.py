@@ -78,7 +78,7 @@ def test_rank_writes_every_result_and_names_the_folder(a_list):
 
     maps = tk.ranking.read_maps(folder / "maps.npz")
     assert list(maps) == [row["name"] for row in rows]
-    totals = {name: each.control.sum() for name, each in maps.items()}
+    totals = {name: float(np.asarray(each.control).sum()) for name, each in maps.items()}
     assert totals == pytest.approx({row["name"]: row["control_total"] for row in rows}, rel=1e-5)
 
 

@@ -56,7 +56,7 @@ def test_a_larger_bound_adds_larger_members_alone(family, skip):
 
 @pytest.mark.parametrize("sizes", [(2, 300), (300, 2), (1, 1), (1, 9), (2, 2)])
 def test_members_of_the_smallest_sizes_come_to_an_end(sizes):
-    counts = {family: len(found(family, *sizes, 600)) for family in FAMILIES}
+    counts = {family: len(found(family, *sizes, most=600)) for family in FAMILIES}
     assert all(counts[f] for f in ("dense", "low_rank", "clos", "erdos_renyi", "random_regular"))
     for family, count in counts.items():
         assert count == 0 or nearest(family, sizes[0], sizes[1], 20).depth > 0

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -49,7 +50,8 @@ DRAW: dict[str, Callable[[np.ndarray], Axes]] = {
 
 def saved(ax: Axes, folder: Path, dpi: float = 200) -> np.ndarray:
     """The pixels of the axes in a saved file, from the top left."""
-    figure, path = ax.figure, folder / "picture.png"
+    figure, path = ax.get_figure(root=True), folder / "picture.png"
+    assert figure is not None
     figure.savefig(path, dpi=dpi)
     box = ax.get_window_extent().frozen().transformed(figure.transFigure.inverted())
     plt.close(figure)
@@ -64,7 +66,7 @@ def near(share: float, pixels: int) -> slice:
     return slice(max(0, int(share * pixels) - 3), int(share * pixels) + 5)
 
 
-def lost(pixels: np.ndarray, colors: np.ndarray, rows, columns, entries) -> list:
+def lost(pixels: np.ndarray, colors: Any, rows, columns, entries) -> list:
     """What is not where it should be: rows, columns and entries, each in a color of its own."""
     height, width, _ = pixels.shape
     row_color, column_color, entry_color = (

@@ -144,6 +144,7 @@ def test_where_all_is_nearly_even_colors_are_deviations_on_a_symmetric_scale(spr
     assert np.array_equal(np.asarray(ax.images[0].get_array()), K)
     if size == 1:
         assert (high - low) / 2 == pytest.approx(reach)
+        assert ax.images[0].colorbar is not None
         bar = ax.images[0].colorbar.ax
         assert [label.get_text() for label in bar.get_yticklabels()][::2] == [
             f"-{reach:.2g}",
@@ -261,7 +262,9 @@ def test_a_few_constant_edges_among_many_trainable_ones_stand_out():
     many, few = collections_of(ax)[:2]
     assert np.max(many.get_alpha()) < 0.3 < 0.9 <= np.min(few.get_alpha())
     assert np.max(many.get_linewidth()) < np.min(few.get_linewidth())
-    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    legend = ax.get_legend()
+    assert legend is not None
+    labels = [text.get_text() for text in legend.get_texts()]
     assert labels == ["1,598 trainable edges", "2 constant edges"]
 
 

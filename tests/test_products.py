@@ -175,8 +175,8 @@ def test_tiles_of_columns_change_neither_error_nor_gradient(name, batch, monkeyp
 
     @jax.jit
     def error_and_gradient(network, w, goal) -> tuple[jax.Array, jax.Array]:
-        goal = arrange_goal(network, goal)
-        error, pull = jax.vjp(lambda w: total_error(network, w, goal, jnp.square, unit=unit), w)
+        aim = jnp.asarray(arrange_goal(network, goal))
+        error, pull = jax.vjp(lambda w: total_error(network, w, aim, jnp.square, unit=unit), w)
         return error, pull(seed)[0]
 
     off = np.asarray(goal) - dense_product(layers, weights, goal)[0]

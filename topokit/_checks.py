@@ -44,7 +44,7 @@ def check_key(key: Any) -> None:
         return
     if not isinstance(key, Integral):
         raise ValueError(f"key must be a JAX random key or an integer seed; given {key!r}")
-    check_count("key", key, least=0, most=2**63 - 1)
+    check_count("key", int(key), least=0, most=2**63 - 1)
 
 
 def check_power_of_two(name: str, value: int) -> int:
