@@ -113,6 +113,21 @@ def test_the_page_holds_every_number_of_every_row(rows, tmp_path):
     assert [c["verdict"] for c in entry["diagnosis"]["criteria"]] == [c.verdict for c in criteria]
 
 
+def test_losses_beside_belong_to_the_rows_of_their_names(rows, tmp_path):
+    further = {"rank 2": tk.topologies.low_rank(8, 8, 1), "other": tk.topologies.dense(8, 8)}
+    beside = tk.ranking.mean_losses(tk.ranking.sweep(further, targets=2, solver=QUICK))
+    maps = {"rank 2": Maps(None, None, None)}
+    tk.report.write_report(tmp_path / "page.html", rows, ONE, maps=maps, beside=beside)
+    text = json.dumps(data_of(tmp_path / "page.html")["charts"]["parameters"])
+    assert "parameters cloud" in text
+    axis = json.loads(text)["doc"]["roots"][0]["attributes"]["y_range"]["attributes"]
+    assert axis["start"] <= min(rows[0].loss, beside[0].loss)
+    assert axis["end"] >= max(rows[0].loss, beside[0].loss)
+    across = json.loads(text)["doc"]["roots"][0]["attributes"]["x_range"]["attributes"]
+    assert across["start"] <= 16
+    assert across["end"] < 64, "a dense layer of another name is not drawn"
+
+
 def test_no_two_of_many_families_look_alike(tmp_path):
     families = [f"family {number}" for number in range(42)]
     graphs = {}

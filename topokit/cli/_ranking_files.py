@@ -32,6 +32,7 @@ class Results(NamedTuple):
     topologies: dict[str, nx.DiGraph]
     maps: "dict[str, tk.ranking.Maps]"
     files: dict[str, str]
+    beside: list[tk.ranking.SizedLoss]
 
 
 def write_results(
@@ -82,7 +83,9 @@ def read_results(folder: Path) -> Results:
     place = folder / RANKING
     try:
         said = json.loads(place.read_text(encoding="utf-8"))
-        rows, files = [_row(record) for record in said["rows"]], dict(said["topologies"])
+        rows = [_row(tk.ranking.Row, record) for record in said["rows"]]
+        beside = [_row(tk.ranking.SizedLoss, record) for record in said["beside"]]
+        files = dict(said["topologies"])
         paths = {row.name: folder / TOPOLOGIES / Path(files[row.name]).name for row in rows}
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ValueError(
@@ -90,16 +93,16 @@ def read_results(folder: Path) -> Results:
             "rank` writes it again, and runs nothing twice"
         ) from error
     topologies = {name: tk.read(path) for name, path in paths.items()}
-    return Results(rows, topologies, tk.ranking.read_maps(folder / MAPS), files)
+    return Results(rows, topologies, tk.ranking.read_maps(folder / MAPS), files, beside)
 
 
-def _row(record: Mapping[str, Any]) -> "tk.ranking.Row":
+def _row(kind: type[Any], record: Mapping[str, Any]) -> Any:
     """A row from its JSON, where each value is of the kind that it was."""
     for name, value in record.items():
         if not isinstance(value, KINDS.get(name, Real | None)):
             raise ValueError(f"{name} is {value!r}")
     loss = math.nan if record["loss"] is None else record["loss"]
-    return tk.ranking.Row(**{**record, "loss": loss})
+    return kind(**{**record, "loss": loss})
 
 
 def topology_files(names: Sequence[str]) -> dict[str, str]:

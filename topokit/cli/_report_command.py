@@ -48,7 +48,14 @@ def write_ranking_page(folder: Path, page: Path) -> Path:
     write = tk.report.write_report
     with busy(f"Diagnosing for {page.name}"):
         found = read_results(folder)
-        write(page, found.rows, found.topologies, maps=found.maps, files=found.files)
+        write(
+            page,
+            found.rows,
+            found.topologies,
+            maps=found.maps,
+            files=found.files,
+            beside=found.beside,
+        )
     return page
 
 

@@ -87,6 +87,15 @@ class Axis(NamedTuple):
         )
 
 
+class Cloud(NamedTuple):
+    """Fainter points, each of an entry; lines lead from it to them where they are joined."""
+
+    x: np.ndarray
+    y: np.ndarray
+    entry: np.ndarray
+    joined: bool = False
+
+
 def points_chart(
     name: str,
     heading: str,
@@ -98,7 +107,7 @@ def points_chart(
     looks: dict[str, Sequence[Any]],
     told: dict[str, Sequence[str]],
     diagonal: bool = False,
-    cloud: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+    cloud: Cloud | None = None,
 ) -> Chart:
     """A point for each entry.
 
@@ -112,9 +121,10 @@ def points_chart(
         looks: Markers, and whether they are filled.
         told: Texts that show at the pointer, by their words.
         diagonal: Whether both axes are one scale, with a line where they are equal.
-        cloud: Fainter points behind, x, y and the entry of each.
+        cloud: Fainter points behind.
     """
-    scales = [axis.logarithmic for axis in (x, y)]
+    every = (x, y) if cloud is None else (_with(x, cloud.x), _with(y, cloud.y))
+    scales = [axis.logarithmic for axis in every]
     scales = [any(scales)] * 2 if diagonal else scales
     plot = _plot(name, x.label, y.label, ["log" if wide else "linear" for wide in scales])
     across, up = (_drawn(axis, wide) for axis, wide in zip((x, y), scales, strict=True))
@@ -125,10 +135,10 @@ def points_chart(
     source = _source(
         {"x": across, "y": up, **bars, **looks, **blank, **texts}, name=f"{name} points"
     )
-    ranges = _ranges(across, up, scales, diagonal)
+    ranges = _ranges(every, scales, diagonal)
     plot.x_range.start, plot.x_range.end, plot.y_range.start, plot.y_range.end = ranges
     if cloud is not None:
-        _cloud(plot, name, cloud, scales)
+        _cloud(plot, name, cloud, scales, (across, up))
     if diagonal:
         plot.line(*(ranges[:2],) * 2, name="rule", line_dash="dashed", line_color="gray")
     view = CDSView(filter=BooleanFilter(booleans=[True] * len(up), name=f"{name} shown"))
@@ -309,9 +319,14 @@ def _drawn(axis: Axis, wide: bool) -> np.ndarray:
     return np.maximum(axis.numbers, FLOOR) if wide else axis.numbers
 
 
-def _ranges(x: np.ndarray, y: np.ndarray, scales: Sequence[bool], one: bool) -> list[float]:
+def _with(axis: Axis, more: np.ndarray) -> Axis:
+    return Axis(axis.label, [*axis.numbers, *more])
+
+
+def _ranges(axes: Sequence[Axis], scales: Sequence[bool], one: bool) -> list[float]:
     """Start and end of both axes, with a little air."""
-    pairs = [np.concatenate([x, y])] * 2 if one else [x, y]
+    drawn = [_drawn(axis, wide) for axis, wide in zip(axes, scales, strict=True)]
+    pairs = [np.concatenate(drawn)] * 2 if one else drawn
     return [end for values, wide in zip(pairs, scales, strict=True) for end in _ends(values, wide)]
 
 
@@ -328,17 +343,30 @@ def _ends(values: np.ndarray, wide: bool) -> tuple[float, float]:
 
 
 def _cloud(
-    plot: Any, name: str, cloud: tuple[np.ndarray, np.ndarray, np.ndarray], scales: Sequence[bool]
+    plot: Any,
+    name: str,
+    cloud: Cloud,
+    scales: Sequence[bool],
+    points: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    x, y, entry = cloud
-    columns = {
-        "x": _drawn(Axis("", x), scales[0]),
-        "y": _drawn(Axis("", y), scales[1]),
-        "entry": entry,
-    }
-    source = _source(columns | {"color": ["gray"] * len(x)}, name=f"{name} cloud")
+    source = _source(
+        {
+            "x": _drawn(Axis("", cloud.x), scales[0]),
+            "y": _drawn(Axis("", cloud.y), scales[1]),
+            "from_x": points[0][cloud.entry],
+            "from_y": points[1][cloud.entry],
+            "entry": cloud.entry,
+            "color": ["gray"] * len(cloud.x),
+        },
+        name=f"{name} cloud",
+    )
+    if cloud.joined:
+        plot.segment(
+            "from_x", "from_y", "x", "y", source=source, line_color="color", line_alpha=0.5
+        )
+    size, alpha = (6, 0.8) if cloud.joined else (4, 0.35)
     plot.scatter(
-        "x", "y", source=source, size=4, line_color=None, fill_color="color", fill_alpha=0.35
+        "x", "y", source=source, size=size, line_color=None, fill_color="color", fill_alpha=alpha
     )
 
 

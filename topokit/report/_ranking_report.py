@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import networkx as nx
+import numpy as np
 
 from topokit._docstrings import entries
 from topokit.diagnosis import Diagnosis, diagnose
 from topokit.layers import Layers
-from topokit.ranking import Maps, Row, remarks
+from topokit.ranking import Maps, Row, SizedLoss, remarks
 from topokit.report._in_short import best_card, worst_card
 from topokit.report._page import (
     Card,
@@ -22,7 +23,7 @@ from topokit.report._page import (
     looks_of,
     write_page,
 )
-from topokit.report._page_charts import Axis, Chart, points_chart
+from topokit.report._page_charts import Axis, Chart, Cloud, points_chart
 from topokit.report._page_parts import building_part, diagnosis_part, map_part, wiring_part
 from topokit.report._page_text import (
     label_of_field,
@@ -82,6 +83,7 @@ def write_report(
     *,
     maps: Mapping[str, Maps],
     files: Mapping[str, str] | None = None,
+    beside: Sequence[SizedLoss] = (),
 ) -> None:
     """Write a ranking as one page to click through.
 
@@ -97,6 +99,8 @@ def write_report(
         topologies: Of each row the topology, by its name.
         maps: Of each row the maps that the callback of `topokit.rank` got, by its name.
         files: Of topologies that are saved, where, as seen from the page's folder.
+        beside: Losses of topologies with the names of rows, such as those at another budget, as
+            `topokit.ranking.mean_losses` gives them: drawn against their parameters beside those.
 
     Raises:
         ValueError: If there is no row, or a row has no topology or no maps.
@@ -119,7 +123,7 @@ def write_report(
     """
     _check(rows, topologies, maps)
     rows = sorted(rows, key=lambda row: (not math.isfinite(row.loss), *row.order))
-    write_page(_page(rows, topologies, maps, files or {}), path)
+    write_page(_page(rows, topologies, maps, files or {}, beside), path)
 
 
 def _check(rows: Sequence[Row], topologies: Mapping[str, Any], maps: Mapping[str, Any]) -> None:
@@ -141,6 +145,7 @@ def _page(
     topologies: Mapping[str, nx.DiGraph | Layers],
     maps: Mapping[str, Maps],
     files: Mapping[str, str],
+    beside: Sequence[SizedLoss],
 ) -> Page:
     found = [diagnose(topologies[row.name]) for row in rows]
     building = [building_part(r.name, topologies[r.name], files.get(r.name)) for r in rows]
@@ -186,7 +191,7 @@ def _page(
             *(Column(k, h, meanings[k], k != "family", k == "loss") for k, h, _ in COLUMNS),
         ],
         entries=listed,
-        charts=_charts(rows, looks),
+        charts=_charts(rows, looks, beside),
         fields=[
             Field(key, label_of_field(key), text, GOOD.get(key, ""))
             for key, text in meanings.items()
@@ -224,7 +229,7 @@ def _maps(held: Maps) -> dict[str, Any]:
     return {key: map_part(matrix) for key, matrix in matrices.items() if matrix is not None}
 
 
-def _charts(rows: Sequence[Row], looks: Sequence[Any]) -> list[Chart]:
+def _charts(rows: Sequence[Row], looks: Sequence[Any], beside: Sequence[SizedLoss]) -> list[Chart]:
     loss = Axis("loss", [sortable(row.loss) for row in rows])
     shared = {
         "y": loss,
@@ -242,8 +247,10 @@ def _charts(rows: Sequence[Row], looks: Sequence[Any]) -> list[Chart]:
         points_chart(
             "parameters",
             "Loss against parameters",
-            "Lower and further left is better. Choose a point to show it as A.",
+            "Lower and further left is better. Choose a point to show it as A."
+            + " Small dots: the same at another budget." * bool(beside),
             x=Axis("trainable weights", [row.trainable for row in rows]),
+            cloud=_cloud(rows, beside),
             **shared,
         )
     ]
@@ -260,3 +267,14 @@ def _charts(rows: Sequence[Row], looks: Sequence[Any]) -> list[Chart]:
             )
         )
     return charts
+
+
+def _cloud(rows: Sequence[Row], beside: Sequence[SizedLoss]) -> Cloud | None:
+    """The further losses, each by the row of its name."""
+    places = {row.name: place for place, row in enumerate(rows)}
+    found = [other for other in beside if other.name in places and math.isfinite(other.loss)]
+    if not found:
+        return None
+    columns = zip(*((r.trainable, r.loss, places[r.name]) for r in found), strict=True)
+    trainable, loss, place = map(np.array, columns)
+    return Cloud(trainable.astype(float), loss.astype(float), place, joined=True)

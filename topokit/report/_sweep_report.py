@@ -10,7 +10,7 @@ import numpy as np
 from topokit._docstrings import entries
 from topokit.ranking import Result, SizedLoss, mean_losses
 from topokit.report._page import Card, Column, Field, Page, entry_of, looks_of, write_page
-from topokit.report._page_charts import Axis, Chart, points_chart
+from topokit.report._page_charts import Axis, Chart, Cloud, points_chart
 from topokit.report._page_text import label_of_field, number_text, short
 
 MOST_POINTS = 20_000  # of single results that are drawn
@@ -183,7 +183,7 @@ def _chart(
     counts = [one.losses.size for one in swept]
     single = sum(counts) <= MOST_POINTS
     trainable = np.array([row["trainable"] for row in rows], float)
-    cloud = (
+    cloud = Cloud(
         np.repeat(trainable, counts),
         np.concatenate([one.losses for one in swept]),
         np.repeat(np.arange(len(swept)), counts),
