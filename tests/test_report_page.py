@@ -259,6 +259,25 @@ def test_an_even_map_is_drawn_by_its_deviations_unless_levels_are_asked_for(page
     assert browser.run(colors) == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("deed", "forbidden"),
+    [
+        ("fetch('http://no.where/').catch(() => 0)", "connect-src"),
+        ("document.body.append(new Image()); document.images[0].src = '/x.png'", "img-src"),
+        (
+            "const made = document.createElement('script'); made.text = 'window.hacked = 3';"
+            "document.body.append(made)",
+            "script-src-elem",
+        ),
+    ],
+)
+def test_what_would_slip_in_could_neither_call_out_nor_run(page, deed, forbidden) -> None:
+    browser = page.load()
+    told = "document.addEventListener('securitypolicyviolation', e => done(e.effectiveDirective))"
+    assert browser.run(f"new Promise(done => {{ {told}; {deed} }})") == forbidden
+    assert browser.run("typeof hacked") == "undefined"
+
+
 @pytest.mark.parametrize("width", [400, 1600])
 def test_nothing_is_wider_than_the_window(page, width) -> None:
     browser = page.load(width=width)
