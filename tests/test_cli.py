@@ -155,13 +155,16 @@ def test_scores_of_files_are_a_list_in_json():
     assert listed == alone[1] | {"name": "\x1b[31mred\u202e"}
 
 
-@pytest.mark.parametrize("verb", ["score", "diagnose", "rank --max-steps 2 --jobs 1", "build"])
-def test_no_name_of_a_file_controls_the_terminal(verb):
+@pytest.mark.parametrize(
+    "words",
+    ["score {}", "diagnose {}", "rank {} --max-steps 2 --jobs 1", "build {}", "plot {} -o a.png"],
+)
+def test_no_name_of_a_file_controls_the_terminal(words):
     graph = tk.topologies.butterfly(4)
     graph.graph["name"] = "\x1b]0;title\x07\r\n"
     tk.write(graph, "\x1b[2J.npz")
     for name in ("\x1b[2J.npz", "\x1b[3J.npz"):
-        result = topokit(f"{verb} {name}")
+        result = topokit(words.format(name))
         shown = (result.stdout + result.stderr).replace("\n", "")
         assert shown.isprintable()
 

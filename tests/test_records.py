@@ -239,6 +239,13 @@ def test_in_a_large_map_an_odd_row_column_or_entry_stays_to_be_seen(n, odd):
             assert (shown == odd).sum() == size
 
 
+def test_maps_are_pictures_as_far_as_there_are_such(samples):
+    html = samples[tk.ranking.Maps]._repr_html_()
+    assert len(pictures_of(html)) == 4  # each with its scale
+    told = [text for text in texts_of(html) if " inputs (down) x " in text]
+    assert [text.split()[0] for text in told] == ["control", "leverage"]
+
+
 def test_a_large_map_says_that_it_shows_blocks():
     html = heat_map(np.eye(SIDE + 1), "K")
     assert f"in {SIDE} x {SIDE} blocks" in texts_of(html)[2]

@@ -7,6 +7,7 @@ import click
 import networkx as nx
 
 import topokit as tk
+from topokit._text_table import printable
 from topokit.cli._console import busy
 from topokit.cli._output_file import output_option
 from topokit.cli._topology_group import TopologyGroup
@@ -37,7 +38,7 @@ def plot(topology: nx.DiGraph, what: str, output: Path) -> None:
     """Draw the edges of a topology, its masks, or one of its heatmaps."""
     with busy("Drawing"):
         tk.plotting.save_figure(PICTURES[what](topology), output)
-    click.echo(f"{output}: {what} of {topology.name or 'the topology'}")
+    click.echo(printable(f"{output}: {what} of {topology.name or 'the topology'}"))
 
 
 WHAT = click.Option(

@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Float
 
 from topokit._atomic import replacing
+from topokit._docstrings import meanings
+from topokit._html import heat_map
 from topokit._records import Record
 
 
@@ -47,6 +49,12 @@ class Maps(Record):
     control: Float[np.ndarray, "n_in n_out"] | None
     descent: Float[np.ndarray, "n_in n_out"] | None
     leverage: Float[np.ndarray, "n_in n_out"] | None
+
+    def _repr_html_(self) -> str:
+        """Those that there are as pictures, for notebooks."""
+        said = meanings(type(self))
+        found = ((name, array) for name, array in self._asdict().items() if array is not None)
+        return "".join(heat_map(array, f"{name} ({said[name]})") for name, array in found)
 
 
 def write_maps(maps: Mapping[str, Maps], path: str | os.PathLike[str]) -> None:
