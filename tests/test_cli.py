@@ -238,6 +238,14 @@ def test_a_number_that_json_does_not_know_becomes_null(monkeypatch):
     assert json.loads(output_of("score butterfly --n 4 --json"))["control_deviation"] is None
 
 
+def test_an_integer_that_python_does_not_write_becomes_a_text(monkeypatch):
+    numbers = replace(tk.score(tk.topologies.butterfly(n=4)), paths_max=2**20_000, paths_min=2**99)
+    monkeypatch.setattr(tk, "score", lambda _: numbers)
+    printed = json.loads(output_of("score butterfly --n 4 --json"))
+    assert (printed["paths_max"], printed["paths_min"]) == ("~2^20000", 2**99)
+    assert "~2^20000" in output_of("score butterfly --n 4")
+
+
 # plot
 
 

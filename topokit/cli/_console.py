@@ -18,7 +18,11 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from topokit._records import brief
 from topokit._text_table import GAP, fold, printable, text_table
+
+# Of an integer that JSON holds as such: Python writes and reads none of more than 4,300 digits.
+MOST_BITS = 14_000
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -87,7 +91,10 @@ def print_json(value: Any) -> None:
 
 
 def jsonable(value: Any) -> Any:
-    """A value as JSON knows it: named tuples as objects, arrays as lists, NaN as null."""
+    """A value as JSON knows it: named tuples as objects, arrays as lists, NaN as null.
+
+    Integers of more digits than Python writes, such as paths of very deep networks, become a text.
+    """
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if hasattr(value, "_asdict"):
@@ -98,4 +105,6 @@ def jsonable(value: Any) -> Any:
         return [jsonable(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        return brief(value)
     return value
