@@ -274,7 +274,9 @@ def test_an_option_that_jax_knows_no_more_is_left_out(
     assert len(files(cache)) == 1
 
 
-@pytest.mark.parametrize("told", ["--xla_backend_optimization_level=1", ""])
+@pytest.mark.parametrize(
+    "told", ["--xla_backend_optimization_level=1", "--xla_cpu_use_fusion_emitters=true", ""]
+)
 def test_who_tells_the_compiler_how_is_not_overruled(
     told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,8 +285,8 @@ def test_who_tells_the_compiler_how_is_not_overruled(
     try:
         for unoptimized in (True, False):
             jax.config.update(_compilation.UNOPTIMIZED, unoptimized)
-            options = [_compilation._options(brief=brief) for brief in (False, True)]
-            assert [*map(len, options)] == ([0, 0] if told or unoptimized else [1, 2])
+            options = [_compilation._options(few=few) for few in (False, True)]
+            assert [*map(len, options)] == ([0, 0] if told or unoptimized else [1, 3])
     finally:
         jax.config.update(_compilation.UNOPTIMIZED, before)
 

@@ -27,8 +27,10 @@ from topokit._program_store import forget_program, keep_program, read_program
 
 # The third level of LLVM, JAX's own, unrolls small loops until they take twice as long.
 LEVEL, OPTIMIZED = "xla_backend_optimization_level", 2
-# What runs briefly need not run fast: without these programs compile in two thirds of the time.
-EMITTERS, BRIEF = "xla_cpu_use_fusion_emitters", False
+# Without code by MLIR, and in one piece, programs compile in two thirds of the time, and take a
+# tenth longer to run. That is less, in all, for small ones: those of `FEW` numbers at most.
+QUICKLY = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
+FEW = 2**18
 UNOPTIMIZED = "jax_disable_most_optimizations"
 
 CONFIG: Any = jax.config  # whose attributes no type checker knows
@@ -40,11 +42,11 @@ class Compiled(Generic[Returned]):
     """A function with a program for each kind of arguments; as a member of a class, a method."""
 
     def __init__(
-        self, function: Callable[..., Returned], static: int, donated: tuple[int, ...], brief: int
+        self, function: Callable[..., Returned], static: int, donated: tuple[int, ...]
     ) -> None:
         """Take a function and the arguments of `compiled`."""
         self.jitted = jax.jit(function, static_argnums=tuple(range(static)), donate_argnums=donated)
-        self.static, self.brief = static, brief
+        self.static = static
         self.programs: WeakKeyDictionary[Any, dict[str, Callable[..., Returned]]]
         self.programs = WeakKeyDictionary()
         functools.update_wrapper(self, function)
@@ -55,7 +57,7 @@ class Compiled(Generic[Returned]):
         if any(isinstance(x, Tracer) for x in arrays) or not _on_one_cpu():
             return self.jitted(*args)
         traced = self.jitted.trace(*args)
-        options = _options(brief=sum(map(np.size, arrays)) < self.brief)
+        options = _options(few=sum(map(np.size, arrays)) <= FEW)
         programs = self.programs.setdefault(traced.jaxpr, {})
         if str(options) not in programs:
             programs[str(options)] = _program(traced.lower(), options)
@@ -67,16 +69,15 @@ class Compiled(Generic[Returned]):
 
 
 def compiled(
-    *, static: int = 0, donated: tuple[int, ...] = (), brief: int = 0
+    *, static: int = 0, donated: tuple[int, ...] = ()
 ) -> Callable[[Callable[..., Returned]], Compiled[Returned]]:
     """A decorator for functions of arrays that take long to compile; arguments go by place.
 
     Args:
         static: How many of the first arguments are hashable settings and not arrays.
         donated: Places of arguments whose memory the result may take.
-        brief: With fewer numbers than these in all arrays it takes longer to compile than to run.
     """
-    return lambda function: Compiled(function, static, donated, brief)
+    return lambda function: Compiled(function, static, donated)
 
 
 def _on_one_cpu() -> bool:
@@ -84,12 +85,12 @@ def _on_one_cpu() -> bool:
     return one and not CONFIG.jax_disable_jit
 
 
-def _options(*, brief: bool) -> dict[str, Any]:
+def _options(*, few: bool) -> dict[str, Any]:
     """What to tell the compiler where the user has not told it otherwise."""
     told = os.environ.get("XLA_FLAGS", "")
-    if LEVEL in told or EMITTERS in told or CONFIG.values[UNOPTIMIZED]:
+    if CONFIG.values[UNOPTIMIZED] or any(option in told for option in (LEVEL, *QUICKLY)):
         return {}
-    return {LEVEL: OPTIMIZED} | ({EMITTERS: BRIEF} if brief else {})
+    return {LEVEL: OPTIMIZED} | (QUICKLY if few else {})
 
 
 def _program(lowered: jax.stages.Lowered, options: dict[str, Any]) -> Callable[..., Any]:

@@ -32,7 +32,7 @@ class Results(NamedTuple):
     topologies: dict[str, nx.DiGraph]
     maps: "dict[str, tk.ranking.Maps]"
     files: dict[str, str]
-    beside: list[tk.ranking.SizedLoss]
+    beside: "list[tk.ranking.SizedLoss]"
 
 
 def write_results(

@@ -29,9 +29,6 @@ LIMIT = 2**33
 # their derivatives, in single precision.
 BYTES = 48
 
-# Numbers of logits and wiring up to which the steps of a descent take less time than its compiler.
-SMALL = 2**18
-
 # Logits start nearly even, but for what breaks a tie.
 DEVIATION = 0.01
 
@@ -74,7 +71,7 @@ def descend(
     return np.asarray(control, float).T, np.asarray(losses, float)
 
 
-@compiled(static=3, brief=SMALL)
+@compiled(static=3)
 def _descend(
     form: ControlForm,
     steps: int,
