@@ -259,7 +259,7 @@ def test_strict_rank_promotion_does_no_harm(form):
         ({"steps": 0}, "steps must be an integer of at least 1"),
         ({"learning_rate": -0.1}, "learning_rate"),
         ({"key": -1}, "key must be an integer of at least 0"),
-        ({"key": True}, "key must be an integer"),
+        ({"key": True}, "key must be a JAX random key or an integer seed; given True"),
         ({"key": 2**70}, "key must be an integer of at most"),
     ],
 )

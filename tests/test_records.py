@@ -24,6 +24,7 @@ from topokit._html import SIDE, heat_map
 from topokit._matrix_blocks import extreme_blocks
 from topokit._records import LONGEST, Record, brief
 from topokit._text_table import cells
+from topokit.designs import nearest
 
 for module in pkgutil.walk_packages(tk.__path__, "topokit."):
     if not module.name.endswith("__main__"):
@@ -62,11 +63,13 @@ def samples() -> dict[type, Record]:
     assert found.fairness is not None
     network = tk.challenge.plain_network(64, 2)
     training = trained()
+    rows = tk.rank({NAME: GRAPH}, **options)
+    results = list(tk.ranking.sweep({NAME: GRAPH}, **options))
     made = [
         tk.ranking.Maps(np.zeros((6, 4)), None, np.ones((6, 4))),
         *[tiny_data(), training, training.test, training.epochs[0]],
-        *tk.rank({NAME: GRAPH}, **options),
-        *tk.ranking.sweep({NAME: GRAPH}, **options),
+        *[*rows, tk.ranking.agreement(rows), nearest("low_rank", 6, 4, 20)],
+        *[*results, *tk.ranking.mean_losses(results)],
         *[found, found.skips, found.reach, found.fairness, found.fairness.worst[0]],
         *[found.bottleneck, found.waste, found.criteria[0]],
         *[tk.score(GRAPH), tk.structure(GRAPH), tk.controllability(GRAPH)],

@@ -42,7 +42,7 @@ def check_key(key: Any) -> None:
     """Refuse what is neither a JAX random key, an integer seed for one, nor None."""
     if key is None or (hasattr(key, "dtype") and not isinstance(key, Number)):
         return
-    if not isinstance(key, Integral):
+    if isinstance(key, bool) or not isinstance(key, Integral):
         raise ValueError(f"key must be a JAX random key or an integer seed; given {key!r}")
     check_count("key", int(key), least=0, most=2**63 - 1)
 
