@@ -33,7 +33,6 @@ from analyses.kit import Study, significant
 BEFORE = "a7a8d53"  # a revision or a folder; "" is this version itself
 BUDGET, REPETITIONS = 640, 3
 WAYS = "before", "cold", "warm"
-ROOT = Path(tk.__file__).parents[1]
 RECONSTRUCT = """
 import numpy as np, topokit as tk
 targets = np.random.default_rng(0).standard_normal((1, 32, 32))
@@ -70,7 +69,7 @@ def measure(question: str) -> dict[str, Any]:
                 at = words.index("TOPOLOGIES") if files else 0
                 words = [*words[:at], *files, *words[at + bool(files) :]]
                 cache = Path(name) / f"cache {number}"
-                runs[way].append(_ask(words, before if way == "before" else ROOT, cache))
+                runs[way].append(_ask(words, before if way == "before" else _root(), cache))
                 losses[way] = _losses(out)
     return {"runs": runs, "difference": _difference(losses["before"], losses["warm"])}
 
@@ -96,10 +95,10 @@ def _package(version: str) -> Iterator[Path]:
     """The folder that holds a version of the package."""
     version = os.environ.get("FIRST_ANSWER_BEFORE", version)
     if not version or Path(version).is_dir():
-        yield Path(version).resolve() if version else ROOT
+        yield Path(version).resolve() if version else _root()
         return
     command = ["git", "archive", "--format=tar", version, "topokit"]
-    packed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
+    packed = subprocess.run(command, cwd=_root(), check=True, capture_output=True).stdout
     with TemporaryDirectory() as folder:
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(folder, filter="data")
@@ -114,6 +113,11 @@ def _topologies(folder: Path) -> list[str]:
         paths.append(str(folder / f"{name}.npz"))
         tk.write(graph, paths[-1])
     return paths
+
+
+def _root() -> Path:
+    """The folder of this version."""
+    return Path(tk.__file__).parents[1]
 
 
 def _ask(words: list[str], package: Path, cache: Path) -> dict[str, float]:
