@@ -23,12 +23,13 @@ def rows(*pairs, free=10):
     ]
 
 
-@given(st.lists(PAIRS, min_size=3, max_size=12))
+@given(st.lists(PAIRS, min_size=3, max_size=16))
 @settings(derandomize=True, deadline=None, max_examples=60)
 def test_the_correlation_is_that_of_scipy_with_ties_too(pairs):
     found = agreement(rows(*pairs)).correlation
-    predicted, measured = zip(*pairs, strict=True)
-    if len(set(predicted)) == 1 or len(set(measured)) == 1:
+    predicted, measured = zip(*(pair for pair in [(0.9, 0.9), *pairs] if pair[0]), strict=True)
+    predicted, measured = predicted[1:], measured[1:]
+    if len(predicted) < 5 or len(set(predicted)) == 1 or len(set(measured)) == 1:
         assert found is None
     else:
         assert found == pytest.approx(np.asarray(spearmanr(predicted, measured))[0])
@@ -38,6 +39,15 @@ def test_the_error_is_the_median_of_shares_of_the_measured_loss():
     found = agreement(rows((0.1, 0.2), (0.3, 0.2), (0.22, 0.2), (0.2, 0.2), (0.1, 0.0)))
     assert found.topologies == 5
     assert found.median_error == pytest.approx((0.1 + 0.5) / 2)
+
+
+def test_where_training_alone_decides_nothing_was_predicted():
+    some = [(0.1, 0.1), (0.2, 0.3), (0.4, 0.2), (0.3, 0.3), (0.5, 0.4)]
+    whole = rows((0.0, 1e-9), (0.0, 1e-13), free=16)
+    assert agreement([*whole, *rows(*some)]) == agreement(rows(*some))
+    assert agreement(whole).topologies == 0
+    assert remarks([*whole, *rows(*some)])[-1].endswith("median error 25%, of 5 of 7")
+    assert len(remarks(whole)) == 1
 
 
 def test_rows_without_a_finite_prediction_or_loss_are_left_out():
@@ -57,9 +67,9 @@ def test_one_row_has_an_error_and_no_correlation():
 
 
 def test_the_last_remark_says_the_agreement():
-    assert remarks(rows((0.1, 0.2), (0.3, 0.2), (0.5, 0.5)))[-1] == (
-        "predicted against measured losses: Spearman 0.87, median error 50%"
-    )
+    some = rows((0.1, 0.2), (0.3, 0.2), (0.5, 0.5), (0.6, 0.5), (0.7, 0.7))
+    assert remarks(some)[-1] == "predicted against measured losses: Spearman 0.95, median error 20%"
+    assert remarks(some[:4])[-1] == "predicted against measured loss: median error 35%"
 
 
 @pytest.mark.parametrize(

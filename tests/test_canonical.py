@@ -294,3 +294,12 @@ def test_a_large_regular_network_is_a_matter_of_a_few_kinds():
     result = controllability(t.clos.layers(1024, 1024, 32, 20, 32))
     assert result.gap <= 1e-9
     np.testing.assert_allclose(result.K, result.total / 2**20, rtol=1e-5)
+
+
+def test_double_precision_changes_nothing() -> None:
+    topology = tk.topologies.torus.layers((4, 2), 2)
+    with jax.enable_x64(True):
+        double = tk.controllability(topology)
+    single = tk.controllability(topology)
+    np.testing.assert_allclose(double.K, single.K, atol=1e-5)
+    assert single.K.std() > 0.05, "an even K is found without a search"

@@ -8,24 +8,29 @@ from jaxtyping import Float
 
 from topokit._records import Record
 
+# Rows of which an order says anything.
+FEWEST = 5
+
 
 class Agreement(Record):
     """How well predicted losses agree with measured ones.
 
     Attributes:
-        topologies: Rows that have both, as finite numbers.
-        correlation: Spearman's rank correlation of both, in [-1, 1]; None where fewer than two rows
-            have both, or either is the same for all.
+        topologies: Rows that have both, as finite numbers, and a prediction above 0: where all can
+            be set, nothing is predicted but that training decides.
+        correlation: Spearman's rank correlation of both, in [-1, 1]; None of fewer than five rows,
+            which agree by chance, or where either is the same for all.
         median_error: Median over the rows of the difference of both as a share of the measured
             loss; None where none is above 0.
 
     Examples:
         >>> import topokit as tk
         >>> quick = tk.reconstruction.HierarchicalSVD()
-        >>> topologies = {f"rank {rank}": tk.topologies.low_rank(8, 8, rank) for rank in (1, 2)}
+        >>> ranks = range(1, 6)
+        >>> topologies = {f"rank {rank}": tk.topologies.low_rank(8, 8, rank) for rank in ranks}
         >>> found = tk.ranking.agreement(tk.rank(topologies, targets=4, solver=quick))
         >>> found.topologies, round(found.correlation, 3)
-        (2, 1.0)
+        (5, 1.0)
 
     See Also:
         `agreement`, which returns it.
@@ -43,7 +48,8 @@ def agreement(rows: Sequence[Any]) -> Agreement:
 
     Args:
         rows: Rows of `topokit.rank`: of each are read `loss` and `predicted_loss`. Rows without a
-            finite number of either are left out.
+            finite number of either are left out, and so are those of which a loss of 0 is
+            predicted.
 
     Examples:
         >>> import topokit as tk
@@ -57,7 +63,8 @@ def agreement(rows: Sequence[Any]) -> Agreement:
         `topokit.predicted_loss`; `remarks`, in words.
     """
     pairs = np.array([(row.predicted_loss, row.loss) for row in rows], float).reshape(-1, 2)
-    predicted, loss = pairs[np.isfinite(pairs).all(axis=1)].T
+    told = np.isfinite(pairs).all(axis=1) & (pairs[:, 0] > 0)
+    predicted, loss = pairs[told].T
     some = loss > 0
     errors = abs(predicted - loss)[some] / loss[some]
     return Agreement(
@@ -112,7 +119,8 @@ def _prediction(rows: Sequence[Any]) -> str:
     found = agreement(rows)
     if found.median_error is None:
         return ""
-    error = f"median error {found.median_error:.0%}"
+    some = f", of {found.topologies} of {len(rows)}" if found.topologies < len(rows) else ""
+    error = f"median error {found.median_error:.0%}{some}"
     if found.correlation is None:
         return f"predicted against measured loss: {error}"
     return f"predicted against measured losses: Spearman {found.correlation:.2f}, {error}"
@@ -120,7 +128,7 @@ def _prediction(rows: Sequence[Any]) -> str:
 
 def _rank_correlation(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float | None:
     """Spearman's, which is Pearson's of the ranks."""
-    if np.unique(x).size < 2 or np.unique(y).size < 2:
+    if x.size < FEWEST or np.unique(x).size < 2 or np.unique(y).size < 2:
         return None
     return float(np.corrcoef(_ranks(x), _ranks(y))[0, 1])
 

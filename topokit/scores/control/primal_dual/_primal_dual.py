@@ -89,7 +89,7 @@ def begin(problem: FlowProblem, plan: Plan) -> Search:
     n, m = problem.gain.size, problem.taken.size
     # A bare number would be of a weaker type than what a step returns, and compile it twice.
     short = jnp.where(problem.reach, jnp.float32(0), jnp.float32(CLOSED))
-    prices = Prices(short, jnp.zeros(n), jnp.zeros(n), jnp.zeros(m))
+    prices = Prices(short, *(jnp.zeros(count, jnp.float32) for count in (n, n, m)))
     return Search(plan, prices, *_balance(problem, plan))
 
 
@@ -135,7 +135,7 @@ def _step_sizes(problem: FlowProblem) -> Prices:
     """
     n, m = problem.gain.size, problem.taken.size
     reaching = jnp.maximum(problem.reach @ problem.inputs, 1)
-    ones = jnp.ones(problem.senders.shape)
+    ones = jnp.ones(problem.senders.shape, jnp.float32)
     fan_out = jax.ops.segment_sum(ones, problem.senders, n).at[n - m :].add(1)
     fan_in = jax.ops.segment_sum(ones, problem.receivers, n)
     counts = Prices(
