@@ -152,6 +152,13 @@ def test_a_weak_output_and_a_layer_with_edges_in_the_wrong_places_are_named():
     assert "Output 2 has the least control" in found.criteria[1].advice
 
 
+def test_weights_that_skips_free_are_to_be_spent_again():
+    graph = T.parallel_butterfly(8, 3, 2)
+    advice = tk.diagnose(graph).criteria[0].advice
+    freed = tk.to_layers(graph).n_trainable - tk.to_layers(tk.with_skip(graph)).n_trainable
+    assert f"constant 1 at {freed} neurons, which frees as many weights. Spend them" in advice
+
+
 def test_the_growth_of_every_family_is_known():
     assert {*T.families()} <= {*WIDENED_BY, *DEEPENED}
     assert not {*WIDENED_BY} & {*DEEPENED}

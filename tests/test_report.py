@@ -128,6 +128,17 @@ def test_losses_beside_belong_to_the_rows_of_their_names(rows, tmp_path):
     assert across["end"] < 64, "a dense layer of another name is not drawn"
 
 
+def test_of_the_worst_a_better_relative_is_named(tmp_path):
+    graphs = {f"rank {rank}": tk.topologies.low_rank(8, 8, rank) for rank in (1, 2)}
+    ranked = tk.rank(graphs, targets=2, solver=QUICK)
+    maps = dict.fromkeys(graphs, Maps(None, None, None))
+    tk.report.write_report(tmp_path / "page.html", ranked, graphs, maps=maps)
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert f"Of the same family, rank 2 loses {ranked[0].loss:.4f}, with 32 trainable" in page
+    tk.report.write_report(tmp_path / "page.html", ranked[:1], graphs, maps=maps)
+    assert "Of the same family" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_no_two_of_many_families_look_alike(tmp_path):
     families = [f"family {number}" for number in range(42)]
     graphs = {}

@@ -66,9 +66,11 @@ def skip_criterion(skips: Skips, reach: Reach) -> Criterion:
     changes = []
     if spare:
         changes.append(
-            f"topokit.with_skip makes one in-edge a constant 1 at {spare:,} neurons: as many "
-            "parameters fewer. A hidden neuron that scales freely loses nothing by it, an output "
-            "its magnitude, which topokit.with_diagonal gives back"
+            f"topokit.with_skip makes one in-edge a constant 1 at {spare:,} neurons, which frees "
+            "as many weights. Spend them again on a deeper or wider member of the family: with "
+            "fewer weights it may rebuild less than now, with as many it usually rebuilds more. "
+            "Hidden neurons keep their scale by the weights behind them; topokit.with_diagonal "
+            "gives outputs theirs"
         )
     if skips.several:
         evidence += f"; {skips.several:,} have several"

@@ -78,11 +78,16 @@ def tell_bottleneck(bottleneck: Bottleneck) -> list[str]:
 def tell_waste(waste: Waste) -> list[str]:
     """How many weights are wasted, why, and in which layers."""
     trainable, dead = sum(waste.trainable), sum(waste.unused)
-    rest = [f"{dead:,} lie on no path", f"{sum(waste.scales):,} only scale a hidden neuron"]
+    rest = [f"{dead:,} lie on no path"] * bool(dead)
+    if any(waste.scales):
+        rest.append(
+            f"{sum(waste.scales):,} only set the scale of a hidden neuron, which the weights "
+            "behind it can set too"
+        )
     if waste.total is None:
         head = f"At least {waste.known:,} of {trainable:,} trainable edges are wasted"
         return [
-            f"{head}: {' and '.join(rest)}.",
+            f"{head}{': ' * bool(rest)}{' and '.join(rest)}.",
             "The rest is beyond the memory limit of topokit.degrees_of_freedom; "
             "topokit.scores.estimate_freedom estimates it.",
         ]

@@ -1,6 +1,6 @@
 """The best and the worst of a ranking in a few sentences, for who reads nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from topokit.diagnosis import Diagnosis
@@ -25,14 +25,16 @@ def best_card(row: Any, diagnosis: Diagnosis, building: dict[str, Any]) -> Card:
     )
 
 
-def worst_card(row: Any, best: Any, diagnosis: Diagnosis) -> Card:
-    """The worst: its loss, why it is the worst, and what would help."""
+def worst_card(rows: Sequence[Any], diagnosis: Diagnosis) -> Card:
+    """The last of the rows: its loss, why it is the worst, and what would help."""
+    row, best = rows[-1], rows[0]
     reasons = [*_against(row, best, diagnosis)][:MOST_REASONS]
     if not reasons:
         reasons = [
             "No count tells it from the best: its weights are harder to train to their best."
         ]
     advice = [f"To mend it: {c.advice}" for c in diagnosis.criteria if c.verdict == "not met"][:1]
+    advice += _better_relative(rows)
     ratio = f": {row.loss / best.loss:.1f} times as much as by the best" if best.loss > 0 else ""
     return Card(
         "Worst",
@@ -53,6 +55,18 @@ def _means(row: Any) -> str:
     ).strip()
 
 
+def _better_relative(rows: Sequence[Any]) -> list[str]:
+    """The best row of the worst one's family, if it is another."""
+    row = rows[-1]
+    found = next(other for other in rows if other.family == row.family)
+    if not row.family or not found.loss < row.loss:
+        return []
+    return [
+        f"Of the same family, {short(found.name)} loses {number_text(found.loss)}, with "
+        f"{found.trainable:,} trainable weights."
+    ]
+
+
 def _for(row: Any, diagnosis: Diagnosis) -> Iterator[str]:
     if row.degrees_of_freedom is not None:
         yield _freedom(row)
@@ -65,12 +79,8 @@ def _against(row: Any, best: Any, diagnosis: Diagnosis) -> Iterator[str]:
         row.degrees_of_freedom < best.degrees_of_freedom
     ):
         yield f"{_freedom(row)} The best moves {best.degrees_of_freedom:,}."
-    waste = diagnosis.waste.total
-    if waste:
-        yield (
-            f"{waste:,} of its {row.trainable:,} trainable weights are wasted: they do what others "
-            "do already."
-        )
+    if diagnosis.waste.total:
+        yield f"Wasted weights: {diagnosis.findings()['Wasted weights'][0]}"
     if diagnosis.reach.unreached:
         yield f"{diagnosis.reach.unreached:,} pairs of an input and an output have no path."
     yield from _of_verdict(diagnosis, "not met")

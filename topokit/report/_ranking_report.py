@@ -221,7 +221,7 @@ def _cards(
     rows: Sequence[Row], found: Sequence[Diagnosis], building: Sequence[dict[str, Any]]
 ) -> list[Card]:
     cards = [best_card(rows[0], found[0], building[0])]
-    return cards if len(rows) == 1 else [*cards, worst_card(rows[-1], rows[0], found[-1])]
+    return cards if len(rows) == 1 else [*cards, worst_card(rows, found[-1])]
 
 
 def _maps(held: Maps) -> dict[str, Any]:
