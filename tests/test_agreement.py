@@ -18,8 +18,10 @@ PAIRS = st.tuples(*[st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5, 0.9])] * 2)
 def rows(*pairs, free=10):
     """Rows of 4 x 4 topologies, from predicted and measured losses."""
     return [
-        SimpleNamespace(n_in=4, n_out=4, degrees_of_freedom=free, predicted_loss=p, loss=loss)
-        for p, loss in pairs
+        SimpleNamespace(
+            name=f"row {n}", n_in=4, n_out=4, degrees_of_freedom=free, predicted_loss=p, loss=loss
+        )
+        for n, (p, loss) in enumerate(pairs)
     ]
 
 
@@ -46,7 +48,7 @@ def test_where_training_alone_decides_nothing_was_predicted():
     whole = rows((0.0, 1e-9), (0.0, 1e-13), free=16)
     assert agreement([*whole, *rows(*some)]) == agreement(rows(*some))
     assert agreement(whole).topologies == 0
-    assert remarks([*whole, *rows(*some)])[-1].endswith("median error 25%, of 5 of 7")
+    assert "of 5 of the 7 are off by 25% in the median" in remarks([*whole, *rows(*some)])[-1]
     assert len(remarks(whole)) == 1
 
 
@@ -63,13 +65,23 @@ def test_one_row_has_an_error_and_no_correlation():
     found = agreement(rows((0.3, 0.2)))
     assert (found.topologies, found.correlation) == (1, None)
     assert found.median_error == pytest.approx(0.5)
-    assert remarks(rows((0.3, 0.2))) == ["predicted against measured loss: median error 50%"]
+    assert remarks(rows((0.3, 0.2))) == ["the loss predicted without training is off by 50%"]
 
 
 def test_the_last_remark_says_the_agreement():
-    some = rows((0.1, 0.2), (0.3, 0.2), (0.5, 0.5), (0.6, 0.5), (0.7, 0.7))
-    assert remarks(some)[-1] == "predicted against measured losses: Spearman 0.95, median error 20%"
-    assert remarks(some[:4])[-1] == "predicted against measured loss: median error 35%"
+    some = rows(
+        *[(None, 0.1), (0.1, 0.2), (0.3, 0.2), (0.5, 0.5), (0.5, math.nan), (0.2, 0.8), (0.6, 0.7)],
+        (0.0, 0.1),
+    )
+    found = agreement(some)
+    said = remarks(some)[-1]
+    assert f"off by {found.median_error:.0%} in the median and by 75% at most (row 5)" in said
+    assert f"at {found.correlation:.2f} (Spearman's" in said
+    assert said.endswith("and both have the same best")
+    assert "of 5 of the 8 are off" in said
+    others = rows((0.3, 0.2), (0.1, 0.4), (0.5, 0.5), (0.6, 0.6), (0.7, 0.7))
+    assert remarks(others)[-1].endswith("but the best by prediction is row 1")
+    assert "Spearman" not in remarks(others[:4])[-1], "so few agree by chance"
 
 
 @pytest.mark.parametrize(

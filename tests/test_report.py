@@ -2,8 +2,10 @@
 
 import base64
 import json
+import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from topokit._text_table import printable
 from topokit.ranking import Maps
 from topokit.report._page_parts import MOST_CELLS, MOST_EDGES, map_part, wiring_part
 from topokit.report._page_text import number_text, short, sortable
+from topokit.report._ranking_notes import ranking_notes, weights_text
 
 QUICK = tk.reconstruction.HierarchicalSVD()
 ONE = {"rank 2": tk.topologies.low_rank(8, 8, 2)}
@@ -137,6 +140,24 @@ def test_of_the_worst_a_better_relative_is_named(tmp_path):
     assert f"Of the same family, rank 2 loses {ranked[0].loss:.4f}, with 32 trainable" in page
     tk.report.write_report(tmp_path / "page.html", ranked[:1], graphs, maps=maps)
     assert "Of the same family" not in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_the_notes_say_which_neighbors_tie_and_what_is_best_at_another_budget():
+    places = [("a", 0.1), ("b", 0.102), ("c", 0.2), ("d", 0.21), ("e", math.nan)]
+    rows = [
+        SimpleNamespace(
+            **{"name": name, "loss": loss, "loss_error": 0.001, "trainable": 100},
+            **{"n_in": 4, "n_out": 4, "degrees_of_freedom": 9, "predicted_loss": None},
+        )
+        for name, loss in places
+    ]
+    sized = [SimpleNamespace(name=n, loss=x, trainable=50) for n, x in (("b", 0.2), ("a", 0.3))]
+    ties, other = ranking_notes(rows, sized)
+    assert ties.endswith("is not sure: places 1 and 2."), "0.01 is 7 standard errors"
+    assert other.startswith("At the other budget (50 weights) the order at the top is another: b")
+    assert other.endswith("a has place 2 of 2.")
+    assert "a is the best too" in ranking_notes(rows, rows[::2])[-1]
+    assert weights_text(rows) == "100 weights"
 
 
 def test_no_two_of_many_families_look_alike(tmp_path):

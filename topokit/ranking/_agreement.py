@@ -1,12 +1,14 @@
 """What a table of rows does not show by itself: how far to trust its prediction and its order."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from topokit._records import Record
+from topokit._text_table import printable
 
 # Rows of which an order says anything.
 FEWEST = 5
@@ -62,9 +64,8 @@ def agreement(rows: Sequence[Any]) -> Agreement:
     See Also:
         `topokit.predicted_loss`; `remarks`, in words.
     """
-    pairs = np.array([(row.predicted_loss, row.loss) for row in rows], float).reshape(-1, 2)
-    told = np.isfinite(pairs).all(axis=1) & (pairs[:, 0] > 0)
-    predicted, loss = pairs[told].T
+    known = _predicted(rows)
+    predicted, loss = np.array([(row.predicted_loss, row.loss) for row in known]).reshape(-1, 2).T
     some = loss > 0
     errors = abs(predicted - loss)[some] / loss[some]
     return Agreement(
@@ -78,11 +79,12 @@ def remarks(rows: Sequence[Any]) -> list[str]:
     """What to know of a ranking before its order is believed, a sentence each.
 
     How many topologies have all degrees of freedom: any matrix is near one of theirs, so that their
-    order is that of training. And how well the losses were predicted.
+    order is that of training. And how well the losses were predicted, and which is the worst of
+    the predictions.
 
     Args:
-        rows: Rows of `topokit.rank`: of each are read `n_in`, `n_out`, `degrees_of_freedom`, `loss`
-            and `predicted_loss`.
+        rows: Rows of `topokit.rank`: of each are read `name`, `n_in`, `n_out`,
+            `degrees_of_freedom`, `loss` and `predicted_loss`.
 
     Returns:
         Sentences without a full stop; none where there is nothing to say.
@@ -119,11 +121,34 @@ def _prediction(rows: Sequence[Any]) -> str:
     found = agreement(rows)
     if found.median_error is None:
         return ""
-    some = f", of {found.topologies} of {len(rows)}" if found.topologies < len(rows) else ""
-    error = f"median error {found.median_error:.0%}{some}"
+    if found.topologies == 1 == len(rows):
+        return f"the loss predicted without training is off by {found.median_error:.0%}"
+    known = _predicted(rows)
+    error, worst = max(
+        ((abs(row.predicted_loss - row.loss) / row.loss, row) for row in known if row.loss > 0),
+        key=lambda pair: pair[0],
+    )
+    some = f" of {len(known)} of the {len(rows)}" if len(known) < len(rows) else ""
+    said = (
+        f"losses predicted without training{some} are off by {found.median_error:.0%} in the "
+        f"median and by {error:.0%} at most ({printable(worst.name)})"
+    )
     if found.correlation is None:
-        return f"predicted against measured loss: {error}"
-    return f"predicted against measured losses: Spearman {found.correlation:.2f}, {error}"
+        return said
+    first, named = (min(known, key=attrgetter(key)) for key in ("loss", "predicted_loss"))
+    best = f"but the best by prediction is {printable(named.name)}"
+    best = "and both have the same best" if named is first else best
+    return (
+        f"{said}; their order agrees with the measured one at {found.correlation:.2f} (Spearman's "
+        f"rank correlation: 1 is the same order), {best}"
+    )
+
+
+def _predicted(rows: Sequence[Any]) -> list[Any]:
+    """The rows with a loss and a prediction, except for what can be set at will."""
+    pairs = np.array([(row.predicted_loss, row.loss) for row in rows], float).reshape(-1, 2)
+    told = np.isfinite(pairs).all(axis=1) & (pairs[:, 0] > 0)
+    return [row for row, known in zip(rows, told, strict=True) if known]
 
 
 def _rank_correlation(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float | None:

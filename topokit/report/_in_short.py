@@ -6,14 +6,16 @@ from typing import Any
 from topokit.diagnosis import Diagnosis
 from topokit.report._page import Card
 from topokit.report._page_text import number_text, short
+from topokit.report._ranking_notes import weights_text
 
 MOST_REASONS = 4
 
 
-def best_card(row: Any, diagnosis: Diagnosis, building: dict[str, Any]) -> Card:
-    """The best: its loss, and the command that gives it as a file."""
+def best_card(rows: Sequence[Any], diagnosis: Diagnosis, building: dict[str, Any]) -> Card:
+    """The first of the rows: its loss, and the command that gives it as a file."""
+    row = rows[0]
     return Card(
-        "Best",
+        _of_these("Best", rows),
         short(row.name),
         number_text(row.loss),
         _means(row),
@@ -37,7 +39,7 @@ def worst_card(rows: Sequence[Any], diagnosis: Diagnosis) -> Card:
     advice += _better_relative(rows)
     ratio = f": {row.loss / best.loss:.1f} times as much as by the best" if best.loss > 0 else ""
     return Card(
-        "Worst",
+        _of_these("Worst", rows),
         short(row.name),
         number_text(row.loss),
         _means(row) + ratio,
@@ -45,6 +47,10 @@ def worst_card(rows: Sequence[Any], diagnosis: Diagnosis) -> Card:
         reasons,
         advice,
     )
+
+
+def _of_these(word: str, rows: Sequence[Any]) -> str:
+    return f"{word} of these {len(rows)} at {weights_text(rows)}" if len(rows) > 1 else "Measured"
 
 
 def _means(row: Any) -> str:

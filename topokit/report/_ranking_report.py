@@ -11,7 +11,7 @@ import numpy as np
 from topokit._docstrings import entries
 from topokit.diagnosis import Diagnosis, diagnose
 from topokit.layers import Layers
-from topokit.ranking import Maps, Row, SizedLoss, remarks
+from topokit.ranking import Maps, Row, SizedLoss
 from topokit.report._in_short import best_card, worst_card
 from topokit.report._page import (
     Card,
@@ -31,6 +31,7 @@ from topokit.report._page_text import (
     short,
     sortable,
 )
+from topokit.report._ranking_notes import ranking_notes
 
 # Columns of the table: field, heading, decimals.
 COLUMNS = (
@@ -177,7 +178,7 @@ def _page(
         else f"{short(rows[0].name)}, measured",
         lead=_lead(rows),
         cards=_cards(rows, found, building),
-        notes=[f"{remark[0].upper()}{remark[1:]}." for remark in remarks(rows)],
+        notes=ranking_notes(rows, beside),
         table_heading="The ranking",
         table_means="Each row is a wiring; the letters put it side by side with another one below. "
         "Headings sort.",
@@ -220,7 +221,7 @@ def _lead(rows: Sequence[Row]) -> list[str]:
 def _cards(
     rows: Sequence[Row], found: Sequence[Diagnosis], building: Sequence[dict[str, Any]]
 ) -> list[Card]:
-    cards = [best_card(rows[0], found[0], building[0])]
+    cards = [best_card(rows, found[0], building[0])]
     return cards if len(rows) == 1 else [*cards, worst_card(rows, found[-1])]
 
 
