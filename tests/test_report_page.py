@@ -3,6 +3,7 @@
 One Chromium serves all tests. Where there is none they are skipped; `.ci/run` installs Debian's.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 import topokit as tk
 from analyses.kit import CHROMIUM, Browser, open_browser
-from topokit.ranking import Maps, Row
+from topokit.ranking import Maps, Row, SizedLoss
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 
@@ -27,6 +28,7 @@ HOSTILE = {
     "butterfly": "butterfly",
 }
 FAMILY = "torus"
+DOT_LOSS = 0.625  # of the best row's wiring, at half of its weights
 
 
 def graphs() -> dict[str, Any]:
@@ -63,7 +65,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     rows = rows_of(topologies)
     maps = {name: Maps(rng.random((N, N)), None, rng.random((N, N))) for name in topologies}
     maps[rows[-1].name] = Maps(0.5 + 0.001 * rng.random((N, N)), None, rng.random((N, N)))
-    tk.report.write_report(folder / "report.html", rows, topologies, maps=maps)
+    further = {"trainable": rows[-1].trainable // 2, "loss": DOT_LOSS}
+    size = {f.name: getattr(rows[-1], f.name) for f in dataclasses.fields(SizedLoss)} | further
+    beside = [SizedLoss(**size)]
+    tk.report.write_report(folder / "report.html", rows, topologies, maps=maps, beside=beside)
     order = sorted(rows, key=lambda row: (np.isnan(row.loss), row.loss))
     with open_browser() as browser:
         yield Loaded(browser, folder / "report.html", order, maps)
@@ -223,6 +228,22 @@ def test_arrow_keys_read_a_map(page) -> None:
 def test_a_map_that_is_missing_is_said_to_be(page) -> None:
     browser = page.load()
     assert text(browser, "[data-map='descent'] .summary") == "There is no such map."
+
+
+def test_a_small_dot_says_whose_it_is_and_is_open_with_skips(page) -> None:
+    browser = page.load()
+    best = page.rows[0]
+    assert best.skip
+    browser.point(*spot(browser, "parameters", best.trainable // 2, DOT_LOSS))
+    told = tips(browser)
+    for words in (best.name, f"{DOT_LOSS:.4f} ±", f"trainable {best.trainable // 2}"):
+        assert words in told
+    fill, color, dash = browser.run(
+        "(({fill, color, dash}) => [fill[0], color[0], dash[0]])(Bokeh.documents"
+        ".map(d => d.get_model_by_name('parameters cloud')).find(Boolean).data)"
+    )
+    assert fill != color
+    assert dash == "dashed"
 
 
 def test_hostile_names_are_text(page) -> None:

@@ -5,7 +5,7 @@ its number. Colors are left to the script, for they follow the reader's scheme, 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ from bokeh.plotting import figure
 # Losses below a millionth are drawn there: one that is all but 0 shall not squeeze the rest.
 FLOOR = 1e-6
 # A scale is logarithmic where its numbers differ by more than this factor.
-WIDE = 10.0
+WIDE = 5.0
 
 AIR = 0.13  # of an axis, at either end: room for the letters beside a point
 
@@ -88,12 +88,21 @@ class Axis(NamedTuple):
 
 
 class Cloud(NamedTuple):
-    """Fainter points, each of an entry; lines lead from it to them where they are joined."""
+    """Fainter points, each of an entry; lines lead from it to them where they tell something.
+
+    Attributes:
+        x: Where they are, to the right.
+        y: And upwards.
+        entry: The number of the entry of each.
+        told: Texts that show at the pointer, by the same words as those of the entries.
+        filled: Whether each is filled, where they are told.
+    """
 
     x: np.ndarray
     y: np.ndarray
     entry: np.ndarray
-    joined: bool = False
+    told: Mapping[str, Sequence[str]] = {}
+    filled: Sequence[bool] = ()
 
 
 def points_chart(
@@ -137,8 +146,7 @@ def points_chart(
     )
     ranges = _ranges(every, scales, diagonal)
     plot.x_range.start, plot.x_range.end, plot.y_range.start, plot.y_range.end = ranges
-    if cloud is not None:
-        _cloud(plot, name, cloud, scales, (across, up))
+    told_ones = [] if cloud is None else _cloud(plot, name, cloud, scales, (across, up))
     if diagonal:
         plot.line(*(ranges[:2],) * 2, name="rule", line_dash="dashed", line_color="gray")
     view = CDSView(filter=BooleanFilter(booleans=[True] * len(up), name=f"{name} shown"))
@@ -158,7 +166,7 @@ def points_chart(
     )
     _rings(plot, name)
     tips = [(words, f"@told{number}") for number, words in enumerate(told)]
-    plot.add_tools(_hover(tips, [drawn]), TapTool(renderers=[drawn]))
+    plot.add_tools(_hover(tips, [drawn, *told_ones]), TapTool(renderers=[drawn]))
     return Chart(name, heading, caption, json_item(plot))
 
 
@@ -312,7 +320,7 @@ def _source(columns: dict[str, Any], *, name: str) -> ColumnDataSource:
 def _hover(tips: Sequence[tuple[str, str]], renderers: Sequence[Any]) -> HoverTool:
     """What shows at the pointer: words, and the column of each."""
     rows = "".join(TIP_ROW.format(*tip) for tip in tips)
-    return HoverTool(renderers=[*renderers], tooltips=TIP.format(rows))
+    return HoverTool(renderers=[*renderers], tooltips=TIP.format(rows), limit=1)
 
 
 def _drawn(axis: Axis, wide: bool) -> np.ndarray:
@@ -348,26 +356,37 @@ def _cloud(
     cloud: Cloud,
     scales: Sequence[bool],
     points: tuple[np.ndarray, np.ndarray],
-) -> None:
-    source = _source(
-        {
-            "x": _drawn(Axis("", cloud.x), scales[0]),
-            "y": _drawn(Axis("", cloud.y), scales[1]),
-            "from_x": points[0][cloud.entry],
-            "from_y": points[1][cloud.entry],
-            "entry": cloud.entry,
-            "color": ["gray"] * len(cloud.x),
-        },
-        name=f"{name} cloud",
-    )
-    if cloud.joined:
-        plot.segment(
-            "from_x", "from_y", "x", "y", source=source, line_color="color", line_alpha=0.5
+) -> list[Any]:
+    """Draw it; returned is what tells something at the pointer."""
+    columns = {
+        "x": _drawn(Axis("", cloud.x), scales[0]),
+        "y": _drawn(Axis("", cloud.y), scales[1]),
+        "entry": cloud.entry,
+        "color": ["gray"] * len(cloud.x),
+    }
+    if not cloud.told:
+        source = _source(columns, name=f"{name} cloud")
+        plot.scatter(
+            "x", "y", source=source, size=4, line_color=None, fill_color="color", fill_alpha=0.35
         )
-    size, alpha = (6, 0.8) if cloud.joined else (4, 0.35)
-    plot.scatter(
-        "x", "y", source=source, size=size, line_color=None, fill_color="color", fill_alpha=alpha
+        return []
+    columns |= {f"told{number}": list(words) for number, words in enumerate(cloud.told.values())}
+    columns |= {"from_x": points[0][cloud.entry], "from_y": points[1][cloud.entry]}
+    columns |= {"dash": ["solid" if full else "dashed" for full in cloud.filled]}
+    columns |= {"fill": ["gray"] * len(cloud.x)}
+    source = _source(columns, name=f"{name} cloud")
+    plot.segment(
+        *("from_x", "from_y", "x", "y"),
+        source=source,
+        line_color="color",
+        line_alpha=0.6,
+        line_dash="dash",
     )
+    return [
+        plot.scatter(
+            "x", "y", source=source, size=7, line_color="color", fill_color="fill", line_width=1.5
+        )
+    ]
 
 
 def _rings(plot: Any, name: str) -> None:

@@ -232,26 +232,25 @@ def _maps(held: Maps) -> dict[str, Any]:
 
 def _charts(rows: Sequence[Row], looks: Sequence[Any], beside: Sequence[SizedLoss]) -> list[Chart]:
     loss = Axis("loss", [sortable(row.loss) for row in rows])
-    shared = {
+    shared: dict[str, Any] = {
         "y": loss,
         "spread": [row.loss_error for row in rows],
         "looks": {"marker": [look.marker for look in looks]},
-        "told": {
-            "wiring": [short(row.name) for row in rows],
-            "family": [short(row.family) or "–" for row in rows],
-            "loss": [f"{number_text(r.loss)} ± {number_text(r.loss_error)}" for r in rows],
-            "predicted": [number_text(row.predicted_loss) for row in rows],
-            "trainable": [number_text(row.trainable) for row in rows],
-        },
+        "told": _told(rows) | {"predicted": [number_text(row.predicted_loss) for row in rows]},
     }
+    cloud = _cloud(rows, beside)
     charts = [
         points_chart(
             "parameters",
             "Loss against parameters",
             "Lower and further left is better. Choose a point to show it as A."
-            + " Small dots: the same at another budget." * bool(beside),
+            + (
+                " Small dots, at the end of a line: the same wiring at another budget; open and "
+                "dashed with skip connections."
+            )
+            * (cloud is not None),
             x=Axis("trainable weights", [row.trainable for row in rows]),
-            cloud=_cloud(rows, beside),
+            cloud=cloud,
             **shared,
         )
     ]
@@ -278,4 +277,16 @@ def _cloud(rows: Sequence[Row], beside: Sequence[SizedLoss]) -> Cloud | None:
         return None
     columns = zip(*((r.trainable, r.loss, places[r.name]) for r in found), strict=True)
     trainable, loss, place = map(np.array, columns)
-    return Cloud(trainable.astype(float), loss.astype(float), place, joined=True)
+    told = _told(found) | {"predicted": ["not at this budget"] * len(found)}
+    filled = [not rows[number].skip for number in place]
+    return Cloud(trainable.astype(float), loss.astype(float), place, told, filled)
+
+
+def _told(rows: Sequence[Row | SizedLoss]) -> dict[str, list[str]]:
+    """What shows at the pointer."""
+    return {
+        "wiring": [short(row.name) for row in rows],
+        "family": [short(row.family) or "–" for row in rows],
+        "loss": [f"{number_text(r.loss)} ± {number_text(r.loss_error)}" for r in rows],
+        "trainable": [number_text(row.trainable) for row in rows],
+    }

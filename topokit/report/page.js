@@ -368,8 +368,9 @@
       }
       const cloud = model(`${name} cloud`);
       if (cloud) {
-        const colors = Array.from(cloud.data.entry, (number) => (shown[number] ? of(number) : "transparent"));
-        cloud.data = { ...cloud.data, color: colors };
+        const own = (tell) => Array.from(cloud.data.entry, (number) => (shown[number] ? tell(number) : "transparent"));
+        const fill = own((number) => (entries[number].filled ? of(number) : paper));
+        cloud.data = { ...cloud.data, color: own(of), fill };
       }
     }
   };
