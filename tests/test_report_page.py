@@ -28,6 +28,7 @@ HOSTILE = {
     "butterfly": "butterfly",
 }
 FAMILY = "torus"
+FLAT = list(HOSTILE)[2]
 DOT_LOSS = 0.625  # of the best row's wiring, at half of its weights
 
 
@@ -65,6 +66,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     rows = rows_of(topologies)
     maps = {name: Maps(rng.random((N, N)), None, rng.random((N, N))) for name in topologies}
     maps[rows[-1].name] = Maps(0.5 + 0.001 * rng.random((N, N)), None, rng.random((N, N)))
+    maps[FLAT] = Maps(np.full((N, N), 0.375), None, rng.random((N, N)))
     further = {"trainable": rows[-1].trainable // 2, "loss": DOT_LOSS}
     size = {f.name: getattr(rows[-1], f.name) for f in dataclasses.fields(SizedLoss)} | further
     beside = [SizedLoss(**size)]
@@ -223,6 +225,10 @@ def test_arrow_keys_read_a_map(page) -> None:
     H = page.maps[page.rows[0].name].leverage
     said = text(browser, "[data-map='leverage'][data-side='0'] output")
     assert said == f"at input 0, output 1: {H[0, 1]:.4f}"
+    for key, output in (("End", N - 1), ("Home", 0)):
+        browser.press(key)
+        said = text(browser, "[data-map='leverage'][data-side='0'] output")
+        assert said == f"at input 0, output {output}: {H[0, output]:.4f}"
 
 
 def test_a_map_that_is_missing_is_said_to_be(page) -> None:
@@ -263,7 +269,7 @@ def test_hostile_names_are_text(page) -> None:
     assert browser.requests == [page.path.as_uri()]
 
 
-def test_an_even_map_is_drawn_by_its_deviations_unless_levels_are_asked_for(page) -> None:
+def test_maps_share_a_scale_until_each_is_asked_to_have_its_own(page) -> None:
     browser = page.load()
     assert page.rows[0].name == "butterfly", "which has an even map"
     K = page.maps["butterfly"].control
@@ -271,13 +277,29 @@ def test_an_even_map_is_drawn_by_its_deviations_unless_levels_are_asked_for(page
         "(({low, high}) => [low, high])(Bokeh.documents"
         ".map(d => d.get_model_by_name('control-0 colors')).find(Boolean))"
     )
+    assert browser.run(colors) == [0, 1]
+    click(browser, "#own")
     low, high = browser.run(colors)
     assert low + high == pytest.approx(2 * K.mean())
     assert low <= K.min()
     assert high >= K.max()
     assert high - low < 0.005
-    click(browser, "#shared")
+    light = browser.run(colors.replace("[low, high]", "palette").replace("low, high", "palette"))
+    browser.prefer("dark")
+    browser.settle()
+    dark = browser.run(colors.replace("[low, high]", "palette").replace("low, high", "palette"))
+    assert dark[128] != light[128], "no white in the dark"
+    click(browser, "#own")
     assert browser.run(colors) == [0, 1]
+
+
+def test_a_flat_map_is_said_to_be_even(page) -> None:
+    browser = page.load()
+    browser.run(f"document.querySelector('[data-entry=\"{page.place(FLAT)}\"]').click()")
+    assert text(browser, "[data-map='control'][data-side='0'] .even") == (
+        "Even: every entry is 0.375."
+    )
+    assert text(browser, "[data-map='control'][data-side='1'] .even") == ""
 
 
 @pytest.mark.parametrize(

@@ -32,9 +32,11 @@ WIDE = 5.0
 
 AIR = 0.13  # of an axis, at either end: room for the letters beside a point
 
-# Of maps: values from little to much, and deviations with white for none. Color-blind readers can
-# tell both.
+# Of maps: values from little to much, and deviations with white (in the dark: gray) for none.
+# Color-blind readers can tell all.
+DARK_RDBU = ("#a6d8ff", "#3f8fd0", "#2b5a82", "#2a2f35", "#8a4a2c", "#dd7a3f", "#ffc79f")
 PALETTES = {"values": list(Viridis256), "deviations": list(interp_palette(RdBu11, 256))}
+PALETTES["deviations in the dark"] = list(interp_palette(DARK_RDBU, 256))
 
 MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "star")
 FONT = "system-ui, sans-serif"

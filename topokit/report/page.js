@@ -240,23 +240,26 @@
     if (held && !held.values) held.values = array(held.packed, Float32Array);
     return held;
   };
-  // Values from 0 up, or deviations from the mean where values would be one color.
-  const EVEN = 0.25, LEAST = 1e-3;
+  // Both sides from 0 up on one scale; or each on its own, by deviations from the mean where values
+  // would be one color.
+  const EVEN = 0.25, LEAST = 1e-3, FLAT = 1e-4;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
   const rounded = (value) => {
     const unit = 10 ** Math.floor(Math.log10(value));
     return unit * [1, 1.2, 1.6, 2, 3, 4, 6, 8, 10].find((step) => step >= value / unit - 1e-9);
   };
   const brief = (value) => String(Number(value.toPrecision(3)));
   const scaleOf = (held, side) => {
-    const wanted = one("#shared").checked ? held.filter(Boolean) : [held[side]];
+    const own = one("#own").checked;
+    const wanted = own ? [held[side]] : held.filter(Boolean);
     const low = Math.min(0, ...wanted.map((map) => map.low));
     const high = Math.max(1, ...wanted.map((map) => map.high));
     const mine = held[side];
-    if (one("#shared").checked || mine.high - mine.low > EVEN * (high - low)) {
+    if (!own || mine.high - mine.low > EVEN * (high - low)) {
       return { low, high, palette: "values", said: `Colors: values from ${brief(low)} to ${brief(high)}.` };
     }
     const reach = rounded(Math.max(mine.high - mine.mean, mine.mean - mine.low, LEAST * (high - low)));
-    return { low: mine.mean - reach, high: mine.mean + reach, palette: "deviations", said: `Even, so colors show deviations from the mean, up to ±${brief(reach)}.` };
+    return { low: mine.mean - reach, high: mine.mean + reach, palette: dark.matches ? "deviations in the dark" : "deviations", said: `Colors show deviations from the mean, up to ±${brief(reach)}.` };
   };
   const maps = () => {
     for (const { key } of page.maps) {
@@ -265,8 +268,13 @@
         const figure = one(`[data-map="${key}"][data-side="${side}"]`);
         one(".chart", figure).hidden = !mine;
         one(".summary", figure).textContent = mine ? mine.said : "There is no such map.";
+        one(".even", figure).textContent = "";
+        one(".scale", figure).textContent = "";
         if (!mine) return;
         const scale = scaleOf(held, side);
+        if (mine.high - mine.low <= FLAT * Math.abs(mine.mean)) {
+          one(".even", figure).textContent = `Even: every entry is ${brief(mine.mean)}.`;
+        }
         model(`${key}-${side} colors`).setv({ low: scale.low, high: scale.high, palette: page.palettes[scale.palette] });
         one(".scale", figure).textContent = scale.said;
         const source = model(`${key}-${side} image`);
@@ -300,8 +308,11 @@
       }
     }
   };
-  one("#shared")?.addEventListener("change", maps);
+  one("#own")?.addEventListener("change", maps);
   const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  // To the ends of the row.
+  STEPS.Home = [0, -Infinity];
+  STEPS.End = [0, Infinity];
   for (const figure of all("[data-map]")) {
     const { map: key, side } = figure.dataset;
     one(".chart", figure).addEventListener("keydown", (event) => {
@@ -309,7 +320,9 @@
       const held = matrix(Number(side), key);
       if (!step || !held) return;
       event.preventDefault();
-      point(cell ? cell.map((at, axis) => Math.max(0, Math.min(held.size[axis] - 1, at + step[axis]))) : [0, 0]);
+      const moved = (at, axis) => Math.max(0, Math.min(held.size[axis] - 1, at + step[axis]));
+      // The first arrow shows where one is.
+      point(cell || !Number.isFinite(step[1]) ? (cell ?? [0, 0]).map(moved) : [0, 0]);
     });
   }
   const follow = () => {
@@ -387,7 +400,10 @@
   };
 
   await Promise.all(Object.entries(page.charts).map(([name, item]) => Bokeh.embed.embed_item(item, `chart-${name}`)));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+  dark.addEventListener("change", () => {
+    paint();
+    if (page.maps.length) maps();
+  });
   follow();
   listen();
   filter();
