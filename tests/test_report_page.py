@@ -321,6 +321,40 @@ def test_what_would_slip_in_could_neither_call_out_nor_run(page, deed, forbidden
     assert browser.run("typeof hacked") == "undefined"
 
 
+def test_what_the_columns_say_opens_by_key(page) -> None:
+    browser = page.load()
+    focus(browser, "#table summary")
+    browser.press("Enter")
+    told = dict(
+        browser.run(
+            "[...document.querySelectorAll('#table dt')]"
+            ".map(dt => [dt.innerText, dt.nextSibling.innerText])"
+        )
+    )
+    assert told["Total K"].startswith("Sum of the controllability matrix")
+    assert "None where" not in "".join(told.values()), "of what no row lacks"
+
+
+def test_a_narrow_table_says_that_it_scrolls_and_fingers_hit_its_letters(page) -> None:
+    for width in (400, 1600):
+        browser = page.load(width=width)
+        browser.settle()
+        hidden = browser.run("document.querySelector('#sideways').hidden")
+        wide = browser.run(
+            "(({scrollWidth, clientWidth}) => scrollWidth > clientWidth)"
+            "(document.querySelector('#scrolled'))"
+        )
+        assert hidden is not wide
+    browser.ask("Emulation.setTouchEmulationEnabled", enabled=True)
+    try:
+        box = page.load(width=400).run(
+            "document.querySelector('td.pick button').getBoundingClientRect().toJSON()"
+        )
+    finally:
+        browser.ask("Emulation.setTouchEmulationEnabled", enabled=False)
+    assert min(box["width"], box["height"]) >= 40
+
+
 @pytest.mark.parametrize("width", [400, 1600])
 def test_nothing_is_wider_than_the_window(page, width) -> None:
     browser = page.load(width=width)

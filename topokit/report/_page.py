@@ -131,6 +131,7 @@ class Page(NamedTuple):
     diagnosed: bool = False
     built: bool = False
     ranked: bool = True
+    coded: bool = False
 
 
 def entry_of(

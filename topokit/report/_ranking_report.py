@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ COLUMNS = (
     ("bandwidth", "Bandwidth", 0),
     ("family", "Family", 0),
 )
+WHERE_NONE = re.compile(r"; None (where|for) .*?(?=\.$)")
 GOOD = {
     "loss": "low",
     "predicted_loss": "low",
@@ -67,7 +69,8 @@ MAPS = (
     MapKind(
         "descent",
         "K by plain descent",
-        "How many ratios each input controls at each output, as the paper's descent finds it.",
+        "How many ratios between two inputs each input sets at each output, where n inputs have "
+        "n - 1 to set in all; as the paper's descent finds it.",
     ),
     MapKind(
         "control",
@@ -171,7 +174,7 @@ def _page(
             rows, numbers, looks, found, building, strict=True
         )
     ]
-    meanings = entries(Row, "Attributes")
+    meanings = _meanings(rows)
     return Page(
         title=f"{len(rows)} wirings, ranked"
         if len(rows) > 1
@@ -183,9 +186,9 @@ def _page(
         table_means="Each row is a wiring; the letters put it side by side with another one below. "
         "Headings sort.",
         family_word="Families",
-        filled_means="Open marks: with skip connections, one constant edge at each neuron."
-        if any(row.skip for row in rows)
-        else "",
+        filled_means="Families are named by their functions in topokit.topologies."
+        + " Open marks: with skip connections, one constant edge at each neuron."
+        * any(row.skip for row in rows),
         families=families,
         columns=[
             Column("name", "Wiring", "The name that it was given.", number=False),
@@ -202,7 +205,16 @@ def _page(
         drawn=True,
         diagnosed=True,
         built=True,
+        coded=True,
     )
+
+
+def _meanings(rows: Sequence[Row]) -> dict[str, str]:
+    """What each number says; why there may be none only where one is missing."""
+    return {
+        key: text if any(getattr(row, key) is None for row in rows) else WHERE_NONE.sub("", text)
+        for key, text in entries(Row, "Attributes").items()
+    }
 
 
 def _lead(rows: Sequence[Row]) -> list[str]:

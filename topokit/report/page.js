@@ -52,6 +52,9 @@
       tell(`sorted by ${button.title === "Place" ? "place" : button.textContent.trim()}, ${descending ? "descending" : "ascending"}`);
     });
   }
+  new ResizeObserver(([{ target }]) => {
+    one("#sideways").hidden = target.scrollWidth <= target.clientWidth;
+  }).observe(one("#scrolled"));
   const tell = (more = "") => {
     const count = shown.filter(Boolean).length;
     said.textContent = `${count} of ${entries.length} shown${more ? `, ${more}` : ""}`;
