@@ -9,6 +9,8 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import topokit as tk
 from topokit.ranking import (
@@ -148,6 +150,19 @@ def test_maps_are_read_as_they_were_written_whatever_the_names(tmp_path):
         assert np.array_equal(arrays["control_2"], np.array(maps["../a/b"].control))
 
 
+@given(names=st.lists(st.text(st.characters(codec=None)), unique=True, max_size=4))
+@settings(derandomize=True, deadline=None, max_examples=50)
+@example(names=["a", "a\0", "a\0\0", "\0", "1", "\ud83d\ude00", "\U0001f600", "\ud800"])
+def test_any_text_is_a_name_of_maps(names, tmp_path_factory):
+    path = tmp_path_factory.mktemp("maps") / "maps.npz"
+    maps = {
+        name: Maps(np.full((1, 2), float(place)), None, None) for place, name in enumerate(names)
+    }
+    write_maps(maps, path)
+    assert read_maps(path) == maps
+    assert list(read_maps(path)) == names
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"text"])
 def test_another_file_holds_no_maps(content, tmp_path):
     (tmp_path / "maps.npz").write_bytes(content)
@@ -156,7 +171,9 @@ def test_another_file_holds_no_maps(content, tmp_path):
 
 
 def test_another_archive_holds_no_maps(tmp_path):
-    for name, array in (("a", np.ones(3)), ("names", np.array("a")), ("names", np.ones(3))):
+    listed = [np.frombuffer(text, np.uint8) for text in (b'["a", "a"]', b"[1]", b'"a"')]
+    names = (("names", array) for array in (np.array("a"), np.ones(3), *listed))
+    for name, array in (("a", np.ones(3)), *names):
         np.savez(tmp_path / "maps.npz", allow_pickle=False, **{name: array})
         with pytest.raises(ValueError, match="holds no maps of topologies: give the maps.npz"):
             read_maps(tmp_path / "maps.npz")

@@ -55,6 +55,23 @@ CASES = {
         "to 2048, two dense layers; given True",
     ),
     "inputs of the default set are text": ("tk.ranking.default_topologies(n='x')", "n must be"),
+    "names of maps are alike": (
+        "tk.ranking.write_maps({1: tk.ranking.Maps(None, None, None)}, 'p')",
+        "name of a topology must be a text; given 1",
+    ),
+    "maps are a number": (
+        "tk.ranking.write_maps({'a': 3}, 'p')",
+        "maps of 'a' must be Maps; given 3",
+    ),
+    "maps to write are a number": ("tk.ranking.write_maps(3, 'p')", "maps must be a dict"),
+    "a map is of texts": (
+        "tk.ranking.write_maps({'a': tk.ranking.Maps(np.full((1, 2), 'x'), None, None)}, 'p')",
+        "control of 'a' must be an array of numbers, (n_in, n_out)",
+    ),
+    "maps differ in shape": (
+        "tk.ranking.write_maps({'a': tk.ranking.Maps(np.ones((1, 2)), None, np.eye(2))}, 'p')",
+        "maps of 'a' must be of one shape",
+    ),
     "executor is a number": ("tk.rank(ONE, executor=4)", "process_pool(4)"),
     "callback is a number": ("tk.rank(ONE, callback=3)", "callback must be a function of a row"),
     "otherwise is a number": (

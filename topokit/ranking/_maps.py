@@ -1,10 +1,12 @@
 """Where the control of a topology lies: its three maps, and the file that keeps those of many.
 
-The file is an npz archive. Its array `names` holds the names of the topologies, and the maps of the
-one that stands there at place `i` are the arrays `control_i`, `descent_i` and `leverage_i`, as far
-as there are such: no name of a topology is one of an array, so that any name will do.
+The file is an npz archive. Its array `names` holds the names of the topologies, as the bytes of a
+JSON list in UTF-8: numpy's own texts lose NULs at their ends. The maps of the one that stands there
+at place `i` are the arrays `control_i`, `descent_i` and `leverage_i`, as far as there are such: no
+name of a topology is one of an array, so that any name will do.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +18,7 @@ from jaxtyping import Float
 from topokit._atomic import replacing
 from topokit._docstrings import meanings
 from topokit._html import heat_map
-from topokit._records import Record
+from topokit._records import Record, brief
 
 
 class Maps(Record):
@@ -60,13 +62,17 @@ class Maps(Record):
 def write_maps(maps: Mapping[str, Maps], path: str | os.PathLike[str]) -> None:
     """Keep the maps of topologies in one file, which appears whole or not at all.
 
-    The file is a compressed npz archive: `names` lists the topologies, and `control_0`, `descent_0`
-    and `leverage_0` are the maps of the first of them, as far as there are such, `control_1` is of
-    the second, and so on.
+    The file is a compressed npz archive: `names` lists the topologies, as the bytes of a JSON list,
+    and `control_0`, `descent_0` and `leverage_0` are the maps of the first of them, as far as there
+    are such, `control_1` is of the second, and so on.
 
     Args:
         maps: Maps by the name of their topology; any text is a name.
         path: Where to write; an existing file is replaced.
+
+    Raises:
+        ValueError: If it would not read back equal: a name is no text, or what stands under it
+            are no `Maps` of one shape `(n_in, n_out)`.
 
     Examples:
         >>> import numpy as np
@@ -79,10 +85,15 @@ def write_maps(maps: Mapping[str, Maps], path: str | os.PathLike[str]) -> None:
     See Also:
         `read_maps`, which reads them again.
     """
-    arrays: dict[str, Any] = {"names": np.array(list(maps), str)}
+    if not isinstance(maps, Mapping):
+        raise ValueError(f"maps must be a dict of Maps by name; given {brief(maps)}")
+    for name, each in maps.items():
+        _check(name, each)
+    # UTF-8 tells two lone surrogates from the pair, which are escaped alike.
+    names = json.dumps(list(maps), ensure_ascii=False).encode(errors="surrogatepass")
+    arrays: dict[str, Any] = {"names": np.frombuffer(names, np.uint8)}
     for place, each in enumerate(maps.values()):
-        found = {name: array for name, array in each._asdict().items() if array is not None}
-        arrays |= {f"{name}_{place}": array for name, array in found.items()}
+        arrays |= {f"{kind}_{place}": array for kind, array in _found(each).items()}
     with replacing(Path(path)) as part, part.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
@@ -108,17 +119,47 @@ def read_maps(path: str | os.PathLike[str]) -> dict[str, Maps]:
     try:
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = dict(archive)
-        names = arrays["names"]
-        if names.ndim != 1 or names.dtype.kind != "U":
-            raise ValueError("its array `names` is no list of texts")
+        names = _names(arrays["names"])
+        maps = {name: _maps_at(arrays, place) for place, name in enumerate(names)}
+        for name, each in maps.items():
+            _check(name, each)
     except OSError:
         raise
     except Exception as error:  # what is wrong with an archive comes as errors of many kinds
         raise ValueError(
             f"{path} holds no maps of topologies: give the maps.npz of a ranking ({error!r})"
         ) from error
-    return {name: _maps_at(arrays, place) for place, name in enumerate(names.tolist())}
+    return maps
+
+
+def _names(stored: np.ndarray) -> list[str]:
+    names = json.loads(stored.tobytes()) if stored.dtype == np.uint8 else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError("its array `names` is no list of texts")
+    if len(set(names)) < len(names):
+        raise ValueError("its array `names` has the same name twice")
+    return names
 
 
 def _maps_at(arrays: Mapping[str, np.ndarray], place: int) -> Maps:
     return Maps(*(arrays.get(f"{name}_{place}") for name in Maps.__dataclass_fields__))
+
+
+def _found(maps: Maps) -> dict[str, np.ndarray]:
+    return {kind: array for kind, array in maps._asdict().items() if array is not None}
+
+
+def _check(name: Any, maps: Any) -> None:
+    """Raise a ValueError unless a name is a text, and what stands under it are maps of numbers."""
+    if not isinstance(name, str):
+        raise ValueError(f"the name of a topology must be a text; given {brief(name)}")
+    if not isinstance(maps, Maps):
+        raise ValueError(f"the maps of {brief(name)} must be Maps; given {brief(maps)}")
+    for kind, array in _found(maps).items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim != 2:
+            raise ValueError(
+                f"{kind} of {brief(name)} must be an array of numbers, (n_in, n_out), as floats; "
+                f"given {brief(array)}"
+            )
+    if len({array.shape for array in _found(maps).values()}) > 1:
+        raise ValueError(f"the maps of {brief(name)} must be of one shape; given {maps!r}")
