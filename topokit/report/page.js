@@ -287,6 +287,8 @@
         const plot = model(`${key}-${side}`);
         plot.x_range.setv({ start: -0.5, end: width - 0.5 });
         plot.y_range.setv({ start: height - 0.5, end: -0.5 });
+        // The numbers beside the colors may need more room than before.
+        for (const view of Bokeh.index.query((found) => found.model === plot)) view.invalidate_layout();
       });
     }
     point(cell);
