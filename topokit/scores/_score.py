@@ -26,8 +26,8 @@ class Score(Structure):
         predicted_loss: Relative loss that the reconstruction of a Gaussian matrix is likely to
             leave, in [0, 1], by `topokit.predicted_loss`; None where beyond the memory limit
             of leverage.
-        control_total: Sum of the controllability matrix K, at least 0; it counts the ratios between two
-            inputs that weights set, of `n_out * (n_in - 1)` in all.
+        control_total: Sum of the controllability matrix K, at least 0; it counts the ratios between
+            two inputs that weights set, of `n_out * (n_in - 1)` in all.
         control_loss: Its loss, NeuroFabric's equation (20), at least 0; 0 is perfect.
         control_bound: What that loss cannot go below.
         control_mean: Mean of K; ratios that an input sets at an output.
