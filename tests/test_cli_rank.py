@@ -241,3 +241,35 @@ def test_results_are_written_before_they_are_printed(a_list, monkeypatch):
     monkeypatch.setattr("topokit.cli._rank_command._table", full)
     assert topokit(f"rank {a_list} {QUICK} --out kept").exit_code == 2
     assert {path.name for path in Path("kept").iterdir()} >= RESULTS
+
+
+def test_another_ranking_is_refused_before_any_work_and_replaced_only_if_asked(a_list):
+    assert topokit(f"rank {a_list} {QUICK}").exit_code == 0
+    Path("other").mkdir()
+    tk.write(tk.topologies.low_rank(4, 4, 1), "other/from_masks.npz")
+    before = {path: path.read_bytes() for path in Path("ranking").rglob("*.*")}
+    for words, told in (
+        (f"{a_list} {QUICK} --seed 1", "holds another ranking, seed 0 there, 1 here: give"),
+        (f"{a_list} {QUICK} --targets 3", "targets 2 there, 3 here: give another folder"),
+        (f"{a_list} {QUICK} --max-steps 4", "max_steps 3 there, 4 here: give another folder"),
+        (f"other/from_masks.npz {QUICK}", "'from_masks'"),
+    ):
+        refused = topokit(f"rank {words}")
+        assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+        assert told in refused.stderr
+        assert "--overwrite" in refused.stderr
+    assert {path: path.read_bytes() for path in Path("ranking").rglob("*.*")} == before
+    Path("ranking/topologies/own.npz").write_bytes(b"of somebody")
+    assert topokit(f"rank other/from_masks.npz {QUICK} --overwrite").exit_code == 0
+    names = {path.name for path in Path("ranking/topologies").iterdir()}
+    assert names == {"from_masks.npz", "own.npz"}
+
+
+@pytest.mark.usefixtures("a_list")
+def test_a_longer_list_the_same_one_and_a_lost_file_are_no_other_ranking():
+    assert topokit(f"rank lists/nets/mine.npz {QUICK}").exit_code == 0
+    output_of("build butterfly --n 4 -o other.npz")
+    assert topokit(f"rank lists/nets/mine.npz other.npz {QUICK}").exit_code == 0
+    Path("ranking/topologies/other.npz").unlink()
+    assert topokit(f"rank lists/nets/mine.npz other.npz {QUICK}").exit_code == 0
+    assert Path("ranking/topologies/other.npz").exists()

@@ -14,7 +14,7 @@ import topokit as tk
 from topokit._extras import MissingExtraError
 from topokit._interrupts import interrupts_ignored
 from topokit.cli._console import busy, note, print_json, print_table, print_words
-from topokit.cli._ranking_files import PAGE, topology_files, write_results
+from topokit.cli._ranking_files import PAGE, check_folder, topology_files, write_results
 from topokit.cli._report_command import write_ranking_page
 from topokit.cli._topology_lists import read_sources
 
@@ -91,6 +91,7 @@ def _whole(ctx: click.Context, _: click.Parameter, text: str) -> int:
     help="SQLite file of what is finished, which is not run again; ranking.sqlite in the folder of "
     "--out by default.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace another ranking in that folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @click.pass_context
 def command(
@@ -99,9 +100,10 @@ def command(
     n: int,
     budget: int,
     out: Path,
-    seed: int,
     store: Path | None,
+    overwrite: bool,
     as_json: bool,
+    jobs: int | None,
     **options: Any,
 ) -> None:
     """Rank topologies by how well they rebuild random matrices.
@@ -113,13 +115,17 @@ def command(
     losses against parameters, where the default set is shown at a smaller budget too; the three
     maps of each topology in maps.npz, and control.png, their picture; the topologies as files; and
     report.html, a page to click through. What is finished is kept in ranking.sqlite, whatever
-    happens: the same command runs only what is missing.
+    happens: the same command runs only what is missing. Another ranking takes another folder, or
+    --overwrite.
     """
     own = {ctx.get_parameter_source(name) for name in ("n", "budget")}
     if sources and own != {ParameterSource.DEFAULT}:
         raise click.UsageError("--n and --budget are of the default set: leave out the files.")
     with busy("Loading"):
         topologies = read_sources(sources) if sources else _default_set(budget, n, as_json=as_json)
+    settings = _settings(**options)
+    if not overwrite:
+        check_folder(out, topologies, settings)
     out.mkdir(parents=True, exist_ok=True)
     store = store or out / "ranking.sqlite"
     if store.exists() and tk.ranking.read_store(store):
@@ -128,7 +134,7 @@ def command(
     beside: list[Any] = []
     others = () if sources else _smaller_sets(budget, n)
     try:
-        for row in _run(topologies, others, done, seed=seed, store=store, **options):
+        for row in _run(topologies, others, done, jobs=jobs, store=store, **settings):
             beside.append(row)
     except tk.ranking.UnfinishedError as error:
         raise click.ClickException(str(error)) from error
@@ -139,8 +145,14 @@ def command(
         if done:
             done.sort(key=lambda finished: finished[0].order)
             with interrupts_ignored():
-                _report(done, beside, topologies, out, seed=seed, as_json=as_json)
+                _report(done, beside, topologies, out, settings, as_json=as_json)
     _write_page(out, as_json=as_json)
+
+
+def _settings(*, seed: int, targets: int, max_steps: int | None) -> dict[str, int]:
+    """What a loss depends on beside its topology."""
+    steps = tk.reconstruction.Adam().max_steps if max_steps is None else max_steps
+    return {"seed": seed, "targets": targets, "max_steps": steps}
 
 
 def _write_page(out: Path, *, as_json: bool) -> None:
@@ -179,12 +191,12 @@ def _run(
     *,
     targets: int,
     seed: int,
-    max_steps: int | None,
+    max_steps: int,
     jobs: int | None,
     store: Path,
 ) -> Iterator[Any]:
     """Rank in processes, unless there is work for one alone; yield the losses of the others."""
-    solver = tk.reconstruction.Adam(**({} if max_steps is None else {"max_steps": max_steps}))
+    solver = tk.reconstruction.Adam(max_steps=max_steps)
     alone = min(jobs or len(topologies), len(topologies)) == 1
     with nullcontext() if alone else tk.ranking.process_pool(jobs) as pool:
         options = {"solver": solver, "executor": pool, "store": store}
@@ -205,13 +217,13 @@ def _report(
     beside: list[Any],
     topologies: Mapping[str, nx.DiGraph],
     out: Path,
+    settings: Mapping[str, int],
     *,
-    seed: int,
     as_json: bool,
 ) -> None:
     rows = tk.ranking.Ranking(row for row, _ in done)
     ranking: dict[str, Any] = {
-        "seed": seed,
+        **settings,
         "finished": len(rows),
         "of": len(topologies),
         "agreement": tk.ranking.agreement(rows),

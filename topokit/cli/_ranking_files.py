@@ -7,7 +7,7 @@ each topology as a file in `topologies/`, under the name that `ranking.json` giv
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ import networkx as nx
 import topokit as tk
 from topokit._atomic import replacing
 from topokit._file_names import file_name
+from topokit._text_table import shorten
 from topokit.cli._console import jsonable
 
 RANKING, MAPS, PAGE, TOPOLOGIES = "ranking.json", "maps.npz", "report.html", "topologies"
@@ -35,6 +36,66 @@ class Results(NamedTuple):
     beside: "list[tk.ranking.SizedLoss]"
 
 
+def check_folder(
+    folder: Path, topologies: Mapping[str, nx.DiGraph], settings: Mapping[str, int]
+) -> None:
+    """Refuse to replace rows of another ranking; the same one, or a longer one, goes on.
+
+    Raises:
+        ValueError: If the folder holds a ranking of other settings, one with a row that is none of
+            `topologies`, or something that cannot be told.
+    """
+    place = folder / RANKING
+    if not place.exists():
+        return
+    cure = "give another folder by --out, or --overwrite"
+    try:
+        held = json.loads(place.read_text(encoding="utf-8"))
+        there, files = {name: held[name] for name in settings}, _kept_files(folder, held)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise ValueError(f"{place} is damaged, or of another version of topokit: {cure}") from None
+    differ = [name for name in settings if there[name] != settings[name]]
+    told = [f"{name} {there[name]!r} there, {settings[name]} here" for name in differ]
+    others = [name for name, file in files.items() if not _same(topologies.get(name), file)]
+    if others:
+        told.append(f"{_few(others)} there, not the same here")
+    if told:
+        raise ValueError(f"{place} holds another ranking, {'; '.join(told)}: {cure}")
+
+
+def _few(names: Sequence[str]) -> str:
+    """Names of topologies in one line."""
+    shown = ", ".join(repr(shorten(name, 40)) for name in names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} others"
+
+
+def _same(topology: nx.DiGraph | None, file: Path) -> bool:
+    """Whether a topology is the one of a file; one that is lost is written again."""
+    if topology is None:
+        return False
+    try:
+        return bool(tk.to_layers(tk.read(file)) == tk.to_layers(topology))
+    except (ValueError, OSError):
+        return True
+
+
+def _kept_files(folder: Path, said: Mapping[str, Any]) -> dict[str, Path]:
+    """The files of the topologies by name, all of them in their folder."""
+    files = said["topologies"].items()
+    return {name: folder / TOPOLOGIES / Path(file).name for name, file in files}
+
+
+def _remove_stale(folder: Path, kept: Iterable[str]) -> None:
+    """Delete the topologies that the earlier `ranking.json` names and the new one does not."""
+    try:
+        said = json.loads((folder / RANKING).read_text(encoding="utf-8"))
+        earlier = _kept_files(folder, said).values()
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        return
+    for path in {*earlier} - {folder / file for file in kept}:
+        path.unlink(missing_ok=True)
+
+
 def write_results(
     folder: Path,
     ranking: Mapping[str, Any],
@@ -46,7 +107,7 @@ def write_results(
     Each appears whole or not at all. The page of an earlier ranking goes.
 
     Args:
-        folder: An existing folder; files of an earlier ranking are replaced.
+        folder: An existing folder; files of an earlier ranking are replaced, and its topologies go.
         ranking: What `ranking.json` says, with at least one row under `rows`, under `beside` those
             of other budgets, for one picture, and under `topologies` the files of the topologies of
             the rows by name, as `topology_files` gives them.
@@ -58,6 +119,7 @@ def write_results(
     (folder / TOPOLOGIES).mkdir(exist_ok=True)
     for name, file in ranking["topologies"].items():
         tk.write(topologies[name], folder / file)
+    _remove_stale(folder, ranking["topologies"].values())
     with replacing(folder / RANKING) as part:
         part.write_text(json.dumps(jsonable(ranking), indent=2, allow_nan=False) + "\n")
     with replacing(folder / "ranking.csv") as part:
@@ -90,7 +152,7 @@ def read_results(folder: Path) -> Results:
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ValueError(
             f"{place} is damaged, or of another version of topokit ({error!r}): the same `topokit "
-            "rank` writes it again, and runs nothing twice"
+            "rank` with --overwrite writes it again, and runs nothing twice"
         ) from error
     topologies = {name: tk.read(path) for name, path in paths.items()}
     return Results(rows, topologies, tk.ranking.read_maps(folder / MAPS), files, beside)
