@@ -264,23 +264,45 @@ def test_a_result_that_cannot_be_kept_is_yielded_before_the_error(tmp_path, monk
     assert len(rows) == 2
 
 
+@contextmanager
+def read_only(folder: Path, of: str) -> Iterator[None]:
+    """A file s in a folder, or that folder, may not be written."""
+    (folder / "s").chmod(0o666 if of == "folder" else 0o444)
+    folder.chmod(0o777 if of == "file" else 0o555)
+    root = os.geteuid() == 0
+    try:
+        if root:  # who may write everywhere
+            os.setresuid(NOBODY, NOBODY, 0)
+        yield
+    finally:
+        if root:
+            os.setresuid(0, 0, 0)
+        folder.chmod(0o777)
+
+
 @pytest.mark.parametrize("of", ["file", "folder"])
 def test_a_store_that_may_not_be_written_is_refused(of):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "s"
         filled(path, 1)
-        path.chmod(0o444 if of == "file" else 0o666)
-        Path(folder).chmod(0o777 if of == "file" else 0o555)
-        root = os.geteuid() == 0
-        try:
-            if root:  # who may write everywhere
-                os.setresuid(NOBODY, NOBODY, 0)
-            with pytest.raises(ValueError, match=f"store: {folder}.* may not be written"):
-                Store(path)
-        finally:
-            if root:
-                os.setresuid(0, 0, 0)
-            Path(folder).chmod(0o777)
+        with (
+            read_only(Path(folder), of),
+            pytest.raises(ValueError, match=f"store: {folder}.* may not be written"),
+        ):
+            Store(path)
+
+
+@pytest.mark.parametrize("of", ["file", "folder", "both"])
+def test_a_store_that_may_not_be_written_is_read_and_stays_as_it_is(of):
+    with tempfile.TemporaryDirectory(suffix=" ?#%41") as folder:
+        path = Path(folder) / "s"
+        rows = list(sweep(DENSE, targets=2, solver=Idle(), store=path))
+        before = path.read_bytes()
+        with read_only(Path(folder), of):
+            assert read_store(path) == rows
+        assert [(path.name, path.read_bytes()) for path in Path(folder).iterdir()] == [
+            ("s", before)
+        ]
 
 
 def test_a_place_for_no_store_is_refused(tmp_path):

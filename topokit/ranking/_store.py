@@ -74,7 +74,11 @@ class Store:
         _check_place(self.path, create=create)
         with self._explained():
             self._connection = sqlite3.connect(
-                self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+                _address(self.path, create=create),
+                timeout=PATIENCE,
+                isolation_level=None,
+                check_same_thread=False,
+                uri=True,
             )
         try:
             with self._explained():
@@ -158,6 +162,19 @@ class Store:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             reason = REASONS.get(code, "cannot be used; see what SQLite says")
             raise ValueError(f"store: {self.path} {reason} ({error})") from error
+
+
+def _address(path: Path, *, create: bool) -> str:
+    """Where SQLite finds the file; what may not be written is opened for reading alone.
+
+    Readers write too, in a file beside the store, while others may be writing it. Where there are
+    no such files and none can be made, nobody does.
+    """
+    address = path.absolute().as_uri()
+    if create or all(os.access(place, os.W_OK) for place in (path, path.absolute().parent)):
+        return address
+    beside = path.with_name(f"{path.name}-wal").exists()
+    return f"{address}?mode=ro" + ("" if beside else "&immutable=1")
 
 
 def _check_place(path: Path, *, create: bool) -> None:
