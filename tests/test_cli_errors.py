@@ -82,6 +82,7 @@ BAD = [
         for b in ("x", "nan", "1e3")
     ),
     *((f"rank --budget {b}", f"to 2048, two dense layers; given {b}") for b in (0, -1, 63, 2049)),
+    *((f"rank --budget {b}", "Invalid value for '--budget': must be") for b in ("x", 63, 2049)),
     ("rank --n 16 --budget x", "must be an integer from 32 to 512; given 'x'"),
     ("rank --n 1", "1 is not in the range x>=2"),
     ("rank net.npz --budget 640", "--n and --budget are of the default set"),

@@ -129,6 +129,9 @@ def test_rank_without_arguments_takes_the_default_set(monkeypatch):
     assert [(row["name"], row["trainable"]) for row in found["beside"]] == [("tiny", 16)]
     topokit(f"rank {QUICK} --json --budget 100 --out small")
     assert asked[2:] == [(100, 32), (64, 32)]
+    for n in (2, 17, 321):
+        topokit(f"rank {QUICK} --json --n {n} --out {n}")
+        assert (tk.ranking.default_budget(n), n) in asked
     assert (
         json.loads(topokit(f"rank {QUICK} --json --budget 64 --out least").stdout)["beside"] == []
     )

@@ -250,6 +250,21 @@ def test_a_family_without_a_member_near_the_budget_says_so():
         assert (abs(size - 40) > 10) == (f"{text}: the nearest has {size}" in said)
 
 
+@pytest.mark.parametrize("n", [2, 3, 4, 17, 32, 100, 321])
+def test_the_default_budget_is_five_eighths_of_the_entries_and_always_possible(n):
+    budget = tk.ranking.default_budget(n)
+    assert 2 * n <= budget <= 2 * n * n
+    assert budget == 2 * n or abs(budget - 0.625 * n * n) < 1
+
+
+@pytest.mark.filterwarnings("ignore:left out", "ignore:.* has no member near")
+@pytest.mark.parametrize("n", [2, 5, 16, 17])
+def test_without_a_budget_the_set_is_that_of_the_default_budget(n):
+    found, expected = default_topologies(n=n), default_topologies(tk.ranking.default_budget(n), n=n)
+    assert list(found) == list(expected)
+    assert all(nx.utils.graphs_equal(found[name], expected[name]) for name in found)
+
+
 @pytest.mark.parametrize("budget", [0, -1, 63, 2049])
 def test_an_impossible_budget_says_the_least_and_the_most(budget):
     with pytest.raises(ValueError, match=r"^budget must be .* 64.* 2048.*given") as error:

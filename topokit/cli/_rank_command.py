@@ -19,7 +19,7 @@ from topokit.cli._report_command import write_ranking_page
 from topokit.cli._topology_lists import read_sources
 
 INTERRUPTED = 130
-BUDGET, INPUTS = 640, 32  # of the default set
+INPUTS = 32  # of the default set
 # Share of the budget at which losses are found too, for one picture, with so many targets at most.
 # A third budget would take a quarter of the whole time: every size is compiled anew.
 SMALLER, FEW = 0.6, 4
@@ -52,15 +52,24 @@ def _count(
     return click.option(name, type=kind, metavar="N", default=default, is_eager=is_eager, help=text)
 
 
-def _whole(ctx: click.Context, _: click.Parameter, text: str) -> int:
-    """A budget that is no number is told what it can be, as one out of range is."""
+def _budget(ctx: click.Context, _: click.Parameter, text: str | None) -> int:
+    """The budget that is given, or that of the number of inputs."""
+    n = ctx.params["n"]
+    if text is None:
+        return tk.ranking.default_budget(n)
+    least, most = 2 * n, 2 * n * n
     try:
-        return int(text)
+        budget = int(text)
     except ValueError:
-        n = ctx.params["n"]
         raise click.BadParameter(
-            f"must be an integer from {2 * n} to {2 * n * n}; given {text!r}"
+            f"must be an integer from {least} to {most}; given {text!r}"
         ) from None
+    if not least <= budget <= most:
+        raise click.BadParameter(
+            f"must be an integer from {least}, without which {n} inputs and outputs cannot all be "
+            f"joined, to {most}, two dense layers; given {budget}"
+        )
+    return budget
 
 
 @click.command("rank", epilog="\b\n" + LIST)
@@ -69,10 +78,9 @@ def _whole(ctx: click.Context, _: click.Parameter, text: str) -> int:
 @click.option(
     "--budget",
     metavar="N",
-    default=str(BUDGET),
-    callback=_whole,
+    callback=_budget,
     help="Trainable edges of each topology of the default set, as near as its family comes; 1152 "
-    f"are those of figure 5 of NeuroFabric.  [default: {BUDGET}]",
+    "are those of figure 5 of NeuroFabric.  [default: 62.5 % of a dense matrix, 640 of 32 inputs]",
 )
 @_count("--targets", 1, "How many random matrices.", default=16)
 @_count("--max-steps", 1, "Gradient steps for each matrix; 2000 by default.")

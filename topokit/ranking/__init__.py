@@ -14,6 +14,7 @@ callback.
 from topokit.ranking._agreement import Agreement as Agreement
 from topokit.ranking._agreement import agreement as agreement
 from topokit.ranking._agreement import remarks as remarks
+from topokit.ranking._default import default_budget as default_budget
 from topokit.ranking._default import default_topologies as default_topologies
 from topokit.ranking._drawn_targets import gaussian_targets as gaussian_targets
 from topokit.ranking._maps import Maps as Maps

@@ -30,20 +30,43 @@ CALLED = {"radix_net": "radix-net", "erdos_renyi": "random"}
 FAR = 0.25  # of the budget: a member that misses it by more is told
 
 
-def default_topologies(budget: int = 640, *, n: int = 32) -> dict[str, nx.DiGraph]:
+def default_budget(n: int) -> int:
+    """The budget of the default set: five eighths of the `n**2` entries, where wirings differ.
+
+    From about the `n**2` entries of the matrix on most wirings can set all of them.
+
+    Args:
+        n: Number of inputs and of outputs.
+
+    Returns:
+        That many trainable edges, but at least the `2 n` that the set needs.
+
+    Examples:
+        >>> import topokit as tk
+        >>> tk.ranking.default_budget(32)
+        640
+
+    See Also:
+        `default_topologies`, which takes it.
+    """
+    n = check_count("n", n, least=2)
+    return max(2 * n, 5 * n * n // 8)
+
+
+def default_topologies(budget: int | None = None, *, n: int = 32) -> dict[str, nx.DiGraph]:
     """Twenty topologies by name: ten families, without and with skip connections, at one budget.
 
     Every family gives the members whose trainable edges are nearest to the budget, of those that
     grow along one line as in NeuroFabric's figures: deeper (butterfly, hypercube, torus, small
     world, RadiX-Net), wider (Clos, low rank), by copies (parallel butterfly), or both (random). The
-    640 of the default are 62 % of a dense matrix of 32 inputs and outputs, where wirings differ:
+    default is 62.5 % of a dense matrix, 640 for 32 inputs and outputs, where wirings differ:
     `budget=1152` gives the hypercube, Clos, butterfly and torus of NeuroFabric's figure 5, and the
     other families at that size, but from about the `n**2` entries of the matrix on most wirings can
     set all of them.
 
     Args:
         budget: Trainable edges that each should have, from the `2 n` without which not all pairs
-            can be joined to the `2 n**2` of two dense layers.
+            can be joined to the `2 n**2` of two dense layers; `default_budget(n)` by default.
         n: Number of inputs and of outputs.
 
     Returns:
@@ -72,7 +95,7 @@ def default_topologies(budget: int = 640, *, n: int = 32) -> dict[str, nx.DiGrap
         `topokit.rank`, which compares them.
     """
     n = check_count("n", n, least=2)
-    budget = _check_budget(budget, n)
+    budget = _check_budget(default_budget(n) if budget is None else budget, n)
     plain, skipped = {}, {}
     for family in FAMILIES:
         name = CALLED.get(family, family.replace("_", " "))
