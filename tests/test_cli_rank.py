@@ -188,6 +188,22 @@ def test_ctrl_c_keeps_the_finished_rows(a_list, monkeypatch):
     assert (len(ranking["rows"]), ranking["finished"], ranking["of"]) == (2, 2, 3)
     assert all(row["name"] in result.stdout for row in ranking["rows"])
     assert {path.name for path in Path("ranking").iterdir()} == RESULTS
+    told = "report.html is not written: `topokit report ranking` makes it of these"
+    assert result.stderr.splitlines()[-1] == told
+
+
+def test_ctrl_c_while_another_budget_runs_says_how_to_make_the_page(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    tiny = {"tiny": tk.topologies.butterfly(n=4)}
+    monkeypatch.setattr(tk.ranking, "default_topologies", lambda *_, **__: tiny)
+    monkeypatch.setattr(tk.ranking, "sweep", interrupted)
+    result = topokit(f"rank {QUICK} --out 'a b'")
+    assert result.exit_code == 130
+    assert "1 of 1 are finished" in result.stderr
+    assert result.stderr.endswith("`topokit report 'a b'` makes it of these\n")
+    assert output_of("report 'a b'") == "a b/report.html: open it in a browser\n"
 
 
 def test_an_error_in_one_topology_keeps_the_rows_of_the_others(a_list, monkeypatch):
@@ -195,6 +211,7 @@ def test_an_error_in_one_topology_keeps_the_rows_of_the_others(a_list, monkeypat
     result = topokit(f"rank {a_list} {QUICK}")
     assert result.exit_code == 2
     assert result.stderr.endswith("Error: too hard\n")
+    assert "`topokit report ranking` makes it" in result.stderr
     assert {path.name for path in Path("ranking").iterdir()} == RESULTS
 
 

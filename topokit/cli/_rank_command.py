@@ -1,5 +1,6 @@
 """`topokit rank`: reconstruction losses beside the data-free scores, best first."""
 
+import shlex
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
@@ -141,9 +142,11 @@ def command(
     done: list[Finished] = []
     beside: list[Any] = []
     others = () if sources else _smaller_sets(budget, n)
+    whole = False
     try:
         for row in _run(topologies, others, done, jobs=jobs, store=store, **settings):
             beside.append(row)
+        whole = True
     except tk.ranking.UnfinishedError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
@@ -154,6 +157,9 @@ def command(
             done.sort(key=lambda finished: finished[0].order)
             with interrupts_ignored():
                 _report(done, beside, topologies, out, settings, as_json=as_json)
+            if not whole:
+                cure = f"topokit report {shlex.quote(str(out))}"
+                note(f"{PAGE} is not written: `{cure}` makes it of these", as_json=as_json)
     _write_page(out, as_json=as_json)
 
 
