@@ -98,6 +98,13 @@ def test_the_default_is_the_users_cache_folder(
     assert (cache / "topokit").is_dir() or sys.platform == "darwin"
 
 
+def test_a_chosen_folder_may_lie_in_the_home(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(cache))
+    monkeypatch.setenv("TOPOKIT_CACHE", "~/programs")
+    assert works()
+    assert [path.parent for path in cache.rglob(f"*{ENDING}")] == [cache / "programs"]
+
+
 def no_home(_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")

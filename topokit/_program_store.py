@@ -65,7 +65,7 @@ def _folder() -> Path | None:
     if chosen.lower() == OFF:
         return None
     try:
-        folder = Path(chosen) if chosen else _user_cache() / "topokit"
+        folder = Path(chosen).expanduser() if chosen else _user_cache() / "topokit"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
     except (OSError, RuntimeError, ValueError):  # RuntimeError: there is no home
