@@ -153,6 +153,13 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
 
 
+NO_ROWS = '{"rows": [], "beside": [], "topologies": {}}'
+
+
+def another_wiring(path: Path) -> None:
+    tk.write(tk.topologies.low_rank(4, 4, 1), path)
+
+
 def with_rows(**changes):
     def change(path: Path) -> None:
         said = json.loads(path.read_text())
@@ -172,7 +179,19 @@ def with_rows(**changes):
         ("ranking.json", with_rows(surprise=1), "ranking.json is damaged"),
         ("ranking.json", with_rows(depth="<b>"), "depth is '<b>'"),
         ("ranking.json", with_rows(name=["a"]), "ranking.json is damaged"),
-        ("maps.npz", Path.unlink, "maps.npz: No such file"),
+        ("ranking.json", with_rows(trainable=None), "trainable is None"),
+        ("ranking.json", with_rows(edges=1.5), "edges is 1.5"),
+        ("ranking.json", with_rows(depth=-1), "depth is -1"),
+        ("ranking.json", with_rows(depth=True), "depth is True"),
+        ("ranking.json", with_rows(loss=-0.5), "loss is -0.5"),
+        ("ranking.json", with_rows(control_total=float("inf")), "control_total is inf"),
+        ("ranking.json", lambda path: path.write_text(NO_ROWS), "ranking.json is damaged"),
+        (
+            "topologies/b-u-t-b.npz",
+            another_wiring,
+            "b-u-t-b.npz is another wiring than 'B u/t <b>'",
+        ),
+        ("maps.npz", Path.unlink, "maps.npz: No such file; the same `topokit rank` writes it"),
         ("maps.npz", cut, "maps.npz holds no maps of topologies"),
         ("topologies/b-u-t-b.npz", Path.unlink, "b-u-t-b.npz: No such file"),
         ("topologies/b-u-t-b.npz", cut, "b-u-t-b.npz does not hold a topology"),

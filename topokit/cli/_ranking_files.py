@@ -8,9 +8,9 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Real
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import NoneType
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import networkx as nx
 
@@ -21,9 +21,6 @@ from topokit._text_table import shorten
 from topokit.cli._console import jsonable
 
 RANKING, MAPS, PAGE, TOPOLOGIES = "ranking.json", "maps.npz", "report.html", "topologies"
-
-# What a row holds that is no number.
-KINDS = {"name": str, "family": str, "skip": bool}
 
 
 class Results(NamedTuple):
@@ -139,13 +136,14 @@ def read_results(folder: Path) -> Results:
     """Read what `write_results` wrote.
 
     Raises:
-        ValueError: If a file is damaged, or is none of a ranking.
-        OSError: If a file is missing.
+        ValueError: If a file is missing or damaged, or is none of a ranking.
     """
     place = folder / RANKING
     try:
         said = json.loads(place.read_text(encoding="utf-8"))
         rows = [_row(tk.ranking.Row, record) for record in said["rows"]]
+        if not rows:
+            raise ValueError("rows is []")
         beside = [_row(tk.ranking.SizedLoss, record) for record in said["beside"]]
         files = dict(said["topologies"])
         paths = {row.name: folder / TOPOLOGIES / Path(files[row.name]).name for row in rows}
@@ -154,17 +152,53 @@ def read_results(folder: Path) -> Results:
             f"{place} is damaged, or of another version of topokit ({error!r}): the same `topokit "
             "rank` with --overwrite writes it again, and runs nothing twice"
         ) from error
-    topologies = {name: tk.read(path) for name, path in paths.items()}
+    for path in (*paths.values(), folder / MAPS):
+        if not path.exists():
+            raise ValueError(f"{path}: No such file; the same `topokit rank` writes it again")
+    topologies = {row.name: _read_topology(paths[row.name], row) for row in rows}
     return Results(rows, topologies, tk.ranking.read_maps(folder / MAPS), files, beside)
 
 
+def _read_topology(path: Path, row: "tk.ranking.Row") -> nx.DiGraph:
+    """The topology of a row, from its file."""
+    topology = tk.read(path)
+    layers = tk.to_layers(topology)
+    there = {
+        "n_in": layers.n_in,
+        "n_out": layers.n_out,
+        "edges": layers.n_edges,
+        "trainable": layers.n_trainable,
+    }
+    differ = [name for name in there if there[name] != getattr(row, name)]
+    if differ:
+        told = ", ".join(f"{name} {there[name]} for {getattr(row, name)}" for name in differ)
+        raise ValueError(
+            f"{path} is another wiring than {row.name!r} of {RANKING} ({told}): the same "
+            "`topokit rank` with --overwrite writes both again, and runs nothing twice"
+        )
+    return topology
+
+
 def _row(kind: type[Any], record: Mapping[str, Any]) -> Any:
-    """A row from its JSON, where each value is of the kind that it was."""
+    """A row from its JSON, where each value is of the kind and in the range that it was."""
+    types = get_type_hints(kind)
     for name, value in record.items():
-        if not isinstance(value, KINDS.get(name, Real | None)):
+        if name in types and not _fits(name, value, types[name]):
             raise ValueError(f"{name} is {value!r}")
-    loss = math.nan if record["loss"] is None else record["loss"]
-    return kind(**{**record, "loss": loss})
+    lost = {name: math.nan for name in record if record[name] is None and types[name] is float}
+    return kind(**{**record, **lost})
+
+
+def _fits(name: str, value: Any, declared: Any) -> bool:
+    """Whether JSON holds what a field declares; floats that are no numbers are null there."""
+    kinds = get_args(declared) or (declared,)
+    if value is None:
+        return float in kinds or NoneType in kinds
+    if isinstance(value, bool | str) or not isinstance(value, int | float):
+        return type(value) in kinds
+    counts = int in kinds and isinstance(value, int) and value >= 0
+    least = 0 if name in ("loss", "loss_error") else -math.inf
+    return counts or (float in kinds and least <= value and math.isfinite(value))
 
 
 def topology_files(names: Sequence[str]) -> dict[str, str]:
