@@ -17,10 +17,13 @@ import networkx as nx
 import topokit as tk
 from topokit._atomic import replacing
 from topokit._file_names import file_name
-from topokit._text_table import shorten
+from topokit._text_table import printable, shorten
 from topokit.cli._console import jsonable
 
 RANKING, MAPS, PAGE, TOPOLOGIES = "ranking.json", "maps.npz", "report.html", "topologies"
+
+# What a formula of a spreadsheet begins with.
+FORMULA = ("=", "+", "-", "@")
 
 
 class Results(NamedTuple):
@@ -216,4 +219,12 @@ def _write_csv(path: Path, rows: Sequence[Any]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(rows[0]._asdict())
-        writer.writerows(row._asdict().values() for row in rows)
+        writer.writerows(map(_plain, row._asdict().values()) for row in rows)
+
+
+def _plain(value: Any) -> Any:
+    """A cell on which neither a terminal nor a spreadsheet acts: a formula is quoted by a '."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.lstrip().startswith(FORMULA) else text
