@@ -1,5 +1,6 @@
 """Facts about the pictures: what is drawn, on what scale, and that nothing else happens."""
 
+from inspect import unwrap
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -405,3 +406,8 @@ def test_a_dollar_in_a_name_is_no_mathematics():
 def test_what_cannot_be_drawn_raises(draw, words):
     with pytest.raises(ValueError, match=words):
         draw()
+
+
+def test_a_leverage_map_may_be_a_list_of_lists():
+    untyped: Any = unwrap(tk.plotting.plot_leverage)
+    assert untyped([[1, 2]]).get_title() == "degrees of freedom 3 of 2"

@@ -115,7 +115,8 @@ def plot_leverage(
     See Also:
         `topokit.leverage`, which finds it; `plot_control`; `plot_maps`, both side by side.
     """
-    scale = scale_that_shows(np.asarray(H), limits=limits_of([H], "H"))
+    H = np.asarray(H)
+    scale = scale_that_shows(H, limits=limits_of([H], "H"))
     numbers = f"degrees of freedom {H.sum():,.0f} of {H.size:,}"
     if predicted_loss is not None:
         numbers += f"\npredicted loss {predicted_loss:.3f}"
