@@ -83,6 +83,7 @@ BAD = [
     ),
     *((f"rank --budget {b}", f"to 2048, two dense layers; given {b}") for b in (0, -1, 63, 2049)),
     *((f"rank --budget {b}", "Invalid value for '--budget': must be") for b in ("x", 63, 2049)),
+    ("rank --n 1000000000", "the default set of 625000000000000000 trainable edges"),
     ("rank --n 16 --budget x", "must be an integer from 32 to 512; given 'x'"),
     ("rank --n 1", "1 is not in the range x>=2"),
     ("rank net.npz --budget 640", "--n and --budget are of the default set"),

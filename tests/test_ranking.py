@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -13,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import topokit as tk
+from topokit._limits import TooLargeError
 from topokit.ranking import (
     Maps,
     Row,
@@ -22,6 +24,7 @@ from topokit.ranking import (
     read_maps,
     write_maps,
 )
+from topokit.ranking._default import BYTES
 from topokit.reconstruction import Adam
 
 QUICK = Adam(max_steps=100)
@@ -271,6 +274,24 @@ def test_an_impossible_budget_says_the_least_and_the_most(budget):
         default_topologies(budget)
     assert repr(budget) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("budget", "n"), [(300_000, 100_000), (None, 10**9), (2 * 10**9, 10**9)])
+def test_a_default_set_beyond_its_memory_is_refused_before_members_are_counted(
+    budget, n, monkeypatch
+):
+    monkeypatch.delattr("topokit.ranking._default.nearest")
+    with pytest.raises(TooLargeError, match=r"^the default set .* needs [\d,.]+ GiB .*; take a"):
+        default_topologies(budget, n=n)
+
+
+def test_the_memory_of_a_default_set_is_estimated_within_a_factor_of_two():
+    tracemalloc.start()
+    whole = default_topologies(1280, n=64)
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(whole) == 20
+    assert 0.5 < taken / (BYTES * 1280) < 2
 
 
 @pytest.mark.parametrize("n", [1, 0, -4])

@@ -10,6 +10,7 @@ from numbers import Integral
 import networkx as nx
 
 from topokit._checks import check_count
+from topokit._limits import check_memory
 from topokit.designs import nearest, usual
 
 FAMILIES = (
@@ -26,6 +27,9 @@ FAMILIES = (
 )
 CALLED = {"radix_net": "radix-net", "erdos_renyi": "random"}
 """What a family is called here, where that is not its name with spaces."""
+
+LIMIT = 2**32  # bytes of the graphs of all members
+BYTES = 15000  # of them for each edge of the budget: some 23 edges, each of 650 bytes in a graph
 
 FAR = 0.25  # of the budget: a member that misses it by more is told
 
@@ -75,6 +79,7 @@ def default_topologies(budget: int | None = None, *, n: int = 32) -> dict[str, n
 
     Raises:
         ValueError: If there can be no wiring of that size.
+        TooLargeError: If the graphs would need more than 4 GiB of memory.
 
     Warns:
         UserWarning: If a family is left out, or its nearest member is more than a quarter off.
@@ -96,6 +101,13 @@ def default_topologies(budget: int | None = None, *, n: int = 32) -> dict[str, n
     """
     n = check_count("n", n, least=2)
     budget = _check_budget(default_budget(n) if budget is None else budget, n)
+    check_memory(
+        "the default set",
+        BYTES * budget,
+        LIMIT,
+        "take a smaller budget or n, or single members, by topokit.designs.nearest",
+        of=f"{budget} trainable edges between {n} inputs and outputs",
+    )
     plain, skipped = {}, {}
     for family in FAMILIES:
         name = CALLED.get(family, family.replace("_", " "))
