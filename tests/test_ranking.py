@@ -4,6 +4,7 @@ import json
 import math
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 
 import jax
 import networkx as nx
@@ -243,9 +244,10 @@ def test_any_number_of_inputs_has_a_default_set_of_the_families_that_have_member
 
 
 def test_a_family_without_a_member_near_the_budget_says_so():
-    with pytest.warns(UserWarning, match="has no member near 40 trainable") as told:
+    with pytest.warns(UserWarning, match="left out: |has no member near") as told:
         topologies = default_topologies(40, n=16)
     said = {str(warning.message) for warning in told}
+    assert any("has no member near 40 trainable" in text for text in said)
     sizes = {name: tk.to_layers(graph).n_trainable for name, graph in topologies.items()}
     del sizes["random"], sizes["random + skip"]  # whose edges are counted in expectation
     for name, size in sizes.items():
@@ -274,6 +276,22 @@ def test_an_impossible_budget_says_the_least_and_the_most(budget):
         default_topologies(budget)
     assert repr(budget) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("budget", "n"), [(4, 2), (8, 2), (16, 4), (24, 12), (64, 32), (40, 5)])
+def test_no_two_default_topologies_are_one_wiring_and_those_with_skip_have_constants(budget, n):
+    with pytest.warns(UserWarning, match="left out: |has no member near") as told:
+        topologies = default_topologies(budget, n=n)
+    assert any(str(warning.message).startswith("left out: ") for warning in told)
+    layers = {name: tk.to_layers(graph) for name, graph in topologies.items()}
+    arrays = [
+        (found.widths, [array.tolist() for column in found.columns for array in column])
+        for found in layers.values()
+    ]
+    assert all(one != other for one, other in combinations(arrays, 2))
+    for name, found in layers.items():
+        assert (found.n_trainable < found.n_edges) == name.endswith(" + skip")
+        assert not any(f"left out: {name}:" in str(warning.message) for warning in told)
 
 
 @pytest.mark.parametrize(("budget", "n"), [(300_000, 100_000), (None, 10**9), (2 * 10**9, 10**9)])

@@ -11,7 +11,9 @@ import networkx as nx
 
 from topokit._checks import check_count
 from topokit._limits import check_memory
-from topokit.designs import nearest, usual
+from topokit.designs import Member, nearest, usual
+from topokit.layers import to_layers
+from topokit.ranking._content_keys import content_of
 
 FAMILIES = (
     "hypercube",
@@ -75,14 +77,16 @@ def default_topologies(budget: int | None = None, *, n: int = 32) -> dict[str, n
 
     Returns:
         The graphs by name, those with skip connections last. A family that has no member with so
-        many inputs is left out.
+        many inputs is left out, as are a member with skip connections in which no neuron mixes two
+        signals, and one of the same wiring as one before it.
 
     Raises:
         ValueError: If there can be no wiring of that size.
         TooLargeError: If the graphs would need more than 4 GiB of memory.
 
     Warns:
-        UserWarning: If a family is left out, or its nearest member is more than a quarter off.
+        UserWarning: If a family or a member is left out, or the nearest member of one is more than
+            a quarter off.
 
     Examples:
         >>> import topokit as tk
@@ -117,14 +121,29 @@ def default_topologies(budget: int | None = None, *, n: int = 32) -> dict[str, n
         except ValueError as error:
             warnings.warn(f"left out: {error}", stacklevel=2)
     chosen = plain | skipped
+    built: dict[str, nx.DiGraph] = {}
+    same: dict[str, str] = {}
     for name, member in chosen.items():
-        if abs(member.trainable - budget) > FAR * budget:
-            warnings.warn(
-                f"{name} has no member near {budget} trainable edges between {n} inputs and "
-                f"outputs: the nearest has {member.trainable}",
-                stacklevel=2,
-            )
-    return {name: member.build() for name, member in chosen.items()}
+        graph = member.build()
+        layers = to_layers(graph)
+        first = same.setdefault(content_of(layers), name)
+        if member.skip and layers.n_trainable == layers.n_edges:
+            warnings.warn(f"left out: {name}: no neuron of {graph.name} mixes", stacklevel=2)
+        elif first != name:
+            warnings.warn(f"left out: {name}: it is the wiring of {first}", stacklevel=2)
+        else:
+            built[name] = graph
+            _tell_if_far(name, member, budget)
+    return built
+
+
+def _tell_if_far(name: str, member: Member, budget: int) -> None:
+    if abs(member.trainable - budget) > FAR * budget:
+        warnings.warn(
+            f"{name} has no member near {budget} trainable edges between {member.n_in} inputs and "
+            f"outputs: the nearest has {member.trainable}",
+            stacklevel=3,
+        )
 
 
 def _check_budget(budget: int, n: int) -> int:
