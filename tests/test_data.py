@@ -2,6 +2,7 @@
 
 import gzip
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -259,3 +260,24 @@ def test_validation_examples_of_ones_own_leave_the_training_part_whole():
     assert (len(data.train_x), len(data.validation_x)) == (6, 2)
     assert data.validation_x.dtype == np.float32
     assert (data.validation_x == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: {"test_y": data.test_y + 2}, "test_y must be labels from 0 to 1"),
+        (lambda data: {"train_y": data.train_y - 1}, "train_y must count classes from 0"),
+        (lambda data: {"train_x": data.train_x * np.float32("nan")}, "train_x must be finite"),
+        (lambda _: {"classes": ("one",)}, "train_y must be labels from 0 to 0"),
+        (
+            lambda data: {"train_x": data.train_x[:0], "train_y": data.train_y[:0]},
+            "train_x must be .* with at least one example",
+        ),
+    ],
+)
+def test_a_changed_data_set_is_checked_too(change, message):
+    x, y = np.ones((4, 2)), np.array([0, 1, 0, 1])
+    data = make_dataset(x, y, x, y, validation=0)
+    assert replace(data, name="other").classes == data.classes
+    with pytest.raises(ValueError, match=message):
+        replace(data, **change(data))

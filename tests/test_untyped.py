@@ -86,6 +86,46 @@ CASES = {
         "tk.networks.train(MODEL, 'mnist', optimizer=optax.sgd(1.))",
         "data must be a Dataset, as make_dataset makes of arrays; given 'mnist'",
     ),
+    "callback of a training is a number": (
+        "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, callback=3)",
+        "callback must be a function of a row, the model",
+    ),
+    "checkpoint is a number": (
+        "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, checkpoint=5)",
+        "checkpoint must be the path of a file; given 5",
+    ),
+    "settings of a training are a number": (
+        "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, settings=3)",
+        "settings must be a dict of plain values; given 3",
+    ),
+    "seed of a training is huge": (
+        "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, seed=2**70)",
+        "seed must be an integer of at most",
+    ),
+    "state is of no model": (
+        "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, state=3)",
+        "the model has no state; leave out state=, given 3",
+    ),
+    "examples of a data set are lists": (
+        "dataclasses.replace(DATA, train_x=[[1.0]])",
+        "train_x and train_y must be arrays",
+    ),
+    "examples of a data set are doubles": (
+        "dataclasses.replace(DATA, test_x=np.eye(2))",
+        "test_x and test_y must be arrays, in single precision",
+    ),
+    "labels of a data set are too few": (
+        "dataclasses.replace(DATA, train_y=DATA.train_y[:1])",
+        "train_y must have a label for each of the 2 examples of train_x; given 1",
+    ),
+    "examples of a data set differ in shape": (
+        "dataclasses.replace(DATA, test_x=DATA.test_x[:, :1])",
+        "test_x must hold examples of the shape of train_x, (2,); given (1,)",
+    ),
+    "labels of a data set are floats": (
+        "dataclasses.replace(DATA, test_y=DATA.test_y * 1.0)",
+        "test_y must be integers",
+    ),
     "optimizer is text": (
         "tk.networks.train(MODEL, DATA, optimizer='adam')",
         "optimizer must be one of optax, such as optax.adam(1e-3); given 'adam'",
@@ -192,7 +232,7 @@ CASES = {
 }
 
 SCRIPT = """
-import jax, networkx as nx, numpy as np, optax, topokit as tk
+import dataclasses, jax, networkx as nx, numpy as np, optax, topokit as tk
 ONE = {{'d': tk.topologies.dense(1, 1)}}
 ARRAYS = np.eye(2), np.array([0, 1]), np.eye(2), np.array([0, 1])
 DATA = tk.networks.make_dataset(*ARRAYS, validation=0)

@@ -26,6 +26,8 @@ Pair = tuple[Shaped[np.ndarray, "..."], Shaped[np.ndarray, "..."]]
 class Dataset(Record):
     """Examples and labels in three parts; made by `make_dataset` and the loaders.
 
+    It checks itself, so that one made otherwise, as by `dataclasses.replace`, is as safe.
+
     Attributes:
         train_x: The examples to learn from; of images, values in [0, 1], channels first.
         train_y: Their labels, 0 to n_classes - 1.
@@ -58,6 +60,20 @@ class Dataset(Record):
     test_y: Int[np.ndarray, " n_test"]
     classes: tuple[str, ...]
     name: str
+
+    def __post_init__(self) -> None:
+        """Raise a ValueError unless the parts are what `make_dataset` makes, O(their size)."""
+        for part in PARTS:
+            x, y = getattr(self, f"{part}_x"), getattr(self, f"{part}_y")
+            both = isinstance(x, np.ndarray) and isinstance(y, np.ndarray)
+            if not both or x.dtype != np.float32:
+                raise ValueError(
+                    f"{part}_x and {part}_y must be arrays, in single precision and of integers, "
+                    f"as make_dataset makes them; given {brief(x)} and {brief(y)}"
+                )
+            if part != "validation" or len(x) or len(y):
+                _checked_pair(part, (x, y))
+            _check_part(part, x, y, self.shape, self.n_classes)
 
     @property
     def shape(self) -> tuple[int, ...]:

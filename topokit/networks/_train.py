@@ -6,6 +6,7 @@ as one that was not.
 """
 
 import inspect
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
@@ -210,6 +211,7 @@ def train(
         `evaluate`, for the test part; `train_from_seed`, with topologies; `prune`, while training.
     """
     _check_kinds(data, optimizer)
+    _check_options(checkpoint, settings, callback)
     _check(model, state, data, epochs, batch_size, seed)
     arrays, static = eqx.partition((model, state), eqx.is_array)
     begun = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
@@ -222,7 +224,7 @@ def train(
             state=state,
             optimizer=optimizer,
             optimizer_state=begun,
-            data=replace(data, classes=(), name=""),  # which decide nothing
+            data=replace(data, classes=("",) * data.n_classes, name=""),  # names decide nothing
             batch_size=batch_size,
             seed=seed,
         )
@@ -416,11 +418,26 @@ def _check_kinds(data: Any, optimizer: Any) -> None:
         )
 
 
+def _check_options(checkpoint: Any, settings: Any, callback: Any) -> None:
+    if not isinstance(checkpoint, str | os.PathLike | None):
+        raise ValueError(f"checkpoint must be the path of a file; given {brief(checkpoint)}")
+    if not isinstance(settings, Mapping | None):
+        raise ValueError(f"settings must be a dict of plain values; given {brief(settings)}")
+    if callback is not None and not callable(callback):
+        raise ValueError(
+            "callback must be a function of a row, the model and its state; "
+            f"given {brief(callback)}"
+        )
+
+
 def _check(model: Any, state: Any, data: Dataset, epochs: int, batch_size: int, seed: int) -> None:
     check_count("epochs", epochs, least=0)
     check_count("batch_size", batch_size, most=len(data.train_x))
-    check_count("seed", seed, least=0)
-    if state is None and any(isinstance(part, StateIndex) for part in _parts(model)):
+    check_count("seed", seed, least=0, most=2**63 - 1)
+    has_state = any(isinstance(part, StateIndex) for part in _parts(model))
+    if state is not None and not has_state:
+        raise ValueError(f"the model has no state; leave out state=, given {brief(state)}")
+    if state is None and has_state:
         raise ValueError(
             "the model has a state; make it by equinox.nn.make_with_state, and give state="
         )
