@@ -102,10 +102,6 @@ CASES = {
         "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, seed=2**70)",
         "seed must be an integer of at most",
     ),
-    "state is of no model": (
-        "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, state=3)",
-        "the model has no state; leave out state=, given 3",
-    ),
     "examples of a data set are lists": (
         "dataclasses.replace(DATA, train_x=[[1.0]])",
         "train_x and train_y must be arrays",

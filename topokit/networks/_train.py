@@ -434,10 +434,7 @@ def _check(model: Any, state: Any, data: Dataset, epochs: int, batch_size: int, 
     check_count("epochs", epochs, least=0)
     check_count("batch_size", batch_size, most=len(data.train_x))
     check_count("seed", seed, least=0, most=2**63 - 1)
-    has_state = any(isinstance(part, StateIndex) for part in _parts(model))
-    if state is not None and not has_state:
-        raise ValueError(f"the model has no state; leave out state=, given {brief(state)}")
-    if state is None and has_state:
+    if state is None and any(isinstance(part, StateIndex) for part in _parts(model)):
         raise ValueError(
             "the model has a state; make it by equinox.nn.make_with_state, and give state="
         )
