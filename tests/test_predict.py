@@ -2,8 +2,8 @@
 leaves."""
 
 import sys
+from dataclasses import replace
 
-import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -14,25 +14,75 @@ from strategies import layered_networks
 import topokit as tk
 from topokit import predicted_loss
 from topokit.reconstruction import Adam
-from topokit.scores import interaction_order, low_rank_loss
+from topokit.layers import xavier_radii
+from topokit.scores import effective_order, interaction_order, low_rank_loss
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)
 t = tk.topologies
 
 
+def each_path(layers):
+    """Of each path from an input to an output: its edges, as pairs (layer, place in it)."""
+    paths = [([], i) for i in range(layers.n_in)]
+    for number, (senders, receivers) in enumerate(
+        zip(layers.senders, layers.receivers, strict=True)
+    ):
+        paths = [
+            ([*path, (number, edge)], int(receivers[edge]))
+            for path, end in paths
+            for edge in np.flatnonzero(senders == end)
+        ]
+    return [path for path, _ in paths]
+
+
+def degree(layers, path):
+    return sum(bool(layers.trainable[number][edge]) for number, edge in path)
+
+
 @laws
 @given(layered_networks())
 def test_the_order_is_the_mean_degree_of_all_paths(layers):
-    graph = tk.from_layers(layers)
-    inputs, outputs = (
-        [v for v, at in graph.nodes(data="layer") if at == n] for n in (0, layers.depth)
-    )
-    degrees = [
-        sum(graph.edges[edge].get("trainable", True) for edge in path)
-        for i in inputs
-        for path in nx.all_simple_edge_paths(graph, i, outputs)
-    ]
+    degrees = [degree(layers, path) for path in each_path(layers)]
     assert interaction_order(layers) == pytest.approx(np.mean(degrees))
+
+
+@laws
+@given(layered_networks(), st.sampled_from([0.1, 1.0, 7.0]))
+def test_the_effective_order_weighs_paths_at_the_scale_of_the_targets(layers, factor):
+    layers = replace(layers, constant=tuple(factor * c for c in layers.constant))
+    paths, radii = each_path(layers), xavier_radii(layers)
+    squares = np.array(
+        [
+            np.prod(
+                [
+                    radii[n][e] ** 2 / 3 if layers.trainable[n][e] else layers.constant[n][e] ** 2
+                    for n, e in path
+                ]
+            )
+            for path in paths
+        ]
+    )
+    degrees = np.array([degree(layers, path) for path in paths])
+    moves = degrees > 0
+    if not moves.any():
+        assert effective_order(layers) == 0
+        return
+    # The scale: a root of a polynomial in the square of the factor of all trainable weights.
+    entries = layers.n_in * layers.n_out
+    coefficients = np.bincount(degrees[moves], squares[moves], minlength=2) / entries
+    coefficients[0] = -(1 + 2 * squares[~moves].sum() / entries)
+    roots = np.roots(coefficients[::-1])
+    (square,) = roots[(abs(roots.imag) < 1e-9 * abs(roots)) & (roots.real > 0)].real
+    sizes = np.sqrt(squares * square**degrees)[moves]
+    assert effective_order(layers) == pytest.approx(sizes @ degrees[moves] / sizes.sum(), rel=1e-5)
+
+
+def test_constants_of_any_size_have_an_effective_order():
+    layers = tk.with_skip(t.random_regular.layers([16] * 41, 4, seed=0))
+    for constant in (1e-200, 1e200):
+        scaled = replace(layers, constant=tuple(constant * c for c in layers.constant))
+        assert 1 <= effective_order(scaled) <= 40
+        assert np.isfinite(tk.leverage(scaled, n_samples=1)).all()
 
 
 def test_the_order_of_more_paths_than_a_float_can_count():

@@ -15,11 +15,12 @@ from jaxtyping import Bool, Float
 from topokit._checks import check_count, check_real
 from topokit._limits import check_memory
 from topokit._records import Record
-from topokit.layers import Layers, ancestors, draw_xavier, to_layers
+from topokit.layers import Layers, ancestors, to_layers
 from topokit.scores.freedom._isometric_weights import flat_weights
 from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize
 from topokit.scores.freedom._lsqr_projection import Projection, project
 from topokit.scores.freedom._scale_invariances import idle_directions, with_idle
+from topokit.scores.freedom._weight_scale import draw_to_scale
 
 LIMIT = 2**33
 
@@ -191,7 +192,7 @@ def estimate_leverage(
     found, rows, columns = [], [], []
     total, squares = np.zeros(n_pairs), 0.0
     for _ in range(n_samples):
-        operator = jacobian_operator(linearize(layers, draw_xavier(layers, rng)))
+        operator = jacobian_operator(linearize(layers, draw_to_scale(layers, rng)))
         probe = reachable * rng.choice([-1.0, 1.0], n_pairs)
         found.append(project(operator, probe, tolerance=tolerance, max_steps=max_steps))
         shares = probe * found[-1].image

@@ -15,9 +15,10 @@ from threadpoolctl import threadpool_limits
 
 from topokit._checks import check_count
 from topokit._limits import check_memory
-from topokit.layers import Layers, draw_xavier, edge_factors, to_layers
+from topokit.layers import Layers, edge_factors, to_layers
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
 from topokit.scores.freedom._spanning_edges import count_spanning, spanning_edges
+from topokit.scores.freedom._weight_scale import draw_to_scale
 
 LIMIT = 2**31
 
@@ -44,7 +45,9 @@ def leverage(
         n_samples: How many random weights to average over.
         seed: For the weights, which follow sparse Xavier: uniform in [-r, r] with
             `r = sqrt(6 / (fan_in + fan_out))` of the edge's receiver and sender (NeuroFabric,
-            equation 2, with true fans for irregular layers).
+            equation 2, with true fans for irregular layers). Beside constants all are multiplied
+            by one number, with which the entries of the end-to-end matrix are as large as those
+            of a unit Gaussian target.
 
     Raises:
         ValueError: If `n_samples` is no positive integer, `seed` is negative, or the factorization
@@ -112,7 +115,7 @@ def _projector_diagonal(
 
 def _unit_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:
     """Weights as for training, the largest of each layer 1: constants may be of any size."""
-    return [_unit_scale(weights) for weights in draw_xavier(layers, rng)]
+    return [_unit_scale(weights) for weights in draw_to_scale(layers, rng)]
 
 
 def _unit_scale(values: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ its number of trainable edges on a path. For such polynomials of order p in very
 with random coefficients, the spherical p-spin model, descent ends at the squared value
 `4 (p - 1) / p` for each unknown, where a fixed set of directions would give 1. So a small `h`
 counts for `4 (p - 1) / p` times itself, and `(1 - h)^(4 (p - 1) / p)` of the variance is left.
+Constant edges mix terms of several degrees, and their sizes then decide which of them count.
 
 No weights get below what the bandwidth allows: `W_d` has at most that rank.
 """
@@ -21,9 +22,10 @@ import numpy as np
 from jaxtyping import Float
 
 from topokit._checks import check_count
-from topokit.layers import NUMBERS, Layers, backward, forward, to_layers
+from topokit.layers import Layers, to_layers
 from topokit.scores.counts import bandwidth
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
+from topokit.scores.freedom._interaction_order import effective_order
 from topokit.scores.freedom._leverage import check_leverage, leverage_of_rank
 
 ANGLES = 2**13
@@ -39,7 +41,7 @@ def predicted_loss(
     The greater of two numbers: `low_rank_loss` at the bandwidth, which no weights can beat on
     average, and the mean of `(1 - H)^p` over the entries of the leverage map H, itself averaged
     over draws of weights. The exponent is `p = 4 (1 - 1 / d)`, 1 or more, with d the
-    `interaction_order`. Nothing is fitted. A single layer is predicted exactly: 1 less its density.
+    `effective_order`. Nothing is fitted. A single layer is predicted exactly: 1 less its density.
 
     The formula p comes from the threshold energy of spherical p-spin models (Crisanti and Sommers,
     1995; Cugliandolo and Kurchan, 1993), and at order 2 from the greatest singular value of a
@@ -99,48 +101,9 @@ def loss_of_maps(
     layers: Layers, maps: Sequence[Float[np.ndarray, "n_in n_out"]], width: int
 ) -> float:
     """`predicted_loss` where the leverage maps and the bandwidth are known."""
-    exponent = 4 * (1 - 1 / max(interaction_order(layers), 4 / 3))
+    exponent = 4 * (1 - 1 / max(effective_order(layers), 4 / 3))
     left = float(np.mean([((1 - H) ** exponent).mean() for H in maps]))
     return max(left, low_rank_loss(layers.n_in, layers.n_out, width))
-
-
-def interaction_order(topology: nx.DiGraph | Layers) -> float:
-    """The mean number of trainable edges on a path from an input to an output, 0 to the depth.
-
-    An entry of the end-to-end matrix is a polynomial in the trainable weights with one term for
-    each path; this is the mean degree of all terms of all entries: the share of paths that are
-    trainable in a layer, summed over layers. Cost O(E).
-
-    Args:
-        topology: A graph or a recipe.
-
-    Raises:
-        ValueError: If the graph is not a valid topology.
-
-    Examples:
-        >>> import topokit as tk
-        >>> tk.scores.interaction_order(tk.topologies.butterfly(8))
-        3.0
-        >>> round(tk.scores.interaction_order(tk.with_skip(tk.topologies.butterfly(8))), 2)
-        1.5
-
-    See Also:
-        `topokit.predicted_loss`, which depends on it.
-    """
-    layers = to_layers(topology)
-    before = forward(layers, np.ones(layers.n_in), algebra=NUMBERS, settle=_shares)
-    behind = backward(layers, np.ones(layers.n_out), algebra=NUMBERS, settle=_shares)[1:]
-    ends = zip(layers.senders, layers.receivers, layers.trainable, strict=True)
-    order = 0.0
-    for held, heard, (senders, receivers, free) in zip(before, behind, ends, strict=False):
-        paths = held[senders] * heard[receivers]
-        order += float(paths[free].sum() / paths.sum())
-    return order
-
-
-def _shares(counts: Float[np.ndarray, " width"]) -> Float[np.ndarray, " width"]:
-    """Counts of paths in a unit of their own, for they may pass the greatest float."""
-    return counts / counts.max()
 
 
 def low_rank_loss(n_in: int, n_out: int, rank: int) -> float:
