@@ -17,7 +17,7 @@ from jaxtyping import Float, PyTree
 
 from topokit import __version__
 from topokit._atomic import replacing
-from topokit.networks._fingerprint import is_key
+from topokit._comparable import is_key
 
 FORMAT = "topokit training 4"
 BEGIN = b'{"mark": {"format": "topokit training'
