@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from topokit._records import one_line
+from topokit.layers import padded_table
 
 
 class Classes(NamedTuple):
@@ -41,26 +42,17 @@ def find_classes(senders: Int[np.ndarray, "neurons fan_in"]) -> Classes:
         ValueError: If the classes are not equally large, so that they cannot be tables.
     """
     sets, receivers = np.unique(senders, axis=0, return_inverse=True)
-    fed = _receivers_of(sets, len(senders))
+    numbers = np.arange(sets.size) // sets.shape[1]
+    fed = padded_table(sets.ravel(), numbers, blank=-1, n_owners=len(senders))
+    _check_even(fed, "do not feed equally many classes of receivers")
     _, sender_class = np.unique(fed, axis=0, return_inverse=True)
-    sizes = np.bincount(sender_class.ravel())
-    if (sizes != sizes[0]).any() or sets.shape[1] % sizes[0]:
-        raise ValueError(
-            "the senders of this layer do not fall into equally large classes; use "
-            "topokit.challenge.by_edges"
-        )
-    members = np.argsort(sender_class.ravel(), kind="stable").reshape(len(sizes), -1)
-    joined = np.sort(sender_class.ravel()[sets], axis=1)[:, :: sizes[0]]
+    members = padded_table(sender_class.ravel(), np.arange(len(senders)), blank=-1)
+    uneven = "do not fall into equally large classes"
+    _check_even(members, uneven, sets.shape[1] % members.shape[1] == 0)
+    joined = np.sort(sender_class.ravel()[sets], axis=1)[:, :: members.shape[1]]
     return Classes(members.astype(np.int32), joined.astype(np.int32), receivers.ravel())
 
 
-def _receivers_of(sets: Int[np.ndarray, "sets fan_in"], n: int) -> Int[np.ndarray, "n fan_out"]:
-    """For each sender the sets that it is in, ascending."""
-    degrees = np.bincount(sets.ravel(), minlength=n)
-    if (degrees != degrees[0]).any():
-        raise ValueError(
-            "the senders of this layer do not feed equally many classes of receivers; use "
-            "topokit.challenge.by_edges"
-        )
-    order = np.argsort(sets.ravel(), kind="stable")
-    return (order // sets.shape[1]).reshape(n, -1)
+def _check_even(table: Int[np.ndarray, "rows most"], told: str, fits: bool = True) -> None:
+    if not fits or (table < 0).any():
+        raise ValueError(f"the senders of this layer {told}; use topokit.challenge.by_edges")

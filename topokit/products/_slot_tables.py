@@ -178,6 +178,7 @@ def _similar(fan_in: Int[np.ndarray, " receivers"]) -> list[Int[np.ndarray, " _r
 def _table(
     rows: np.ndarray, starts: np.ndarray, fan_in: np.ndarray, senders: np.ndarray, edges: np.ndarray
 ) -> Table:
+    # `padded_table` for a group: the rows begin where `starts` says, which spares finding them.
     slots = np.arange(fan_in.max())
     used = slots < fan_in[:, None]
     index = np.where(used, starts[:, None] + slots, 0)
