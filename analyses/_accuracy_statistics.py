@@ -25,18 +25,30 @@ def outcomes(rows: list[dict[str, Any]], data: str) -> list[tuple[str, np.ndarra
     runs = [row["runs"][data] for row in rows]
     rates = list(runs[0])
     by_rate = {rate: np.array([run[rate]["accuracies"] for run in runs]) for rate in rates}
-    losses = {rate: np.array([run[rate]["train_losses"] for run in runs]) for rate in rates}
+    key = chosen_by(rows)
+    held_out = {rate: np.array([run[rate][key] for run in runs]) for rate in rates}
+    fits = {rate: -np.array([run[rate]["train_losses"] for run in runs]) for rate in rates}
     return [
-        (BETTER, best_of(by_rate)),
+        (BETTER, best_of(by_rate, held_out)),
         *((f"rate {rate}", accuracies) for rate, accuracies in by_rate.items()),
-        (FIT, best_of({rate: -loss for rate, loss in losses.items()})),
+        (FIT, best_of(fits, fits)),
     ]
 
 
-def best_of(by_rate: dict[str, np.ndarray]) -> np.ndarray:
-    """For each wiring all seeds at the rate of the greatest mean."""
-    values = np.stack(list(by_rate.values()))
-    best = values.mean(axis=2).argmax(axis=0)
+def chosen_by(rows: list[dict[str, Any]]) -> str:
+    """By which accuracies the better rate is chosen.
+
+    Those on examples held out; where rows were kept without any, those that are reported.
+    """
+    runs = [run for row in rows for by_rate in row["runs"].values() for run in by_rate.values()]
+    held_out = "validation_accuracies"
+    return held_out if all(held_out in run for run in runs) else "accuracies"
+
+
+def best_of(by_rate: dict[str, np.ndarray], chosen_by: dict[str, np.ndarray]) -> np.ndarray:
+    """For each wiring all seeds at the rate of the greatest mean of what it is chosen by."""
+    values, criteria = (np.stack(list(table.values())) for table in (by_rate, chosen_by))
+    best = criteria.mean(axis=2).argmax(axis=0)
     return values[best, np.arange(values.shape[1])]
 
 

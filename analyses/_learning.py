@@ -1,10 +1,11 @@
 """What the analyses that train networks share: their data, and the one place where they train.
 
-They learn from the whole training part, as the papers did, without a validation part: what a script
-chooses, and by which numbers, it says at its top.
+Data are loaded as the papers had them, without a validation part; a script that chooses anything by
+accuracy holds out training examples of its own.
 """
 
 from functools import cache
+from math import nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ class Learned(NamedTuple):
     Attributes:
         model: The network after the last epoch.
         accuracy: Its test accuracy.
+        validation_accuracy: That on examples held out, NaN if there are none.
         accuracies: Test accuracies after each epoch, where they were asked for.
         train_loss: Mean loss of the batches of the last epoch.
         seconds: Wall time until the end of each epoch.
@@ -27,6 +29,7 @@ class Learned(NamedTuple):
 
     model: Any
     accuracy: float
+    validation_accuracy: float
     accuracies: list[float]
     train_loss: float
     seconds: list[float]
@@ -60,9 +63,9 @@ def train(
         seed=seed,
         callback=test if each_epoch else None,
     )
-    rows = run.epochs
-    seconds = [row.seconds for row in rows]
-    return Learned(run.model, run.test.accuracy, accuracies, rows[-1].train_loss, seconds)
+    last, seconds = run.epochs[-1], [row.seconds for row in run.epochs]
+    held_out = nan if last.validation_accuracy is None else last.validation_accuracy
+    return Learned(run.model, run.test.accuracy, held_out, accuracies, last.train_loss, seconds)
 
 
 def test_accuracy(model: Any, data: networks.Dataset) -> float:

@@ -1,5 +1,8 @@
 """What `analyses/score_accuracy.py` computes on its own agrees with topokit and closed forms."""
 
+import json
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import numpy as np
@@ -88,3 +91,26 @@ def test_images_shrink_to_the_means_of_squares():
     assert small.shape == (2, 16, 16)
     assert small[1, 1, 2] == pytest.approx(images[1, :, 0:2, 2:4].mean(), abs=1e-6)
     assert not small[:, 0].any()
+
+
+def test_the_rate_is_chosen_by_the_validation_part_and_reported_on_the_test_part():
+    def run(validation, accuracy):
+        seeds = {"validation_accuracies": validation, "accuracies": accuracy}
+        return {k: [v, v] for k, v in (seeds | {"train_losses": -accuracy}).items()}
+
+    rows = [
+        {"runs": {"data": {"slow": run(0.8, 0.7), "fast": run(0.6, 0.9)}}},
+        {"runs": {"data": {"slow": run(0.5, 0.4), "fast": run(0.6, 0.3)}}},
+    ]
+    found = dict(statistics.outcomes(rows, "data"))
+    np.testing.assert_array_equal(found[statistics.BETTER], [[0.7, 0.7], [0.3, 0.3]])
+    np.testing.assert_array_equal(found[statistics.FIT], [[0.9, 0.9], [0.4, 0.4]])
+
+
+def test_the_page_says_so_where_the_kept_rates_were_chosen_on_the_test_images():
+    root = Path(script.__file__).parents[1]
+    kept = json.loads((root / "analyses/score_accuracy.json").read_text())
+    page = (root / "docs/scores-and-accuracy.md").read_text()
+    assert kept["rate_chosen_by"] == statistics.chosen_by(kept["rows"])
+    by_test = kept["rate_chosen_by"] == "accuracies"
+    assert ("the rate was chosen on the test images" in " ".join(page.split())) == by_test
