@@ -73,16 +73,26 @@ def test_accuracy(model: Any, data: networks.Dataset) -> float:
     return networks.evaluate(model, data.test_x, data.test_y).accuracy
 
 
-def load(name: str) -> networks.Dataset:
-    """A data set from its folder, or the bundled digits in a quick run."""
-    return _read(name, data_folder(name))
+def validation_accuracy(model: Any, data: networks.Dataset) -> float:
+    """The same on what is held out: what constants are set by."""
+    return networks.evaluate(model, data.validation_x, data.validation_y).accuracy
+
+
+def load(name: str, *, held_out: bool = False) -> networks.Dataset:
+    """A data set from its folder, or the bundled digits in a quick run.
+
+    Args:
+        name: What it is called among the folders.
+        held_out: Whether a tenth of the training examples is held out for validation.
+    """
+    return _read(name, data_folder(name), 0.1 if held_out else 0.0)
 
 
 @cache
-def _read(name: str, folder: Path | None) -> networks.Dataset:
+def _read(name: str, folder: Path | None, validation: float) -> networks.Dataset:
     """Once a process; CIFAR-10 from its batches, or the part of it that is an `.npz` file."""
     if folder is None:
-        return networks.load_digits(validation=0)
+        return networks.load_digits(validation=validation)
     if name == "mnist":
-        return networks.read_mnist(folder, validation=0)
-    return networks.read_cifar10(next(folder.glob("*.npz"), folder), validation=0)
+        return networks.read_mnist(folder, validation=validation)
+    return networks.read_cifar10(next(folder.glob("*.npz"), folder), validation=validation)
