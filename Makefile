@@ -38,7 +38,9 @@ check: .venv/.dev ## Lint, check types, build the docs strictly, run every analy
 		types site lint format quick
 
 types: ; @$(call CHECKED,pyright --pythonpath $(BIN)/python)
-site: ; @$(call CHECKED,mkdocs build --quiet --strict --config-file docs/tools/mkdocs.yml)
+site:
+	@$(call CHECKED,mkdocs build --quiet --strict --config-file docs/tools/mkdocs.yml)
+	@$(call CHECKED,python tests/tools/try_search.py)
 lint: ; @$(call CHECKED,ruff check)
 format: ; @$(call CHECKED,ruff format --check)
 quick: ; @$(BIN)/python analyses/_quick.py
