@@ -14,7 +14,7 @@ from topokit.scores import path_counts
 from topokit.scores.freedom._estimate import estimate_freedom, estimate_leverage
 from topokit.scores.freedom._isometric_weights import flat_weights
 from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize
-from topokit.scores.freedom._lsqr_projection import Operator, project
+from topokit.scores.freedom._lsqr_projection import Operator, little_of_all, project
 from topokit.scores.freedom._scale_invariances import idle_directions, with_idle
 from topokit.scores.freedom._spanning_edges import count_spanning
 
@@ -162,7 +162,7 @@ def test_flat_layers_keep_the_ratios_of_constants():
 )
 def test_a_projection_is_that_of_least_squares(matrix, vector):
     expected = matrix @ np.linalg.lstsq(matrix, vector)[0]
-    found = project(as_operator(matrix), vector, tolerance=0, max_steps=50)
+    found = project(as_operator(matrix), vector, enough=little_of_all(0), max_steps=50)
     assert np.allclose(found.image, expected, atol=1e-6)
     assert found.rest == pytest.approx(((vector - expected) ** 2).sum(), abs=1e-6)
 

@@ -12,6 +12,8 @@ from topokit._limits import TooLargeError
 
 PAIRWISE = partial(tk.controllability, method="pairwise", steps=2)
 PLAIN = partial(tk.controllability, fairness=False, steps=2)
+EXACT = partial(tk.predicted_loss, method="exact")
+ESTIMATED = partial(tk.predicted_loss, method="estimate")
 CONTROL = ("control._control_network", "control._bound")
 LIMITED = {
     scores.path_counts: ("counts._paths",),
@@ -19,7 +21,8 @@ LIMITED = {
     tk.satisfiable_constraints: ("counts._matching",),
     tk.degrees_of_freedom: ("freedom._degrees_of_freedom",),
     tk.leverage: ("freedom._leverage", "freedom._degrees_of_freedom"),
-    tk.predicted_loss: ("freedom._leverage", "freedom._degrees_of_freedom"),
+    EXACT: ("freedom._leverage", "freedom._degrees_of_freedom"),
+    ESTIMATED: ("freedom._loss_estimate",),
     scores.soft_leverage: ("freedom._soft_leverage",),
     scores.estimate_freedom: ("freedom._estimate",),
     scores.estimate_leverage: ("freedom._estimate",),
@@ -38,7 +41,7 @@ WORK = {
     "freedom._leverage": ("edge_factors", "qr"),
     "freedom._soft_leverage": ("edge_factors", "cholesky"),
     "freedom._estimate": ("flat_weights", "draw_to_scale", "project"),
-    "freedom._predicted_loss": ("bandwidth", "effective_order"),
+    "freedom._predicted_loss": ("bandwidth", "effective_order", "estimate_loss"),
     "control._bound": ("solve_program", "maximum_flow"),
     "control._canonical": ("plan_evenly", "_plans"),
     "control.descent._descent": ("_descend",),

@@ -13,8 +13,8 @@ from strategies import layered_networks
 
 import topokit as tk
 from topokit import predicted_loss
-from topokit.reconstruction import Adam
 from topokit.layers import xavier_radii
+from topokit.reconstruction import Adam
 from topokit.scores import effective_order, interaction_order, low_rank_loss
 
 laws = settings(derandomize=True, deadline=None, max_examples=60)

@@ -68,8 +68,13 @@ def test_what_is_beyond_its_memory_limit_is_none(monkeypatch):
     for module in ("counts._matching", "freedom._degrees_of_freedom", "freedom._leverage"):
         monkeypatch.setattr(f"topokit.scores.{module}.LIMIT", 1)
     found = tk.score(topology)
-    assert found.satisfiable is found.degrees_of_freedom is found.predicted_loss is None
+    assert found.satisfiable is found.degrees_of_freedom is None
     assert found.edges == 64
+    assert found.predicted_loss == predicted_loss(topology, method="estimate")
+    assert found.predicted_loss_error == found.predicted_loss.standard_error > 0
+    monkeypatch.setattr("topokit.scores.freedom._loss_estimate.LIMIT", 1)
+    found = tk.score(topology)
+    assert found.predicted_loss is found.predicted_loss_error is None
 
 
 def test_the_scores_that_need_no_descent_do_not_load_jax():

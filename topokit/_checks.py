@@ -1,6 +1,6 @@
 """One voice for arguments that cannot be right: what was given, what was expected."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 from numbers import Integral, Number, Real
 from typing import Any
@@ -36,6 +36,13 @@ def check_real(
         ends = f"{'(' if above else '['}{least}, {most}{')' if below else ']'}"
         raise ValueError(f"{name} must be a number in {ends}; given {value!r}")
     return float(value)
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Raise a ValueError that names the argument unless it is one of these words."""
+    if not isinstance(value, str) or value not in choices:
+        *others, last = map(repr, choices)
+        raise ValueError(f"{name} must be {', '.join(others)} or {last}; given {value!r}")
 
 
 def check_key(key: Any) -> None:

@@ -19,6 +19,6 @@ def as_matrix(
     """The matrix of this shape with these weights at their places: sparse or dense, the faster."""
     if weights.size <= DENSE_FROM * prod(shape):
         return csr_array((weights, places), shape=shape)
-    matrix = np.zeros(shape)
+    matrix = np.zeros(shape, weights.dtype)
     matrix[places] = weights
     return matrix

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 APPLICATION = 0x746F706F  # "topo": how one tells the file from other people's SQLite files
-SCHEMA = 3
+SCHEMA = 4
 PATIENCE = 60.0  # seconds to wait for another process to finish its transaction
 
 TABLE = """

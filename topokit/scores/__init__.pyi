@@ -13,6 +13,7 @@ from .counts import match_constraints as match_constraints
 from .counts import path_counts as path_counts
 from .freedom import FreedomEstimate as FreedomEstimate
 from .freedom import LeverageEstimate as LeverageEstimate
+from .freedom import PredictedLoss as PredictedLoss
 from .freedom import effective_order as effective_order
 from .freedom import estimate_freedom as estimate_freedom
 from .freedom import estimate_leverage as estimate_leverage

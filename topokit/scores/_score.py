@@ -12,7 +12,13 @@ from topokit._records import brief
 from topokit.layers import Layers, to_layers
 from topokit.scores.control import Controllability, controllability
 from topokit.scores.counts import Structure, satisfiable_constraints, structure
-from topokit.scores.freedom import degrees_of_freedom, draw_leverage, loss_of_maps
+from topokit.scores.freedom import (
+    cheap,
+    degrees_of_freedom,
+    draw_leverage,
+    loss_of_maps,
+    predicted_loss,
+)
 
 
 class Score(Structure):
@@ -24,8 +30,9 @@ class Score(Structure):
         degrees_of_freedom: Independent directions in which the weights can move the end-to-end
             matrix, at most `satisfiable`; None where beyond the limit of that function.
         predicted_loss: Relative loss that the reconstruction of a Gaussian matrix is likely to
-            leave, in [0, 1], by `topokit.predicted_loss`; None where beyond the memory limit
-            of leverage.
+            leave, in [0, 1], by `topokit.predicted_loss`, which says more of how it is known; None
+            where even an estimate is beyond its memory limit.
+        predicted_loss_error: Standard error of `predicted_loss`; None where that is.
         control_total: Sum of the controllability matrix K, at least 0; it counts the ratios between
             two inputs that weights set, of `n_out * (n_in - 1)` in all.
         control_loss: Its loss, NeuroFabric's equation (20), at least 0; 0 is perfect.
@@ -47,6 +54,7 @@ class Score(Structure):
     satisfiable: int | None
     degrees_of_freedom: int | None
     predicted_loss: float | None
+    predicted_loss_error: float | None
     control_total: float
     control_loss: float
     control_bound: float
@@ -100,12 +108,18 @@ def score_and_leverage(
             "controllability(topology)"
         )
     freedom, shape = _within_limits(degrees_of_freedom, layers), structure(layers)
-    maps = None if freedom is None else _within_limits(draw_leverage, layers, freedom)
+    maps = draw_leverage(layers, freedom) if freedom is not None and cheap(layers) else None
+    loss = (
+        _within_limits(predicted_loss, layers)
+        if maps is None
+        else loss_of_maps(layers, maps, shape.bandwidth)
+    )
     found = Score(
         **shape._asdict(),
         satisfiable=_within_limits(satisfiable_constraints, layers),
         degrees_of_freedom=freedom,
-        predicted_loss=None if maps is None else loss_of_maps(layers, maps, shape.bandwidth),
+        predicted_loss=loss,
+        predicted_loss_error=None if loss is None else loss.standard_error,
         control_total=float(control.total),
         control_loss=float(control.loss),
         control_bound=float(control.bound),

@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Float
 
-from topokit._checks import check_count, check_key, check_real
+from topokit._checks import check_choice, check_count, check_key, check_real
 from topokit._html import heat_map
 from topokit._records import Record
 from topokit.layers import Layers, to_layers
@@ -134,8 +134,7 @@ def controllability(
         `score`, which holds its totals; `topokit.plotting.plot_control`, its picture;
         `topokit.scores.control_bound`, what no plan can beat.
     """
-    if not isinstance(method, str) or method not in ("marginal", "pairwise"):
-        raise ValueError(f"method must be 'marginal' or 'pairwise'; given {method!r}")
+    check_choice("method", method, ("marginal", "pairwise"))
     if not isinstance(fairness, bool | np.bool_):
         fairness = check_real("fairness", fairness, least=0, most=np.inf) > 0
     learning_rate = check_real("learning_rate", learning_rate, least=0, most=10)

@@ -56,6 +56,8 @@ def degrees_of_freedom(topology: nx.DiGraph | Layers) -> int:
         `topokit.scores.estimate_freedom`, for large networks.
     """
     layers = to_layers(topology)
+    if layers.depth == 1:
+        return layers.n_trainable  # each is an entry of its own
     check_elimination(layers)
     kept, pairs = count_spanning(layers), layers.n_in * layers.n_out
     if not kept:

@@ -18,7 +18,7 @@ from topokit._records import Record
 from topokit.layers import Layers, ancestors, to_layers
 from topokit.scores.freedom._isometric_weights import flat_weights
 from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize
-from topokit.scores.freedom._lsqr_projection import Projection, project
+from topokit.scores.freedom._lsqr_projection import Projection, little_of_all, project
 from topokit.scores.freedom._scale_invariances import idle_directions, with_idle
 from topokit.scores.freedom._weight_scale import draw_to_scale
 
@@ -194,7 +194,8 @@ def estimate_leverage(
     for _ in range(n_samples):
         operator = jacobian_operator(linearize(layers, draw_to_scale(layers, rng)))
         probe = reachable * rng.choice([-1.0, 1.0], n_pairs)
-        found.append(project(operator, probe, tolerance=tolerance, max_steps=max_steps))
+        enough = little_of_all(tolerance)
+        found.append(project(operator, probe, enough=enough, max_steps=max_steps))
         shares = probe * found[-1].image
         total, squares = total + shares, squares + shares @ shares
         rows.append(shares.reshape(shape).mean(axis=0))
@@ -234,7 +235,8 @@ def _count(
     else:
         whole, operator = n_pairs, jacobian
         probe = rng.choice([-1.0, 1.0], operator.shape[0]) * joined
-    found = project(operator, probe, tolerance=tolerance, max_steps=max_steps)
+    enough = little_of_all(tolerance)
+    found = project(operator, probe, enough=enough, max_steps=max_steps)
     return whole - found.rest, found
 
 

@@ -81,7 +81,7 @@ def effective_order(topology: nx.DiGraph | Layers) -> float:
 def _mean_degree(
     layers: Layers, weights: Sequence[Float[np.ndarray, " _edges"]] | None = None
 ) -> float:
-    """The mean number of trainable edges on a path, each path counted by the product of `weights`."""
+    """The mean number of trainable edges on a path, each counted by the product of `weights`."""
     rules = {"algebra": NUMBERS, "settle": _shares}
     before = forward(layers, np.ones(layers.n_in), weights, **rules)
     behind = backward(layers, np.ones(layers.n_out), weights, **rules)[1:]

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.sparse import block_diag, csr_array
 
 from topokit.layers import Layers, Matrix, as_matrix, live_weights, split_by_size
+from topokit.scores.freedom._group_whitening import whitening
 from topokit.scores.freedom._lsqr_projection import Operator
 
 PAIRS_AT_ONCE = 256
@@ -44,9 +46,14 @@ class Tangent(NamedTuple):
     scales: list[Float[np.ndarray, " _columns"]]
 
 
-def linearize(layers: Layers, weights: list[Float[np.ndarray, " _edges"]]) -> Tangent:
-    """Set up the products at these weights; cost O((n_in + n_out) E)."""
-    weights, ahead, behind, states = _carry_forward(layers, weights)
+def linearize(
+    layers: Layers, weights: list[Float[np.ndarray, " _edges"]], *, dtype: type = np.float64
+) -> Tangent:
+    """Set up the products at these weights; cost O((n_in + n_out) E).
+
+    Products take half the time and memory with a `dtype` of `numpy.float32`.
+    """
+    weights, ahead, behind, states = _carry_forward(layers, weights, dtype)
     lengths = _lengths_behind(behind, layers.n_out)
     columns = []
     for row in zip(
@@ -69,6 +76,34 @@ def jacobian_operator(tangent: Tangent) -> Operator:
         partial(_push, tangent),
         partial(_pull, tangent),
     )
+
+
+def whitened_operator(tangent: Tangent) -> Operator:
+    """The same range from other columns, orthonormal within groups: see `_group_whitening`.
+
+    Columns of the first half of the layers are grouped by sender, others by receiver. Cost: the
+    Gram matrices of the groups, about one product of all layers with a matrix for each edge at a
+    neuron, up to 32.
+    """
+    plain, turn = jacobian_operator(tangent), _turn(tangent)
+    turn_back = csr_array(turn.T)
+    return Operator(
+        plain.shape, lambda x: plain.forward(turn @ x), lambda y: turn_back @ plain.backward(y)
+    )
+
+
+def _turn(tangent: Tangent) -> csr_array:
+    """The whitening of all columns, layer by layer."""
+    depth, carried = len(tangent.edges), np.eye(tangent.widths[-1], dtype=tangent.states[0].dtype)
+    parts = []
+    for number in reversed(range(depth)):
+        senders, receivers = tangent.senders[number], tangent.receivers[number]
+        if 2 * number < depth - 1:
+            parts.append(whitening(senders, receivers, carried))
+        else:
+            parts.append(whitening(receivers, senders, tangent.states[number]))
+        carried = _largest_one(tangent.behind[number] @ carried)
+    return csr_array(block_diag(parts[::-1], format="csr"))
 
 
 def _push(tangent: Tangent, changes: np.ndarray) -> Float[np.ndarray, " pairs"]:
@@ -104,7 +139,7 @@ def _pairwise_dots(
     state = tangent.states[number]
     if isinstance(tangent.ahead[number], np.ndarray):
         return (state @ carried.T)[senders, receivers]
-    dots = np.empty(senders.size)
+    dots = np.empty(senders.size, carried.dtype)
     for first in range(0, senders.size, PAIRS_AT_ONCE):
         some = slice(first, first + PAIRS_AT_ONCE)
         dots[some] = np.einsum("ei,ei->e", state[senders[some]], carried[receivers[some]])
@@ -112,28 +147,34 @@ def _pairwise_dots(
 
 
 def _carry_forward(
-    layers: Layers, weights: list[Float[np.ndarray, " _edges"]]
+    layers: Layers, weights: list[Float[np.ndarray, " _edges"]], dtype: type
 ) -> tuple[list[np.ndarray], list[Matrix], list[Matrix], list[np.ndarray]]:
     """The layers as matrices both ways, scaled so that what neurons hold stays of order 1."""
-    scaled, ahead, behind, states = [], [], [], [np.eye(layers.n_in)]
+    scaled, ahead, behind, states = [], [], [], [np.eye(layers.n_in, dtype=dtype)]
     for number, (senders, receivers) in enumerate(
         zip(layers.senders, layers.receivers, strict=True)
     ):
         shape = layers.widths[number : number + 2]
-        matrix = as_matrix(weights[number], (receivers, senders), shape[::-1])
+        weight = _largest_one(weights[number]).astype(dtype)
+        matrix = as_matrix(weight, (receivers, senders), shape[::-1])
         state = matrix @ states[-1]
-        factor = 1 / (np.abs(state).max() or 1.0)  # 0 where constants cancel
-        scaled.append(weights[number] * factor)
+        factor = 1 / (np.abs(state).max() or 1.0)
+        scaled.append(weight * factor)
         ahead.append(matrix * factor)
         behind.append(as_matrix(scaled[-1], (senders, receivers), shape))
         states.append(state * factor)
     return scaled, ahead, behind, states[:-1]
 
 
+def _largest_one(values: np.ndarray) -> np.ndarray:
+    """Divide by the largest magnitude; zeros, where constants cancel, stay."""
+    return values / (np.abs(values).max() or 1.0)
+
+
 def _lengths_behind(behind: list[Matrix], n_out: int) -> list[Float[np.ndarray, " _width"]]:
     """For each layer, the lengths of its receivers' rows of the product of the layers behind."""
-    carried, lengths = np.eye(n_out), []
+    carried, lengths = np.eye(n_out, dtype=behind[-1].dtype), []
     for matrix in reversed(behind):
         lengths.append(np.linalg.norm(carried, axis=1))
-        carried = matrix @ carried
+        carried = _largest_one(matrix @ carried)
     return lengths[::-1]

@@ -77,6 +77,8 @@ def leverage_of_rank(
     """`leverage` where the degrees of freedom are known."""
     check_leverage(layers)
     shape = (layers.n_in, layers.n_out)
+    if layers.depth == 1:
+        return _own_entries(layers)
     if rank == 0:
         return np.zeros(shape)
     if rank == prod(shape):
@@ -92,11 +94,19 @@ def leverage_of_rank(
     return np.minimum(total / n_samples, 1.0).reshape(shape)
 
 
+def _own_entries(layers: Layers) -> Float[np.ndarray, "n_in n_out"]:
+    """Leverage of a single layer: each trainable edge is an entry, and free of all others."""
+    result = np.zeros((layers.n_in, layers.n_out))
+    result[layers.senders[0], layers.receivers[0]] = layers.trainable[0]
+    return result
+
+
 def check_leverage(layers: Layers) -> None:
     """Refuse what `leverage` would take too much memory for."""
+    columns = 1 if layers.depth == 1 else count_spanning(layers)
     check_memory(
         "leverage",
-        16 * layers.n_in * layers.n_out * count_spanning(layers),
+        16 * layers.n_in * layers.n_out * columns,
         LIMIT,
         "topokit.scores.estimate_leverage sums it up in far less",
     )

@@ -6,7 +6,8 @@ the Krylov space so far, the nearest to the vector. Its distance falls with ever
 less than that of the projection.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import hypot
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,7 @@ class Projection(NamedTuple):
             left to find, as the steps have come to an end of themselves.
         steps: Products with the operator and with its transpose, each.
         settled: Whether it stopped by itself, not by the limit of steps.
+        left: By how much `rest` would fall if all further steps went on as the last: a guess.
     """
 
     image: Float[np.ndarray, " n"]
@@ -47,16 +49,17 @@ class Projection(NamedTuple):
     drift: float
     steps: int
     settled: bool
+    left: float
+
+
+Enough = Callable[[Sequence[float]], bool]
+"""Whether a projection may stop, by `rest` after each step so far, the vector's own first."""
 
 
 def project(
-    operator: Operator,
-    vector: Float[np.ndarray, " n"],
-    *,
-    tolerance: float,
-    max_steps: int,
+    operator: Operator, vector: Float[np.ndarray, " n"], *, enough: Enough, max_steps: int
 ) -> Projection:
-    """Project until the second half of the steps found less than `tolerance` of what all found.
+    """Project until it is `enough`, or `max_steps` are done.
 
     Each step costs a product with the operator and one with its transpose.
     """
@@ -65,35 +68,49 @@ def project(
     right, alpha = _unit(operator.backward(left))
     bar, rest = alpha, beta  # the last diagonal entry and the distance, as in the paper
     if alpha < ROUNDING or beta < ROUNDING:
-        return Projection(image, rests[0], 0.0, 0, True)
+        return Projection(image, rests[0], 0.0, 0, True, 0.0)
     pushed = direction = operator.forward(right)
     settled = complete = False
     while not settled and len(rests) <= max_steps:
         left, beta = _unit(pushed - alpha * left)
-        diagonal = np.hypot(bar, beta)
+        diagonal = hypot(bar, beta)
         cosine, sine = bar / diagonal, beta / diagonal
         image += cosine * rest / diagonal * direction
         rest *= sine
         rests.append(float(rest**2))
         right, alpha = _unit(operator.backward(left) - beta * right)
         complete = min(alpha, beta) < ROUNDING
-        settled = complete or _settled(rests, tolerance)
+        settled = complete or (len(rests) > LEAST_STEPS and enough(rests))
         pushed = operator.forward(right)
         direction = pushed - sine * alpha / diagonal * direction
         bar = -cosine * alpha
-    drift = 0.0 if complete else _drift(rests)
-    return Projection(image, rests[-1], drift, len(rests) - 1, settled)
+    drift, ahead = (0.0, 0.0) if complete else (second_half(rests), left_to_find(rests))
+    return Projection(image, rests[-1], drift, len(rests) - 1, settled, ahead)
+
+
+def little_of_all(tolerance: float) -> Enough:
+    """Stop once the second half of the steps found less than this share of what all found."""
+    return lambda rests: second_half(rests) <= tolerance * (rests[0] - rests[-1])
+
+
+def second_half(rests: Sequence[float]) -> float:
+    """What the second half of the steps found."""
+    return rests[(len(rests) - 1) // 2] - rests[-1]
+
+
+def left_to_find(rests: Sequence[float]) -> float:
+    """What further steps would find if they go on as the last two quarters of all steps did.
+
+    The sum of a geometric series: a guess, and too low where small singular values are many.
+    """
+    window = max(1, (len(rests) - 1) // 4)
+    if len(rests) <= 2 * window:
+        return rests[0]
+    earlier, later = rests[-1 - 2 * window] - rests[-1 - window], rests[-1 - window] - rests[-1]
+    return later**2 / (earlier - later) if later < earlier else rests[-1]
 
 
 def _unit(vector: Float[np.ndarray, " n"]) -> tuple[Float[np.ndarray, " n"], float]:
     """A vector at length 1, and its length."""
     length = float(np.linalg.norm(vector))
     return vector / (length or 1.0), length
-
-
-def _drift(rests: list[float]) -> float:
-    return rests[(len(rests) - 1) // 2] - rests[-1]
-
-
-def _settled(rests: list[float], tolerance: float) -> bool:
-    return len(rests) > LEAST_STEPS and _drift(rests) <= tolerance * (rests[0] - rests[-1])

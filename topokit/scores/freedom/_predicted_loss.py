@@ -15,27 +15,96 @@ No weights get below what the bandwidth allows: `W_d` has at most that rank.
 """
 
 from collections.abc import Sequence
-from math import pi
+from typing import Literal
 
 import networkx as nx
 import numpy as np
 from jaxtyping import Float
 
-from topokit._checks import check_count
+from topokit._checks import check_choice, check_count, check_real
+from topokit._limits import TooLargeError
 from topokit.layers import Layers, to_layers
 from topokit.scores.counts import bandwidth
-from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
+from topokit.scores.freedom._degrees_of_freedom import check_elimination, degrees_of_freedom
 from topokit.scores.freedom._interaction_order import effective_order
 from topokit.scores.freedom._leverage import check_leverage, leverage_of_rank
+from topokit.scores.freedom._loss_estimate import check_estimate, estimate_loss
+from topokit.scores.freedom._low_rank_loss import low_rank_loss
+from topokit.scores.freedom._spanning_edges import count_spanning
 
-ANGLES = 2**13
 ENTRIES_ENOUGH = 2**13
-MOST_DRAWS = 8
+DRAWS = (2, 8)
+
+# Entries times squared columns up to which leverage is factored: some seconds a draw.
+CHEAP = 2**33
+
+METHODS = ("auto", "exact", "estimate")
+Method = Literal["auto", "exact", "estimate"]
+
+
+class PredictedLoss(float):
+    """A predicted loss: a number in [0, 1] that says how it is known.
+
+    Attributes:
+        standard_error: Of the number, over draws of weights and, for an estimate, over probes; 0
+            where nothing random is left in it.
+        exact: Whether the leverage maps behind it are exact, and not probed.
+        drift: By about how much further steps of an estimate would lower it; 0 if it is exact.
+        converged: Whether all probes of an estimate stopped because `drift` was small. If not,
+            the number may be too high by more than that.
+
+    Examples:
+        >>> import topokit as tk
+        >>> exact = tk.predicted_loss(tk.topologies.clos(16, 16, 4, 4, 4))
+        >>> exact.exact, 0 < exact.standard_error < 0.05
+        (True, True)
+        >>> probed = tk.predicted_loss(tk.topologies.clos(256, 256, 16, 15, 16))
+        >>> probed.exact, probed.converged, probed.standard_error < 0.01 * probed
+        (False, True, True)
+
+    See Also:
+        `topokit.predicted_loss`, which returns it.
+    """
+
+    standard_error: float
+    exact: bool
+    drift: float
+    converged: bool
+
+    def __new__(
+        cls,
+        value: float,
+        standard_error: float = 0.0,
+        exact: bool = True,
+        drift: float = 0.0,
+        converged: bool = True,
+    ) -> "PredictedLoss":
+        """Make one; the arguments are the attributes."""
+        self = super().__new__(cls, value)
+        self.standard_error, self.exact = standard_error, exact
+        self.drift, self.converged = drift, converged
+        return self
+
+    def __getnewargs__(self) -> tuple:
+        """What a copy in another process is made from."""
+        return float(self), self.standard_error, self.exact, self.drift, self.converged
+
+    def __repr__(self) -> str:
+        if self.exact:
+            return float.__repr__(self)
+        doubt = "" if self.converged else ", not converged"
+        return f"{float(self):.4g} +- {self.standard_error:.1g}{doubt}"
 
 
 def predicted_loss(
-    topology: nx.DiGraph | Layers, *, n_samples: int | None = None, seed: int = 0
-) -> float:
+    topology: nx.DiGraph | Layers,
+    *,
+    method: Method = "auto",
+    n_samples: int | None = None,
+    seed: int = 0,
+    accuracy: float = 0.01,
+    max_steps: int = 1000,
+) -> PredictedLoss:
     """The relative loss that reconstruction of a Gaussian matrix is likely to leave, in [0, 1].
 
     The greater of two numbers: `low_rank_loss` at the bandwidth, which no weights can beat on
@@ -46,20 +115,32 @@ def predicted_loss(
     The formula p comes from the threshold energy of spherical p-spin models (Crisanti and Sommers,
     1995; Cugliandolo and Kurchan, 1993), and at order 2 from the greatest singular value of a
     Gaussian matrix: `(2 sqrt(n))^2` for the 2n weights of rank one. What it leaves out: the steps
-    that training takes, which matter where H is nearly 1 everywhere, and constants, which hold the
-    weights near to one scale. `analyses/score_validity.py` says how good it is.
+    that training takes, which matter where H is nearly 1 everywhere. `analyses/score_validity.py`
+    says how good it is.
 
-    Cost: that of `leverage` for `n_samples` draws, `degrees_of_freedom` and `bandwidth`.
+    Small maps are exact. Where that would take more than some seconds a draw, random signs are
+    projected on what the weights can move, by products with the Jacobian alone: three or four of
+    them give the moments of the map (`z * (P z)` has the mean H, products of independent ones have
+    powers of it), and the result says how sure it is.
+
+    Cost: that of `leverage` for `n_samples` draws, `degrees_of_freedom` and `bandwidth`; of an
+    estimate O((n_in + n_out) E) for each of 6 to 64 probes and each of its steps, of which wide
+    random networks take about 5, deep ones hundreds. A Clos network of 1,024 takes seconds.
 
     Args:
         topology: A graph or a recipe.
+        method: "exact", "estimate", or "auto" for whichever is cheaper.
         n_samples: How many random weights to average over; by default as many as bring 8,192
-            entries, at most 8: an average over many entries needs few draws.
-        seed: For the weights, drawn as by `leverage`.
+            entries, 2 to 8, and for an estimate as many as bring its noise down to `accuracy`, 2
+            to 16.
+        seed: For the weights, drawn as by `leverage`, and for the probes.
+        accuracy: What an estimate aims at: a standard error of this share of the loss, and steps
+            until they would change it by less than a quarter of this.
+        max_steps: Steps after which a probe stops anyway; the result is then not `converged`.
 
     Raises:
-        ValueError: If `n_samples` is no positive integer, `seed` is negative, or `leverage` or
-            `degrees_of_freedom` would take too much memory.
+        ValueError: If an argument is out of range, an exact map is asked for that takes more than
+            2 GiB, or an estimate would take more than 8 GiB.
 
     Examples:
         >>> import topokit as tk
@@ -67,19 +148,50 @@ def predicted_loss(
         0.38
         >>> tk.predicted_loss(tk.topologies.dense(8, 8))
         0.0
+        >>> round(tk.predicted_loss(tk.topologies.butterfly(256, 16)), 1)
+        0.8
 
     See Also:
         `reconstruct`, which trains; `topokit.scores.low_rank_loss`, exact for low rank.
     """
     layers, seed = to_layers(topology), check_count("seed", seed, least=0)
+    check_choice("method", method, METHODS)
     n_samples = None if n_samples is None else check_count("n_samples", n_samples)
-    return leverage_and_loss(layers, n_samples=n_samples, seed=seed)[1]
+    accuracy = check_real("accuracy", accuracy, least=1e-6, most=1.0)
+    max_steps = check_count("max_steps", max_steps)
+    if method == "exact" or (method == "auto" and cheap(layers)):
+        return leverage_and_loss(layers, n_samples=n_samples, seed=seed)[1]
+    check_estimate(layers)
+    found = estimate_loss(
+        layers,
+        _exponent(layers),
+        n_samples=n_samples,
+        seed=seed,
+        accuracy=accuracy,
+        max_steps=max_steps,
+    )
+    estimate = PredictedLoss(
+        min(max(found.value, 0.0), 1.0), found.standard_error, False, found.drift, found.converged
+    )
+    return _at_least(estimate, low_rank_loss(layers.n_in, layers.n_out, bandwidth(layers)))
+
+
+def cheap(layers: Layers) -> bool:
+    """Whether exact leverage takes seconds at most, and little memory."""
+    if layers.depth == 1:
+        return True
+    try:
+        check_leverage(layers)
+        check_elimination(layers)
+    except TooLargeError:
+        return False
+    return layers.n_in * layers.n_out * count_spanning(layers) ** 2 <= CHEAP
 
 
 def leverage_and_loss(
     layers: Layers, *, n_samples: int | None = None, seed: int = 0
-) -> tuple[Float[np.ndarray, "n_in n_out"], float]:
-    """The mean of the leverage maps behind `predicted_loss`, and what it says."""
+) -> tuple[Float[np.ndarray, "n_in n_out"], PredictedLoss]:
+    """The mean of the leverage maps behind `predicted_loss`, and what it says, both exact."""
     check_leverage(layers)  # and so no more than fits is eliminated
     maps = draw_leverage(layers, degrees_of_freedom(layers), n_samples=n_samples, seed=seed)
     return np.mean(maps, axis=0), loss_of_maps(layers, maps, bandwidth(layers))
@@ -90,54 +202,35 @@ def draw_leverage(
 ) -> list[Float[np.ndarray, "n_in n_out"]]:
     """The leverage maps behind `predicted_loss`, one for each draw of weights."""
     entries = layers.n_in * layers.n_out
-    enough = min(MOST_DRAWS, -(-ENTRIES_ENOUGH // entries))
+    least, most = DRAWS
+    enough = min(most, max(least, -(-ENTRIES_ENOUGH // entries)))
     n_samples = enough if n_samples is None else n_samples
-    n_samples = 1 if freedom == entries else n_samples  # nothing is drawn then
+    if freedom == entries or layers.depth == 1:
+        n_samples = 1  # nothing is drawn then
     seeds = range(seed, seed + n_samples)
     return [leverage_of_rank(layers, freedom, n_samples=1, seed=each) for each in seeds]
 
 
 def loss_of_maps(
     layers: Layers, maps: Sequence[Float[np.ndarray, "n_in n_out"]], width: int
-) -> float:
+) -> PredictedLoss:
     """`predicted_loss` where the leverage maps and the bandwidth are known."""
-    exponent = 4 * (1 - 1 / max(effective_order(layers), 4 / 3))
-    left = float(np.mean([((1 - H) ** exponent).mean() for H in maps]))
-    return max(left, low_rank_loss(layers.n_in, layers.n_out, width))
+    exponent = _exponent(layers)
+    left = np.array([((1 - H) ** exponent).mean() for H in maps])
+    error = left.std(ddof=1) / len(maps) ** 0.5 if len(maps) > 1 else 0.0
+    exact = PredictedLoss(float(left.mean()), float(error))
+    return _at_least(exact, low_rank_loss(layers.n_in, layers.n_out, width))
 
 
-def low_rank_loss(n_in: int, n_out: int, rank: int) -> float:
-    """The mean relative loss of the best matrix of some rank for a Gaussian target, in [0, 1].
+def _exponent(layers: Layers) -> float:
+    return 4 * (1 - 1 / max(effective_order(layers), 4 / 3))
 
-    By the theorem of Eckart and Young it is the share of the squared singular values beyond the
-    first `rank`; for large matrices these follow the law of Marchenko and Pastur. With `g` the
-    ratio of the sides, at most 1, they are `1 + g + 2 sqrt(g) cos(t)` times the longer side, with
-    density `2 / pi sin(t)^2 / (1 + g + 2 sqrt(g) cos(t))` for t from 0 to pi, and those up to `t`
-    hold the share `(t - sin(t) cos(t)) / pi` of the whole. Small matrices deviate by a term
-    of the order of 1 / side. Cost O(1).
 
-    Args:
-        n_in: Rows.
-        n_out: Columns.
-        rank: The rank, 0 or more.
-
-    Raises:
-        ValueError: If a number is out of range or no integer.
-
-    Examples:
-        >>> import topokit as tk
-        >>> round(tk.scores.low_rank_loss(32, 32, 8), 3), tk.scores.low_rank_loss(32, 32, 32)
-        (0.377, 0.0)
-
-    See Also:
-        `topokit.predicted_loss`, for every topology.
-    """
-    short, long = sorted((check_count("n_in", n_in), check_count("n_out", n_out)))
-    if check_count("rank", rank, least=0) >= short:
-        return 0.0
-    ratio = short / long
-    t = (np.arange(ANGLES) + 0.5) * pi / ANGLES
-    density = np.sin(t) ** 2 / (1 + ratio + 2 * ratio**0.5 * np.cos(t))
-    counted = np.concatenate([[0.0], np.cumsum(density)])
-    angle = np.interp(rank / short * counted[-1], counted, np.linspace(0, pi, ANGLES + 1))
-    return float(1 - (angle - np.sin(angle) * np.cos(angle)) / pi)
+def _at_least(loss: PredictedLoss, bound: float) -> PredictedLoss:
+    """The bound where it is greater; its error is that of a loss that may be above it."""
+    if loss >= bound:
+        return loss
+    near = loss + 2 * loss.standard_error > bound
+    return PredictedLoss(
+        bound, loss.standard_error if near else 0.0, loss.exact, 0.0, loss.converged or not near
+    )

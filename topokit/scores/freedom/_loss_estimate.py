@@ -1,0 +1,177 @@
+"""The mean of a power of `1 - H` without the leverage map H, for networks of any size.
+
+Random signs are projected on the range of a Jacobian that is only multiplied with, at the weights
+at which the exact way would factor it. Steps go on until what they still find hardly matters to
+the loss, and draws of weights until the noise does not.
+"""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from topokit._limits import check_memory
+from topokit.layers import Layers, ancestors
+from topokit.scores.freedom._jacobian_operator import linearize, whitened_operator
+from topokit.scores.freedom._lsqr_projection import left_to_find, project
+from topokit.scores.freedom._powers_of_shortfall import mean_power
+from topokit.scores.freedom._weight_scale import draw_to_scale
+
+LIMIT = 2**33
+
+# Entries from which on numbers of 32 bits are enough, a probe says enough to be one of three, and
+# two draws of weights are enough.
+LARGE = 2**16
+
+PROBES = {False: 4, True: 3}
+DRAWS = {False: 4, True: 2}
+MOST_DRAWS = 16
+
+# The loss below which errors are no longer taken relative to it.
+LITTLE = 0.01
+
+
+class LossEstimate(NamedTuple):
+    """The mean of a power of `1 - H`.
+
+    Attributes:
+        value: The estimate.
+        standard_error: Of `value`, by the noise of probes and of draws of weights.
+        drift: What further steps would take from it, about.
+        draws: How many draws of weights it is the mean of.
+        steps: The most steps that a probe took.
+        converged: Whether all probes stopped because little was left to find.
+    """
+
+    value: float
+    standard_error: float
+    drift: float
+    draws: int
+    steps: int
+    converged: bool
+
+
+class _Draw(NamedTuple):
+    """What the probes at one draw of weights say; the fields of a `LossEstimate`."""
+
+    value: float
+    variance: float
+    drift: float
+    steps: int
+    settled: bool
+
+
+def estimate_loss(
+    layers: Layers,
+    power: float,
+    *,
+    n_samples: int | None,
+    seed: int,
+    accuracy: float,
+    max_steps: int,
+) -> LossEstimate:
+    """Estimate the mean of `(1 - H)^power`, over draws of weights too.
+
+    Cost: for each of 6 or more probes, and each of its steps, about five products of all layers
+    with a matrix, O((n_in + n_out) E); memory for what all neurons hold and some matrices.
+
+    Args:
+        layers: The recipe.
+        power: The exponent, 1 or more.
+        n_samples: How many draws of weights; by default as many as bring the noise of probes down
+            to `accuracy`.
+        seed: That of the first draw of weights, and of the probes.
+        accuracy: Noise that is aimed at, as a share of the value; steps aim at a quarter of it.
+        max_steps: Steps after which a probe stops anyway.
+
+    `check_estimate` says what memory it needs.
+    """
+    joined = ancestors(layers)[-1].ravel()
+    share = float(joined.mean())
+
+    def at_weights(number: int) -> _Draw:
+        return _at_weights(layers, joined, share, power, seed + number, accuracy / 4, max_steps)
+
+    draws = [at_weights(0)]
+    wanted = _draws_wanted(draws[0], accuracy, large=_large(layers))
+    wanted = wanted if n_samples is None else n_samples
+    draws += [at_weights(number) for number in range(1, wanted)]
+    return _mean(draws)
+
+
+def check_estimate(layers: Layers) -> None:
+    """Refuse what would take too much memory."""
+    number = 4 if _large(layers) else 8
+    probes = PROBES[_large(layers)] + 4  # and sums of their products
+    held = layers.n_in * sum(layers.widths) + (8 + probes) * layers.n_in * layers.n_out
+    check_memory(
+        "an estimate of the predicted loss",
+        number * (held + 16 * layers.n_edges),
+        LIMIT,
+        "topokit.structure counts the trainable edges, whose share of all pairs bounds it",
+    )
+
+
+def _large(layers: Layers) -> bool:
+    return layers.n_in * layers.n_out >= LARGE
+
+
+def _draws_wanted(first: _Draw, accuracy: float, *, large: bool) -> int:
+    """As many as bring the noise of the probes, known from the first, to what is aimed at."""
+    noise = first.variance / max(accuracy * max(first.value, LITTLE), 1e-300) ** 2
+    return min(max(ceil(noise), DRAWS[large]), MOST_DRAWS)
+
+
+def _at_weights(
+    layers: Layers,
+    joined: np.ndarray,
+    share: float,
+    power: float,
+    seed: int,
+    tolerance: float,
+    max_steps: int,
+) -> _Draw:
+    """What probes say at one draw of weights."""
+    large = _large(layers)
+    dtype = np.float32 if large else np.float64
+    weights = draw_to_scale(layers, np.random.default_rng(seed))
+    operator = whitened_operator(linearize(layers, weights, dtype=dtype))
+    rng, n_joined = np.random.default_rng([seed, 1]), int(joined.sum())
+
+    def loss(rest: float) -> float:
+        return share * max(rest / n_joined, 0.0) ** power + 1 - share
+
+    def enough(rests: Sequence[float]) -> bool:
+        now = loss(rests[-1])
+        return now - loss(rests[-1] - left_to_find(rests)) <= tolerance * max(now, LITTLE)
+
+    shortfalls, found = [], []
+    for _ in range(PROBES[large]):
+        probe = (joined * rng.choice([-1.0, 1.0], joined.size)).astype(dtype)
+        found.append(project(operator, probe, enough=enough, max_steps=max_steps))
+        shortfalls.append((1 - probe * found[-1].image)[joined])
+    mean = mean_power(shortfalls, power)
+    return _Draw(
+        share * mean.value + 1 - share,
+        share**2 * mean.variance,
+        float(np.mean([loss(p.rest) - loss(p.rest - p.left) for p in found])),
+        max(p.steps for p in found),
+        all(p.settled for p in found),
+    )
+
+
+def _mean(draws: list[_Draw]) -> LossEstimate:
+    """The mean over draws; its noise is that of the probes, or that between draws if greater."""
+    values: Float[np.ndarray, " draws"] = np.array([draw.value for draw in draws])
+    noise = float(np.mean([draw.variance for draw in draws]))
+    between = float(values.var(ddof=1)) if len(draws) > 1 else 0.0
+    return LossEstimate(
+        float(values.mean()),
+        float(np.sqrt(max(noise, between) / len(draws))),
+        float(np.mean([draw.drift for draw in draws])),
+        len(draws),
+        max(draw.steps for draw in draws),
+        all(draw.settled for draw in draws),
+    )
