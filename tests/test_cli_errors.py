@@ -78,13 +78,13 @@ BAD = [
     ("rank text.npz", "text.npz does not hold a topology"),
     ("rank --targets 0", "0 is not in the range x>=1"),
     *(
-        (f"rank --budget {b}", f"must be an integer from 64 to 2048; given '{b}'")
+        (f"rank --budget {b}", f"all be joined, to 2048, two dense layers; given '{b}'")
         for b in ("x", "nan", "1e3")
     ),
     *((f"rank --budget {b}", f"to 2048, two dense layers; given {b}") for b in (0, -1, 63, 2049)),
     *((f"rank --budget {b}", "Invalid value for '--budget': must be") for b in ("x", 63, 2049)),
     ("rank --n 1000000000", "the default set of 625000000000000000 trainable edges"),
-    ("rank --n 16 --budget x", "must be an integer from 32 to 512; given 'x'"),
+    ("rank --n 16 --budget x", "must be an integer from 32, without which 16 inputs"),
     ("rank --n 1", "1 is not in the range x>=2"),
     ("rank net.npz --budget 640", "--n and --budget are of the default set"),
     ("rank net.npz --n 32", "--n and --budget are of the default set"),

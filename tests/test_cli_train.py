@@ -91,7 +91,7 @@ def test_a_file_that_is_no_result_is_not_replaced_either(text: str) -> None:
     Path("training/training.json").write_text(text)
     result = topokit("train --epochs 1")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
-    assert "holds no results of topokit train" in result.stderr
+    assert "is damaged, or of another version of topokit" in result.stderr
     assert Path("training/training.json").read_text() == text
 
 

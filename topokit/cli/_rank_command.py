@@ -12,6 +12,7 @@ import networkx as nx
 from click.core import ParameterSource
 
 import topokit as tk
+from topokit._checks import check_budget
 from topokit._extras import MissingExtraError
 from topokit._interrupts import interrupts_ignored
 from topokit.cli._console import busy, note, print_json, print_table, print_words
@@ -58,19 +59,18 @@ def _budget(ctx: click.Context, _: click.Parameter, text: str | None) -> int:
     n = ctx.params["n"]
     if text is None:
         return tk.ranking.default_budget(n)
-    least, most = 2 * n, 2 * n * n
     try:
-        budget = int(text)
+        return check_budget(_number(text), n)
+    except ValueError as error:
+        raise click.BadParameter(str(error).removeprefix("budget ")) from None
+
+
+def _number(text: str) -> int | str:
+    """An integer, if the text is one."""
+    try:
+        return int(text)
     except ValueError:
-        raise click.BadParameter(
-            f"must be an integer from {least} to {most}; given {text!r}"
-        ) from None
-    if not least <= budget <= most:
-        raise click.BadParameter(
-            f"must be an integer from {least}, without which {n} inputs and outputs cannot all be "
-            f"joined, to {most}, two dense layers; given {budget}"
-        )
-    return budget
+        return text
 
 
 @click.command("rank", epilog="\b\n" + LIST)

@@ -19,6 +19,7 @@ from topokit._atomic import replacing
 from topokit._file_names import file_name
 from topokit._text_table import printable, shorten
 from topokit.cli._console import jsonable
+from topokit.cli._output_folder import check_replaced
 
 RANKING, MAPS, PAGE, TOPOLOGIES = "ranking.json", "maps.npz", "report.html", "topologies"
 
@@ -45,22 +46,16 @@ def check_folder(
         ValueError: If the folder holds a ranking of other settings, one with a row that is none of
             `topologies`, or something that cannot be told.
     """
-    place = folder / RANKING
-    if not place.exists():
-        return
-    cure = "give another folder by --out, or --overwrite"
-    try:
-        held = json.loads(place.read_text(encoding="utf-8"))
-        there, files = {name: held[name] for name in settings}, _kept_files(folder, held)
-    except (ValueError, TypeError, LookupError, AttributeError):
-        raise ValueError(f"{place} is damaged, or of another version of topokit: {cure}") from None
-    differ = [name for name in settings if there[name] != settings[name]]
-    told = [f"{name} {there[name]!r} there, {settings[name]} here" for name in differ]
-    others = [name for name, file in files.items() if not _same(topologies.get(name), file)]
-    if others:
-        told.append(f"{_few(others)} there, not the same here")
-    if told:
-        raise ValueError(f"{place} holds another ranking, {'; '.join(told)}: {cure}")
+
+    def held(said: dict[str, Any]) -> dict[str, Any]:
+        return {name: said[name] for name in settings}
+
+    def others(said: dict[str, Any]) -> str:
+        files = _kept_files(folder, said).items()
+        names = [name for name, file in files if not _same(topologies.get(name), file)]
+        return f"{_few(names)} there, not the same here" if names else ""
+
+    check_replaced(folder / RANKING, settings, held, kind="another ranking", others=others)
 
 
 def _few(names: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ import topokit as tk
 from topokit._atomic import replacing
 from topokit._records import readable
 from topokit.cli._console import console, jsonable, note, print_json, print_table
+from topokit.cli._output_folder import check_replaced
 from topokit.cli._shell_words import arguments_as_options
 
 
@@ -168,27 +169,13 @@ def _check(options: dict[str, Any]) -> None:
 
 def _check_folder(out: Path, settings: dict[str, Any], seeds: int) -> None:
     """Refuse to replace results of other settings, or of more seeds."""
-    place = out / RESULTS
-    if not place.exists():
-        return
-    cure = "give another folder by --out, or --overwrite"
-    try:
-        held = json.loads(place.read_text(encoding="utf-8"))
-        held["seeds"] = max(seeds, len(held.pop("runs")))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise ValueError(f"{place} holds no results of topokit train: {cure}") from None
+
+    def held(said: dict[str, Any]) -> dict[str, Any]:
+        there = {name: value for name, value in said.items() if name != "runs"}
+        return there | {"seeds": max(seeds, len(said["runs"]))}
+
     wanted = jsonable(settings) | {"seeds": seeds}
-    differ = [name for name in held | wanted if held.get(name) != wanted.get(name)]
-    told = [
-        f"{name} {_word(held.get(name))} there, {_word(wanted.get(name))} here" for name in differ
-    ]
-    if told:
-        raise ValueError(f"{place} holds results of other settings, {'; '.join(told)}: {cure}")
-
-
-def _word(value: Any) -> str:
-    """A setting of JSON as an option takes it."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    check_replaced(out / RESULTS, wanted, held, kind="results of other settings")
 
 
 def _data(mnist: Path | None, cifar10: Path | None, validation: float) -> Any:

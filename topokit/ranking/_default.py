@@ -5,11 +5,10 @@ neuron, both as close to the budget as its usual members come (`topokit.designs`
 """
 
 import warnings
-from numbers import Integral
 
 import networkx as nx
 
-from topokit._checks import check_count
+from topokit._checks import check_budget, check_count
 from topokit._limits import check_memory
 from topokit.designs import Member, nearest, usual
 from topokit.layers import to_layers
@@ -104,7 +103,7 @@ def default_topologies(budget: int | None = None, *, n: int = 32) -> dict[str, n
         `topokit.rank`, which compares them.
     """
     n = check_count("n", n, least=2)
-    budget = _check_budget(default_budget(n) if budget is None else budget, n)
+    budget = check_budget(default_budget(n) if budget is None else budget, n)
     check_memory(
         "the default set",
         BYTES * budget,
@@ -144,14 +143,3 @@ def _tell_if_far(name: str, member: Member, budget: int) -> None:
             f"outputs: the nearest has {member.trainable}",
             stacklevel=3,
         )
-
-
-def _check_budget(budget: int, n: int) -> int:
-    least, most = 2 * n, 2 * n * n
-    is_whole = isinstance(budget, Integral) and not isinstance(budget, bool)
-    if not is_whole or not least <= budget <= most:
-        raise ValueError(
-            f"budget must be an integer from {least}, without which {n} inputs and outputs cannot "
-            f"all be joined, to {most}, two dense layers; given {budget!r}"
-        )
-    return int(budget)

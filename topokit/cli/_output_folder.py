@@ -1,0 +1,49 @@
+"""A folder for results, refused before any work is done if that would replace other ones."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+CURE = "give another folder by --out, or --overwrite"
+
+
+def check_replaced(
+    place: Path,
+    wanted: Mapping[str, Any],
+    held: Callable[[dict[str, Any]], Mapping[str, Any]],
+    *,
+    kind: str,
+    others: Callable[[dict[str, Any]], str] = lambda _: "",
+) -> None:
+    """Refuse to replace results of other settings; the same ones go on.
+
+    Args:
+        place: The file of JSON that says what the folder holds, if it is there.
+        wanted: The settings that are asked for, as JSON gives them.
+        held: Those of what the file says.
+        kind: What the file holds otherwise, such as "another ranking".
+        others: What else of it is not asked for, in words.
+
+    Raises:
+        ValueError: If the settings differ, there is something else, or the file cannot be read.
+    """
+    if not place.exists():
+        return
+    try:
+        said = json.loads(place.read_text(encoding="utf-8"))
+        there, more = held(said), others(said)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise ValueError(f"{place} is damaged, or of another version of topokit: {CURE}") from None
+    told = [
+        f"{name} {_word(there.get(name))} there, {_word(wanted.get(name))} here"
+        for name in {**there, **wanted}
+        if there.get(name) != wanted.get(name)
+    ]
+    if told or more:
+        raise ValueError(f"{place} holds {kind}, {'; '.join(filter(None, [*told, more]))}: {CURE}")
+
+
+def _word(value: Any) -> str:
+    """A setting of JSON as an option takes it."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
