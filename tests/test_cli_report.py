@@ -160,10 +160,11 @@ def another_wiring(path: Path) -> None:
     tk.write(tk.topologies.low_rank(4, 4, 1), path)
 
 
-def with_rows(**changes):
+def with_rows(part="rows", **changes):
     def change(path: Path) -> None:
         said = json.loads(path.read_text())
-        said["rows"][0] |= changes
+        said[part] = [*said[part], said["rows"][0]]
+        said[part][0] |= changes
         path.write_text(json.dumps(said))
 
     return change
@@ -183,6 +184,12 @@ def with_rows(**changes):
         ("ranking.json", with_rows(edges=1.5), "edges is 1.5"),
         ("ranking.json", with_rows(depth=-1), "depth is -1"),
         ("ranking.json", with_rows(depth=True), "depth is True"),
+        ("ranking.json", with_rows(n_in=10**9), "n_in is 1000000000"),
+        ("ranking.json", with_rows(steps=10**30), "steps is ~2^99"),
+        ("ranking.json", with_rows(steps=1e30), "steps is 1e+30"),
+        ("ranking.json", with_rows(paths_mean=10**400), "paths_mean is ~2^1328"),
+        ("ranking.json", with_rows(reachable=1.5), "reachable is 1.5"),
+        ("ranking.json", with_rows("beside", trainable=10**9), "trainable is 1000000000"),
         ("ranking.json", with_rows(loss=-0.5), "loss is -0.5"),
         ("ranking.json", with_rows(control_total=float("inf")), "control_total is inf"),
         ("ranking.json", lambda path: path.write_text(NO_ROWS), "ranking.json is damaged"),

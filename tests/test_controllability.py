@@ -246,8 +246,29 @@ def test_strict_rank_promotion_does_no_harm(form):
     wiring = make_wiring(t.erdos_renyi.layers([4, 6, 6, 3], 0.6, seed=0))
     logits = draw_logits(np.random.default_rng(0), form, wiring, deviation=0.0)
     with jax.numpy_rank_promotion("raise"):
-        K, losses = _descent._descend.jitted.eval_shape(form, 7, 3, logits, wiring, 0.0, 0.1)
-    assert (K.shape, losses.shape) == ((3, 4), (7,))
+        given = form, 7, 3, 7, logits, wiring, 0.0, 0.1
+        state, losses = _descent._descend.jitted.eval_shape(*given)
+    assert (state.best.shape, losses.shape) == ((3, 4), (7,))
+
+
+def test_a_descent_that_is_watched_ends_as_one_that_is_not(monkeypatch):
+    monkeypatch.setattr(_descent, "SMALL", 0)
+    monkeypatch.setattr(_descent, "PARTS", 3)
+    told: list[tuple[int, int]] = []
+    layers = t.torus.layers((2, 4), 2)
+    watched, alone = (
+        controllability(layers, fairness=False, steps=10, callback=callback)
+        for callback in (lambda *steps: told.append(steps), None)
+    )
+    assert told == [(4, 10), (8, 10), (10, 10)]
+    np.testing.assert_allclose(watched.K, alone.K, rtol=1e-4)
+    np.testing.assert_allclose(watched.losses, alone.losses, rtol=1e-4)
+
+
+def test_a_search_for_the_canonical_K_tells_its_steps():
+    told: list[tuple[int, int]] = []
+    found = controllability(UNEVEN, steps=60, callback=lambda *steps: told.append(steps))
+    assert told == [(0, 60), (50, 60), (60, 60)][: len(found.losses)]
 
 
 @pytest.mark.parametrize(

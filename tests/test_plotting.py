@@ -179,6 +179,19 @@ def test_three_maps_of_a_topology_stand_in_a_row_each_on_its_own_scale():
     axes[0, 0].figure.canvas.draw()
 
 
+def test_long_names_of_maps_fit_their_columns_and_stay_different():
+    ends = "begin " + "W" * 60 + "{}" + "M" * 60 + " end"
+    names = [ends.format(0), ends.format(1), "%" * 99, "W" * 99, "short", "a " * 40]
+    axes = tk.plotting.plot_maps(dict.fromkeys(names, MAPS))
+    figure = axes[0, 0].figure
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.texts]
+    assert len({text.get_text() for text in figure.texts}) == len(names)
+    for at, box in enumerate(boxes):
+        edge = figure.bbox.width / (2 if at % 2 == 0 else 1)
+        assert box.x1 <= edge
+
+
 def test_many_heatmaps_share_one_scale_and_one_color_bar():
     axes = tk.plotting.plot_controls({f"K{i}": np.full((2, 3), i / 2) for i in range(5)})
     images = [ax.images[0] for ax in axes]

@@ -1,6 +1,7 @@
 """Sweeps: rows are what `reconstruct` says, nothing is run twice, no failure stops another."""
 
 import json
+import sys
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
@@ -15,8 +16,8 @@ from lives import timeless
 from solvers import Failing, Idle, Nameless, Noting
 
 import topokit as tk
+from topokit._progress import progress, time_to_go
 from topokit.ranking import Result, UnfinishedError, gaussian_targets, read_store, sweep
-from topokit.ranking._progress import time_to_go
 from topokit.reconstruction import Adam
 
 QUICK = Adam(max_steps=20)
@@ -221,38 +222,52 @@ def test_a_solver_without_a_description_needs_no_key_without_a_store(tmp_path):
         sweep(SQUARE, targets=1, solver=Nameless(2), store=tmp_path / "s")
 
 
-def test_nothing_is_printed_in_a_pipe(capfd):
+@pytest.mark.parametrize("color", ["0", "1"])
+def test_nothing_is_printed_in_a_pipe(capfd, monkeypatch, color):
+    monkeypatch.setenv("FORCE_COLOR", color)
     list(sweep(SQUARE, targets=1, solver=Idle()))
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_terminal_shows_the_time_to_go(capsys, monkeypatch):
+@pytest.fixture
+def terminal(capsys, monkeypatch):
+    """What is written where standard error is a terminal."""
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True)
+    return capsys
+
+
+def test_a_terminal_shows_the_time_to_go(terminal):
     list(sweep(SQUARE, targets=1, solver=Idle()))
-    shown = capsys.readouterr()
+    shown = terminal.readouterr()
     assert shown.out == ""
     assert "to go" in shown.err
 
 
-def test_a_terminal_says_what_takes_so_long_before_the_first_result(capsys, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
+def test_a_terminal_says_what_takes_so_long_before_the_first_result(terminal):
     rows = sweep(SQUARE, targets=1, solver=Idle())
     next(rows)
-    assert "compiles and runs the first" in capsys.readouterr().err
+    assert "compiles and runs the first" in terminal.readouterr().err
     rows.close()
 
 
-def test_a_terminal_shows_what_runs_while_it_runs(capsys, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
+def test_a_terminal_shows_what_runs_while_it_runs(terminal):
     topologies = {"first": tk.topologies.dense(2, 2), "sec[ond]": tk.topologies.dense(2, 3)}
     rows = sweep(topologies, targets=1, solver=Idle())
     next(rows)
-    shown = capsys.readouterr().err
+    shown = terminal.readouterr().err
     assert "'first' with seed 0" in shown
     assert "ond" not in shown
     next(rows)
-    assert "'sec[ond]' with seed 0" in capsys.readouterr().err
+    assert "'sec[ond]' with seed 0" in terminal.readouterr().err
     rows.close()
+
+
+def test_a_bar_reaches_what_is_told_of_all_that_there_may_be(terminal):
+    with progress("Descent", 1) as bar:
+        bar.reach(30, 40)
+        bar.show("a part")
+    assert " 75%" in terminal.readouterr().err
 
 
 def test_time_to_go_is_in_proportion_to_the_cost():

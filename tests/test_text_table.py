@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topokit._text_table import cells, fold, is_number, printable, shorten, text_table
+from topokit._text_table import PADDED, cells, fold, is_number, printable, shorten, text_table
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
 proses = st.lists(words, max_size=12).map(" ".join)
@@ -55,6 +55,13 @@ def test_without_a_width_a_row_is_a_line(table) -> None:
     assert [line.text.split() for line in lines] == [
         " ".join(row).split() for row in [heading, *rows]
     ]
+
+
+def test_a_long_cell_in_a_pipe_moves_its_own_row_alone() -> None:
+    names = ("a", "b" * PADDED, "c" * 10_000)
+    lines = [line.text for line in text_table(["", "x"], [(n, "1") for n in names], width=None)]
+    assert [cells(line) for line in lines] == [*[PADDED + 3] * 3, 10_003]
+    assert lines[3].endswith("c  1")
 
 
 @given(column=st.lists(numbers, min_size=1), width=st.sampled_from([40, 80, None]))

@@ -26,6 +26,10 @@ CASES = {
     "seed is missing": ("tk.with_skip(tk.topologies.dense(2, 2), placement='random')", "seed"),
     "targets are text": ("tk.reconstruct(tk.topologies.dense(1, 1), [['a']])", "real numbers"),
     "targets are complex": ("tk.reconstruct(tk.topologies.dense(1, 1), [[1j]])", "real numbers"),
+    "callback of a descent is a number": (
+        "tk.controllability(tk.topologies.dense(2, 2), callback=3)",
+        "callback must be a function of two numbers of steps",
+    ),
     "key is text": ("tk.controllability(tk.topologies.dense(2, 2), key='x')", "key must be"),
     "solver is text": ("tk.reconstruct(tk.topologies.dense(1, 1), [[1.]], solver='a')", "solver"),
     "solver is a class": (

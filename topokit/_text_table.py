@@ -3,7 +3,8 @@
 The leading columns say what a row is of, the last ones are words, and those between are figures.
 Where there is no room, words wrap; where they would be too narrow, they go beneath their row; and
 figures that do not fit come below, in a part of the table that begins with the same keys. Without
-a width, as in a pipe, a row is one line, so that `grep` and `awk` find it whole.
+a width, as in a pipe, a row is one line, so that `grep` and `awk` find it whole; a cell of more
+than 80 columns pushes its own row out of line, and no other one.
 """
 
 import re
@@ -15,8 +16,8 @@ from typing import NamedTuple
 # the most of a heading above figures, and of a word in a key that is never broken.
 WORDS, KEY, HEADING, KEY_WORD = 24, 12, 12, 20
 
-# The width of what `print` shows in a shell.
-SHELL = 80
+# The width of what `print` shows in a shell, and the most to which a cell is filled up in a pipe.
+SHELL = PADDED = 80
 
 NUMBER = re.compile(r"-|-?inf|nan|[-+~]?[\d.,]*\d([\^e][-+]?\d+)?%?")
 
@@ -91,7 +92,8 @@ def text_table(
     columns = [*zip(heading, *rows, strict=True)]
     sizes = [max(map(cells, column)) for column in columns]
     if width is None:
-        return [*_part(columns, dict(enumerate(sizes)), gap)]
+        shorter = [[s for s in map(cells, column) if s <= PADDED] for column in columns]
+        return [*_part(columns, {n: max(s, default=0) for n, s in enumerate(shorter)}, gap)]
     key, first, end = keys - 1, keys, len(columns) - words
     for place in (*range(key), *range(first, end)):
         numbers = [cells(text) for text in columns[place][1:] if is_number(text)]
@@ -141,12 +143,16 @@ def _part(
     shown: Mapping[int, int],
     gap: int,
     beneath: range = range(0),
-    width: int = 0,
+    width: int | None = None,
 ) -> Iterator[Line]:
-    """The columns shown, each of its width, and words beneath each row."""
+    """The columns shown, each of its width, and words beneath each row.
+
+    Without a width for all, nothing is folded.
+    """
     right = [all(map(is_number, columns[place][1:])) for place in shown]
     for number, row in enumerate(zip(*columns, strict=True)):
-        folded = [fold(row[place], size) for place, size in shown.items()]
+        room = {p: max(size, cells(row[p])) if width is None else size for p, size in shown.items()}
+        folded = [fold(row[place], size) for place, size in room.items()]
         depth = max(map(len, folded))
         for level in range(depth):
             # A heading stands on its last line, a row hangs from its first.
@@ -157,7 +163,7 @@ def _part(
             aligned = map(_aligned, texts, shown.values(), right)
             yield Line((" " * gap).join(aligned).rstrip(), number == 0)
         for place in beneath:
-            said = fold(row[place], width - INDENT) if row[place].strip() else []
+            said = fold(row[place], (width or 0) - INDENT) if row[place].strip() else []
             yield from (Line(" " * INDENT + text, number == 0) for text in said)
 
 

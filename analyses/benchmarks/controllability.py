@@ -137,7 +137,7 @@ def descent_steps(layers: tk.Layers, form: ControlForm, steps: int) -> Callable[
     rng = np.random.default_rng(0)
     logits = draw_logits(rng, form, wiring, deviation=_descent.DEVIATION)
     start, wiring = jax.device_put((logits, wiring))
-    settings = form, steps, layers.n_out
+    settings = form, steps, layers.n_out, steps
     return lambda: _descent._descend(*settings, start, wiring, 0.0, LEARNING_RATE)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,6 @@ def _run(measure: Callable[[Any], Any], cases: list[Any], processes: bool) -> It
 
 def _progress(items: Iterator[Any], total: int) -> Iterable[Any]:
     """A bar on a terminal, nothing in a pipe."""
+    silent = not sys.stderr.isatty()
     console = Console(stderr=True)
-    silent = not console.is_terminal
     return track(items, total=total, console=console, transient=True, disable=silent)

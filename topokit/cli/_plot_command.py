@@ -1,5 +1,8 @@
 """`topokit plot`: a picture of a topology."""
 
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +10,7 @@ import click
 import networkx as nx
 
 import topokit as tk
+from topokit._progress import progress
 from topokit._text_table import printable
 from topokit.cli._console import busy
 from topokit.cli._output_file import output_option
@@ -18,25 +22,26 @@ def _leverage(graph: nx.DiGraph) -> Any:
     return tk.plotting.plot_leverage(H, predicted_loss=loss, title=graph.name)
 
 
-def _descent(graph: nx.DiGraph) -> Any:
-    K = tk.controllability(graph, fairness=False).K
-    return tk.plotting.plot_control(K, title=f"{graph.name} by descent")
+def _control(graph: nx.DiGraph, *, canonical: bool) -> Any:
+    with progress("Canonical K" if canonical else "Descent", 1) as bar:
+        K = tk.controllability(graph, fairness=canonical, callback=bar.reach).K
+    title = graph.name if canonical else f"{graph.name} by descent"
+    return tk.plotting.plot_control(K, title=title)
 
 
-PICTURES = {
+PICTURES: dict[str, Callable[[nx.DiGraph], Any]] = {
     "edges": lambda graph: tk.plotting.plot_topology(graph),
     "masks": lambda graph: tk.plotting.plot_masks(graph),
-    "control": lambda graph: tk.plotting.plot_control(
-        tk.controllability(graph).K, title=graph.name
-    ),
-    "descent": _descent,
+    "control": partial(_control, canonical=True),
+    "descent": partial(_control, canonical=False),
     "leverage": _leverage,
 }
+STEPWISE = ("control", "descent")  # they have a bar of their own
 
 
 def plot(topology: nx.DiGraph, what: str, output: Path) -> None:
     """Draw the edges of a topology, its masks, or one of its heatmaps."""
-    with busy("Drawing"):
+    with nullcontext() if what in STEPWISE else busy("Drawing"):
         tk.plotting.save_figure(PICTURES[what](topology), output)
     click.echo(printable(f"{output}: {what} of {topology.name or 'the topology'}"))
 

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from sys import float_info
 from types import NoneType
 from typing import Any, NamedTuple, get_args, get_type_hints
 
@@ -17,11 +18,15 @@ import networkx as nx
 import topokit as tk
 from topokit._atomic import replacing
 from topokit._file_names import file_name
+from topokit._records import brief
 from topokit._text_table import printable, shorten
 from topokit.cli._console import jsonable
 from topokit.cli._output_folder import check_replaced
 
 RANKING, MAPS, PAGE, TOPOLOGIES = "ranking.json", "maps.npz", "report.html", "topologies"
+
+# What counts of a ranking stay below, but those of paths, and what no share is above.
+MOST, PATHS, SHARES = 2**28, "paths_", ("density", "reachable")
 
 # What a formula of a spreadsheet begins with.
 FORMULA = ("=", "+", "-", "@")
@@ -182,7 +187,7 @@ def _row(kind: type[Any], record: Mapping[str, Any]) -> Any:
     types = get_type_hints(kind)
     for name, value in record.items():
         if name in types and not _fits(name, value, types[name]):
-            raise ValueError(f"{name} is {value!r}")
+            raise ValueError(f"{name} is {brief(value)}")
     lost = {name: math.nan for name in record if record[name] is None and types[name] is float}
     return kind(**{**record, **lost})
 
@@ -194,9 +199,10 @@ def _fits(name: str, value: Any, declared: Any) -> bool:
         return float in kinds or NoneType in kinds
     if isinstance(value, bool | str) or not isinstance(value, int | float):
         return type(value) in kinds
-    counts = int in kinds and isinstance(value, int) and value >= 0
-    least = 0 if name in ("loss", "loss_error") else -math.inf
-    return counts or (float in kinds and least <= value and math.isfinite(value))
+    if int in kinds:
+        return isinstance(value, int) and value >= 0 and (value < MOST or name.startswith(PATHS))
+    least = 0 if name in ("loss", "loss_error", *SHARES) else -float_info.max
+    return least <= value <= (1 if name in SHARES else float_info.max)
 
 
 def topology_files(names: Sequence[str]) -> dict[str, str]:

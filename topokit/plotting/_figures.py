@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,8 +22,8 @@ UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 TRAINABLE, CONSTANT = COLORS[0], COLORS[1]
 
-# The most letters of a name beside a picture.
-NAME = 32
+# The most columns of a name beside a picture, and in a legend.
+NAME, LEGEND = 32, 60
 
 
 def literal(text: str) -> str:
@@ -30,9 +31,20 @@ def literal(text: str) -> str:
     return printable(text).replace("$", r"\$")
 
 
-def short_name(name: str) -> str:
-    """A name as it stands beside a picture, for which a long one would leave no room."""
-    return literal(shorten(printable(name), NAME))
+def short_names(names: Iterable[str], width: int = NAME) -> dict[str, str]:
+    """Names as they stand beside a picture, for which long ones would leave no room.
+
+    Those that would look alike are numbered in their order.
+    """
+    shown = {name: shorten(printable(name), width) for name in names}
+    alike = Counter(shown.values())
+    numbers: Counter[str] = Counter()
+    for name, short in shown.items():
+        if alike[short] > 1:
+            numbers[short] += 1
+            sign = f" ({numbers[short]})"
+            shown[name] = shorten(short, width - len(sign)) + sign
+    return {name: literal(short) for name, short in shown.items()}
 
 
 def new_axes(width: float, height: float) -> Axes:

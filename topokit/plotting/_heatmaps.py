@@ -10,6 +10,7 @@ from matplotlib.colorbar import Colorbar
 from matplotlib.image import AxesImage
 
 from topokit._matrix_blocks import farthest
+from topokit._text_table import printable, shorten
 from topokit.plotting._color_scales import (
     ColorScale,
     limits_of,
@@ -19,6 +20,7 @@ from topokit.plotting._color_scales import (
 from topokit.plotting._figures import frame_matrix, keep_outer_labels, literal, new_axes, panels
 from topokit.plotting._matrix_image import draw_matrix
 
+LINES = 2  # of a name above a map
 WIDTH, SIDE, ROOM = 4.8, 3.4, 1.2  # inches: a figure, its square, and what is above and below
 CONTROL, LEVERAGE = "controllability K, ratios", "leverage H, shares"
 
@@ -215,4 +217,5 @@ def _alone(values: np.ndarray, ax: Axes | None, scale: ColorScale, title: str, l
 
 
 def _titled(title: str | None, numbers: str, width: int) -> str:
-    return "\n".join([*textwrap.wrap(literal(title or ""), width), numbers])
+    name = literal(shorten(printable(title or ""), LINES * width))
+    return "\n".join([*textwrap.wrap(name, width), numbers])

@@ -7,7 +7,7 @@ from jaxtyping import Real
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from topokit.plotting._figures import COLORS, literal, new_axes
+from topokit.plotting._figures import COLORS, LEGEND, new_axes, short_names
 from topokit.plotting._loss_curves import DASHES
 
 
@@ -38,6 +38,7 @@ def plot_learning(
     if not accuracies:
         raise ValueError("accuracies is empty: give at least one {name: [array for each seed]}")
     ax = new_axes(5.4, 3.6) if ax is None else ax
+    shown = short_names(accuracies, LEGEND)
     for number, (name, seeds) in enumerate(accuracies.items()):
         lengths = sorted({len(seed) for seed in seeds})
         if len(lengths) != 1 or not lengths[0]:
@@ -48,9 +49,7 @@ def plot_learning(
         epochs = np.arange(1, lengths[0] + 1)
         color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
         mark = "o" if len(epochs) == 1 else None
-        ax.plot(
-            epochs, errors.mean(0), color=color, linestyle=dash, marker=mark, label=literal(name)
-        )
+        ax.plot(epochs, errors.mean(0), color=color, linestyle=dash, marker=mark, label=shown[name])
         if len(errors) > 1:
             ax.fill_between(
                 epochs, errors.min(0), errors.max(0), color=color, alpha=0.2, linewidth=0

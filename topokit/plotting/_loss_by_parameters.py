@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from topokit.plotting._figures import new_axes, plain_log_numbers, short_name
+from topokit.plotting._figures import new_axes, plain_log_numbers, short_names
 from topokit.plotting._ranking_chart import finite_rows, row_looks
 
 
@@ -47,8 +47,9 @@ def plot_parameters(rows: Sequence[Any], ax: Axes | None = None) -> Axes:
         _draw(ax, line, looks)
     _scale(ax, rows)
     heights = _spread([_height(ax, row) for row in named])
+    shown = short_names(row.name for row in rows)
     for row, height in zip(named, heights, strict=True):
-        _name(ax, row, looks[id(row)], height)
+        _name(ax, row, shown[row.name], looks[id(row)], height)
     return ax
 
 
@@ -116,7 +117,7 @@ def _spread(heights: Sequence[float]) -> list[float]:
     return spread
 
 
-def _name(ax: Axes, row: Any, look: dict[str, Any], height: float) -> None:
+def _name(ax: Axes, row: Any, name: str, look: dict[str, Any], height: float) -> None:
     """Name a row at the right of the axes, and lead a thin line to its point."""
     ax.annotate(
         "",
@@ -126,4 +127,4 @@ def _name(ax: Axes, row: Any, look: dict[str, Any], height: float) -> None:
         arrowprops={"arrowstyle": "-", "color": look["color"], "alpha": 0.45, "linewidth": 0.6},
     )
     ax.plot(1.045, height, **look, transform=ax.transAxes, clip_on=False)
-    ax.text(1.065, height, short_name(row.name), transform=ax.transAxes, fontsize=8.5, va="center")
+    ax.text(1.065, height, name, transform=ax.transAxes, fontsize=8.5, va="center")

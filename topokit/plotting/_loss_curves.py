@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Real
 from matplotlib.axes import Axes
 
-from topokit.plotting._figures import COLORS, literal, new_axes, plain_log_numbers
+from topokit.plotting._figures import COLORS, LEGEND, new_axes, plain_log_numbers, short_names
 
 DASHES = ("solid", "dashed", "dashdot", "dotted")
 
@@ -41,6 +41,7 @@ def plot_losses(losses: Mapping[str, Real[np.ndarray, "..."]], ax: Axes | None =
     if not losses:
         raise ValueError("losses is empty: give at least one {name: array}")
     ax = new_axes(5.4, 3.6) if ax is None else ax
+    shown = short_names(losses, LEGEND)
     for number, (name, values) in enumerate(losses.items()):
         curves = np.atleast_2d(values)
         if curves.ndim != 2 or not curves.size:
@@ -50,7 +51,7 @@ def plot_losses(losses: Mapping[str, Real[np.ndarray, "..."]], ax: Axes | None =
             )
         color, dash = COLORS[number % len(COLORS)], DASHES[number // len(COLORS) % len(DASHES)]
         steps = np.arange(1, curves.shape[1] + 1)
-        ax.plot(steps, curves.mean(axis=0), color=color, linestyle=dash, label=literal(name))
+        ax.plot(steps, curves.mean(axis=0), color=color, linestyle=dash, label=shown[name])
         if len(curves) > 1:
             ax.fill_between(
                 steps, curves.min(axis=0), curves.max(axis=0), color=color, alpha=0.2, linewidth=0

@@ -7,8 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from topokit._text_table import cells
 from topokit.plotting._color_scales import limits_of, scale_that_shows
-from topokit.plotting._figures import literal
+from topokit.plotting._figures import short_names
 from topokit.plotting._heatmaps import heat_map, label_bar
 
 # Field of a record of maps, and what its picture is called, as values and as deviations.
@@ -21,6 +22,9 @@ MAPS = (
 # Inches: a topology, its name, where its first matrix begins, a matrix, from one to the next.
 CELL, NAME, CORNER, MATRIX, STEP = (7.55, 2.75), 0.1, (0.6, 0.5), 1.55, 2.36
 TICKS = 3
+# Columns of a name, so that one of the widest letters fits at the smaller size; in points, the size
+# of a name of at most so many columns, and of others.
+WIDEST, SHORT, LARGE, SMALL = 54, 40, 12, 9
 MANY = 6  # topologies from which on they stand in two columns
 
 
@@ -98,10 +102,11 @@ def _new_places(names: list[str]) -> np.ndarray:
     size = np.array([across, -(-len(names) // across)]) * CELL
     figure = plt.figure(figsize=tuple(size))
     places = np.empty((len(names), 3), object)
-    for place, name in enumerate(names):
+    for place, name in enumerate(short_names(names, WIDEST).values()):
         corner = np.array([place % across * CELL[0], size[1] - CELL[1] * (place // across + 1)])
         x, y = (corner + [NAME, CELL[1] - NAME]) / size
-        figure.text(x, y, literal(name), fontsize=12, weight="bold", va="top")
+        size_of_name = LARGE if cells(name) <= SHORT else SMALL
+        figure.text(x, y, name, fontsize=size_of_name, weight="bold", va="top")
         for number in range(3):
             left, low = (corner + CORNER + [number * STEP, 0]) / size
             width, height = MATRIX / size

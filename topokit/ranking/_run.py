@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Generic
 
-from topokit.ranking._progress import progress
+from topokit._progress import progress
 from topokit.ranking._store import Store
 from topokit.ranking._tasks import Found, Task
 from topokit.ranking._unfinished import UnfinishedError

@@ -7,7 +7,7 @@ with these totals can have less, and a plan that brings it about proves it. Else
 searches on from there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from jaxtyping import Float
@@ -35,9 +35,12 @@ ROUNDING = 5e-7
 
 
 def find_canonical(
-    layers: Layers, *, steps: int
+    layers: Layers, *, steps: int, callback: Callable[[int, int], object] | None = None
 ) -> tuple[Float[np.ndarray, "n_in n_out"], float, Float[np.ndarray, " checks"], bool]:
-    """The canonical K, the bound on its loss, the losses at every check, and if K has converged."""
+    """The canonical K, the bound on its loss, the losses at every check, and if K has converged.
+
+    The callback gets the number of steps taken at every check, and the most there may be.
+    """
     network = make_network(layers)
     _check_size(network)
     totals = least_totals(network)
@@ -50,6 +53,8 @@ def find_canonical(
         losses.append(float(np.sum((network.n_in - 1 - K.astype(float) @ network.inputs) ** 2)))
         off = max(moved, float(np.abs(K - plan.K).max()))
         short = losses[-1] - totals.bound
+        if callback is not None:
+            callback(min(STEPS_AT_ONCE * (len(losses) - 1), steps), steps)
         converged = short <= GAP * max(totals.bound, 1) + rounding and off <= CLOSE * greatest
         if converged:
             break

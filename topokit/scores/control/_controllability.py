@@ -1,5 +1,6 @@
 """Controllability, as its users ask for it: one K, what it adds up to, and how good it is."""
 
+from collections.abc import Callable
 from typing import Any
 
 import networkx as nx
@@ -72,6 +73,7 @@ def controllability(
     steps: int | None = None,
     learning_rate: float = 0.03,
     key: Any = None,
+    callback: Callable[[int, int], object] | None = None,
 ) -> Controllability:
     """How many ratios of inputs each output controls, and of which inputs.
 
@@ -113,6 +115,7 @@ def controllability(
             many to the canonical K (10,000 by default).
         learning_rate: Of a descent, where its cosine schedule starts.
         key: Of a descent, where it starts: a JAX key or an integer seed; 0 by default.
+        callback: Called now and then with the number of steps done, and of those there may be.
 
     Returns:
         The canonical K, as near as `steps` allow (see `converged`), or the best iterate of a
@@ -140,9 +143,13 @@ def controllability(
     learning_rate = check_real("learning_rate", learning_rate, least=0, most=10)
     steps = None if steps is None else check_count("steps", steps)
     check_key(key)
+    if callback is not None and not callable(callback):
+        raise ValueError(f"callback must be a function of two numbers of steps; given {callback!r}")
     layers = to_layers(topology)
     if fairness and method == "marginal":
-        K, bound, losses, converged = find_canonical(layers, steps=steps or 10_000)
+        K, bound, losses, converged = find_canonical(
+            layers, steps=steps or 10_000, callback=callback
+        )
         return _result(layers, K, bound, losses, converged=converged)
     form, remedy = (
         (descent.marginal, "the canonical K, fairness=True, needs less")
@@ -159,6 +166,7 @@ def controllability(
         steps=steps or 500,
         learning_rate=learning_rate,
         key=key,
+        callback=callback,
     )
     return _result(layers, K, bound, losses, converged=False)
 

@@ -1,7 +1,8 @@
 """Descent on the controllability loss (NeuroFabric section VI.C), compiled as one loop."""
 
+from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ from topokit.scores.control.descent._propagation import (
     logit_shapes,
     propagate,
 )
-from topokit.scores.control.descent._round_shapes import round_shapes
+from topokit.scores.control.descent._round_shapes import SMALL, round_shapes
 
 LIMIT = 2**33
 
@@ -34,6 +35,25 @@ DEVIATION = 0.01
 
 # Slopes this small are rounding. Adam would magnify them and let K drift where the loss is flat.
 NOISE = 1e-4
+
+# Parts of a large descent that is watched: after each it is told how far it is.
+PARTS = 20
+
+
+class DescentState(NamedTuple):
+    """Where a descent is.
+
+    Attributes:
+        logits: The free choices.
+        moments: What Adam remembers.
+        least: The least loss and penalty met.
+        best: The K of it, transposed.
+    """
+
+    logits: Logits
+    moments: optax.OptState
+    least: Float[Array, ""]
+    best: Float[Array, "n_out n_in"]
 
 
 def lay_out(layers: Layers, form: ControlForm, *, remedy: str) -> PaddedLayers:
@@ -53,6 +73,7 @@ def descend(
     steps: int,
     learning_rate: float,
     key: Any,
+    callback: Callable[[int, int], object] | None = None,
 ) -> tuple[Float[np.ndarray, "n_in n_out"], Float[np.ndarray, " steps"]]:
     """The K of least loss and penalty that Adam meets, and the loss at every step.
 
@@ -64,24 +85,35 @@ def descend(
         steps: How many steps to take.
         learning_rate: Where the cosine schedule starts.
         key: A JAX key or an integer seed for the logits to start from; None for 0.
+        callback: Called with the number of steps done and of all; of a small network once.
     """
     logits = draw_logits(generator(key), form, wiring, deviation=DEVIATION)
     wiring, logits = round_shapes(wiring, logits)
-    control, losses = _descend(form, steps, n_out, logits, wiring, evenness, learning_rate)
-    return np.asarray(control, float).T, np.asarray(losses, float)
+    state: Any = logits  # after the first part a `DescentState`
+    small = callback is None or sum(map(np.size, jax.tree.leaves(logits))) <= SMALL
+    at_once = steps if small else -(-steps // PARTS)
+    losses: list[np.ndarray] = []
+    for done in range(0, steps, at_once):
+        now = min(at_once, steps - done)
+        state, found = _descend(form, steps, n_out, now, state, wiring, evenness, learning_rate)
+        losses.append(np.asarray(found, float))
+        if callback is not None:
+            callback(done + now, steps)
+    return np.asarray(state.best, float).T, np.concatenate(losses)
 
 
-@compiled(static=3)
+@compiled(static=4)
 def _descend(
     form: ControlForm,
     steps: int,
     n_out: int,
-    logits: Logits,
+    now: int,
+    state: Logits | DescentState,
     wiring: PaddedLayers,
     evenness: float | Array,
     learning_rate: float | Array,
-) -> tuple[Float[Array, "n_out n_in"], Float[Array, " steps"]]:
-    """The best K, transposed, and the loss at every step."""
+) -> tuple[DescentState, Float[Array, " now"]]:
+    """So many of all steps from logits or from where an earlier part ended; the loss at each."""
     n_in = wiring.first.reach.shape[1]
     schedule = optax.cosine_decay_schedule(1.0, steps)
     optimizer = optax.adam(
@@ -98,10 +130,10 @@ def _descend(
         (value, (loss, K)), slope = jax.value_and_grad(objective, has_aux=True)(logits)
         best = jnp.where(value < least, K, best)
         updates, moments = optimizer.update(slope, moments)
-        logits = optax.apply_updates(logits, updates)
-        return (logits, moments, jnp.minimum(value, least), best), loss
+        logits: Any = optax.apply_updates(logits, updates)
+        return DescentState(logits, moments, jnp.minimum(value, least), best), loss
 
-    blank = jnp.zeros((n_out, n_in), jnp.float32)
-    start = (logits, optimizer.init(logits), jnp.float32(jnp.inf), blank)
-    (*_, best), losses = jax.lax.scan(step, start, length=steps)
-    return best, losses
+    if isinstance(state, Logits):
+        blank = jnp.zeros((n_out, n_in), jnp.float32)
+        state = DescentState(state, optimizer.init(state), jnp.float32(jnp.inf), blank)
+    return jax.lax.scan(step, state, length=now)

@@ -1,5 +1,6 @@
 """A bar with the time to go, and what is being done: on a terminal, nothing in a pipe."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -29,10 +30,12 @@ class Bar(NamedTuple):
 
     Attributes:
         advance: Call it with the cost of each part that is done.
+        reach: Call it instead with all that is done, and all that there may be.
         show: Call it with what is being done now.
     """
 
     advance: Callable[[float], None]
+    reach: Callable[[float, float], None]
     show: Callable[[str], None]
 
 
@@ -53,7 +56,10 @@ def time_to_go(done: float, total: float, elapsed: float) -> float | None:
 
 @contextmanager
 def progress(doing: str, total: float) -> Iterator[Bar]:
-    """A bar on a terminal's standard error, there and in motion before anything is done."""
+    """A bar on a terminal's standard error, there and in motion before anything is done.
+
+    Where that is no terminal there is none, even if `FORCE_COLOR` asks for colors.
+    """
     screen = Console(stderr=True)
     columns = (
         SpinnerColumn(),
@@ -62,7 +68,7 @@ def progress(doing: str, total: float) -> Iterator[Bar]:
         TaskProgressColumn(),
         TimeToGo(),
     )
-    hidden = not (total and screen.is_terminal)
+    hidden = not (total and sys.stderr.isatty())
     with Progress(*columns, console=screen, transient=True, disable=hidden) as bar:
         part = bar.add_task(doing, total=total)
 
@@ -70,4 +76,7 @@ def progress(doing: str, total: float) -> Iterator[Bar]:
             words = shorten(f"{doing}: {printable(what)}", LONGEST)
             bar.update(part, description=escape(words), refresh=True)
 
-        yield Bar(lambda cost: bar.advance(part, cost), show)
+        def reach(done: float, most: float) -> None:
+            bar.update(part, completed=done, total=most)
+
+        yield Bar(lambda cost: bar.advance(part, cost), reach, show)
