@@ -189,6 +189,7 @@ def with_rows(part="rows", **changes):
         ("ranking.json", with_rows(steps=1e30), "steps is 1e+30"),
         ("ranking.json", with_rows(paths_mean=10**400), "paths_mean is ~2^1328"),
         ("ranking.json", with_rows(reachable=1.5), "reachable is 1.5"),
+        ("ranking.json", with_rows(degrees_of_freedom=99), "degrees of freedom; given 99"),
         ("ranking.json", with_rows("beside", trainable=10**9), "trainable is 1000000000"),
         ("ranking.json", with_rows(loss=-0.5), "loss is -0.5"),
         ("ranking.json", with_rows(control_total=float("inf")), "control_total is inf"),

@@ -9,6 +9,7 @@ from recipes import count_paths
 
 import topokit as tk
 from topokit.cli._console import jsonable
+from topokit.diagnosis import diagnose_known
 from topokit.diagnosis._criteria import DEEPENED, WIDENED_BY, skip_criterion
 from topokit.diagnosis._reach import find_reach
 from topokit.diagnosis._skips import Skips, count_skips
@@ -48,6 +49,22 @@ def verdicts(graph: nx.DiGraph) -> list[str]:
 
 
 # The whole
+
+
+def test_what_is_known_is_not_found_again_and_changes_nothing(diagnoses, monkeypatch):
+    known = [(tk.controllability(g).K, tk.degrees_of_freedom(g)) for g, _ in diagnoses]
+    for name in ("_fairness.controllability", "_waste.degrees_of_freedom"):
+        monkeypatch.delattr(f"topokit.diagnosis.{name}")
+    for (graph, found), (K, freedom) in zip(diagnoses, known, strict=True):
+        assert diagnose_known(graph, K, freedom) == found
+
+
+def test_a_K_and_degrees_of_freedom_of_another_topology_are_refused():
+    graph = T.butterfly(8)
+    with pytest.raises(ValueError, match=r"shape \(8, 8\) of butterfly\(8\); given \(4, 4\)"):
+        diagnose_known(graph, np.ones((4, 4)), None)
+    with pytest.raises(ValueError, match=r"butterfly\(8\) has at most 32 degrees .* given 33"):
+        diagnose_known(graph, None, 33)
 
 
 def test_the_numbers_are_those_of_other_functions(diagnoses):

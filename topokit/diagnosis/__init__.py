@@ -12,13 +12,14 @@ from topokit.diagnosis._bottleneck import Bottleneck as Bottleneck
 from topokit.diagnosis._criteria import Criterion as Criterion
 from topokit.diagnosis._diagnosis import Diagnosis as Diagnosis
 from topokit.diagnosis._diagnosis import diagnose as diagnose
+from topokit.diagnosis._diagnosis import diagnose_known as diagnose_known
 from topokit.diagnosis._fairness import Fairness as Fairness
 from topokit.diagnosis._fairness import Pair as Pair
 from topokit.diagnosis._reach import Reach as Reach
 from topokit.diagnosis._skips import Skips as Skips
 from topokit.diagnosis._waste import Waste as Waste
 
-# What a user finds here; `diagnose` stands at the front door.
+# What a user finds here; `diagnose` stands at the front door, `diagnose_known` is for reports.
 __all__ = [
     "Bottleneck",
     "Criterion",

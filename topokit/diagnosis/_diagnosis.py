@@ -1,6 +1,8 @@
 """All that was found out about a topology, and its door."""
 
 import networkx as nx
+import numpy as np
+from jaxtyping import Float
 
 from topokit._html import bullets, table
 from topokit._text_table import SHELL, text_table
@@ -23,7 +25,7 @@ from topokit.diagnosis._in_words import (
 )
 from topokit.diagnosis._reach import Reach, find_reach
 from topokit.diagnosis._skips import Skips, count_skips
-from topokit.diagnosis._waste import Waste, find_waste
+from topokit.diagnosis._waste import Waste, find_waste, most_freedom
 from topokit.layers import Layers, to_layers
 from topokit.scores.counts import Label, Size, label_of, size_of
 
@@ -137,14 +139,47 @@ def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnos
     See Also:
         `score`, the numbers alone; `topokit.plotting.plot_control`, where it is uneven.
     """
-    layers = to_layers(topology)
-    name = "topology" if isinstance(topology, Layers) else str(topology.name or "topology")
-    label = label_of(name, topology, layers)
-    skips = count_skips(layers)
-    reach, reached = find_reach(layers)
     if not isinstance(descend, bool):
         raise ValueError(f"descend must be True or False; given {descend!r}")
-    fairness = find_fairness(layers, reached, descend=descend)
+    return _diagnosis(topology, None, None, descend=descend)
+
+
+def diagnose_known(
+    topology: nx.DiGraph | Layers,
+    control: Float[np.ndarray, "_n_in _n_out"] | None,
+    freedom: int | None,
+) -> Diagnosis:
+    """The same where its longest parts are known, as of what has been ranked.
+
+    Args:
+        topology: A graph or a recipe.
+        control: Its canonical K; None to find it, where it fits.
+        freedom: Its degrees of freedom; None to find them, where they fit.
+
+    Raises:
+        ValueError: If the topology can have no such K, or not so many.
+    """
+    layers, name = to_layers(topology), _name(topology)
+    pairs, most = (layers.n_in, layers.n_out), most_freedom(layers)
+    if control is not None and control.shape != pairs:
+        raise ValueError(f"control must have the shape {pairs} of {name}; given {control.shape}")
+    if freedom is not None and not 0 <= freedom <= most:
+        raise ValueError(f"{name} has at most {most} degrees of freedom; given {freedom}")
+    return _diagnosis(topology, control, freedom, descend=False)
+
+
+def _diagnosis(
+    topology: nx.DiGraph | Layers,
+    control: Float[np.ndarray, "_n_in _n_out"] | None,
+    freedom: int | None,
+    *,
+    descend: bool,
+) -> Diagnosis:
+    layers = to_layers(topology)
+    label = label_of(_name(topology), topology, layers)
+    skips = count_skips(layers)
+    reach, reached = find_reach(layers)
+    fairness = find_fairness(layers, reached, control, descend=descend)
     bottleneck = find_bottleneck(layers)
     return Diagnosis(
         **label._asdict(),
@@ -153,7 +188,7 @@ def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnos
         reach=reach,
         fairness=fairness,
         bottleneck=bottleneck,
-        waste=find_waste(layers),
+        waste=find_waste(layers, freedom),
         criteria=(
             skip_criterion(skips, reach),
             fairness_criterion(fairness, reach, (layers.n_in, layers.n_out)),
@@ -161,3 +196,7 @@ def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnos
             bandwidth_criterion(bottleneck),
         ),
     )
+
+
+def _name(topology: nx.DiGraph | Layers) -> str:
+    return "topology" if isinstance(topology, Layers) else str(topology.name or "topology")

@@ -82,11 +82,15 @@ class Fairness(Record):
 
 
 def find_fairness(
-    layers: Layers, reached: Bool[np.ndarray, "n_in n_out"], *, descend: bool
+    layers: Layers,
+    reached: Bool[np.ndarray, "n_in n_out"],
+    K: Float[np.ndarray, "n_in n_out"] | None,
+    *,
+    descend: bool,
 ) -> Fairness | None:
-    """Take K apart; None where `controllability` is beyond its memory limit."""
+    """Take K apart, if it is not known the canonical one; None where that is beyond its limit."""
     try:
-        K = controllability(layers).K
+        K = controllability(layers).K if K is None else K
     except TooLargeError:
         return None
     return Fairness(

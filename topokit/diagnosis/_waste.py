@@ -67,8 +67,14 @@ class Waste(Record):
         return sum(self.unused) + sum(self.scales)
 
 
-def find_waste(layers: Layers) -> Waste:
-    """Count the waste and name its layers; cost mostly that of `degrees_of_freedom`.
+def most_freedom(layers: Layers) -> int:
+    """The degrees of freedom that there are at most, as far as no calculus tells."""
+    on = sum(int(edges.sum()) for edges in live_weights(layers))
+    return on - sum(int(neurons.sum()) for neurons in free_neurons(layers)[1:-1])
+
+
+def find_waste(layers: Layers, freedom: int | None = None) -> Waste:
+    """Count the waste and name its layers; cost mostly that of `degrees_of_freedom`, if unknown.
 
     Where more than scales is wasted, `DRAWS` factorizations of a matrix of live edges by pairs.
     """
@@ -80,7 +86,7 @@ def find_waste(layers: Layers) -> Waste:
     dead = tuple((trainable - live).tolist())
     waste = Waste(tuple(trainable.tolist()), dead, scales, None, None)
     try:
-        rank = degrees_of_freedom(layers)
+        rank = degrees_of_freedom(layers) if freedom is None else freedom
         waste = replace(waste, total=layers.n_trainable - rank)
         return replace(waste, wasted=_shares(layers, waste, rank))
     except TooLargeError:

@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 
 from topokit._docstrings import entries
-from topokit.diagnosis import Diagnosis, diagnose
+from topokit.diagnosis import Diagnosis, diagnose_known
 from topokit.layers import Layers
 from topokit.ranking import Maps, Row, SizedLoss
 from topokit.report._in_short import best_card, worst_card
@@ -94,8 +94,8 @@ def write_report(
     It has the rows as a table to sort and to filter, losses against parameters and against the
     prediction, and two topologies side by side: their numbers with what they mean, their maps with
     the values under the pointer, their drawings, their diagnoses, and how to build them. The file
-    asks no network for anything. Topologies are diagnosed for it, which takes about as long as
-    `topokit.diagnose` of each.
+    asks no network for anything. Topologies are diagnosed for it, which takes less than
+    `topokit.diagnose` of each: the K of its maps and the degrees of freedom of its row are taken.
 
     Args:
         path: The file to write, such as `report.html`. An existing file is replaced.
@@ -107,7 +107,7 @@ def write_report(
             `topokit.ranking.mean_losses` gives them: drawn against their parameters beside those.
 
     Raises:
-        ValueError: If there is no row, or a row has no topology or no maps.
+        ValueError: If there is no row, a row has no topology or no maps, or these are of another.
         OSError: If the file cannot be written.
 
     Examples:
@@ -151,7 +151,10 @@ def _page(
     files: Mapping[str, str],
     beside: Sequence[SizedLoss],
 ) -> Page:
-    found = [diagnose(topologies[row.name]) for row in rows]
+    found = [
+        diagnose_known(topologies[row.name], maps[row.name].control, row.degrees_of_freedom)
+        for row in rows
+    ]
     building = [building_part(r.name, topologies[r.name], files.get(r.name)) for r in rows]
     families, numbers, looks = looks_of([row.family for row in rows], [not r.skip for r in rows])
     most = max((row.loss for row in rows if math.isfinite(row.loss)), default=0.0)
