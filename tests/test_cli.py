@@ -17,6 +17,7 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
+from shell import blank as blank
 from shell import in_an_empty_folder as in_an_empty_folder
 from shell import output_of, topokit
 
@@ -180,7 +181,7 @@ def test_names_are_cut_where_they_are_long():
 # On a terminal
 
 
-@pytest.mark.usefixtures("two_files")
+@pytest.mark.usefixtures("two_files", "blank")
 @pytest.mark.parametrize(
     "words",
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from shell import blank as blank
 from shell import in_an_empty_folder as in_an_empty_folder
 from shell import output_of, topokit
 
@@ -24,6 +25,8 @@ RESULTS = {
     "ranking.sqlite",
 }
 QUICK = "--max-steps 3 --targets 2 --jobs 1"
+
+blank_pictures = pytest.mark.usefixtures("blank")
 
 LIST = """
 [[topology]]
@@ -82,6 +85,7 @@ def test_rank_writes_every_result_and_names_the_folder(a_list):
     assert totals == pytest.approx({row["name"]: row["control_total"] for row in rows}, rel=1e-5)
 
 
+@blank_pictures
 def test_rank_prints_a_table_best_first(a_list):
     heading, *lines = topokit(f"rank {a_list} {QUICK}").stdout.splitlines()
     rows = json.loads(Path("ranking/ranking.json").read_text())["rows"]
@@ -91,6 +95,7 @@ def test_rank_prints_a_table_best_first(a_list):
         assert row["name"] in line
 
 
+@blank_pictures
 def test_rank_as_json_prints_what_it_writes_and_says_nothing_else(a_list):
     printed = output_of(f"rank {a_list} {QUICK} --json")
     assert json.loads(printed) == json.loads(Path("ranking/ranking.json").read_text())
@@ -98,6 +103,7 @@ def test_rank_as_json_prints_what_it_writes_and_says_nothing_else(a_list):
     assert again == printed, "what is finished is taken without a word"
 
 
+@blank_pictures
 def test_rank_takes_files_and_lists_together(a_list):
     output_of("build butterfly --n 4 -o small.json")
     assert topokit(f"rank small.json {a_list} {QUICK}").exit_code == 0
@@ -106,6 +112,7 @@ def test_rank_takes_files_and_lists_together(a_list):
     assert (ranking["finished"], ranking["of"]) == (4, 4)
 
 
+@blank_pictures
 def test_rank_in_processes_gives_the_same_rows(a_list, monkeypatch):
     monkeypatch.setattr(tk.ranking, "process_pool", ThreadPoolExecutor)
     one, two = (
@@ -114,6 +121,7 @@ def test_rank_in_processes_gives_the_same_rows(a_list, monkeypatch):
     assert one == two
 
 
+@blank_pictures
 def test_rank_without_arguments_takes_the_default_set(monkeypatch):
     tiny = {"tiny": tk.topologies.butterfly(n=4)}
     asked = []
@@ -154,6 +162,7 @@ def test_a_default_set_says_what_it_leaves_out_and_what_is_not_near(monkeypatch)
     assert [(row["trainable"], row["targets"]) for row in ranking["beside"]] == [(6, 2)]
 
 
+@blank_pictures
 def test_the_table_says_where_the_budget_saturates_and_how_well_losses_were_predicted(a_list):
     result = topokit(f"rank {a_list} {QUICK}")
     ranking = json.loads(Path("ranking/ranking.json").read_text())
@@ -179,6 +188,7 @@ def stop_after_two_rows(monkeypatch, error: BaseException) -> None:
     monkeypatch.setattr(tk, "rank", interrupted)
 
 
+@blank_pictures
 def test_ctrl_c_keeps_the_finished_rows(a_list, monkeypatch):
     stop_after_two_rows(monkeypatch, KeyboardInterrupt())
     result = topokit(f"rank {a_list} {QUICK}")
@@ -206,6 +216,7 @@ def test_ctrl_c_while_another_budget_runs_says_how_to_make_the_page(monkeypatch)
     assert output_of("report 'a b'") == "a b/report.html: open it in a browser\n"
 
 
+@blank_pictures
 def test_an_error_in_one_topology_keeps_the_rows_of_the_others(a_list, monkeypatch):
     stop_after_two_rows(monkeypatch, ValueError("too hard"))
     result = topokit(f"rank {a_list} {QUICK}")
@@ -215,6 +226,7 @@ def test_an_error_in_one_topology_keeps_the_rows_of_the_others(a_list, monkeypat
     assert {path.name for path in Path("ranking").iterdir()} == RESULTS
 
 
+@blank_pictures
 def test_ctrl_c_before_the_first_row_writes_nothing(a_list, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -224,6 +236,7 @@ def test_ctrl_c_before_the_first_row_writes_nothing(a_list, monkeypatch):
     assert not list(Path("ranking").iterdir())
 
 
+@blank_pictures
 def test_a_picture_that_fails_leaves_the_old_one(a_list, monkeypatch):
     topokit(f"rank {a_list} {QUICK}")
     before = Path("ranking/ranking.png").read_bytes()
@@ -254,6 +267,7 @@ def test_names_are_taken_literally(tmp_path):
     assert all(name in result.stdout for name in names)
 
 
+@blank_pictures
 def test_a_name_in_the_csv_is_no_formula_and_controls_no_terminal(tmp_path):
     names = {"=1+1": "'=1+1", "@x": "'@x", "-a": "'-a", " +a": "' +a", "a=b": "a=b"}
     entries = [f'[[topology]]\nfamily = "butterfly"\nn = 4\nname = "{n}"\n' for n in names]
@@ -267,6 +281,7 @@ def test_a_name_in_the_csv_is_no_formula_and_controls_no_terminal(tmp_path):
     assert {row["name"] for row in rows} == {*names, "\x1b[31m"}
 
 
+@blank_pictures
 def test_results_are_written_before_they_are_printed(a_list, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -276,6 +291,7 @@ def test_results_are_written_before_they_are_printed(a_list, monkeypatch):
     assert {path.name for path in Path("kept").iterdir()} >= RESULTS
 
 
+@blank_pictures
 def test_another_ranking_is_refused_before_any_work_and_replaced_only_if_asked(a_list):
     assert topokit(f"rank {a_list} {QUICK}").exit_code == 0
     Path("other").mkdir()
@@ -299,6 +315,7 @@ def test_another_ranking_is_refused_before_any_work_and_replaced_only_if_asked(a
 
 
 @pytest.mark.usefixtures("a_list")
+@blank_pictures
 def test_a_longer_list_the_same_one_and_a_lost_file_are_no_other_ranking():
     assert topokit(f"rank lists/nets/mine.npz {QUICK}").exit_code == 0
     output_of("build butterfly --n 4 -o other.npz")

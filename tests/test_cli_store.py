@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from shell import blank as blank
 from shell import in_an_empty_folder as in_an_empty_folder
 from shell import topokit
 from solvers import Failing
@@ -20,7 +21,7 @@ LIST = "".join(f'[[topology]]\nfamily = "butterfly"\nn = 4\ndepth = {d}\n' for d
 
 
 @pytest.fixture(autouse=True)
-def _a_list(in_an_empty_folder):  # noqa: ARG001 (it comes first)
+def _a_list(in_an_empty_folder, blank):  # noqa: ARG001 (they come first)
     Path("three.toml").write_text(LIST)
 
 
