@@ -50,13 +50,7 @@ def in_bundles(layers: Layers) -> tuple[Bundles, ...]:
 @remembered
 def out_bundles(layers: Layers) -> tuple[Bundles, ...]:
     """For each layer, its edges as they meet at the senders; cost O(E log E)."""
-
-    def turned(senders: Numbers, receivers: Numbers, before: int, after: int) -> Bundles:
-        order = np.argsort(senders, kind="stable")
-        heads = senders[order]
-        return Bundles(after, receivers[order], heads, *_meet(heads, before), order)
-
-    return _bundle(layers, turned)
+    return _bundle(layers, _turned)
 
 
 def in_degrees(layers: Layers) -> list[Numbers]:
@@ -81,6 +75,12 @@ def _bundle(layers: Layers, bundle: Callable[..., Bundles]) -> tuple[Bundles, ..
             found[key] = bundle(senders, receivers, *shape)
         result.append(found[key])
     return tuple(result)
+
+
+def _turned(senders: Numbers, receivers: Numbers, before: int, after: int) -> Bundles:
+    order = np.argsort(senders, kind="stable")
+    heads = senders[order]
+    return Bundles(after, receivers[order], heads, *_meet(heads, before), order)
 
 
 def _meet(heads: Numbers, width: int) -> tuple[Numbers, Numbers | None, Numbers]:

@@ -166,19 +166,15 @@ def _join(
     """What each edge brings, as many at a time as stay in the cache, and what that adds up to."""
     if weights is not None and values.ndim > 1:
         weights = weights[:, None]
-
-    def joined(first: int, last: int, starts: np.ndarray) -> np.ndarray:
-        brought = values[bundles.tails[first:last]]
-        if weights is not None:
-            brought = times(brought, weights[first:last])
-        return plus.reduceat(brought, starts, axis=0)
-
     n_edges, columns = bundles.tails.size, max(values.size // len(values), 1)
     if n_edges * columns <= AT_ONCE:
-        result = joined(0, n_edges, bundles.starts)
+        result = plus.reduceat(_brought(bundles.tails, values, weights, times), bundles.starts)
     else:
-        runs = _runs(n_edges, bundles.starts, max(1, AT_ONCE // columns))
-        result = np.concatenate([joined(*run) for run in runs])
+        parts = []
+        for run, starts in _runs(n_edges, bundles.starts, max(1, AT_ONCE // columns)):
+            some = None if weights is None else weights[run]
+            parts.append(plus.reduceat(_brought(bundles.tails[run], values, some, times), starts))
+        result = np.concatenate(parts)
     if bundles.met is None:
         return result
     whole = np.full((bundles.bounds.size - 1, *result.shape[1:]), plus.identity, result.dtype)
@@ -186,13 +182,20 @@ def _join(
     return whole
 
 
-def _runs(n_edges: int, starts: np.ndarray, most: int) -> Iterator[tuple[int, int, np.ndarray]]:
-    """First edge, end, and starts of the bundles, of runs of about so many edges each."""
+def _brought(
+    tails: np.ndarray, values: Values, weights: np.ndarray | None, times: Callable[..., np.ndarray]
+) -> np.ndarray:
+    """What each edge brings: the value it comes from, times its weight."""
+    return values[tails] if weights is None else times(values[tails], weights)
+
+
+def _runs(n_edges: int, starts: np.ndarray, most: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """Runs of about so many edges each, and where the bundles begin in each."""
     cuts = np.unique(np.searchsorted(starts, np.arange(0, starts[-1] + 1, most))).tolist()
     ends = [*starts[cuts[1:]].tolist(), n_edges]
     for (a, b), last in zip(pairwise([*cuts, starts.size]), ends, strict=True):
         first = int(starts[a])
-        yield first, last, starts[a:b] - first
+        yield slice(first, last), starts[a:b] - first
 
 
 NUMBERS: Algebra = _numbers

@@ -83,15 +83,10 @@ class Unrolled(NamedTuple):
     def _products(self, table: Table, x: Array, y: Array) -> Num[Array, "rows fan_in *batch"]:
         """The products of all slots at once: one after the other they would compile for long."""
         rows, fan_in = table.senders.shape
-
-        def folded(lanes: int) -> Array:
-            terms = table.rows(y)[:, None] * rows_at(x, table.senders)
-            return _folded(terms.reshape(rows * fan_in, *terms.shape[2:]), lanes)
-
         if x.ndim > 2:
-            sums = self._fenced(lambda: folded(1)[:, 0])
+            sums = self._fenced(lambda: _folded(_terms(table, x, y), 1)[:, 0])
         else:
-            lanes = self._fenced(partial(folded, LANES))
+            lanes = self._fenced(lambda: _folded(_terms(table, x, y), LANES))
             ones = jnp.ones(lanes.shape[1], y.dtype)
             sums = self._fenced(partial(jnp.matmul, lanes, ones))
         return sums.reshape(rows, fan_in, *sums.shape[1:])
@@ -123,6 +118,12 @@ def _slot_sum(weights: Array, table: Table, x: Array) -> Num[Array, "rows column
     slots = range(table.senders.shape[1])
     terms = (weights[:, slot, None] * rows_at(x, table.senders[:, slot]) for slot in slots)
     return sum(terms)  # type: ignore[return-value]
+
+
+def _terms(table: Table, x: Array, y: Array) -> Num[Array, "slots columns *batch"]:
+    """The products of the two rows of every slot, number by number."""
+    terms = table.rows(y)[:, None] * rows_at(x, table.senders)
+    return terms.reshape(table.senders.size, *terms.shape[2:])
 
 
 def _folded(

@@ -12,6 +12,7 @@ falls into blocks. In a butterfly of depth log2(n), and in Monarch, each holds a
 only the diagonals of the Gram matrices are kept, which pass through squared weights.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -122,14 +123,16 @@ def _is_diagonal(side: Side) -> bool:
 
 def _spread(x: Array, weights: Array, table: Array, origin: Array) -> Array:
     """`Y[v] = sum over the edges of v of weight * X[other end]`."""
-
-    def slot(edges: Array) -> Array:
-        return weights[edges][:, None] * x[origin[edges]]
-
+    slot = partial(_slot, x, weights, origin)
     if table.shape[1] <= UNROLLED:
         return sum(map(slot, table.T[1:]), start=slot(table[:, 0]))
     blank = jnp.zeros((table.shape[0], *x.shape[1:]), x.dtype)
     return lax.scan(lambda y, edges: (y + slot(edges), None), blank, table.T)[0]
+
+
+def _slot(x: Array, weights: Array, origin: Array, edges: Array) -> Array:
+    """One edge of every neuron: `weight * X[other end]`."""
+    return weights[edges][:, None] * x[origin[edges]]
 
 
 def _residual(before: Side, after: Side, wiring: LayerEdges, weights: Array) -> Array:
@@ -144,13 +147,15 @@ def _residual(before: Side, after: Side, wiring: LayerEdges, weights: Array) -> 
 def _at_edges(x: Array, y: Array, wiring: LayerEdges) -> Array:
     """`x[u] . y[v]` for every edge `(u, v)`."""
     table = wiring.fan_in.T
-
-    def slot(edges: Array) -> Array:
-        return (x[wiring.senders[edges]] * y).sum(axis=1)
-
+    slot = partial(_slot_product, x, y, wiring.senders)
     few = table.shape[0] <= UNROLLED
     found = jnp.stack([slot(edges) for edges in table]) if few else lax.map(slot, table)
     return jnp.zeros((wiring.senders.size, *x.shape[2:]), x.dtype).at[table].set(found)
+
+
+def _slot_product(x: Array, y: Array, senders: Array, edges: Array) -> Array:
+    """One edge of every receiver `v`: `x[u] . y[v]`."""
+    return (x[senders[edges]] * y).sum(axis=1)
 
 
 def _solve(before: Side, after: Side, wiring: LayerEdges, r: Array) -> Array:
