@@ -2,8 +2,8 @@
 
 In each test the first calls of every function are checked. Laws that hold of hundreds of networks
 call some functions a hundred thousand times, and to check them all took two thirds of their time.
-A function inside another is defined anew at each call of that one, and is the same one here: what
-checks it is compiled once.
+What checks a function is compiled at its first call, for no process calls them all. A function
+inside another is defined anew at each call of that one, and is the same one here.
 """
 
 import inspect
@@ -32,15 +32,14 @@ def begin_test() -> None:
 def checked(signature: Callable) -> Callable:
     """The checks of a function alone: jaxtyping calls them beside the function itself."""
     key = signature.__module__, signature.__qualname__, repr(inspect.get_annotations(signature))
-    if key not in _checks:
-        _checks[key] = _strict(signature)
-    strict = _checks[key]
 
     @wraps(signature)
     def first_calls(*args, **kwargs):
         _n_calls[key] += 1
         if _n_calls[key] <= CALLS:
-            return strict(*args, **kwargs)
+            if key not in _checks:
+                _checks[key] = _strict(signature)
+            return _checks[key](*args, **kwargs)
         if _n_calls[key] == CALLS + 1:
             _pass(signature)
         return None
