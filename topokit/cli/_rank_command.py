@@ -136,9 +136,7 @@ def command(
     if not overwrite:
         check_folder(out, topologies, settings)
     out.mkdir(parents=True, exist_ok=True)
-    store = store or out / "ranking.sqlite"
-    if store.exists() and tk.ranking.read_store(store):
-        note(f"taking what is finished from {store}", as_json=as_json)
+    store = _told_store(store or out / "ranking.sqlite", as_json=as_json)
     done: list[Finished] = []
     beside: list[Any] = []
     others = () if sources else _smaller_sets(budget, n)
@@ -167,6 +165,13 @@ def _settings(*, seed: int, targets: int, max_steps: int | None) -> dict[str, in
     """What a loss depends on beside its topology."""
     steps = tk.reconstruction.Adam().max_steps if max_steps is None else max_steps
     return {"seed": seed, "targets": targets, "max_steps": steps}
+
+
+def _told_store(store: Path, *, as_json: bool) -> Path:
+    """The store; what is finished there already is told."""
+    if store.exists() and tk.ranking.read_store(store):
+        note(f"taking what is finished from {store}", as_json=as_json)
+    return store
 
 
 def _write_page(out: Path, *, as_json: bool) -> None:

@@ -218,16 +218,8 @@ def train(
     progress = Progress(arrays, begun, np.empty((0, len(fields(Epoch)))))
     path, mark = _path(checkpoint), {}
     if path:
-        mark = fingerprint(
-            settings or {},
-            model=model,
-            state=state,
-            optimizer=optimizer,
-            optimizer_state=begun,
-            data=replace(data, classes=("",) * data.n_classes, name=""),  # names decide nothing
-            batch_size=batch_size,
-            seed=seed,
-        )
+        parts = {"model": model, "state": state, "optimizer": optimizer, "optimizer_state": begun}
+        mark = _mark(settings or {}, parts, data, batch_size, seed)
         if path.exists():
             progress = read_checkpoint(path, progress, mark, epochs)
     order = partial(_order, len(data.train_x), batch_size, seed)
@@ -243,6 +235,18 @@ def train(
     rows = tuple(_row(numbers, data) for numbers in progress.rows)
     test = evaluate(model, data.test_x, data.test_y, state=state)
     return Training(model, rows, progress.opt_state, state, test)
+
+
+def _mark(
+    settings: Mapping[str, Any],
+    parts: Mapping[str, Any],
+    data: Dataset,
+    batch_size: int,
+    seed: int,
+) -> dict[str, str]:
+    """What decides a run, for its checkpoint to compare; the names of classes and data do not."""
+    data = replace(data, classes=("",) * data.n_classes, name="")
+    return fingerprint(settings, **parts, data=data, batch_size=batch_size, seed=seed)
 
 
 def evaluate(

@@ -152,24 +152,19 @@ def points_chart(
     if diagonal:
         plot.line(*(ranges[:2],) * 2, name="rule", line_dash="dashed", line_color="gray")
     view = CDSView(filter=BooleanFilter(booleans=[True] * len(up), name=f"{name} shown"))
-    plot.segment(
-        "x", "low", "x", "high", source=source, view=view, line_color="color", line_width=1.5
-    )
-    drawn = plot.scatter(
-        "x",
-        "y",
-        marker="marker",
-        source=source,
-        view=view,
-        size=11,
-        line_width=2,
-        line_color="color",
-        fill_color="fill",
-    )
+    drawn = _points(plot, source=source, view=view, line_color="color")
     _rings(plot, name)
     tips = [(words, f"@told{number}") for number, words in enumerate(told)]
     plot.add_tools(_hover(tips, [drawn, *told_ones]), TapTool(renderers=[drawn]))
     return Chart(name, heading, caption, json_item(plot))
+
+
+def _points(plot: Any, **shared: Any) -> Any:
+    """The points with their bars; returned is what tells something at the pointer."""
+    plot.segment("x", "low", "x", "high", line_width=1.5, **shared)
+    return plot.scatter(
+        "x", "y", marker="marker", size=11, line_width=2, fill_color="fill", **shared
+    )
 
 
 def lines_chart(

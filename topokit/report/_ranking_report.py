@@ -18,8 +18,10 @@ from topokit.report._page import (
     Card,
     Column,
     Field,
+    Look,
     MapKind,
     Page,
+    PageEntry,
     entry_of,
     looks_of,
     write_page,
@@ -157,31 +159,18 @@ def _page(
     ]
     building = [building_part(r.name, topologies[r.name], files.get(r.name)) for r in rows]
     families, numbers, looks = looks_of([row.family for row in rows], [not r.skip for r in rows])
-    most = max((row.loss for row in rows if math.isfinite(row.loss)), default=0.0)
-    listed = [
-        entry_of(
-            row._asdict(),
-            name=row.name,
-            family=number,
-            look=look,
-            decimals={key: digits for key, _, digits in COLUMNS},
-            bar=("loss", most),
-            more={
-                "maps": _maps(maps[row.name]),
-                "wiring": wiring_part(topologies[row.name]),
-                "diagnosis": diagnosis_part(diagnosis),
-                "building": lines,
-            },
-        )
-        for row, number, look, diagnosis, lines in zip(
-            rows, numbers, looks, found, building, strict=True
-        )
+    details = [
+        {
+            "maps": _maps(maps[row.name]),
+            "wiring": wiring_part(topologies[row.name]),
+            "diagnosis": diagnosis_part(diagnosis),
+            "building": lines,
+        }
+        for row, diagnosis, lines in zip(rows, found, building, strict=True)
     ]
     meanings = _meanings(rows)
     return Page(
-        title=f"{len(rows)} wirings, ranked"
-        if len(rows) > 1
-        else f"{short(rows[0].name)}, measured",
+        title=_title(rows),
         lead=_lead(rows),
         cards=_cards(rows, found, building),
         notes=ranking_notes(rows, beside),
@@ -193,23 +182,57 @@ def _page(
         + " Open marks: with skip connections, one constant edge at each neuron."
         * any(row.skip for row in rows),
         families=families,
-        columns=[
-            Column("name", "Wiring", "The name that it was given.", number=False),
-            *(Column(k, h, meanings[k], k != "family", k == "loss") for k, h, _ in COLUMNS),
-        ],
-        entries=listed,
+        columns=_columns(meanings),
+        entries=_entries(rows, numbers, looks, details),
         charts=_charts(rows, looks, beside),
-        fields=[
-            Field(key, label_of_field(key), text, GOOD.get(key, ""))
-            for key, text in meanings.items()
-            if key != "name"
-        ],
+        fields=_fields(meanings),
         maps=MAPS,
         drawn=True,
         diagnosed=True,
         built=True,
         coded=True,
     )
+
+
+def _entries(
+    rows: Sequence[Row],
+    families: Sequence[int],
+    looks: Sequence[Look],
+    details: Sequence[Mapping[str, Any]],
+) -> list[PageEntry]:
+    most = max((row.loss for row in rows if math.isfinite(row.loss)), default=0.0)
+    return [
+        entry_of(
+            row._asdict(),
+            name=row.name,
+            family=family,
+            look=look,
+            decimals={key: digits for key, _, digits in COLUMNS},
+            bar=("loss", most),
+            more=more,
+        )
+        for row, family, look, more in zip(rows, families, looks, details, strict=True)
+    ]
+
+
+def _title(rows: Sequence[Row]) -> str:
+    return f"{len(rows)} wirings, ranked" if len(rows) > 1 else f"{short(rows[0].name)}, measured"
+
+
+def _columns(meanings: Mapping[str, str]) -> list[Column]:
+    return [
+        Column("name", "Wiring", "The name that it was given.", number=False),
+        *(Column(k, h, meanings[k], k != "family", k == "loss") for k, h, _ in COLUMNS),
+    ]
+
+
+def _fields(meanings: Mapping[str, str]) -> list[Field]:
+    """The numbers that two wirings are compared by."""
+    return [
+        Field(key, label_of_field(key), text, GOOD.get(key, ""))
+        for key, text in meanings.items()
+        if key != "name"
+    ]
 
 
 def _meanings(rows: Sequence[Row]) -> dict[str, str]:
