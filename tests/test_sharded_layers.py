@@ -12,7 +12,12 @@ import topokit as tk
 t = tk.topologies
 mesh = jax.make_mesh((4,), ("d",), axis_types=(AxisType.Auto,))
 explicit = jax.make_mesh((4,), ("d",), axis_types=(AxisType.Explicit,))
-for recipe in (t.low_rank.layers(16, 24, 4), t.erdos_renyi.layers([30, 24], 0.15, seed=0)):
+# Operation by operation, as without jit, a shard takes seconds: one way for each recipe.
+cases = [
+    (t.low_rank.layers(16, 24, 4), lambda f: f, jax.jit),
+    (t.erdos_renyi.layers([30, 24], 0.15, seed=0), jax.jit, lambda f: f),
+]
+for recipe, outer, inner in cases:
     linear = tk.networks.SparseLinear(recipe, key=jax.random.key(0))
     weights, rest = eqx.partition(linear, eqx.is_inexact_array)
     x = jax.random.normal(jax.random.key(1), (8, recipe.n_in))
@@ -27,8 +32,8 @@ for recipe in (t.low_rank.layers(16, 24, 4), t.erdos_renyi.layers([30, 24], 0.15
     inside = jax.shard_map(jax.grad(loss), mesh=mesh, in_specs=(P(), P("d")), out_specs=P())
     alone = jax.grad(loss, (0, 1))(weights, x)
     found = [
-        jax.grad(lambda w, x: loss(w, x, shared), (0, 1))(weights, x),
-        (inside(weights, x), alone[1]),
+        outer(jax.grad(lambda w, x: loss(w, x, shared), (0, 1)))(weights, x),
+        (inner(inside)(weights, x), alone[1]),
         jax.jit(jax.grad(loss, (0, 1)))(weights, jax.device_put(x, NamedSharding(mesh, P("d")))),
     ]
     with jax.set_mesh(explicit):
