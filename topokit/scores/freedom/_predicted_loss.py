@@ -15,7 +15,6 @@ No weights get below what the bandwidth allows: `W_d` has at most that rank.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import networkx as nx
 import numpy as np
@@ -39,7 +38,6 @@ DRAWS = (2, 8)
 CHEAP = 2**33
 
 METHODS = ("auto", "exact", "estimate")
-Method = Literal["auto", "exact", "estimate"]
 
 
 class PredictedLoss(float):
@@ -99,7 +97,7 @@ class PredictedLoss(float):
 def predicted_loss(
     topology: nx.DiGraph | Layers,
     *,
-    method: Method = "auto",
+    method: str = "auto",
     n_samples: int | None = None,
     seed: int = 0,
     accuracy: float = 0.01,
