@@ -4,6 +4,7 @@ import copy
 import json
 import pickle
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,12 +15,13 @@ import topokit as tk
 from topokit import predicted_loss
 from topokit.layers import draw_xavier
 from topokit.scores import PredictedLoss
+from topokit.scores.freedom._device_operator import device_operator
 from topokit.scores.freedom._jacobian_operator import (
     jacobian_operator,
     linearize,
     whitened_operator,
 )
-from topokit.scores.freedom._lsqr_projection import left_to_find
+from topokit.scores.freedom._lsqr_projection import left_to_find, little_of_all, project
 from topokit.scores.freedom._powers_of_shortfall import mean_power
 
 laws = settings(derandomize=True, deadline=None, max_examples=25)
@@ -87,6 +89,32 @@ def test_whitened_columns_span_what_the_jacobian_does(layers):
     sides = [np.random.default_rng(1).normal(size=n) for n in turned.shape]
     there, back = turned.forward(sides[1]), turned.backward(sides[0])
     assert sides[0] @ there == pytest.approx(back @ sides[1], abs=1e-8)
+
+
+@pytest.mark.parametrize("name", ["wide Clos", "skip butterfly", "random"])
+def test_on_a_device_the_jacobian_is_the_same(name):
+    layers = tk.to_layers(families[name])
+    weights = draw_xavier(layers, np.random.default_rng(0))
+    here, there = jacobian_operator(linearize(layers, weights)), device_operator(layers, weights)
+    assert here.shape == there.shape
+    sides = [np.random.default_rng(1).normal(size=n).astype(np.float32) for n in here.shape]
+    assert np.allclose(here.forward(sides[1]), there.forward(sides[1]), rtol=1e-3, atol=1e-3)
+    assert np.allclose(here.backward(sides[0]), there.backward(sides[0]), rtol=1e-3, atol=1e-3)
+
+
+def test_a_projection_takes_the_arrays_of_a_device():
+    layers = tk.to_layers(families["Clos"])
+    weights = draw_xavier(layers, np.random.default_rng(0))
+    probe = np.random.default_rng(1).choice([-1.0, 1.0], layers.n_in * layers.n_out)
+    here, there = (
+        project(operator, vector, enough=little_of_all(1e-4), max_steps=100)
+        for operator, vector in (
+            (jacobian_operator(linearize(layers, weights)), probe),
+            (device_operator(layers, weights), jnp.asarray(probe, jnp.float32)),
+        )
+    )
+    assert there.rest == pytest.approx(here.rest, rel=1e-3)
+    assert np.allclose(here.image, there.image, atol=0.02)
 
 
 @pytest.mark.parametrize("topology", [t.clos(12, 20, 4, 3, 4), t.low_rank(9, 14, 3)])

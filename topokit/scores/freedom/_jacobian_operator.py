@@ -102,7 +102,7 @@ def _turn(tangent: Tangent) -> csr_array:
             parts.append(whitening(senders, receivers, carried))
         else:
             parts.append(whitening(receivers, senders, tangent.states[number]))
-        carried = _largest_one(tangent.behind[number] @ carried)
+        carried = tangent.behind[number] @ carried
     return csr_array(block_diag(parts[::-1], format="csr"))
 
 
@@ -176,5 +176,5 @@ def _lengths_behind(behind: list[Matrix], n_out: int) -> list[Float[np.ndarray, 
     carried, lengths = np.eye(n_out, dtype=behind[-1].dtype), []
     for matrix in reversed(behind):
         lengths.append(np.linalg.norm(carried, axis=1))
-        carried = _largest_one(matrix @ carried)
+        carried = matrix @ carried
     return lengths[::-1]

@@ -6,6 +6,7 @@ the loss, and draws of weights until the noise does not.
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from math import ceil
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from jaxtyping import Float
 from topokit._limits import check_memory
 from topokit.layers import Layers, ancestors
 from topokit.scores.freedom._jacobian_operator import linearize, whitened_operator
-from topokit.scores.freedom._lsqr_projection import left_to_find, project
+from topokit.scores.freedom._lsqr_projection import Operator, left_to_find, project
 from topokit.scores.freedom._powers_of_shortfall import mean_power
 from topokit.scores.freedom._weight_scale import draw_to_scale
 
@@ -24,6 +25,12 @@ LIMIT = 2**33
 # Entries from which on numbers of 32 bits are enough, a probe says enough to be one of three, and
 # two draws of weights are enough.
 LARGE = 2**16
+
+# Layers up to which products stay within the range of numbers of 32 bits.
+DEEP = 40
+
+# Entries from which on a GPU is worth its start.
+LARGE_FOR_GPU = 2**20
 
 PROBES = {False: 4, True: 3}
 DRAWS = {False: 4, True: 2}
@@ -135,9 +142,8 @@ def _at_weights(
 ) -> _Draw:
     """What probes say at one draw of weights."""
     large = _large(layers)
-    dtype = np.float32 if large else np.float64
-    weights = draw_to_scale(layers, np.random.default_rng(seed))
-    operator = whitened_operator(linearize(layers, weights, dtype=dtype))
+    dtype = np.float32 if large and layers.depth <= DEEP else np.float64
+    operator = _operator(layers, draw_to_scale(layers, np.random.default_rng(seed)), dtype)
     rng, n_joined = np.random.default_rng([seed, 1]), int(joined.sum())
 
     def loss(rest: float) -> float:
@@ -151,7 +157,7 @@ def _at_weights(
     for _ in range(PROBES[large]):
         probe = (joined * rng.choice([-1.0, 1.0], joined.size)).astype(dtype)
         found.append(project(operator, probe, enough=enough, max_steps=max_steps))
-        shortfalls.append((1 - probe * found[-1].image)[joined])
+        shortfalls.append((1 - probe * np.asarray(found[-1].image))[joined])
     mean = mean_power(shortfalls, power)
     return _Draw(
         share * mean.value + 1 - share,
@@ -160,6 +166,15 @@ def _at_weights(
         max(p.steps for p in found),
         all(p.settled for p in found),
     )
+
+
+def _operator(layers: Layers, weights: list[np.ndarray], dtype: type) -> Operator:
+    """The Jacobian, on a GPU where there is one and the network is large enough to gain by it."""
+    if layers.n_in * layers.n_out >= LARGE_FOR_GPU:
+        device = import_module("topokit.scores.freedom._device_operator")  # JAX takes half a second
+        if device.has_gpu():
+            return device.device_operator(layers, weights)
+    return whitened_operator(linearize(layers, weights, dtype=dtype))
 
 
 def _mean(draws: list[_Draw]) -> LossEstimate:

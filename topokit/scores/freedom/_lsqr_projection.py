@@ -8,13 +8,14 @@ less than that of the projection.
 
 from collections.abc import Callable, Sequence
 from math import hypot
-from typing import NamedTuple
-
-import numpy as np
-from jaxtyping import Float
+from typing import Any, NamedTuple
 
 ROUNDING = 1e-12
 LEAST_STEPS = 4
+
+
+Vector = Any
+"""An array of one axis, of NumPy or of JAX: whichever the operator takes."""
 
 
 class Operator(NamedTuple):
@@ -27,8 +28,8 @@ class Operator(NamedTuple):
     """
 
     shape: tuple[int, int]
-    forward: Callable[[np.ndarray], np.ndarray]
-    backward: Callable[[np.ndarray], np.ndarray]
+    forward: Callable[[Vector], Vector]
+    backward: Callable[[Vector], Vector]
 
 
 class Projection(NamedTuple):
@@ -44,7 +45,7 @@ class Projection(NamedTuple):
         left: By how much `rest` would fall if all further steps went on as the last: a guess.
     """
 
-    image: Float[np.ndarray, " n"]
+    image: Vector
     rest: float
     drift: float
     steps: int
@@ -56,14 +57,13 @@ Enough = Callable[[Sequence[float]], bool]
 """Whether a projection may stop, by `rest` after each step so far, the vector's own first."""
 
 
-def project(
-    operator: Operator, vector: Float[np.ndarray, " n"], *, enough: Enough, max_steps: int
-) -> Projection:
+def project(operator: Operator, vector: Vector, *, enough: Enough, max_steps: int) -> Projection:
     """Project until it is `enough`, or `max_steps` are done.
 
-    Each step costs a product with the operator and one with its transpose.
+    Each step costs a product with the operator and one with its transpose. Whatever arrays the
+    operator takes, the vector may be.
     """
-    image, rests = np.zeros_like(vector), [float(vector @ vector)]
+    image, rests = 0 * vector, [float(vector @ vector)]
     left, beta = _unit(vector)
     right, alpha = _unit(operator.backward(left))
     bar, rest = alpha, beta  # the last diagonal entry and the distance, as in the paper
@@ -75,7 +75,7 @@ def project(
         left, beta = _unit(pushed - alpha * left)
         diagonal = hypot(bar, beta)
         cosine, sine = bar / diagonal, beta / diagonal
-        image += cosine * rest / diagonal * direction
+        image = image + cosine * rest / diagonal * direction
         rest *= sine
         rests.append(float(rest**2))
         right, alpha = _unit(operator.backward(left) - beta * right)
@@ -110,7 +110,7 @@ def left_to_find(rests: Sequence[float]) -> float:
     return later**2 / (earlier - later) if later < earlier else rests[-1]
 
 
-def _unit(vector: Float[np.ndarray, " n"]) -> tuple[Float[np.ndarray, " n"], float]:
+def _unit(vector: Vector) -> tuple[Vector, float]:
     """A vector at length 1, and its length."""
-    length = float(np.linalg.norm(vector))
+    length = float(vector @ vector) ** 0.5
     return vector / (length or 1.0), length

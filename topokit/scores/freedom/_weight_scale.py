@@ -11,7 +11,7 @@ sums are carried as logarithms, for constants may be of any size.
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 from topokit.layers import LOGS, Layers, draw_within, push, xavier_radii
 
@@ -38,7 +38,9 @@ def log_scale(layers: Layers) -> float:
         return 0.0
     # The excess grows at least twice as fast as the logarithm of the scale.
     ends = sorted((0.0, -start / 2 - np.sign(start) * EXACTNESS))
-    return 0.0 if start == 0 else float(np.real(brentq(excess, *ends, xtol=EXACTNESS)))
+    if start == 0:
+        return 0.0
+    return float(root_scalar(excess, bracket=ends, method="brentq", xtol=EXACTNESS).root)
 
 
 def typical_sizes(layers: Layers, log: float) -> Logs:
