@@ -30,7 +30,7 @@ LARGE = 2**16
 DEEP = 40
 
 # Entries from which on a GPU is worth its start.
-LARGE_FOR_GPU = 2**20
+LARGE_FOR_GPU = 2**22
 
 PROBES = {False: 4, True: 3}
 DRAWS = {False: 4, True: 2}
