@@ -1,13 +1,17 @@
 """Degrees of freedom and leverage against derivatives, singular values and closed forms."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.linalg import qr
 from strategies import layered_networks
 
 import topokit as tk
 from topokit import degrees_of_freedom, leverage, satisfiable_constraints
+from topokit.scores.freedom import _leverage
 
 laws = settings(derandomize=True, deadline=None, max_examples=100)
 t = tk.topologies
@@ -246,6 +250,29 @@ def test_leverage_is_the_mean_projector_at_sparse_xavier_weights():
         expected += np.diag(matrix @ np.linalg.pinv(matrix)) / 1000
     assert degrees_of_freedom(layers) == 9
     assert np.allclose(leverage(layers, n_samples=1000).ravel(), expected, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    "topology",
+    [t.clos(8, 8, 4, 2, 4), t.low_rank(9, 7, 3), t.hypercube(8, 2), tk.with_skip(t.butterfly(8))],
+)
+def test_both_factorizations_give_one_leverage(monkeypatch, topology):
+    found = leverage(topology, n_samples=2)
+    used = []
+    monkeypatch.setattr(_leverage, "WELL_CONDITIONED", np.inf)
+    monkeypatch.setattr(_leverage, "qr", lambda *a, **k: used.append(a) or qr(*a, **k))
+    assert np.allclose(leverage(topology, n_samples=2), found, rtol=0, atol=1e-8)
+    assert len(used) == 2
+
+
+def test_ill_conditioned_columns_go_to_the_factorization_that_stands_them(monkeypatch):
+    widths = (16, *[2] * 30, 16)
+    topology = tk.from_masks([np.ones(pair) for pair in pairwise(widths)])
+    used = []
+    monkeypatch.setattr(_leverage, "qr", lambda *a, **k: used.append(a) or qr(*a, **k))
+    shares = leverage(topology, n_samples=1)
+    assert used
+    assert shares.sum() == pytest.approx(degrees_of_freedom(topology), abs=1e-9)
 
 
 def test_leverage_depends_on_the_seed_alone():

@@ -38,7 +38,7 @@ WORK = {
     "counts._paths": ("count_blocks",),
     "counts._matching": ("_augment", "search_levels"),
     "freedom._degrees_of_freedom": ("edge_factors", "eliminate"),
-    "freedom._leverage": ("edge_factors", "qr"),
+    "freedom._leverage": ("edge_factors", "qr", "dpstrf"),
     "freedom._soft_leverage": ("edge_factors", "cholesky"),
     "freedom._estimate": ("flat_weights", "draw_to_scale", "project"),
     "freedom._predicted_loss": ("bandwidth", "effective_order", "estimate_loss"),

@@ -20,9 +20,9 @@ from math import prod
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.linalg import inv, qr
-from threadpoolctl import threadpool_limits
 
 from topokit._limits import TooLargeError, check_memory
+from topokit._one_thread import one_thread
 from topokit._records import Record
 from topokit.layers import Layers, edge_factors, live_weights, numbered_edges, split_by_size
 from topokit.scores.freedom import degrees_of_freedom, flat_weights, free_neurons
@@ -124,7 +124,7 @@ def _idle(layers: Layers, rank: int) -> Float[np.ndarray, " live"]:
     check_memory("the waste by layer", 16 * count * pairs, LIMIT, "its total is known")
     rng = np.random.default_rng(0)
     rest = np.ones(count)
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         for _ in range(DRAWS):
             rest -= row_leverage(layers, flat_weights(layers, rng), on, rank) / DRAWS
     return rest

@@ -10,17 +10,22 @@ from math import prod
 import networkx as nx
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import qr
-from threadpoolctl import threadpool_limits
+from scipy.linalg import qr, solve_triangular
+from scipy.linalg.lapack import dpstrf, dtrcon
 
 from topokit._checks import check_count
 from topokit._limits import check_memory
+from topokit._one_thread import one_thread
 from topokit.layers import Layers, edge_factors, to_layers
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
 from topokit.scores.freedom._spanning_edges import count_spanning, spanning_edges
 from topokit.scores.freedom._weight_scale import draw_to_scale
 
 LIMIT = 2**31
+
+# The least reciprocal condition number with which a Cholesky factor, whose errors grow with its
+# square, is as good as a QR factorization: of 1e-5 come errors of 1e-9 at most.
+WELL_CONDITIONED = 1e-5
 
 
 def leverage(
@@ -34,8 +39,10 @@ def leverage(
     one variance, `1 - H` is the share that no small change of the weights removes; from it comes
     `topokit.predicted_loss`.
 
-    The basis comes from a QR factorization of the columns, scaled to one length, and is cut at
+    The basis comes from a pivoted factorization of the columns, scaled to one length, and is cut at
     the exact rank; where that rank equals the number of entries, all are 1 and nothing is drawn.
+    It is the Cholesky factorization of their scalar products where these are well-conditioned, the
+    QR factorization elsewhere.
 
     Cost: `n_samples` factorizations of an `n_in * n_out` by m matrix, O(n_in n_out m^2), with m the
     trainable edges less the hidden neurons. `estimate_leverage` goes further.
@@ -87,7 +94,7 @@ def leverage_of_rank(
     rng = np.random.default_rng(seed)
     total = np.zeros(prod(shape))
     # Threads gain little on matrices of this size, and lose much where cores are busy.
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         for _ in range(n_samples):
             a, b = edge_factors(layers, _unit_weights(layers, rng), keep, settle=_unit_scale)
             total += _projector_diagonal(a, b, rank)
@@ -116,11 +123,45 @@ def _projector_diagonal(
     a: Float[np.ndarray, "kept n_in"], b: Float[np.ndarray, "kept n_out"], rank: int
 ) -> Float[np.ndarray, " pairs"]:
     """Diagonal of the projector on the first `rank` pivoted columns a_e b_e^T."""
-    columns = np.einsum("ei,eo->eio", _unit_rows(a), _unit_rows(b)).reshape(len(a), -1).T
+    a, b = _unit_rows(a), _unit_rows(b)
+    found = _by_cholesky(a, b, rank) if len(a) <= a.shape[1] * b.shape[1] else None
+    return _by_qr(a, b, rank) if found is None else found
+
+
+def _by_cholesky(
+    a: Float[np.ndarray, "kept n_in"], b: Float[np.ndarray, "kept n_out"], rank: int
+) -> Float[np.ndarray, " pairs"] | None:
+    """It as `|L^-1 row|^2`, L the factor of the columns' scalar products; None if ill-conditioned.
+
+    These are the scalar products of `a` times those of `b`: it takes less than half the time.
+    """
+    products = a @ a.T
+    products *= b @ b.T
+    lower, order, _, _ = dpstrf(products.T, lower=1, overwrite_a=1)
+    lower, order = lower[:rank, :rank], order[:rank] - 1
+    if not dtrcon(lower, uplo="L")[0] >= WELL_CONDITIONED:
+        return None
+    rows = _columns(a[order], b[order])
+    solved = solve_triangular(lower, rows.T, lower=True, overwrite_b=True, check_finite=False)
+    return np.einsum("kp,kp->p", solved, solved)
+
+
+def _by_qr(
+    a: Float[np.ndarray, "kept n_in"], b: Float[np.ndarray, "kept n_out"], rank: int
+) -> Float[np.ndarray, " pairs"]:
+    """It from an orthonormal basis."""
     # Columns known to be independent span their space in any order; only others need the pivots.
-    factors = qr(columns, overwrite_a=True, mode="economic", pivoting=rank < len(a))
+    factors = qr(_columns(a, b), overwrite_a=True, mode="economic", pivoting=rank < len(a))
     basis = np.asarray(factors[0])[:, :rank]
     return np.einsum("pk,pk->p", basis, basis)
+
+
+def _columns(
+    a: Float[np.ndarray, "kept n_in"], b: Float[np.ndarray, "kept n_out"]
+) -> Float[np.ndarray, "pairs kept"]:
+    """The columns a_e b_e^T."""
+    one, other = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
+    return (one[:, None] * other).reshape(-1, len(a))
 
 
 def _unit_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:

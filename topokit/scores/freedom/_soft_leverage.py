@@ -20,10 +20,10 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.linalg import cholesky, solve_triangular
-from threadpoolctl import threadpool_limits
 
 from topokit._checks import check_count, check_real
 from topokit._limits import check_memory
+from topokit._one_thread import one_thread
 from topokit.layers import (
     Layers,
     backward,
@@ -104,7 +104,7 @@ def soft_leverage(
     unit = np.concatenate([d[k] for d, k in zip(deviations, keep, strict=True)])
     rng = np.random.default_rng(seed)
     total = np.zeros(shape)
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread():
         for _ in range(n_samples):
             weights = _draw_signs(layers, deviations, rng)
             a, b = _leveled(*_factors(layers, weights, unit))
