@@ -18,9 +18,10 @@ import topokit as tk
 from topokit import controllability
 from topokit.ranking import default_topologies
 from topokit.scores import control_bound, control_capacity
-from topokit.scores.control import _bound, _canonical
+from topokit.scores.control import _bound, _canonical, primal_dual
 from topokit.scores.control import _control_network as _network
 from topokit.scores.control._canonical import STEPS_AT_ONCE
+from topokit.scores.control._flow_plan import plan_evenly
 
 t = tk.topologies
 # The weight of constraints as rows of least squares: they are missed by one over its square.
@@ -126,7 +127,7 @@ def _leads_on(senders, receivers, neurons, m):
     return np.any(paths[:, neurons - m :], axis=1)[receivers]
 
 
-# ---- Against the quadratic program
+# ---- Against the quadratic program, and host against device
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -140,6 +141,33 @@ def test_canonical_K_is_that_of_the_quadratic_program(name):
 def test_canonical_K_is_that_of_active_sets(name):
     K = controllability(NETWORKS[name]).K
     np.testing.assert_allclose(K, fairest(NETWORKS[name], by_active_set), atol=5e-4)
+
+
+@pytest.mark.parametrize("name", ["torus", "crowded, deeper"])
+def test_the_search_takes_the_same_steps_on_the_host_and_on_a_device(name):
+    network = _network.make_network(NETWORKS[name])
+    totals = _bound.least_totals(network)
+    problem = primal_dual.make_problem(network, totals.taken)
+    start = plan_evenly(network, totals.carried, totals.taken)
+    found, moved = primal_dual.improve_on_host(
+        50, problem, primal_dual.begin_on_host(problem, start)
+    )
+    other, also = primal_dual.improve_on_device(
+        50, problem, primal_dual.begin_on_host(problem, start)
+    )
+    assert moved == pytest.approx(float(also), abs=1e-5)
+    assert moved > 0
+    for one, two in zip(jax.tree.leaves(found), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-5)
+
+
+def test_large_networks_are_searched_on_a_device_and_give_the_same_K(monkeypatch):
+    layers, used = NETWORKS["crowded"], []
+    K, device = controllability(layers).K, primal_dual.improve_on_device
+    monkeypatch.setattr(_canonical, "LARGE", 0)
+    monkeypatch.setattr(primal_dual, "improve_on_device", lambda *a: used.append(a) or device(*a))
+    np.testing.assert_allclose(controllability(layers).K, K, atol=1e-4)
+    assert used
 
 
 @laws

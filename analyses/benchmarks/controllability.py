@@ -37,7 +37,7 @@ from topokit.scores.control.descent._marginal import marginal
 from topokit.scores.control.descent._padded_layers import make_wiring
 from topokit.scores.control.descent._pairwise import pairwise
 from topokit.scores.control.descent._propagation import ControlForm, draw_logits
-from topokit.scores.control.primal_dual import begin, improve, make_problem
+from topokit.scores.control.primal_dual import begin_on_host, improve_on_device, make_problem
 
 STEPS, PAIRWISE_STEPS, GROWTH_STEPS = 100, 5, 5
 LEARNING_RATE = 0.03
@@ -145,12 +145,13 @@ def canonical_steps(layers: tk.Layers, steps: int) -> Callable[[], object]:
     """Steps of the search for the canonical K."""
     network = make_network(layers)
     totals = least_totals(network)
-    problem = jax.device_put(make_problem(network, totals.taken))
-    search = begin(problem, plan_evenly(network, totals.carried, totals.taken))
+    problem = make_problem(network, totals.taken)
+    search = begin_on_host(problem, plan_evenly(network, totals.carried, totals.taken))
+    problem, search = jax.device_put((problem, search))
 
     def run() -> object:
         nonlocal search
-        search, moved = improve(steps, problem, search)
+        search, moved = improve_on_device(steps, problem, search)
         return moved
 
     return run

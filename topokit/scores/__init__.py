@@ -7,7 +7,7 @@ their own; `degrees_of_freedom` is how many directions the trainable weights can
 These stand at the front door; here are their results, the numbers in between, estimates for large
 networks, and `rivals`, what others judge sparse networks by.
 
-Modules load on first use: only `controllability` and `score` need JAX.
+Modules load on first use: only a descent, and the canonical K of large networks, need JAX.
 """
 
 import lazy_loader as lazy

@@ -24,6 +24,9 @@ LIMIT = 2**34
 # Whether to stop is asked after so many steps.
 STEPS_AT_ONCE = 50
 
+# Numbers on all edges from which on a step takes so long that JAX is worth loading: 10 ms.
+LARGE = 2**22
+
 # A plan is good if the loss it comes to is within this of the bound, relative to the bound or to 1
 # where that is less, and every K comes out as planned and as it was before the last steps but for
 # this share of the greatest.
@@ -67,10 +70,12 @@ def _plans(
     """Yield ever better plans, the first as given, and how far K has moved from one to the next."""
     yield plan, 0.0
     problem = primal_dual.make_problem(network, taken)
-    search = primal_dual.begin(problem, plan)
+    search = primal_dual.begin_on_host(problem, plan)
+    large = plan.sent.size >= LARGE
+    improve = primal_dual.improve_on_device if large else primal_dual.improve_on_host
     for first in range(0, steps, STEPS_AT_ONCE):
         at_once = min(STEPS_AT_ONCE, steps - first)
-        search, moved = primal_dual.improve(at_once, problem, search)
+        search, moved = improve(at_once, problem, search)
         yield Plan(*map(np.asarray, search.plan)), float(moved)
 
 

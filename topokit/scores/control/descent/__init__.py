@@ -1,6 +1,6 @@
 """The paper's descent (NeuroFabric section VI.C), in the marginal and in the pairwise form.
 
-It loads on first use, for it needs JAX, and most scores do not.
+It loads on first use, for it needs JAX, and scores do not.
 """
 
 import lazy_loader as lazy

@@ -1,6 +1,6 @@
 """The search for the fairest plan, where a first plan is not proven to be it.
 
-It loads on first use, for it needs JAX, and most scores do not.
+Modules load on first use: only large networks need JAX.
 """
 
 import lazy_loader as lazy

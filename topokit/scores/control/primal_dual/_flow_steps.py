@@ -5,16 +5,16 @@ flows. The primal-dual hybrid gradient method (Chambolle and Pock, 2011) finds i
 edges alone: flows move against prices, prices against what is short. Each variable and each
 constraint has a step of its own, by the number of constraints that a variable is in and of
 variables that a constraint has (Pock and Chambolle, 2011).
+
+A step is written for arrays of numpy and of JAX alike: what both call differently, to add up along
+edges, it is given.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
-from topokit._compilation import compiled
 from topokit.scores.control._control_network import ControlNetwork
 from topokit.scores.control._flow_plan import Plan
 
@@ -69,6 +69,26 @@ class FlowProblem(NamedTuple):
     receivers: Int[Any, " edges"]
     taken: Float[Any, " n_out"]
 
+    @property
+    def outputs(self) -> slice:
+        """The last neurons."""
+        return slice(self.gain.shape[0] - self.taken.shape[0], None)
+
+
+@runtime_checkable
+class Sums(Protocol):
+    """How to add up along edges."""
+
+    def by_sender(
+        self, sent: Float[Any, "edges kinds"], K: Float[Any, "n_out kinds"]
+    ) -> Float[Any, "neurons kinds"]:
+        """What goes out at each neuron; from outputs, what they keep."""
+        ...
+
+    def by_receiver(self, sent: Float[Any, "edges kinds"]) -> Float[Any, "neurons kinds"]:
+        """What comes in at each neuron."""
+        ...
+
 
 def make_problem(network: ControlNetwork, taken: Float[np.ndarray, " n_out"]) -> FlowProblem:
     """The arrays of a network in single precision."""
@@ -83,82 +103,70 @@ def make_problem(network: ControlNetwork, taken: Float[np.ndarray, " n_out"]) ->
     )
 
 
-@compiled()
-def begin(problem: FlowProblem, plan: Plan) -> Search:
+def begin(problem: FlowProblem, plan: Plan, sums: Sums) -> Search:
     """Start from a plan, with every price 0."""
-    n, m = problem.gain.size, problem.taken.size
-    # A bare number would be of a weaker type than what a step returns, and compile it twice.
-    short = jnp.where(problem.reach, jnp.float32(0), jnp.float32(CLOSED))
-    prices = Prices(short, *(jnp.zeros(count, jnp.float32) for count in (n, n, m)))
-    return Search(plan, prices, *_balance(problem, plan))
+    counts = problem.gain.size, problem.gain.size, problem.taken.size
+    prices = Prices(_closed(problem), *(np.zeros(count, np.float32) for count in counts))
+    return Search(plan, prices, *_balance(plan, sums))
 
 
-@compiled(static=1, donated=(2,))
-def improve(steps: int, problem: FlowProblem, search: Search) -> tuple[Search, Float[Array, ""]]:
-    """Take some steps, each O(kinds E), and say how far an entry of K has moved at most."""
-    sizes = _step_sizes(problem)
-
-    def step(search: Search, _: None) -> tuple[Search, None]:
-        plan = _move_flows(problem, search)
-        held, arrived = _balance(problem, plan)
-        # Prices answer to a point as far beyond the step as the step is long.
-        ahead = Search(
-            jax.tree.map(_reflect, search.plan, plan),
-            search.prices,
-            _reflect(search.held, held),
-            _reflect(search.arrived, arrived),
-        )
-        return Search(plan, _move_prices(problem, sizes, ahead), held, arrived), None
-
-    before = search.plan.K
-    search, _ = jax.lax.scan(step, search, length=steps)
-    return search, jnp.abs(search.plan.K - before).max()
+def step(problem: FlowProblem, sizes: Prices, sums: Sums, search: Search) -> Search:
+    """Take one step, O(kinds E)."""
+    plan = _move_flows(problem, search)
+    held, arrived = _balance(plan, sums)
+    # Prices answer to a point as far beyond the step as the step is long.
+    ahead = Search(
+        Plan(*map(_reflect, search.plan, plan)),
+        search.prices,
+        _reflect(search.held, held),
+        _reflect(search.arrived, arrived),
+    )
+    return Search(plan, _move_prices(problem, sizes, ahead), held, arrived)
 
 
-def _balance(problem: FlowProblem, plan: Plan) -> tuple[Array, Array]:
-    """What each neuron passes on or keeps, and what comes to it."""
-    n = problem.gain.size
-    held = jax.ops.segment_sum(plan.sent, problem.senders, n, indices_are_sorted=True)
-    held = held.at[n - problem.taken.size :].add(plan.K)
-    return held, jax.ops.segment_sum(plan.sent, problem.receivers, n)
-
-
-def _reflect(old: Array, new: Array) -> Array:
-    return 2 * new - old
-
-
-def _step_sizes(problem: FlowProblem) -> Prices:
+def step_sizes(problem: FlowProblem, sums: Sums) -> Prices:
     """The steps of prices: one over the number of flows in each constraint.
 
     Those of flows are one over the number of constraints: 3 for what an edge carries (short at
     either end, and room), 2 for what is added (short, gain), 3 for K (short, room, taken).
     """
-    n, m = problem.gain.size, problem.taken.size
-    reaching = jnp.maximum(problem.reach @ problem.inputs, 1)
-    ones = jnp.ones(problem.senders.shape, jnp.float32)
-    fan_out = jax.ops.segment_sum(ones, problem.senders, n).at[n - m :].add(1)
-    fan_in = jax.ops.segment_sum(ones, problem.receivers, n)
+    edges, m = problem.senders.shape[0], problem.taken.shape[0]
+    reaching = (problem.reach @ problem.inputs).clip(min=1)
+    ones = np.ones((edges + m, 1), np.float32)
+    fan_out = sums.by_sender(ones[:edges], ones[edges:])[:, 0]
+    fan_in = sums.by_receiver(ones[:edges])[:, 0]
     counts = Prices(
         (fan_out + fan_in + 1)[:, None],
         reaching,
-        jnp.maximum(fan_out, 1) * reaching,
-        reaching[n - m :],
+        fan_out.clip(min=1) * reaching,
+        reaching[problem.outputs],
     )
-    return jax.tree.map(lambda count: 1 / (BALANCE * count), counts)
+    return Prices(*(1 / (BALANCE * count) for count in counts))
+
+
+def _balance(plan: Plan, sums: Sums) -> tuple[Any, Any]:
+    """What each neuron passes on or keeps, and what comes to it."""
+    return sums.by_sender(plan.sent, plan.K), sums.by_receiver(plan.sent)
+
+
+def _reflect(old: Any, new: Any) -> Any:
+    return 2 * new - old
+
+
+def _closed(problem: FlowProblem) -> Float[Any, "neurons kinds"]:
+    """The price where an input does not reach a neuron, 0 elsewhere."""
+    return CLOSED * (~problem.reach).astype(np.float32)
 
 
 def _move_flows(problem: FlowProblem, search: Search) -> Plan:
     """Each flow moves against its price, and K also towards 0; none below 0."""
     plan, prices = search.plan, search.prices
-    outputs = slice(problem.gain.size - problem.taken.size, None)
     held = prices.short + prices.room[:, None]
     sent = plan.sent - BALANCE / 3 * (held[problem.senders] - prices.short[problem.receivers])
     added = plan.added + BALANCE / 2 * (prices.short - prices.gain[:, None])
-    K = plan.K - BALANCE / 3 * (held[outputs] - prices.taken[:, None])
+    K = plan.K - BALANCE / 3 * (held[problem.outputs] - prices.taken[:, None])
     return Plan(
-        jnp.maximum(sent, 0),
-        jnp.maximum(added, 0) * problem.reach,
-        jnp.maximum(K, 0) / (1 + BALANCE / 3),
+        sent.clip(min=0), added.clip(min=0) * problem.reach, K.clip(min=0) / (1 + BALANCE / 3)
     )
 
 
@@ -169,5 +177,5 @@ def _move_prices(problem: FlowProblem, sizes: Prices, ahead: Search) -> Prices:
     gain = prices.gain + sizes.gain * (plan.added @ problem.inputs - problem.gain)
     room = prices.room + sizes.room * (held @ problem.inputs - problem.room)
     taken = prices.taken - sizes.taken * (plan.K @ problem.inputs - problem.taken)
-    short = jnp.where(problem.reach, jnp.maximum(short, 0), CLOSED)
-    return Prices(short, jnp.maximum(gain, 0), jnp.maximum(room, 0), taken)
+    short = short.clip(min=0) * problem.reach + _closed(problem)
+    return Prices(short, gain.clip(min=0), room.clip(min=0), taken)
