@@ -4,6 +4,8 @@ import shlex
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,13 @@ from topokit._checks import check_budget
 from topokit._extras import MissingExtraError
 from topokit._interrupts import interrupts_ignored
 from topokit.cli._console import busy, note, print_json, print_table, print_words
-from topokit.cli._ranking_files import PAGE, check_folder, topology_files, write_results
+from topokit.cli._ranking_files import (
+    PAGE,
+    check_folder,
+    draw_ranking,
+    topology_files,
+    write_results,
+)
 from topokit.cli._report_command import write_ranking_page
 from topokit.cli._topology_lists import read_sources
 
@@ -25,9 +33,6 @@ INPUTS = 32  # of the default set
 # Share of the budget at which losses are found too, for one picture, with so many targets at most.
 # A third budget would take a quarter of the whole time: every size is compiled anew.
 SMALLER, FEW = 0.6, 4
-
-Finished = tuple[Any, Any]
-"""A row of a ranking, and the maps of its topology."""
 
 CAPTION = (
     "edges: trainable ones; loss: what {steps} steps leave of {targets} random matrices, on "
@@ -44,6 +49,30 @@ LIST = """A list in TOML:
   name = "deep"         # what to call it
   [[topology]]
   file = "mine.npz"     # relative to the list"""
+
+
+@dataclass
+class Done:
+    """What is finished of a ranking.
+
+    Attributes:
+        pairs: Rows, each with the maps of its topology.
+        drawn: Whether the pictures of them all are drawn.
+    """
+
+    pairs: list[tuple[Any, Any]] = field(default_factory=list)
+    drawn: bool = False
+
+    def draw(self, folder: Path) -> None:
+        """Put the best first, and draw the pictures."""
+        self.pairs.sort(key=lambda pair: pair[0].order)
+        draw_ranking(folder, [row for row, _ in self.pairs], self.maps)
+        self.drawn = True
+
+    @property
+    def maps(self) -> dict[str, Any]:
+        """The maps by the name of their topology."""
+        return {row.name: maps for row, maps in self.pairs}
 
 
 def _count(
@@ -137,22 +166,20 @@ def command(
         check_folder(out, topologies, settings)
     out.mkdir(parents=True, exist_ok=True)
     store = _told_store(store or out / "ranking.sqlite", as_json=as_json)
-    done: list[Finished] = []
-    beside: list[Any] = []
+    done, beside = Done(), []
     others = () if sources else _smaller_sets(budget, n)
     whole = False
     try:
-        for row in _run(topologies, others, done, jobs=jobs, store=store, **settings):
+        for row in _run(topologies, others, done, out, jobs=jobs, store=store, **settings):
             beside.append(row)
         whole = True
     except tk.ranking.UnfinishedError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        click.echo(f"interrupted: {len(done)} of {len(topologies)} are finished", err=True)
+        click.echo(f"interrupted: {len(done.pairs)} of {len(topologies)} are finished", err=True)
         ctx.exit(INTERRUPTED)
     finally:
-        if done:
-            done.sort(key=lambda finished: finished[0].order)
+        if done.pairs:
             with interrupts_ignored():
                 _report(done, beside, topologies, out, settings, as_json=as_json)
             if not whole:
@@ -206,7 +233,8 @@ def _smaller_sets(budget: int, n: int) -> Iterator[dict[str, nx.DiGraph]]:
 def _run(
     topologies: Mapping[str, nx.DiGraph],
     others: Iterable[Mapping[str, nx.DiGraph]],
-    done: list[Finished],
+    done: Done,
+    out: Path,
     *,
     targets: int,
     seed: int,
@@ -214,7 +242,10 @@ def _run(
     jobs: int | None,
     store: Path,
 ) -> Iterator[Any]:
-    """Rank in processes, unless there is work for one alone; yield the losses of the others."""
+    """Rank in processes, unless there is work for one alone; yield the losses of the others.
+
+    While the processes are at the others, the ranking is drawn here.
+    """
     solver = tk.reconstruction.Adam(max_steps=max_steps)
     alone = min(jobs or len(topologies), len(topologies)) == 1
     with nullcontext() if alone else tk.ranking.process_pool(jobs) as pool:
@@ -223,16 +254,18 @@ def _run(
             topologies,
             targets=targets,
             seed=seed,
-            callback=lambda *row: done.append(row),
+            callback=lambda *pair: done.pairs.append(pair),
             **options,
         )
         for other in others:
             results = tk.ranking.sweep(other, targets=min(targets, FEW), seeds=seed, **options)
-            yield from tk.ranking.mean_losses(results)
+            first = list(islice(results, 1))  # since then the processes are at work
+            done.draw(out)
+            yield from tk.ranking.mean_losses(chain(first, results))
 
 
 def _report(
-    done: list[Finished],
+    done: Done,
     beside: list[Any],
     topologies: Mapping[str, nx.DiGraph],
     out: Path,
@@ -240,7 +273,9 @@ def _report(
     *,
     as_json: bool,
 ) -> None:
-    rows = tk.ranking.Ranking(row for row, _ in done)
+    if not done.drawn:
+        done.draw(out)
+    rows = tk.ranking.Ranking(row for row, _ in done.pairs)
     ranking: dict[str, Any] = {
         **settings,
         "finished": len(rows),
@@ -250,7 +285,7 @@ def _report(
         "beside": beside,
     }
     ranking["topologies"] = topology_files([row.name for row in rows])
-    names = write_results(out, ranking, {row.name: maps for row, maps in done}, topologies)
+    names = write_results(out, ranking, done.maps, topologies)
     if as_json:
         print_json(ranking)
     else:

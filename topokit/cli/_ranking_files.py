@@ -96,15 +96,32 @@ def _remove_stale(folder: Path, kept: Iterable[str]) -> None:
         path.unlink(missing_ok=True)
 
 
+def draw_ranking(
+    folder: Path, rows: "Sequence[tk.ranking.Row]", maps: "Mapping[str, tk.ranking.Maps]"
+) -> None:
+    """Draw the pictures of rows alone: `ranking.png`, if a loss is finite, and `control.png`.
+
+    The page of an earlier ranking goes.
+    """
+    (folder / PAGE).unlink(missing_ok=True)
+    if _any_finite(rows):
+        tk.plotting.save_figure(tk.plotting.plot_ranking(rows), folder / "ranking.png")
+    tk.plotting.save_figure(tk.plotting.plot_maps(maps), folder / "control.png")
+
+
+def _any_finite(rows: "Sequence[tk.ranking.Row]") -> bool:
+    return any(math.isfinite(row.loss) for row in rows)
+
+
 def write_results(
     folder: Path,
     ranking: Mapping[str, Any],
     maps: "Mapping[str, tk.ranking.Maps]",
     topologies: Mapping[str, nx.DiGraph],
 ) -> list[str]:
-    """Write all files of a ranking but its page, and return their names.
+    """Write all files of a ranking but its page and what `draw_ranking` draws; return all names.
 
-    Each appears whole or not at all. The page of an earlier ranking goes.
+    Each appears whole or not at all.
 
     Args:
         folder: An existing folder; files of an earlier ranking are replaced, and its topologies go.
@@ -115,7 +132,6 @@ def write_results(
         topologies: All of the ranking; those of the rows are written.
     """
     rows = ranking["rows"]
-    (folder / PAGE).unlink(missing_ok=True)
     (folder / TOPOLOGIES).mkdir(exist_ok=True)
     for name, file in ranking["topologies"].items():
         tk.write(topologies[name], folder / file)
@@ -125,13 +141,11 @@ def write_results(
     with replacing(folder / "ranking.csv") as part:
         _write_csv(part, rows)
     names = [RANKING, "ranking.csv"]
-    if any(math.isfinite(row.loss) for row in rows):
-        tk.plotting.save_figure(tk.plotting.plot_ranking(rows), folder / "ranking.png")
+    if _any_finite(rows):
         all_rows = [*rows, *ranking["beside"]]
         tk.plotting.save_figure(tk.plotting.plot_parameters(all_rows), folder / "parameters.png")
         names += ["ranking.png", "parameters.png"]
     tk.ranking.write_maps(maps, folder / MAPS)
-    tk.plotting.save_figure(tk.plotting.plot_maps(maps), folder / "control.png")
     return [*names, MAPS, "control.png", f"{TOPOLOGIES}/"]
 
 
