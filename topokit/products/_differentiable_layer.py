@@ -158,10 +158,11 @@ def _mapped(args: tuple, dims: tuple, *, missing: str, tree: Any) -> tuple[Array
     return out.reshape(out.shape[0], columns, examples, *batch), 2
 
 
-_compiled = jax.jit(_compute, static_argnames=("missing", "tree"))
+# Inlined, for it is traced once for all layers alike, and leaves no mark in a program.
+_compiled = jax.jit(_compute, static_argnames=("missing", "tree"), inline=True)
 _contract_p.def_impl(_compiled)
 _contract_p.def_abstract_eval(_result)
 ad.primitive_jvps[_contract_p] = _derivative
 ad.primitive_transposes[_contract_p] = _transposed
 batching.primitive_batchers[_contract_p] = _mapped
-mlir.register_lowering(_contract_p, mlir.lower_fun(_compute, multiple_results=False))
+mlir.register_lowering(_contract_p, mlir.lower_fun(_compiled, multiple_results=False))

@@ -76,33 +76,37 @@ class Unrolled(NamedTuple):
 
     def _sum(self, reading: Reading, w: Array, x: Array) -> Array:
         return reading.joined(
-            self._fenced(partial(_slot_sum, values, table, x), x)
+            self._fenced(
+                partial(_slot_sum, values, table, x), (len(table.senders), *x.shape[1:]), x
+            )
             for table, values in reading.with_weights(w)
         )
 
     def _products(self, table: Table, x: Array, y: Array) -> Num[Array, "rows fan_in *batch"]:
         """The products of all slots at once: one after the other they would compile for long."""
         rows, fan_in = table.senders.shape
-        if x.ndim > 2:
-            sums = self._fenced(lambda: _folded(_terms(table, x, y), 1)[:, 0])
+        slots, batch = rows * fan_in, x.shape[2:]
+        if batch:
+            sums = self._fenced(lambda: _folded(_terms(table, x, y), 1)[:, 0], (slots, *batch), x)
         else:
-            lanes = self._fenced(lambda: _folded(_terms(table, x, y), LANES))
-            ones = jnp.ones(lanes.shape[1], y.dtype)
-            sums = self._fenced(partial(jnp.matmul, lanes, ones))
-        return sums.reshape(rows, fan_in, *sums.shape[1:])
+            left = _columns_left(x.shape[1], LANES)
+            lanes = self._fenced(lambda: _folded(_terms(table, x, y), LANES), (slots, left), x)
+            ones = jnp.ones(left, y.dtype)
+            sums = self._fenced(partial(jnp.matmul, lanes, ones), (slots,), x)
+        return sums.reshape(rows, fan_in, *batch)
 
-    def _fenced(self, compute: Callable[[], Array], spare: Array | None = None) -> Array:
+    def _fenced(self, compute: Callable[[], Array], shape: tuple[int, ...], like: Array) -> Array:
         """Evaluate where the compiler cannot fuse it with what comes before or after.
 
         XLA on a CPU fuses one gather-sum into the next and then evaluates each value once for each
         reader, fan-out times a layer. A branch whose outcome is known only at run time stops it.
-        The branch that is never taken gives back `spare` where that fits: zeros are code, too.
+        The branch that is never taken gives back `like`, an array of the same type that is there,
+        if it has the shape: zeros are code, too. The shape is told, for to find it takes as long
+        as to trace.
         """
         if self.true is None:
             return compute()
-        like = jax.eval_shape(compute)
-        if spare is None or (spare.shape, spare.dtype) != (like.shape, like.dtype):
-            spare = jnp.zeros(like.shape, like.dtype)
+        spare = like if like.shape == shape else jnp.zeros(shape, like.dtype)
         return lax.cond(self.true, compute, lambda: spare)
 
 
@@ -129,7 +133,7 @@ def _terms(table: Table, x: Array, y: Array) -> Num[Array, "slots columns *batch
 def _folded(
     terms: Num[Array, "rows columns *batch"], lanes: int
 ) -> Num[Array, "rows lanes *batch"]:
-    """Columns added up by halves until no more than `lanes` are left."""
+    """Columns added up by halves until no more than `lanes` are left: `_columns_left`."""
     while (columns := terms.shape[1]) > lanes:
         half = columns // 2
         rest = terms[:, 2 * half :]
@@ -137,3 +141,10 @@ def _folded(
         if columns % 2:
             terms = terms.at[:, :1].add(rest)
     return terms
+
+
+def _columns_left(columns: int, lanes: int) -> int:
+    """How many columns `_folded` leaves."""
+    while columns > lanes:
+        columns //= 2
+    return columns
