@@ -11,7 +11,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import qr, solve_triangular
-from scipy.linalg.lapack import dpstrf, dtrcon
+from scipy.linalg.lapack import dpstrf, dtrcon  # pyright: ignore[reportAttributeAccessIssue]
 
 from topokit._checks import check_count
 from topokit._limits import check_memory
