@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 from numpy.polynomial import Polynomial
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 NODES = 256
 MOST_MOMENTS = 4
@@ -72,4 +72,4 @@ def _likely(moments: list[float]) -> Float[np.ndarray, " nodes"]:
     share = float(np.clip((moments[2] - mean**2) / (mean * (1 - mean)), *SPREADS))
     total = 1 / share - 1
     quantiles = (np.arange(NODES) + 0.5) / NODES
-    return beta.ppf(quantiles, mean * total, (1 - mean) * total)
+    return betaincinv(mean * total, (1 - mean) * total, quantiles)
