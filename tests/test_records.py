@@ -125,6 +125,30 @@ def test_a_record_is_frozen_short_and_survives_pickle(kind, samples):
         assert pickle.loads(pickle.dumps(record)) == record
 
 
+def arrays_in(value: object) -> list[np.ndarray]:
+    if isinstance(value, tuple):
+        return [array for item in value for array in arrays_in(item)]
+    return [value] if isinstance(value, np.ndarray) else []
+
+
+def test_arrays_of_records_are_not_to_be_written_to_also_those_that_pickle_brings(samples):
+    found = set()
+    for kind, record in samples.items():
+        kept = {} if kind is tk.networks.Training else pickle.loads(pickle.dumps(record))._asdict()
+        for array in arrays_in((*record._asdict().values(), *kept.values())):
+            assert not array.flags.writeable, kind.__name__
+            found.add(kind)
+    assert {tk.scores.Controllability, tk.ranking.Maps, tk.reconstruction.Reconstruction} <= found
+
+
+def test_the_array_of_which_a_record_is_made_stays_its_owners():
+    K = np.zeros((6, 4))
+    maps = tk.ranking.Maps(K, None, K)
+    K[0, 0] = 1
+    assert maps.control is not None
+    assert maps.control[0, 0] == 1
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_notebook_shows_it_as_html_in_which_no_name_is_a_tag(kind, samples):
     texts = texts_of(samples[kind]._repr_html_())

@@ -13,6 +13,7 @@ import numpy as np
 
 from topokit._docstrings import meanings
 from topokit._html import Html, table
+from topokit._read_only import read_only
 from topokit._text_table import SHELL, printable, text_table
 
 # Characters of a record, and of one of its strings; members of a tuple that are shown.
@@ -24,7 +25,10 @@ EXACT_BITS = 53
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 class Record:
-    """Plain values under names; equal where all of them are, arrays by their entries."""
+    """Plain values under names; equal where all of them are, arrays by their entries.
+
+    Its arrays cannot be written to.
+    """
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
@@ -32,6 +36,13 @@ class Record:
         """Make a frozen dataclass of each child."""
         super().__init_subclass__()
         dataclass(frozen=True, repr=False, eq=False)(cls)
+
+    def __post_init__(self) -> None:
+        """Arrays within are not to be changed either."""
+        vars(self).update({name: read_only(value) for name, value in vars(self).items()})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update({name: read_only(value) for name, value in state.items()})
 
     def _asdict(self) -> dict[str, Any]:
         """The fields by name, as named tuples give them: flat, for JSON and tables."""

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from topokit._read_only import read_only
+
 Fact = TypeVar("Fact")
 
 # Layers of neurons that a `repr` shows; of more, the first and the last two.
@@ -60,7 +62,7 @@ class Layers:
 
     def __post_init__(self) -> None:
         for name, column in zip(COLUMNS, self.columns, strict=True):
-            object.__setattr__(self, name, tuple(map(_read_only, column)))
+            object.__setattr__(self, name, tuple(map(read_only, column)))
 
     @property
     def columns(self) -> tuple[tuple[np.ndarray, ...], ...]:
@@ -110,15 +112,6 @@ class Layers:
         shown = [*widths[:2], "...", *widths[-2:]] if depth else widths
         counts = f"{self.n_edges:,} edges, {self.n_trainable:,} trainable"
         return f"Layers({' -> '.join(shown)}, {depth}{counts})"
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    """The same numbers, not to be changed here; whoever else has them is not bound by it."""
-    if not array.flags.writeable:
-        return array
-    seen = array.view()
-    seen.flags.writeable = False
-    return seen
 
 
 def remembered(fact: Callable[[Layers], Fact]) -> Callable[[Layers], Fact]:

@@ -74,6 +74,7 @@ class Dataset(Record):
             if part != "validation" or len(x) or len(y):
                 _checked_pair(part, (x, y))
             _check_part(part, x, y, self.shape, self.n_classes)
+        super().__post_init__()
 
     @property
     def shape(self) -> tuple[int, ...]:
