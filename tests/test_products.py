@@ -171,7 +171,8 @@ def test_tiles_of_columns_change_neither_error_nor_gradient(name, batch, monkeyp
     weights = jnp.asarray(random_weights(layers, batch))
     rng = np.random.default_rng(2)
     goal = jnp.asarray(rng.normal(size=(layers.n_out, layers.n_in, batch)), jnp.float32)
-    unit, seed = jnp.full(batch, 2.0), jnp.arange(1.0, 1.0 + batch)
+    unit = jnp.full(batch, 2, goal.dtype)
+    seed = jnp.arange(1, 1 + batch, dtype=goal.dtype)
 
     @jax.jit
     def error_and_gradient(network, w, goal) -> tuple[jax.Array, jax.Array]:
