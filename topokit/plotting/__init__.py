@@ -22,3 +22,7 @@ from topokit.plotting._map_table import plot_maps as plot_maps
 from topokit.plotting._masks import plot_masks as plot_masks
 from topokit.plotting._ranking_chart import plot_ranking as plot_ranking
 from topokit.plotting._topology_drawing import plot_topology as plot_topology
+
+
+def __dir__() -> list[str]:
+    return [name for name in globals() if name[0] != "_"]

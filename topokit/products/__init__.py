@@ -28,3 +28,7 @@ from topokit.products._forms import make_wiring as make_wiring
 from topokit.products._signal_kernel import sum_rows as sum_rows
 from topokit.products._wiring import Wiring as Wiring
 from topokit.products._wiring import edge_ends as edge_ends
+
+
+def __dir__() -> list[str]:
+    return [name for name in globals() if name[0] != "_"]

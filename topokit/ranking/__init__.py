@@ -30,3 +30,7 @@ from topokit.ranking._rows import SizedLoss as SizedLoss
 from topokit.ranking._sweep import read_store as read_store
 from topokit.ranking._sweep import sweep as sweep
 from topokit.ranking._unfinished import UnfinishedError as UnfinishedError
+
+
+def __dir__() -> list[str]:
+    return [name for name in globals() if name[0] != "_"]
