@@ -1,5 +1,6 @@
 """The command and the lines of Python that a page shows build the topology that it shows."""
 
+import json
 import shlex
 from typing import Any
 
@@ -11,6 +12,7 @@ from shell import output_of
 
 import topokit as tk
 from topokit.report._building_lines import building_lines, shell_line
+from topokit.topologies import true_name
 
 T = tk.topologies
 MEMBERS = [
@@ -104,6 +106,41 @@ def test_what_the_shell_cannot_build_has_no_command(topology: nx.DiGraph) -> Non
 @pytest.mark.parametrize("topology", UNKNOWN)
 def test_what_a_graph_says_of_itself_is_not_believed_but_tried(topology: Any) -> None:
     assert building_lines(topology) == (None, None)
+
+
+def names_shown(graph: nx.DiGraph) -> set[str]:
+    """What a diagnosis, a score of a file and a picture of a file call a topology."""
+    tk.write(graph, "net.npz")
+    score = json.loads(output_of("score net.npz --json"))
+    picture = output_of("plot net.npz --what masks -o net.png").strip()
+    return {tk.diagnose(graph).name, score["name"], picture.partition(" masks of ")[2]}
+
+
+@pytest.mark.parametrize("topology", [*CHANGED, *ONLY_PYTHON], ids=name_of)
+def test_a_name_of_a_builder_is_shown_for_its_edges_alone(topology: nx.DiGraph) -> None:
+    layers = tk.to_layers(topology)
+    assert true_name(topology, layers) == topology.name
+    graph = topology.copy()
+    graph.edges[next(iter(graph.edges))].update(trainable=False, weight=0.5)
+    name = true_name(graph, tk.to_layers(graph))
+    assert name == f"{topology.name}, other edges"
+    graph.name = name
+    assert true_name(graph, tk.to_layers(graph)) == name
+
+
+@pytest.mark.parametrize(
+    ("graph", "name"),
+    [
+        (T.butterfly(8), "butterfly(8)"),
+        (edited(), "butterfly(8), other edges"),
+        (tk.with_skip(edited()), "butterfly(8) + skip, other edges"),
+        (saying(parameters={"n": 10**9, "depth": 10**9}), "butterfly(8), other edges"),
+        (saying(name="mine", parameters={"n": 16}), "mine"),
+        (saying(family="mine"), "butterfly(8)"),
+    ],
+)
+def test_all_that_shows_names_asks_whether_they_are_true(graph: nx.DiGraph, name: str) -> None:
+    assert names_shown(graph) == {name}
 
 
 @pytest.mark.parametrize("ending", ["npz", "json", "graphml"])

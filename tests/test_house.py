@@ -37,7 +37,7 @@ ROOMS = {
     "scores.control": {"layers"},
     "scores.literature": {"layers"},
     "scores": {"layers", "scores.counts", "scores.freedom", "scores.control", "scores.literature"},
-    "diagnosis": {"layers", "scores.counts", "scores.freedom", "scores.control"},
+    "diagnosis": {"layers", "topologies", "scores.counts", "scores.freedom", "scores.control"},
     "reconstruction": {"layers", "products"},
     "networks": {"layers", "topologies", "products"},
     "challenge": {"layers", "products"},

@@ -14,7 +14,7 @@ from topokit._docstrings import summary
 from topokit.cli._family_options import change_options, family_options
 from topokit.cli._shell_words import arguments_as_options
 from topokit.cli._topology_from_words import change, find_family, make
-from topokit.cli._topology_lists import read_sources
+from topokit.cli._topology_lists import read_named, read_sources
 from topokit.topologies import Family
 
 # One small member of each family, for its help.
@@ -101,13 +101,13 @@ class TopologyGroup(click.Group):
 
     def _file_command(self, path: Path) -> click.Command:
         def run(**values: Any) -> None:
-            self.action(tk.read(path), **values)
+            self.action(read_named(path), **values)
 
         def run_all(others: tuple[Path, ...], **values: Any) -> None:
             if others or path.suffix == LIST:
                 self.action(read_sources([path, *others]), **values)
             else:
-                topology = tk.read(path)
+                topology = read_named(path)
                 self.action({topology.name: topology}, **values)
 
         more = click.Argument(["others"], nargs=-1, type=click.Path(path_type=Path))

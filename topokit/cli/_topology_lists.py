@@ -21,6 +21,15 @@ import networkx as nx
 
 import topokit as tk
 from topokit.cli._topology_from_words import SEED, change, find_family, make
+from topokit.topologies import true_name
+
+
+def read_named(path: Path) -> nx.DiGraph:
+    """The topology of a file, whose name says where the edges are not those of its builder."""
+    topology = tk.read(path)
+    if topology.name:
+        topology.name = true_name(topology, tk.to_layers(topology))
+    return topology
 
 
 def read_sources(paths: Iterable[Path]) -> dict[str, nx.DiGraph]:
@@ -88,6 +97,6 @@ def _entry(table: Any, folder: Path) -> tuple[str, nx.DiGraph]:
 def _file(folder: Path, *, file: Any, **rest: Any) -> nx.DiGraph:
     if rest or not isinstance(file, str):
         raise ValueError(f"a file takes no parameters; given {', '.join(rest) or repr(file)}")
-    topology = tk.read(folder / file)
+    topology = read_named(folder / file)
     topology.graph.setdefault("name", Path(file).stem)
     return topology

@@ -28,6 +28,7 @@ from topokit.diagnosis._skips import Skips, count_skips
 from topokit.diagnosis._waste import Waste, find_waste, most_freedom
 from topokit.layers import Layers, to_layers
 from topokit.scores.counts import Label, Size, label_of, size_of
+from topokit.topologies import true_name
 
 
 class Diagnosis(Size, Label):
@@ -159,7 +160,8 @@ def diagnose_known(
     Raises:
         ValueError: If the topology can have no such K, or not so many.
     """
-    layers, name = to_layers(topology), _name(topology)
+    layers = to_layers(topology)
+    name = true_name(topology, layers)
     pairs, most = (layers.n_in, layers.n_out), most_freedom(layers)
     if control is not None and control.shape != pairs:
         raise ValueError(f"control must have the shape {pairs} of {name}; given {control.shape}")
@@ -176,7 +178,7 @@ def _diagnosis(
     descend: bool,
 ) -> Diagnosis:
     layers = to_layers(topology)
-    label = label_of(_name(topology), topology, layers)
+    label = label_of(true_name(topology, layers), topology, layers)
     skips = count_skips(layers)
     reach, reached = find_reach(layers)
     fairness = find_fairness(layers, reached, control, descend=descend)
@@ -196,7 +198,3 @@ def _diagnosis(
             bandwidth_criterion(bottleneck),
         ),
     )
-
-
-def _name(topology: nx.DiGraph | Layers) -> str:
-    return "topology" if isinstance(topology, Layers) else str(topology.name or "topology")

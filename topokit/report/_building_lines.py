@@ -1,9 +1,4 @@
-"""How to build a topology again: a command and lines of Python, kept only if they do.
-
-A graph says its family, its parameters and the changes since. What it says may be wrong, for users
-edit graphs and files come from elsewhere; so the lines are run, on arrays alone, and are given up
-where another wiring comes out.
-"""
+"""How to build a topology again: a command and lines of Python, kept only if they do."""
 
 import inspect
 import shlex
@@ -13,10 +8,9 @@ from typing import Any, NamedTuple
 import networkx as nx
 
 from topokit.layers import Layers, to_layers
-from topokit.topologies import PLACEMENTS, families, trim, with_diagonal, with_skip
+from topokit.topologies import CHANGES, PLACEMENTS, families, origin_of
 
-CHANGES = {change.__name__: change for change in (with_skip, with_diagonal, trim)}
-FAULTS = (ValueError, TypeError, LookupError, AttributeError, OverflowError, MemoryError)
+Changes = list[tuple[str, dict[str, Any]]]
 
 
 class BuildingLines(NamedTuple):
@@ -33,49 +27,10 @@ class BuildingLines(NamedTuple):
 
 def building_lines(topology: nx.DiGraph | Layers) -> BuildingLines:
     """The command and the lines that give a topology with the same edges."""
-    try:
-        recipe = _recipe(topology)
-        if recipe is None or _built(*recipe) != to_layers(topology):
-            return BuildingLines(None, None)
-        return BuildingLines(_command(*recipe), tuple(_python(*recipe)))
-    except FAULTS:
+    origin = origin_of(topology, to_layers(topology))
+    if origin is None:
         return BuildingLines(None, None)
-
-
-Changes = list[tuple[str, dict[str, Any]]]
-
-
-def _recipe(topology: nx.DiGraph | Layers) -> tuple[str, dict[str, Any], Changes] | None:
-    """Family, parameters and changes, if the graph says them; none that would build a giant."""
-    said: dict[str, Any] = {} if isinstance(topology, Layers) else topology.graph
-    family = said.get("family")
-    changes = [(name, dict(options)) for name, options in said.get("changes", ())]
-    if (
-        not isinstance(family, str)
-        or family not in families()
-        or any(name not in CHANGES for name, _ in changes)
-    ):
-        return None
-    parameters = dict(said["parameters"])
-    sizes = {name: value for name, value in parameters.items() if name != "seed"}
-    most = to_layers(topology).n_edges
-    return None if _largest(sizes) > most else (family, parameters, changes)
-
-
-def _largest(value: Any) -> float:
-    """The greatest number and the longest list within."""
-    if isinstance(value, dict):
-        return _largest(list(value.values()))
-    if isinstance(value, list | tuple):
-        return max([len(value), *map(_largest, value)])
-    return 0 if value is None else value
-
-
-def _built(family: str, parameters: dict[str, Any], changes: Changes) -> Layers:
-    layers = families()[family].layers(**parameters)
-    for name, options in changes:
-        layers = CHANGES[name](layers, **options)
-    return layers
+    return BuildingLines(_command(*origin), tuple(_python(*origin)))
 
 
 def _python(family: str, parameters: dict[str, Any], changes: Changes) -> Iterator[str]:

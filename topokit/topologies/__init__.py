@@ -4,7 +4,7 @@ A builder such as `butterfly(32)` returns a graph; `butterfly.layers(32)` return
 as arrays, for networks of millions of edges: `_family` makes both of one body, and `_families`
 lists all. Regular families are written in the algebra of one layer (`_edge_algebra`), random ones
 (`_random_families`) draw whole layers at a time (`_random_layers`). Changes make a new topology of
-a given one: `_compose`, `_skip`, `_trim`.
+a given one: `_compose`, `_skip`, `_trim`; whether a graph is what it says, tells `_origin`.
 """
 
 from topokit.topologies._butterfly import butterfly as butterfly
@@ -20,6 +20,9 @@ from topokit.topologies._family import Family as Family
 from topokit.topologies._family import family as family
 from topokit.topologies._lattice import hypercube as hypercube
 from topokit.topologies._lattice import torus as torus
+from topokit.topologies._origin import CHANGES as CHANGES
+from topokit.topologies._origin import origin_of as origin_of
+from topokit.topologies._origin import true_name as true_name
 from topokit.topologies._radix import radix_net as radix_net
 from topokit.topologies._random_families import erdos_renyi as erdos_renyi
 from topokit.topologies._random_families import random_regular as random_regular
@@ -28,7 +31,7 @@ from topokit.topologies._skip import PLACEMENTS as PLACEMENTS
 from topokit.topologies._skip import with_skip as with_skip
 from topokit.topologies._trim import trim as trim
 
-# What a user finds here; the rest stands at the front door.
+# What a user finds here; the rest stands at the front door, or is for other rooms.
 __all__ = [
     "PLACEMENTS",
     "Family",
