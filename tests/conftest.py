@@ -4,6 +4,9 @@ Most programs of a test run once. The settings change rounding alone, and take f
 time to compile. A module that is marked `optimized` runs its programs for long, and has them
 optimized. Who has an `XLA_FLAGS` and a `JAX_DISABLE_MOST_OPTIMIZATIONS` keeps them: with
 `XLA_FLAGS= JAX_DISABLE_MOST_OPTIMIZATIONS=0 make test` all is compiled as users compile it.
+
+Examples of laws are the same in every run. `--hypothesis-profile=drawn --hypothesis-seed=1` draws
+others.
 """
 
 import gc
@@ -17,8 +20,13 @@ from typing import Any
 
 import jax
 import pytest
+from hypothesis import settings
 from spent import spent
 from typechecker import begin_test
+
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("drawn", database=None, deadline=None)
+settings.load_profile("fixed")
 
 # No code generated through MLIR, none divided among threads, and LLVM at its first level.
 QUICK = (

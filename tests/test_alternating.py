@@ -107,7 +107,7 @@ def test_a_layer_is_brought_to_the_least_squares_of_numpy(name, layer):
 
 
 @given(layered_networks(max_width=4, max_depth=3), st.integers(0, 2))
-@settings(derandomize=True, deadline=None, max_examples=6)
+@settings(max_examples=6)
 def test_it_is_so_in_any_network_with_any_constants(layers, layer):
     layer = layer % layers.depth
     assume(layers.trainable[layer].any())

@@ -27,7 +27,7 @@ t = tk.topologies
 # The weight of constraints as rows of least squares: they are missed by one over its square.
 HEAVY = 1e3
 DEFAULT = default_topologies(1152)  # where all of them can be even
-laws = settings(derandomize=True, deadline=None, max_examples=12)
+laws = settings(max_examples=12)
 
 
 def random_constants(layers, share, seed):

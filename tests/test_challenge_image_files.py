@@ -43,7 +43,7 @@ def test_images_read_back_equal(name, tmp_path):
 
 
 @given(st.lists(st.lists(st.booleans(), min_size=20, max_size=20), min_size=1, max_size=9))
-@settings(derandomize=True, deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_written_images_read_back_equal_dark_ones_too(tmp_path_factory, pixels):
     path = tmp_path_factory.mktemp("images") / "i.tsv"
     write_images(pack_images(np.array(pixels)), path)
@@ -54,7 +54,7 @@ def test_written_images_read_back_equal_dark_ones_too(tmp_path_factory, pixels):
 
 
 @given(st.sets(st.integers(1, 99)))
-@settings(derandomize=True, deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_categories_read_back_equal(tmp_path_factory, numbers):
     folder = tmp_path_factory.mktemp("truth")
     for path in (folder / "c.tsv", folder / "c.tsv.gz"):

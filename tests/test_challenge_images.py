@@ -67,7 +67,7 @@ def test_images_do_not_shrink(side):
 
 
 @given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=40), elements={}))
-@settings(derandomize=True, deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_packed_images_unpack_to_what_is_lit(values):
     images = pack_images(values)
     np.testing.assert_array_equal(images.pixels(slice(None)), values != 0)
@@ -76,7 +76,7 @@ def test_packed_images_unpack_to_what_is_lit(values):
 
 
 @given(st.sampled_from([64, 100, 1024]), st.integers(1, 5), st.integers(0, 99))
-@settings(derandomize=True, deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_synthetic_images_are_their_seeds(neurons, n, seed):
     images = synthetic_images(n, neurons, seed=seed)
     assert images.neurons == neurons

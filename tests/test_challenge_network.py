@@ -118,7 +118,7 @@ def test_a_recipe_of_some_layers_is_the_front_of_the_whole():
 
 
 @given(st.sampled_from([32, 64, 128, 256]), st.integers(0, 999))
-@settings(derandomize=True, deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_classes_of_a_permuted_layer_are_the_layer(neurons, seed):
     """Each class of receivers sums over the members of its classes of senders, and no one else."""
     network = permuted(neurons, 1, seed)

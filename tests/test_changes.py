@@ -15,7 +15,7 @@ import topokit as tk
 from topokit import cascade, parallel, trim, with_diagonal, with_skip
 from topokit.topologies import butterfly, clos, dense, low_rank, parallel_butterfly, random_regular
 
-laws = settings(derandomize=True, deadline=None, max_examples=60)
+laws = settings(max_examples=60)
 
 
 def relays(n: int) -> nx.DiGraph:

@@ -20,7 +20,7 @@ from topokit.scores.control._bound import (
 from topokit.scores.control._color_refinement import find_kinds
 from topokit.scores.control._control_network import make_network
 
-laws = settings(derandomize=True, deadline=None, max_examples=100)
+laws = settings(max_examples=100)
 t = tk.topologies
 
 

@@ -18,7 +18,7 @@ from topokit.scores.control.descent._pairwise import pairwise
 from topokit.scores.control.descent._propagation import draw_logits, propagate
 from topokit.scores.control.descent._round_shapes import round_shapes
 
-laws = settings(derandomize=True, deadline=None, max_examples=100)
+laws = settings(max_examples=100)
 few = settings(laws, max_examples=6)
 FORMS = {"marginal": marginal, "pairwise": pairwise}
 flow = jax.jit(propagate, static_argnums=0)

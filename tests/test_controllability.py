@@ -113,7 +113,7 @@ def test_both_forms_have_one_total(descents):
     assert one.total == pytest.approx(other.total, rel=1e-3)
 
 
-@settings(derandomize=True, deadline=None, max_examples=3)
+@settings(max_examples=3)
 @given(layered_networks(max_width=5, max_depth=3))
 def test_both_forms_have_one_total_on_random_networks(layers):
     totals = [

@@ -48,7 +48,7 @@ idx_arrays = st.sampled_from(list(CODES)).flatmap(
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 @given(array=idx_arrays)
-@settings(derandomize=True, deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_an_idx_file_reads_back_equal(pack, array, tmp_path_factory):
     path = tmp_path_factory.mktemp("idx") / "values"
     path.write_bytes(pack(idx(array)))
@@ -233,7 +233,7 @@ def test_arrays_that_are_no_data_set_are_refused(changes, message):
     share=st.floats(0, 0.9),
     classes=st.sampled_from([None, "abcde"]),
 )
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_validation_takes_its_share_of_each_class_and_nothing_twice(y, share, classes):
     labels, x = np.array(y), np.arange(len(y), dtype=float)[:, None]
     if share and max(1, round(share * len(y))) == len(y):

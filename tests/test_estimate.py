@@ -18,7 +18,7 @@ from topokit.scores.freedom._lsqr_projection import Operator, little_of_all, pro
 from topokit.scores.freedom._scale_invariances import idle_directions, with_idle
 from topokit.scores.freedom._spanning_edges import count_spanning
 
-laws = settings(derandomize=True, deadline=None, max_examples=15)
+laws = settings(max_examples=15)
 t = tk.topologies
 families = {
     "butterfly": t.butterfly(16, 4),

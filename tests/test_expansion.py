@@ -28,7 +28,7 @@ from topokit.topologies import (
     torus,
 )
 
-laws = settings(derandomize=True, deadline=None, max_examples=80)
+laws = settings(max_examples=80)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ ENDINGS = (".npz", ".json", ".graphml")
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @given(layers=layered_networks())
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_a_saved_topology_reads_back_equal(ending, layers, tmp_path_factory):
     path = tmp_path_factory.mktemp("files") / f"net{ending}"
     graph = tk.from_layers(layers, name="n", family="f", parameters={"shape": [2, 3], "n": 4})

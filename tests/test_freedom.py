@@ -13,7 +13,7 @@ import topokit as tk
 from topokit import degrees_of_freedom, leverage, satisfiable_constraints
 from topokit.scores.freedom import _leverage
 
-laws = settings(derandomize=True, deadline=None, max_examples=100)
+laws = settings(max_examples=100)
 t = tk.topologies
 
 

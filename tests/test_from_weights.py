@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 from strategies import layered_networks
@@ -17,7 +17,6 @@ import topokit as tk
 from topokit._extras import MissingExtraError
 from topokit.files._from_weights import from_weights
 
-fixed = settings(derandomize=True, deadline=None)
 networks = layered_networks(trainable=True)
 
 
@@ -61,7 +60,6 @@ def is_wiring(graph, layers):
 
 
 @given(networks, st.sampled_from([np.asarray, jnp.asarray, Tensor, np.ndarray.tolist]))
-@fixed
 def test_a_list_of_matrices_gives_its_wiring_back(layers, kind):
     assert is_wiring(from_weights([kind(w) for w in weighted(layers)]), layers)
     assert is_wiring(from_weights([kind(w.T) for w in weighted(layers)], transpose=True), layers)
@@ -69,7 +67,6 @@ def test_a_list_of_matrices_gives_its_wiring_back(layers, kind):
 
 
 @given(networks)
-@fixed
 def test_a_state_dict_gives_its_wiring_back_and_its_biases_are_passed_over(layers):
     matrices = weighted(layers)
     graph = from_weights(state_dict(matrices))
@@ -82,7 +79,6 @@ def test_a_state_dict_gives_its_wiring_back_and_its_biases_are_passed_over(layer
 
 
 @given(networks, st.integers(0, 9))
-@fixed
 def test_weights_and_masks_of_a_pruning_are_one_array(layers, seed):
     """`x_orig` keeps all numbers, `x_mask` says which count; the unpruned keep their name."""
     rng = np.random.default_rng(seed)

@@ -3,7 +3,7 @@
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import layered_networks
 
@@ -24,13 +24,11 @@ def dags(draw: st.DrawFn) -> nx.DiGraph:
 
 
 @given(layered_networks())
-@settings(derandomize=True, deadline=None)
 def test_a_recipe_survives_the_way_through_a_graph(layers):
     assert tk.to_layers(tk.from_layers(layers)) == layers
 
 
 @given(layered_networks())
-@settings(derandomize=True, deadline=None)
 def test_masks_and_their_trainable_part_give_the_same_wiring_back(layers):
     masks = tk.to_masks(layers)
     constants = [np.zeros(m.shape) for m in masks]
@@ -79,7 +77,6 @@ def test_a_recipe_is_its_own_recipe():
 
 
 @given(dags())
-@settings(derandomize=True, deadline=None)
 def test_layered_keeps_the_paths_between_sources_and_sinks(dag):
     graph = tk.layered(dag)
     layers = tk.to_layers(graph)
@@ -95,7 +92,6 @@ def test_layered_keeps_the_paths_between_sources_and_sinks(dag):
 
 
 @given(dags())
-@settings(derandomize=True, deadline=None)
 def test_layered_adds_only_relays_of_constant_one(dag):
     graph = tk.layered(dag)
     own = [n for n in graph if not str(graph.nodes[n]["label"]).startswith("relay of ")]

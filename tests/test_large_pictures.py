@@ -142,7 +142,7 @@ def test_single_gaps_and_lines_without_edges_are_in_the_picture_of_a_dense_mask(
     assert lost(saved(ax, tmp_path), colors, ROWS[1:-1], [], ENTRIES) == []
 
 
-laws = settings(derandomize=True, deadline=None, max_examples=40)
+laws = settings(max_examples=40)
 
 
 @st.composite

@@ -21,7 +21,7 @@ from topokit import layers as ground
 from topokit.layers import _carry
 
 t = tk.topologies
-laws = settings(derandomize=True, deadline=None, max_examples=30)
+laws = settings(max_examples=30)
 PRIME = 2**31 - 1
 
 

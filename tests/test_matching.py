@@ -18,7 +18,7 @@ from topokit import satisfiable_constraints
 from topokit.scores import match_constraints
 from topokit.scores.counts import _matching
 
-laws = settings(derandomize=True, deadline=None, max_examples=100)
+laws = settings(max_examples=100)
 t = tk.topologies
 
 

@@ -19,7 +19,7 @@ from topokit.scores import match_constraints
 from topokit.scores.counts import _matching
 from topokit.scores.counts._rectangles import merge_edges, sample_cells
 
-laws = settings(derandomize=True, deadline=None, max_examples=100)
+laws = settings(max_examples=100)
 t = tk.topologies
 
 

@@ -54,7 +54,7 @@ def grouped(weight, images, layer):
 
 
 @given(convolutions())
-@settings(derandomize=True, deadline=None, max_examples=4)
+@settings(max_examples=4)
 def test_a_depthwise_convolution_and_its_gradients_equal_those_of_as_many_groups(case) -> None:
     layer, shape = case
     images = jax.random.normal(KEY, (2, *shape))
@@ -77,7 +77,7 @@ def test_a_depthwise_convolution_and_its_gradients_equal_those_of_as_many_groups
 
 
 @given(convolutions())
-@settings(derandomize=True, deadline=None, max_examples=10)
+@settings(max_examples=10)
 def test_each_channel_is_correlated_with_its_kernel_alone(case) -> None:
     layer, shape = case
     image = np.random.default_rng(0).normal(size=shape).astype(np.float32)

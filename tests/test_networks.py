@@ -92,7 +92,7 @@ def test_lenet_300_100_has_its_published_size() -> None:
 
 sizes = st.integers(1, 300)
 shares = st.floats(1e-6, 1)
-FEW = settings(derandomize=True, deadline=None, max_examples=100)
+FEW = settings(max_examples=100)
 
 
 def n_edges(rule, n_in: int, n_out: int) -> int:

@@ -17,7 +17,7 @@ from topokit.layers import xavier_radii
 from topokit.reconstruction import Adam
 from topokit.scores import effective_order, interaction_order, low_rank_loss
 
-laws = settings(derandomize=True, deadline=None, max_examples=60)
+laws = settings(max_examples=60)
 t = tk.topologies
 
 

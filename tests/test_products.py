@@ -111,7 +111,7 @@ def test_blocks_have_the_value_and_gradient_of_dense_matrices(name, form, batch)
 
 
 @given(layered_networks())
-@settings(derandomize=True, deadline=None, max_examples=8)
+@settings(max_examples=8)
 def test_random_networks_have_the_value_and_gradient_of_dense_matrices(layers):
     check_against_dense(layers, fastest_form, BATCH)
 

@@ -26,7 +26,7 @@ from topokit.networks._prune import (
 )
 from topokit.networks._schedules import one_shot, zhu_gupta
 
-fixed = settings(derandomize=True, deadline=None, max_examples=25)
+laws = settings(max_examples=25)
 # Few shapes, for each is compiled; few values, so that magnitudes are often equal.
 shapes = st.sampled_from([(3, 4), (7, 5)])
 matrices = shapes.flatmap(
@@ -53,7 +53,7 @@ def moved(change, updates, params, state=None) -> tuple[Any, Any]:
 
 
 @given(matrices, st.data())
-@fixed
+@laws
 def test_each_layer_loses_exactly_its_smallest_weights(weights, data):
     n_pruned = data.draw(st.integers(0, weights.size))
     (mask,) = magnitude_masks([weights], n_pruned / weights.size)
@@ -61,7 +61,7 @@ def test_each_layer_loses_exactly_its_smallest_weights(weights, data):
 
 
 @given(st.lists(matrices, min_size=2, max_size=2), st.data())
-@fixed
+@laws
 def test_a_network_loses_exactly_its_smallest_weights_wherever_they_are(weights, data):
     together = np.concatenate([w.ravel() for w in weights])
     n_pruned = data.draw(st.integers(0, together.size))

@@ -10,7 +10,7 @@ import topokit as tk
 from topokit.scores import bandwidth, ramanujan_bounds, second_singular_values
 from topokit.topologies import erdos_renyi, random_regular, small_world
 
-laws = settings(derandomize=True, deadline=None, max_examples=100)
+laws = settings(max_examples=100)
 widths = st.lists(st.integers(1, 14), min_size=2, max_size=4)
 seeds = st.integers(0, 2**32)
 

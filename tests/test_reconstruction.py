@@ -27,7 +27,7 @@ def relative_error(topology, result: Reconstruction, targets: np.ndarray) -> np.
 
 
 @given(layered_networks())
-@settings(derandomize=True, deadline=None, max_examples=3)
+@settings(max_examples=3)
 def test_the_loss_is_that_of_the_returned_weights(layers):
     targets = gaussian(3, layers.n_in, layers.n_out)
     result = reconstruct(layers, targets, solver=QUICK)

@@ -25,7 +25,7 @@ from topokit.scores import (
 )
 from topokit.topologies import butterfly, clos, dense, hypercube, random_regular, torus
 
-laws = settings(derandomize=True, deadline=None, max_examples=80)
+laws = settings(max_examples=80)
 families = pytest.mark.parametrize(
     "layers",
     [

@@ -42,7 +42,7 @@ def start(layers: tk.Layers, seed: int = 0) -> list[np.ndarray]:
 
 
 @given(layered_networks(max_width=5))
-@settings(derandomize=True, deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_from_any_weights_no_more_entries_are_met_than_there_are_degrees_of_freedom(layers):
     target = gaussian(1, layers.n_in, layers.n_out)[0]
     none = np.zeros(target.shape, bool)
@@ -55,7 +55,7 @@ def test_from_any_weights_no_more_entries_are_met_than_there_are_degrees_of_free
 
 
 @given(layered_networks())
-@settings(derandomize=True, deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_matrix_of_the_network_itself_is_kept_whole(layers):
     weights = start(layers)
     target = end_to_end_matrix(layers, weights)

@@ -23,7 +23,7 @@ def test_the_cubic_schedule_takes_the_values_that_its_equation_says_by_hand():
     every=st.integers(1, 7),
     times=st.integers(1, 9),
 )
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_cubic_schedule_is_its_equation_and_constant_between_prunings(
     ends, start, every, times
 ):

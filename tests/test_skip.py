@@ -23,7 +23,7 @@ from topokit.topologies import (
     torus,
 )
 
-laws = settings(derandomize=True, deadline=None, max_examples=60)
+laws = settings(max_examples=60)
 PLACEMENTS = ["straight", "crossing", "random"]
 
 

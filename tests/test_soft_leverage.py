@@ -15,7 +15,7 @@ from topokit.layers import xavier_radii
 from topokit.scores import soft_leverage
 from topokit.scores.freedom._soft_leverage import _draw_signs
 
-quick = settings(derandomize=True, deadline=None, max_examples=25)
+quick = settings(max_examples=25)
 
 
 def derivative(layers: tk.Layers, weights: list[np.ndarray]) -> np.ndarray:

@@ -164,7 +164,7 @@ def with_gradients(wiring, w: jax.Array, x: jax.Array) -> tuple:
     return value, back(value)
 
 
-@settings(derandomize=True, deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(layered_networks(max_width=9))
 def test_random_layers_equal_their_matrices(layers: tk.Layers) -> None:
     rng = np.random.default_rng(0)

@@ -31,7 +31,7 @@ VALUES = st.dictionaries(
 MATRICES = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, min_side=0))
 
 
-@settings(derandomize=True, deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(value=VALUES, matrices=st.dictionaries(st.sampled_from("Kab"), MATRICES))
 def test_what_went_in_comes_out(value, matrices):
     with tempfile.TemporaryDirectory() as folder:
@@ -221,7 +221,7 @@ def test_another_file_is_refused_and_left_as_it_is(use, make, message, tmp_path)
     assert path.read_bytes() == before
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(place=st.integers(0, 2**20), noise=st.binary(min_size=1, max_size=300))
 def test_a_damaged_store_never_gives_a_wrong_number(place, noise):
     with tempfile.TemporaryDirectory() as folder:

@@ -13,7 +13,7 @@ import topokit as tk
 from topokit import structure
 from topokit.scores import bandwidth, path_counts
 
-laws = settings(derandomize=True, deadline=None, max_examples=60)
+laws = settings(max_examples=60)
 
 
 def ends(layers):

@@ -13,7 +13,7 @@ from topokit import trim
 from topokit.layers import sort_layers
 from topokit.topologies import butterfly, dense, low_rank, radix_net
 
-laws = settings(derandomize=True, deadline=None, max_examples=60)
+laws = settings(max_examples=60)
 
 
 @laws

@@ -19,7 +19,7 @@ from topokit.diagnosis._waste import find_waste, row_leverage
 from topokit.layers import ancestors
 
 T = tk.topologies
-networks = settings(derandomize=True, deadline=None, max_examples=60)
+networks = settings(max_examples=60)
 few = settings(networks, max_examples=25)
 
 
