@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import zipfile
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -107,8 +108,8 @@ def arrays(**changes):
 
 
 def saved(path, **changes):
-    kept = {name: array for name, array in arrays(**changes).items() if array is not None}
-    np.savez(path, allow_pickle=True, **kept)
+    kept: dict[str, Any] = {k: a for k, a in arrays(**changes).items() if a is not None}
+    np.savez(path, **kept)
 
 
 def link(**changes):
