@@ -24,7 +24,7 @@ def make(sparse, gates: int, bias: bool = True):
     cell = sparse(inputs, hidden, key=jax.random.key(0), bias=bias)
     if not bias:
         return cell
-    biases = [b for b in jax.tree.leaves(cell) if b.ndim == 1 and b.dtype == jnp.float32]
+    biases = [b for b in jax.tree.leaves(cell) if b.ndim == 1 and eqx.is_inexact_array(b)]
     assert biases
     cell = eqx.tree_at(lambda c: c.inputs.bias, cell, jnp.linspace(-1, 1, gates * SIZE))
     if sparse is SparseGRUCell:

@@ -158,7 +158,8 @@ def test_the_smaller_network_is_counted_in_bytes() -> None:
     small = without_dead_neurons(model)
     n_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(eqx.filter(small, eqx.is_inexact_array)))
     widths = (6, 6, 5, 3)
-    assert n_bytes == 4 * sum(a * b + b for a, b in pairwise(widths))
+    size = jnp.result_type(float).itemsize
+    assert n_bytes == size * sum(a * b + b for a, b in pairwise(widths))
     assert [layer.layers[0].wiring.n_in for layer in linears(small)] == [6, 6, 5]
     assert tk.score(networks.to_topology(small.layers[1])).edges == 36
 

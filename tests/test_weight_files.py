@@ -114,7 +114,7 @@ def test_numbers_that_are_none_of_the_model_are_refused(tmp_path, ending, change
     path = tmp_path / f"weights{ending}"
     np.savez(path, **arrays) if ending == ".npz" else save_file(arrays, path)
     with pytest.raises(ValueError, match=messages[change]):
-        read_weights(path, eqx.nn.Linear(3, 2, key=jax.random.key(0)))
+        read_weights(path, eqx.nn.Linear(3, 2, dtype=jnp.float32, key=jax.random.key(0)))
 
 
 def test_other_endings_are_refused(tmp_path) -> None:

@@ -191,7 +191,7 @@ def _maps(linear: SparseLinear | eqx.nn.Linear) -> list[Map]:
 
 def _of_layer(layer: SparseLayer) -> Map:
     senders, receivers = edge_ends(layer.wiring)
-    weights, trainable = np.asarray(layer.weights(), float), np.ones(senders.size, bool)
+    weights, trainable = np.array(layer.weights(), float), np.ones(senders.size, bool)
     if layer.constant is not None:
         fixed = np.asarray(layer.fixed)
         weights[fixed], trainable[fixed] = layer.constant.values, False

@@ -281,8 +281,14 @@ def evaluate(
     """
     if not len(x):
         raise ValueError("there are no examples to evaluate the model on")
-    loss, accuracy = _metrics((model, state), jnp.asarray(x), jnp.asarray(y))
+    loss, accuracy = _metrics((model, state), jnp.asarray(x, _double(model)), jnp.asarray(y))
     return Metrics(float(loss), float(accuracy))
+
+
+def _double(model: PyTree) -> type[np.float64] | None:
+    """Double precision, for the examples, where a model has it: convolutions mix none."""
+    weights = filter(eqx.is_inexact_array, jax.tree.leaves(model))
+    return np.float64 if any(weight.dtype == np.float64 for weight in weights) else None
 
 
 def _epochs(
@@ -295,7 +301,8 @@ def _epochs(
     seed: int,
 ) -> Iterator[Progress]:
     """Yield after each epoch what a checkpoint has to hold."""
-    examples, key = jax.device_put((data.train_x, data.train_y)), jax.random.key(seed)
+    x = jnp.asarray(data.train_x, _double(progress.arrays))
+    examples, key = (x, jax.device_put(data.train_y)), jax.random.key(seed)
     begin = perf_counter() - (progress.rows[-1, -1] if len(progress.rows) else 0.0)
     for epoch in range(len(progress.rows), epochs):
         batches = jnp.asarray(order(epoch))
@@ -442,8 +449,9 @@ def _check(model: Any, state: Any, data: Dataset, epochs: int, batch_size: int, 
         raise ValueError(
             "the model has a state; make it by equinox.nn.make_with_state, and give state="
         )
-    example = jax.ShapeDtypeStruct(data.shape, np.float32)
-    batch = jax.ShapeDtypeStruct((2, *data.shape), np.float32)
+    kind = _double(model) or np.float32
+    example = jax.ShapeDtypeStruct(data.shape, kind)
+    batch = jax.ShapeDtypeStruct((2, *data.shape), kind)
     labels = jax.ShapeDtypeStruct((2,), np.int32)
     try:
         logits = eqx.filter_eval_shape(_inferred, model, state, example)
