@@ -181,3 +181,9 @@ def test_they_lead_out_of_the_network_as_constants() -> None:
     model = network()
     same(without_dead_neurons(model), model)
     assert set(kernel_topologies(model)) == {"layers.3"}
+
+
+def test_dead_neurons_go_from_beside_them_in_double_precision_too() -> None:
+    with jax.enable_x64(True):
+        model = network()
+        same(without_dead_neurons(model), model)

@@ -88,6 +88,16 @@ def test_it_learns(whole) -> None:
     assert validated == Metrics(last.validation_loss, last.validation_accuracy)
 
 
+def test_convolutions_are_trained_in_double_precision_where_they_have_it() -> None:
+    part = make_dataset(DIGITS.train_x[:40], DIGITS.train_y[:40], DIGITS.test_x, DIGITS.test_y)
+    with jax.enable_x64(True):
+        key = jax.random.key(0)
+        layers = [eqx.nn.Conv2d(1, 10, 8, key=key), eqx.nn.Lambda(jnp.ravel)]
+        found = run(1, of=eqx.nn.Sequential(layers), data=part)
+    assert {array.dtype for array in numbers(found.model)} == {np.dtype(float)}
+    assert np.isfinite(found.epochs[0].train_loss)
+
+
 def test_without_a_validation_part_there_is_nothing_to_report_of_it() -> None:
     rows = run(1, data=load_digits(validation=0)).epochs
     assert rows[0].validation_loss is rows[0].validation_accuracy is None
