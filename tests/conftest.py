@@ -54,6 +54,8 @@ if MAIN:
     os.environ["TOPOKIT_CACHE"] = tempfile.mkdtemp(prefix="topokit-tests-")
 UNOPTIMIZED = os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] == "1"
 jax.config.update("jax_disable_most_optimizations", UNOPTIMIZED)
+# Where a GPU multiplies, it does so to all digits: laws are no looser there.
+jax.config.update("jax_default_matmul_precision", "highest")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -24,7 +24,7 @@ from topokit.scores.freedom._jacobian_operator import (
 from topokit.scores.freedom._lsqr_projection import left_to_find, little_of_all, project
 from topokit.scores.freedom._powers_of_shortfall import mean_power
 
-laws = settings(derandomize=True, deadline=None, max_examples=25)
+laws = settings(max_examples=25)
 t = tk.topologies
 families = {
     "butterfly": t.butterfly(32, 5),

@@ -56,9 +56,9 @@ def degrees_of_freedom(topology: nx.DiGraph | Layers) -> int:
         `topokit.scores.estimate_freedom`, for large networks.
     """
     layers = to_layers(topology)
+    check_elimination(layers)
     if layers.depth == 1:
         return layers.n_trainable  # each is an entry of its own
-    check_elimination(layers)
     kept, pairs = count_spanning(layers), layers.n_in * layers.n_out
     if not kept:
         return 0
@@ -73,7 +73,7 @@ def degrees_of_freedom(topology: nx.DiGraph | Layers) -> int:
 
 def check_elimination(layers: Layers) -> None:
     """Refuse what `degrees_of_freedom` would take too much memory for."""
-    kept = count_spanning(layers)
+    kept = 1 if layers.depth == 1 else count_spanning(layers)
     check_memory(
         "degrees_of_freedom",
         8 * kept * min(kept, layers.n_in * layers.n_out),

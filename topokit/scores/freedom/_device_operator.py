@@ -4,6 +4,8 @@ A GPU multiplies dense matrices so fast that the zeros of a sparse layer of some
 cost less than finding its edges. Columns are scaled to length 1, as by `_jacobian_operator`.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,10 @@ from topokit.layers import Layers, live_weights
 from topokit.scores.freedom._lsqr_projection import Operator
 
 NEGLIGIBLE = 1e-12
+
+# On a GPU the library's own choice of algorithms: to try them all takes longer than the products.
+QUICK_START = {"xla_gpu_autotune_level": 0, "xla_gpu_enable_triton_gemm": False}
+compiled = partial(jax.jit, compiler_options=QUICK_START)
 
 
 def has_gpu() -> bool:
@@ -32,7 +38,7 @@ def device_operator(layers: Layers, weights: list[Float[np.ndarray, " _edges"]])
         weight = jnp.asarray(weights[number] / np.abs(weights[number]).max(), jnp.float32)
         shape = layers.widths[number + 1], layers.widths[number]
         matrix = jnp.zeros(shape).at[receivers, senders].set(weight)
-        state = _times(matrix, states[-1])
+        state = _product(matrix, states[-1])
         factor = 1 / (jnp.abs(state).max() or 1.0)
         ahead.append(matrix * factor)
         states.append(state * factor)
@@ -46,7 +52,7 @@ def device_operator(layers: Layers, weights: list[Float[np.ndarray, " _edges"]])
         edges = np.flatnonzero(wanted)
         columns.insert(0, (jnp.asarray(receivers[edges]), jnp.asarray(senders[edges])))
         scales.insert(0, jnp.asarray(1 / norms[edges], jnp.float32))
-        carried = _times(ahead[number].T, carried)
+        carried = _product(ahead[number].T, carried)
     states, n_columns = states[:-1], sum(scale.size for scale in scales)
     entries = layers.n_in * layers.n_out
     return Operator(
@@ -61,7 +67,10 @@ def _times(one: jax.Array, other: jax.Array) -> jax.Array:
     return jnp.matmul(one, other, precision=jax.lax.Precision.HIGHEST)
 
 
-@jax.jit
+_product = compiled(_times)  # where it is a program of its own
+
+
+@compiled
 def _push(ahead: list, states: list, columns: list, scales: list, changes: jax.Array) -> jax.Array:
     """How `W_d`, transposed and flattened, moves with the scaled weights."""
     moved, first = jnp.zeros_like(states[0]), 0
@@ -73,7 +82,7 @@ def _push(ahead: list, states: list, columns: list, scales: list, changes: jax.A
     return moved.ravel()
 
 
-@jax.jit
+@compiled
 def _pull(ahead: list, states: list, columns: list, scales: list, image: jax.Array) -> jax.Array:
     """The transposed product: how the columns agree with a matrix."""
     carried, result = image.reshape(ahead[-1].shape[0], -1), []

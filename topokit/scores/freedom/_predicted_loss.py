@@ -176,14 +176,12 @@ def predicted_loss(
 
 def cheap(layers: Layers) -> bool:
     """Whether exact leverage takes seconds at most, and little memory."""
-    if layers.depth == 1:
-        return True
     try:
         check_leverage(layers)
         check_elimination(layers)
     except TooLargeError:
         return False
-    return layers.n_in * layers.n_out * count_spanning(layers) ** 2 <= CHEAP
+    return layers.depth == 1 or layers.n_in * layers.n_out * count_spanning(layers) ** 2 <= CHEAP
 
 
 def leverage_and_loss(
