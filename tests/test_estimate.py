@@ -85,6 +85,15 @@ def test_what_wastes_nothing_is_counted_without_variance(layers, expected):
     assert expected - 1 < found.degrees_of_freedom < expected + 1e-6
 
 
+@pytest.mark.parametrize("topology", families.values(), ids=families)
+def test_the_bound_holds_and_is_named_where_it_is_met(topology):
+    exact = degrees_of_freedom(topology)
+    found = estimate_freedom(topology, n_samples=4)
+    assert exact <= found.bound
+    if found.at_bound:
+        assert found.bound - exact <= 2 * found.error + 1
+
+
 def test_too_few_steps_lower_an_estimate_and_say_so():
     topology = t.butterfly(16, 6)
     counts = [estimate_freedom(topology, n_samples=2, max_steps=n) for n in (2, 8, 32)]

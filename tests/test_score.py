@@ -68,13 +68,16 @@ def test_what_is_beyond_its_memory_limit_is_none(monkeypatch):
     for module in ("counts._matching", "freedom._degrees_of_freedom", "freedom._leverage"):
         monkeypatch.setattr(f"topokit.scores.{module}.LIMIT", 1)
     found = tk.score(topology)
-    assert found.satisfiable is found.degrees_of_freedom is None
+    assert found.satisfiable is None
     assert found.edges == 64
+    assert found.freedom_error > 0  # estimated
     assert found.predicted_loss == predicted_loss(topology, method="estimate")
     assert found.predicted_loss_error == found.predicted_loss.standard_error > 0
-    monkeypatch.setattr("topokit.scores.freedom._loss_estimate.LIMIT", 1)
+    for module in ("_loss_estimate", "_estimate"):
+        monkeypatch.setattr(f"topokit.scores.freedom.{module}.LIMIT", 1)
     found = tk.score(topology)
     assert found.predicted_loss is found.predicted_loss_error is None
+    assert found.degrees_of_freedom is found.freedom_error is None
 
 
 def test_scores_do_not_load_jax():
@@ -83,3 +86,15 @@ def test_scores_do_not_load_jax():
         "tk.score(G), tk.diagnose(G), tk.leverage(G); sys.exit('jax' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_freedom_beyond_what_is_counted_is_estimated(monkeypatch):
+    for graph in (topology, tk.topologies.clos(16, 16, 4, 3, 4)):
+        counted = tk.score(graph)
+        with monkeypatch.context() as patched:
+            patched.setattr("topokit.scores._score.QUICK", -1)
+            patched.setattr("topokit.scores.freedom._predicted_loss.CHEAP", -1)
+            found = tk.score(graph)
+        assert counted.freedom_error == 0 < found.freedom_error
+        assert abs(found.degrees_of_freedom - counted.degrees_of_freedom) <= found.freedom_error + 1
+        assert not found.predicted_loss.exact

@@ -1,6 +1,7 @@
 """Every data-free number of a topology in one row."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import networkx as nx
@@ -16,9 +17,14 @@ from topokit.scores.freedom import (
     cheap,
     degrees_of_freedom,
     draw_leverage,
+    elimination_work,
+    estimate_freedom,
     loss_of_maps,
     predicted_loss,
 )
+
+# Operations up to which degrees of freedom are counted, about 10 s; and the steps of an estimate.
+QUICK, STEPS = 2**37, 100
 
 
 class Score(Structure):
@@ -28,7 +34,9 @@ class Score(Structure):
         satisfiable: Entries of the end-to-end matrix that could each have an edge of their own, at
             most `trainable`; None where beyond the memory limit of `satisfiable_constraints`.
         degrees_of_freedom: Independent directions in which the weights can move the end-to-end
-            matrix, at most `satisfiable`; None where beyond the limit of that function.
+            matrix, at most `satisfiable`: counted where that takes seconds, estimated by
+            `topokit.scores.estimate_freedom` beyond; None where even that is beyond its limit.
+        freedom_error: What `degrees_of_freedom` may be off by; 0 where it is counted.
         predicted_loss: Relative loss that the reconstruction of a Gaussian matrix is likely to
             leave, in [0, 1], by `topokit.predicted_loss`, which says more of how it is known; None
             where even an estimate is beyond its memory limit.
@@ -53,6 +61,7 @@ class Score(Structure):
 
     satisfiable: int | None
     degrees_of_freedom: int | None
+    freedom_error: float | None
     predicted_loss: float | None
     predicted_loss_error: float | None
     control_total: float
@@ -107,8 +116,9 @@ def score_and_leverage(
             f"pair of the topology; given {control.K.shape}: leave it out, or give "
             "controllability(topology)"
         )
-    freedom, shape = _within_limits(degrees_of_freedom, layers), structure(layers)
-    maps = draw_leverage(layers, freedom) if freedom is not None and cheap(layers) else None
+    shape, (freedom, freedom_error) = structure(layers), _freedom(layers)
+    known = freedom is not None and freedom_error == 0 and cheap(layers)
+    maps = draw_leverage(layers, freedom) if known else None
     loss = (
         _within_limits(predicted_loss, layers)
         if maps is None
@@ -118,6 +128,7 @@ def score_and_leverage(
         **shape._asdict(),
         satisfiable=_within_limits(satisfiable_constraints, layers),
         degrees_of_freedom=freedom,
+        freedom_error=freedom_error,
         predicted_loss=loss,
         predicted_loss_error=None if loss is None else loss.standard_error,
         control_total=float(control.total),
@@ -127,6 +138,16 @@ def score_and_leverage(
         control_deviation=float(control.K.std()),
     )
     return found, None if maps is None else np.mean(maps, axis=0)
+
+
+def _freedom(layers: Layers) -> tuple[int | None, float | None]:
+    """The degrees of freedom and what they may be off by, counted or estimated."""
+    if elimination_work(layers) <= QUICK:
+        return degrees_of_freedom(layers), 0.0
+    found = _within_limits(partial(estimate_freedom, n_samples=2, max_steps=STEPS), layers)
+    if found is None:
+        return None, None
+    return (found.bound if found.at_bound else round(found.degrees_of_freedom)), found.error
 
 
 def _within_limits(part: Callable[..., Any], *arguments: Any) -> Any:

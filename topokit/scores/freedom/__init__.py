@@ -11,6 +11,7 @@ so before it works.
 """
 
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom as degrees_of_freedom
+from topokit.scores.freedom._degrees_of_freedom import elimination_work as elimination_work
 from topokit.scores.freedom._estimate import FreedomEstimate as FreedomEstimate
 from topokit.scores.freedom._estimate import LeverageEstimate as LeverageEstimate
 from topokit.scores.freedom._estimate import estimate_freedom as estimate_freedom

@@ -8,11 +8,13 @@ Constants are taken for their residues, so that a combination of them which matt
 multiple of the prime; small integers and dyadic fractions combine to none.
 """
 
+from math import inf
+
 import networkx as nx
 import numpy as np
 from jaxtyping import Float, Int
 
-from topokit._limits import check_memory
+from topokit._limits import TooLargeError, check_memory
 from topokit.layers import Layers, each_layer, edge_factors, residues, to_layers
 from topokit.scores.freedom._rank_mod_p import PRIME, eliminate, multiply, to_residues
 from topokit.scores.freedom._spanning_edges import count_spanning, spanning_edges
@@ -80,6 +82,18 @@ def check_elimination(layers: Layers) -> None:
         LIMIT,
         "topokit.scores.estimate_freedom needs no such matrix",
     )
+
+
+def elimination_work(layers: Layers) -> float:
+    """How many operations an elimination takes, about; infinite beyond its memory."""
+    try:
+        check_elimination(layers)
+    except TooLargeError:
+        return inf
+    if layers.depth == 1:
+        return 0
+    kept, pairs = count_spanning(layers), layers.n_in * layers.n_out
+    return kept * min(kept, pairs) ** 2
 
 
 def _jacobian(

@@ -16,13 +16,16 @@ from topokit._checks import check_count, check_real
 from topokit._limits import check_memory
 from topokit._records import Record
 from topokit.layers import Layers, ancestors, to_layers
+from topokit.scores.counts import bandwidth
 from topokit.scores.freedom._isometric_weights import flat_weights
 from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize
 from topokit.scores.freedom._lsqr_projection import Projection, little_of_all, project
 from topokit.scores.freedom._scale_invariances import idle_directions, with_idle
+from topokit.scores.freedom._spanning_edges import count_spanning
 from topokit.scores.freedom._weight_scale import draw_to_scale
 
 LIMIT = 2**33
+WHOLE = 0.5  # a count is an integer
 
 
 class FreedomEstimate(Record):
@@ -38,11 +41,17 @@ class FreedomEstimate(Record):
             hide beyond.
         steps: The most steps that a probe took.
         converged: Whether all probes stopped by `tolerance` and not by `max_steps`.
+        bound: What the count cannot pass: the trainable edges less the scales of neurons, the pairs
+            that paths join, or what matrices of the bandwidth's rank have.
+        at_bound: Whether the estimate is the bound within its error: twice `standard_error` and
+            `drift`. It is the bound then in all likelihood.
 
     Examples:
         >>> import topokit as tk
         >>> found = tk.scores.estimate_freedom(tk.topologies.butterfly(16), n_samples=2)
         >>> round(found.degrees_of_freedom), found.converged
+        (80, True)
+        >>> found.bound, found.at_bound
         (80, True)
 
     See Also:
@@ -54,6 +63,13 @@ class FreedomEstimate(Record):
     drift: float
     steps: int
     converged: bool
+    bound: int
+    at_bound: bool
+
+    @property
+    def error(self) -> float:
+        """Twice the standard error, and the drift: what the estimate may be off by."""
+        return 2 * self.standard_error + self.drift
 
 
 class LeverageEstimate(Record):
@@ -137,13 +153,23 @@ def estimate_freedom(
         *(_count(layers, joined, rng, tolerance, max_steps) for _ in range(n_samples)), strict=True
     )
     mean, error = _mean_and_error(list(counts))
+    drift, bound = float(np.mean([p.drift for p in found])), freedom_bound(layers)
     return FreedomEstimate(
         float(mean),
         float(error),
-        float(np.mean([p.drift for p in found])),
+        drift,
         max(p.steps for p in found),
         all(p.settled for p in found),
+        bound,
+        bool(abs(bound - mean) <= max(2 * error + drift, WHOLE)),
     )
+
+
+def freedom_bound(layers: Layers) -> int:
+    """What the degrees of freedom cannot pass, whatever the weights; cost that of `bandwidth`."""
+    rank = bandwidth(layers)
+    of_rank = rank * (layers.n_in + layers.n_out - rank)
+    return min(count_spanning(layers), int(ancestors(layers)[-1].sum()), of_rank)
 
 
 def estimate_leverage(
