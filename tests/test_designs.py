@@ -104,7 +104,7 @@ def test_random_networks_are_drawn_again_while_an_output_has_no_path():
         ("hypercube", (24, 24), "must be a power of two; given 24"),
         ("butterfly", (16, 8), "as many inputs as outputs"),
         ("torus", (1, 1), "at least 2"),
-        ("radix_net", (7, 5), "a size above 1 that divides"),
+        ("radix_net", (7, 1), "at least 2 inputs and 2 outputs"),
         ("small_world", (3, 3), "at least 4 inputs"),
     ],
 )

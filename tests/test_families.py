@@ -14,14 +14,18 @@ import topokit as tk
 from topokit.scores import bandwidth
 from topokit.topologies import (
     Family,
+    block_diagonal,
     butterfly,
     clos,
     dense,
+    diagonals,
     families,
     hypercube,
     low_rank,
+    monarch,
     parallel_butterfly,
     radix_net,
+    rectangular_butterfly,
     torus,
 )
 
@@ -73,11 +77,32 @@ def axis_wave(side: int) -> np.ndarray:
     return {1: 0.0 * k, 2: (-1.0) ** k}.get(side, 2 * np.cos(2 * np.pi * k / side))
 
 
+def blocks_paths(n_in: int, n_out: int, blocks: int) -> np.ndarray:
+    return np.kron(np.eye(blocks, dtype=int), np.ones((n_in // blocks, n_out // blocks), int))
+
+
+def diagonal_paths(n_in: int, n_out: int, offsets: list[int]) -> np.ndarray:
+    return np.isin(np.subtract.outer(np.arange(n_in), np.arange(n_out)) % n_in, offsets).astype(int)
+
+
 CASES = {
     "dense": Case(dense, (5, 3), 15, [5], [3], 1, 3),
     "dense with one input": Case(dense, (1, 4), 4, [1], [4], 1, 1),
     "low rank": Case(low_rank, (6, 4, 3), 30, [6, 3], [3, 4], 3, 3),
     "wide low rank": Case(low_rank, (3, 4, 9), 63, [3, 9], [9, 4], 9, 3),
+    "block diagonal": Case(block_diagonal, (9, 6, 3), 18, [3], [2], blocks_paths(9, 6, 3), 6),
+    "cyclic diagonals": Case(
+        diagonals, (6, 6, 3), 18, [3], [3], diagonal_paths(6, 6, [0, 2, 4]), 6
+    ),
+    "wide band": Case(diagonals, (4, 8, 1, 3), 24, [3], [6], diagonal_paths(4, 8, [0, 1, 2]), 4),
+    "Monarch": Case(monarch, (16, 16, 4), 128, [4, 4], [4, 4], 1, 16),
+    "rectangular Monarch of rank 2": Case(monarch, (12, 9, 3, 2), 126, [4, 6], [6, 3], 2, 9),
+    "butterfly of mixed radices": Case(
+        rectangular_butterfly, (12, 12, (2, 3, 2)), 84, [2, 3, 2], [2, 3, 2], 1, 12
+    ),
+    "butterfly of two sweeps": Case(
+        rectangular_butterfly, (15, 15, (3, 5), 2), 240, [3, 5, 3, 5], [3, 5, 3, 5], 15, 15
+    ),
     "butterfly": Case(butterfly, (8,), 48, [2] * 3, [2] * 3, 1, 8),
     "smallest butterfly": Case(butterfly, (2,), 4, [2], [2], 1, 2),
     "shallow butterfly": Case(butterfly, (16, 3), 96, [2] * 3, [2] * 3, butterfly_paths(16, 3), 16),
@@ -275,7 +300,7 @@ def test_radix_nets_have_the_density_of_alford_et_al():
 
 def test_families_are_listed_by_the_name_they_are_called():
     listed = families()
-    assert len(listed) == 11
+    assert len(listed) == 15
     for name, family in listed.items():
         assert getattr(tk.topologies, name) is family
         assert family.__name__ == name

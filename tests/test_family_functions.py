@@ -24,8 +24,12 @@ FAMILIES = tk.topologies.families()
 ARGUMENTS = {
     "dense": (3, 2),
     "low_rank": (3, 3, 1),
+    "block_diagonal": (3, 2, 2),
+    "diagonals": (3, 4, 2),
     "butterfly": (4,),
     "parallel_butterfly": (4, 2, 2),
+    "rectangular_butterfly": (5, 3),
+    "monarch": (4, 4, 2),
     "clos": (4, 4, 2, 2, 2),
     "hypercube": (4, 2),
     "torus": ((3, 3), 1),

@@ -21,8 +21,12 @@ from topokit.topologies import Family
 EXAMPLES = {
     "dense": "--n-in 32 --n-out 16",
     "low_rank": "--n-in 32 --n-out 32 --rank 8",
+    "block_diagonal": "--n-in 784 --n-out 300 --blocks 10",
+    "diagonals": "--n-in 784 --n-out 300 --bands 78",
     "butterfly": "--n 32 --depth 10",
     "parallel_butterfly": "--n 32 --depth 5 --copies 2",
+    "rectangular_butterfly": "--n-in 784 --n-out 300 --radices 9,9,10",
+    "monarch": "--n-in 784 --n-out 300 --blocks 20",
     "clos": "--n-in 32 --n-out 32 --input-routers 8 --middle-routers 9 --output-routers 8",
     "hypercube": "--n 32 --depth 6",
     "torus": "--shape 8x4 --depth 7",

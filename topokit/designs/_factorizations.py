@@ -25,3 +25,15 @@ def grids(n: int, most: int | None = None) -> Iterator[tuple[int, ...]]:
     for first in divisors(n)[1:]:
         if first <= (most or n):
             yield from ((first, *rest) for rest in grids(n // first, first))
+
+
+def even_digits(n: int, count: int, *, above: bool = False) -> tuple[int, ...]:
+    """So many radices that differ by one at most, descending, which count nearest to `n`.
+
+    Their product is at most `n`, or `above` at least `n`.
+    """
+    root = round(n ** (1 / count))
+    root -= root**count > n
+    raised = max(k for k in range(count) if (root + 1) ** k * root ** (count - k) <= n)
+    raised += above and (root + 1) ** raised * root ** (count - raised) < n
+    return (root + 1,) * raised + (root,) * (count - raised)

@@ -1,8 +1,8 @@
 """The members of a family between layers of given sizes, counted before one is built.
 
-In every family all neurons of a layer have one in-degree, so the widths and the in-degrees of the
-layers (`_profiles`) tell what a member costs: its edges are their products, and a skip connection
-saves one in each neuron with two or more. Only random edges are counted in expectation.
+The closed forms of the families (`_profiles`) tell what a member costs: the edges of its layers,
+and a skip connection saves one in each neuron with two in-edges or more. Only random edges are
+counted in expectation.
 """
 
 import inspect
@@ -157,4 +157,4 @@ def _up_to(
 
 
 def _trainable(layers: tuple[Layer, ...], skip: bool) -> float:
-    return sum(layer.width * (layer.fan_in - skip * layer.mixing) for layer in layers)
+    return sum(layer.edges - skip * layer.mixing for layer in layers)

@@ -1,4 +1,4 @@
-"""What every family can be between layers of given sizes, as widths and in-degrees.
+"""What every family can be between layers of given sizes, as widths and edges.
 
 A line is a family that grows in one parameter, and may have no end; a sheet is lines side by side,
 which begin larger and larger. Each member is the arguments of its builder, and its layers of
@@ -7,23 +7,25 @@ neurons behind the inputs.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import count
+from itertools import accumulate, count
 from math import prod
+from operator import mul
 from typing import Any, NamedTuple, TypeAlias
 
 from topokit._checks import check_power_of_two
-from topokit.designs._factorizations import divisors, grids
+from topokit.designs._factorizations import divisors, even_digits, grids
 
 # Hidden layers of random networks: their widths as shares of the larger of both ends.
 INSIDE = (0.5, 0.75, 1.0, 1.5, 2.0)
 REWIRING = 0.2  # of the edges of a small world
+DEEPEST = 100  # layers of mixed radices, which cost little each where hidden layers are narrow
 
 
 class Layer(NamedTuple):
-    """A layer of neurons: how many, the in-degree of each, and the share that mixes signals."""
+    """A layer of neurons: how many, their in-edges, and how many of them mix signals."""
 
     width: int
-    fan_in: float
+    edges: float
     mixing: float
 
 
@@ -33,7 +35,7 @@ Sheet: TypeAlias = Iterable[Line]
 
 def _regular(widths: Sequence[int], fan_ins: Sequence[int]) -> tuple[Layer, ...]:
     """Layers of exact in-degrees: neurons mix where they have two senders or more."""
-    return tuple(Layer(n, k, float(k > 1)) for n, k in zip(widths, fan_ins, strict=True))
+    return tuple(Layer(n, n * k, n * (k > 1)) for n, k in zip(widths, fan_ins, strict=True))
 
 
 def _dense(n_in: int, n_out: int) -> list[Sheet]:
@@ -43,6 +45,48 @@ def _dense(n_in: int, n_out: int) -> list[Sheet]:
 def _low_rank(n_in: int, n_out: int) -> list[Sheet]:
     ends = {"n_in": n_in, "n_out": n_out}
     return [[((ends | {"rank": r}, _regular([r, n_out], [n_in, r])) for r in count(1))]]
+
+
+def _block_diagonal(n_in: int, n_out: int) -> list[Sheet]:
+    def member(blocks: int) -> tuple[dict[str, Any], tuple[Layer, ...]]:
+        (p, r), (q, s) = divmod(n_in, blocks), divmod(n_out, blocks)
+        several = min(blocks, n_in - blocks)  # blocks of two inputs or more
+        edges = p * q * blocks + r * q + s * p + min(r, s)
+        layer = Layer(n_out, edges, several * q + min(several, s))
+        return {"n_in": n_in, "n_out": n_out, "blocks": blocks}, (layer,)
+
+    return [[map(member, range(min(n_in, n_out), 0, -1))]]
+
+
+def _diagonals(n_in: int, n_out: int) -> list[Sheet]:
+    """Many bands of one diagonal, and one band of many."""
+    ends = {"n_in": n_in, "n_out": n_out}
+
+    def line(counts: Iterable[tuple[int, int]]) -> Line:
+        for bands, width in counts:
+            arguments = ends | {"bands": bands} | ({"width": width} if width > 1 else {})
+            yield arguments, _regular([n_out], [bands * width])
+
+    numbers = range(1, n_in + 1)
+    return [[line((k, 1) for k in numbers), line((1, k) for k in numbers[1:])]]
+
+
+def _monarch(n_in: int, n_out: int) -> list[Sheet]:
+    """A line for each number of blocks, up to the rank at which tiles are full."""
+    narrow = min(n_in, n_out)
+
+    def line(blocks: int) -> Line:
+        several = min(blocks, n_in - blocks)  # input blocks of two or more
+        for rank in range(1, -(-narrow // blocks) + 1):
+            wires = blocks * rank
+            stages = (
+                Layer(blocks * wires, n_in * wires, several * wires),
+                Layer(n_out, n_out * wires, n_out * (wires > 1)),
+            )
+            arguments = {"n_in": n_in, "n_out": n_out, "blocks": blocks}
+            yield arguments | ({"rank": rank} if rank > 1 else {}), stages
+
+    return [map(line, range(min(2, narrow), narrow + 1))]  # one block is low_rank
 
 
 def _clos(n_in: int, n_out: int) -> list[Sheet]:
@@ -80,6 +124,36 @@ def _parallel_butterfly(n_in: int, n_out: int) -> list[Sheet]:
     return [map(line, count(2))]
 
 
+def _rectangular_butterfly(n_in: int, n_out: int) -> list[Sheet]:
+    """A line for each number of equal digits, ascending and descending: more and more sweeps."""
+    wide = max(n_in, n_out)
+    bits = max(1, (wide - 1).bit_length())
+    systems = (even_digits(wide, count, above=True) for count in range(min(2, bits), bits + 1))
+    return [[_sweeps(n_in, n_out, one)] for s in systems for one in sorted({s, s[::-1]})]
+
+
+def _sweeps(n_in: int, n_out: int, radices: tuple[int, ...]) -> Line:
+    ends = {"n_in": n_in, "n_out": n_out, "radices": radices}
+    size = prod(radices)
+    first, whole, last = (
+        _sweep(*pair, radices) for pair in [(n_in, size), (size, size), (size, n_out)]
+    )
+    yield ends, _sweep(n_in, n_out, radices)
+    for sweeps in range(2, DEEPEST // len(radices) + 1):
+        yield ends | {"sweeps": sweeps}, first + whole * (sweeps - 2) + last
+
+
+def _sweep(n_in: int, n_out: int, radices: tuple[int, ...]) -> tuple[Layer, ...]:
+    def layer(before: int, radix: int) -> Layer:
+        heads, left = -(-n_in // before), min(before * radix, n_out)
+        after = -(-heads // radix)
+        alone = (heads - 1) % radix == 0  # the last head, which keeps its only sender
+        return Layer(after * left, heads * left, (after - alone) * left)
+
+    places = accumulate(radices, mul, initial=1)
+    return tuple(layer(before, radix) for before, radix in zip(places, radices, strict=False))
+
+
 def _hypercube(n_in: int, n_out: int) -> list[Sheet]:
     n, bits = _power_of_two("hypercube", n_in, n_out)
     return [[_deepening({"n": n}, n, bits + 1)]]
@@ -93,33 +167,59 @@ def _torus(n_in: int, n_out: int) -> list[Sheet]:
 
 
 def _radix_net(n_in: int, n_out: int) -> list[Sheet]:
-    sizes = [size for size in divisors(math.gcd(n_in, n_out)) if size > 1]
-    if not sizes:
+    """Digits that count to a common divisor of both ends, or nearly to the narrower end."""
+    narrow = min(n_in, n_out)
+    if narrow < 2:
         raise ValueError(
-            "radix_net needs a size above 1 that divides the numbers of inputs and of outputs; "
+            f"radix_net needs at least 2 inputs and 2 outputs, which a digit can count; "
             f"given {n_in} and {n_out}"
         )
-    ends = {(size, n // size) for size in sizes for n in (n_in, n_out)}
+    exact = [shape[::-1] for size in divisors(math.gcd(n_in, n_out)) for shape in grids(size)]
+    even = (even_digits(narrow, count)[::-1] for count in range(1, narrow.bit_length()))
+    systems = dict.fromkeys([*filter(None, exact), *even])
     return [
-        [_numerals(shape[::-1], n_in // size, inside, n_out // size)]
-        for size, inside in sorted(ends)
-        for shape in grids(size)
+        [_numerals(radices, ending, n_in, inside, n_out)]
+        for radices in sorted(systems, key=prod)
+        for inside in sorted({-(-n // prod(radices)) for n in (n_in, n_out)})
+        for ending in _endings(radices)
     ]
 
 
-def _numerals(radices: tuple[int, ...], first: int, inside: int, last: int) -> Line:
+def _endings(radices: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Nothing, or some digits, the least or the greatest ones."""
+    places = range(1, len(radices))
+    some = {radices[:place] for place in places} | {radices[place:] for place in places}
+    return [(), *sorted(some, key=lambda digits: (len(digits), sum(digits)))]
+
+
+def _numerals(
+    radices: tuple[int, ...], ending: tuple[int, ...], n_in: int, inside: int, n_out: int
+) -> Line:
     """The digits of one number system, again and again; at last perhaps a few of them alone."""
-    least = len(radices) if inside == first else max(2, len(radices))  # one layer has no inside
-    for depth in count(least):
-        whole, rest = divmod(depth, len(radices))
-        endings = {radices[:rest], radices[len(radices) - rest :]} if rest else {()}
-        for ending in sorted(endings, key=sum):
-            digits = [*radices] * whole + [*ending]
-            copies = [first, *[inside] * (depth - 1), last]
-            lists = [[*radices]] * whole + [[*ending]] * (rest > 0)
-            fan_ins = [radix * before for radix, before in zip(digits, copies, strict=False)]
-            arguments = {"radices": lists} | ({"widths": copies} if {*copies} != {1} else {})
-            yield arguments, _regular([prod(radices) * copy for copy in copies[1:]], fan_ins)
+    size = prod(radices)
+    first, last = -(-n_in // size), -(-n_out // size)
+    cut = {"n_in": n_in} if n_in < first * size else {}
+    cut |= {"n_out": n_out} if n_out < last * size else {}
+    for sweeps in range(1, (DEEPEST - len(ending)) // len(radices) + 1):
+        digits = [*radices] * sweeps + [*ending]
+        if len(digits) == 1 and inside != first:
+            continue  # one layer has no inside
+        copies = [first, *[inside] * (len(digits) - 1), last]
+        lists = [[*radices]] * sweeps + ([[*ending]] if ending else [])
+        arguments = {"radices": lists} | ({"widths": copies} if {*copies} != {1} else {}) | cut
+        yield arguments, _cut_short(digits, size, copies, n_in, n_out)
+
+
+def _cut_short(
+    digits: list[int], size: int, copies: list[int], n_in: int, n_out: int
+) -> tuple[Layer, ...]:
+    """Each neuron left of an end keeps all edges to whole layers."""
+    if len(digits) == 1:
+        return _regular([n_out], [n_in])
+    widths = [n_in, *(size * many for many in copies[1:-1]), n_out]
+    edges = [radix * w * many for radix, w, many in zip(digits, widths, copies[1:], strict=False)]
+    edges[-1] = digits[-1] * n_out * copies[-2]
+    return tuple(Layer(w, e, w) for w, e in zip(widths[1:], edges, strict=True))
 
 
 def _random_regular(n_in: int, n_out: int) -> list[Sheet]:
@@ -148,7 +248,7 @@ def _binomial(senders: int, width: int, density: float) -> Layer:
     """A layer of independent edges, in expectation."""
     none = (1 - density) ** senders
     one = senders * density * (1 - density) ** (senders - 1)
-    return Layer(width, density * senders, 1 - none - one)
+    return Layer(width, density * senders * width, (1 - none - one) * width)
 
 
 def _inner_widths(n_in: int, n_out: int) -> list[Iterable[list[int]]]:
@@ -186,8 +286,12 @@ def _power_of_two(family: str, n_in: int, n_out: int) -> tuple[int, int]:
 PROFILES: dict[str, Callable[[int, int], list[Sheet]]] = {
     "dense": _dense,
     "low_rank": _low_rank,
+    "block_diagonal": _block_diagonal,
+    "diagonals": _diagonals,
     "butterfly": _butterfly,
     "parallel_butterfly": _parallel_butterfly,
+    "rectangular_butterfly": _rectangular_butterfly,
+    "monarch": _monarch,
     "clos": _clos,
     "hypercube": _hypercube,
     "torus": _torus,

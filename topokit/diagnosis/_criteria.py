@@ -22,7 +22,11 @@ HALF = 0.5
 WIDENED_BY = {
     "dense": "n_in and n_out",
     "low_rank": "rank",
+    "block_diagonal": "fewer blocks",
+    "diagonals": "bands or width",
     "parallel_butterfly": "copies",
+    "rectangular_butterfly": "larger radices",
+    "monarch": "rank or blocks",
     "clos": "middle_routers",
     "radix_net": "widths",
     "erdos_renyi": "density or widths",

@@ -9,17 +9,21 @@ a given one: `_compose`, `_skip`, `_trim`; whether a graph is what it says, tell
 
 from topokit.topologies._butterfly import butterfly as butterfly
 from topokit.topologies._butterfly import parallel_butterfly as parallel_butterfly
+from topokit.topologies._butterfly import rectangular_butterfly as rectangular_butterfly
 from topokit.topologies._clos import clos as clos
 from topokit.topologies._compose import cascade as cascade
 from topokit.topologies._compose import parallel as parallel
 from topokit.topologies._compose import with_diagonal as with_diagonal
 from topokit.topologies._dense import dense as dense
 from topokit.topologies._dense import low_rank as low_rank
+from topokit.topologies._diagonals import diagonals as diagonals
 from topokit.topologies._families import families as families
 from topokit.topologies._family import Family as Family
 from topokit.topologies._family import family as family
 from topokit.topologies._lattice import hypercube as hypercube
 from topokit.topologies._lattice import torus as torus
+from topokit.topologies._monarch import block_diagonal as block_diagonal
+from topokit.topologies._monarch import monarch as monarch
 from topokit.topologies._origin import CHANGES as CHANGES
 from topokit.topologies._origin import origin_of as origin_of
 from topokit.topologies._origin import true_name as true_name
@@ -35,17 +39,21 @@ from topokit.topologies._trim import trim as trim
 __all__ = [
     "PLACEMENTS",
     "Family",
+    "block_diagonal",
     "butterfly",
     "clos",
     "dense",
+    "diagonals",
     "erdos_renyi",
     "families",
     "family",
     "hypercube",
     "low_rank",
+    "monarch",
     "parallel_butterfly",
     "radix_net",
     "random_regular",
+    "rectangular_butterfly",
     "small_world",
     "torus",
 ]

@@ -1,11 +1,16 @@
-"""Butterflies: two edges a neuron, the wiring of the fast Fourier transform."""
+"""Butterflies: a layer changes one digit of the index, as in the fast Fourier transform."""
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from math import prod
+from operator import mul
 
 import numpy as np
 
-from topokit._checks import check_count, check_power_of_two
+from topokit._checks import check_count, check_counts, check_power_of_two
 from topokit.layers import Layers
-from topokit.topologies._compose import join
-from topokit.topologies._edge_algebra import out_lists, stack
+from topokit.topologies._compose import cascade, join
+from topokit.topologies._edge_algebra import Edges, out_lists, stack
 from topokit.topologies._family import family
 
 
@@ -45,7 +50,8 @@ def butterfly(n: int, depth: int | None = None) -> Layers:
         2097152
 
     See Also:
-        `parallel_butterfly`, which grows by copies; `radix_net`, with other radices than 2.
+        `rectangular_butterfly`, for any widths; `parallel_butterfly`, which grows by copies;
+        `radix_net`.
     """
     bits = check_power_of_two("n", n)
     depth = bits if depth is None else check_count("depth", depth)
@@ -100,3 +106,87 @@ def parallel_butterfly(n: int, depth: int, copies: int) -> Layers:
             "edges of the copies coincide"
         )
     return join([butterfly.layers(n, depth)] * copies, shared=True)
+
+
+@family
+def rectangular_butterfly(
+    n_in: int, n_out: int, radices: Sequence[int] | None = None, sweeps: int = 1
+) -> Layers:
+    """A butterfly of any radices between any numbers of inputs and outputs.
+
+    The radices `r_1, r_2, ...` count to `N = r_1 r_2 ...` with the place values `V_0 = 1`,
+    `V_l = r_1 ... r_l`. Layer `l` of the whole butterfly of `N` neurons joins all that differ in
+    digit `l` alone, so that exactly one path joins each pair. Of it stay the first `n_in` inputs,
+    the first `n_out` outputs, and what lies on a path between them. Of the neurons behind layer
+    `l`, `i = h V_l + w`, these are the `H_l = ceil(n_in / V_l)` least `h` with the
+    `W_l = min(V_l, n_out)` least `w`.
+
+    More sweeps follow each other: the first ends at all `N` neurons, the last begins there.
+
+    | invariant | value for one sweep | for `s` sweeps |
+    | --- | --- | --- |
+    | widths | `H_l W_l`, from `n_in` to `n_out` | with `n_in = N` or `n_out = N` inside |
+    | edges of layer `l` | `H_(l-1) W_l` | the same |
+    | in-degrees | `r_l`, fewer for the last `h` | the same |
+    | out-degrees | `r_l`, fewer for the last `w` | the same |
+    | paths of each input-output pair | 1 | `N^(s-1)` |
+    | degrees of freedom | edges less hidden neurons | the same while nothing saturates |
+    | bandwidth | `min(n_in, n_out)` | the same |
+    | depth | the number of radices | `s` times that |
+
+    With `n_in = n_out = 2^k` and the default radices it is `butterfly(2^k, s k)`.
+
+    Args:
+        n_in: Number of inputs.
+        n_out: Number of outputs.
+        radices: At least 2 each, with a product of at least `max(n_in, n_out)`; by default as many
+            2 as that takes.
+        sweeps: How often all digits are changed.
+
+    Raises:
+        ValueError: If the radices do not count far enough.
+
+    Examples:
+        >>> import topokit as tk
+        >>> layers = tk.topologies.rectangular_butterfly.layers(784, 300, [9, 9, 10])
+        >>> layers.widths, layers.n_edges
+        ((784, 792, 810, 300), 17184)
+        >>> graph = tk.topologies.rectangular_butterfly(12, 5)
+        >>> tk.to_layers(graph).widths, int(tk.scores.path_counts(graph).max())
+        ((12, 12, 12, 10, 5), 1)
+        >>> tk.degrees_of_freedom(graph) == graph.number_of_edges() - (12 + 12 + 10)
+        True
+
+    See Also:
+        `butterfly`; `radix_net`, whose hidden layers can be wider; `monarch`, which with rank 1 is
+        one of two radices, but for the order of outputs.
+    """
+    wide = max(check_count("n_in", n_in), check_count("n_out", n_out))
+    radices = [2] * max(1, (wide - 1).bit_length()) if radices is None else radices
+    radices = check_counts("radices", radices, least=2)
+    if (size := prod(radices)) < wide or not radices:
+        raise ValueError(
+            f"radices must multiply to at least {wide}, the wider end; given {radices}, whose "
+            f"product is {size}: raise one, or give one more"
+        )
+    ends = [n_in, *[size] * (check_count("sweeps", sweeps) - 1), n_out]
+    return cascade([_sweep(*pair, radices) for pair in pairwise(ends)])
+
+
+def _sweep(n_in: int, n_out: int, radices: Sequence[int]) -> Layers:
+    """The part between so many inputs and outputs of one change of all digits."""
+    values = list(accumulate(radices, mul, initial=1))
+    heads = [-(-n_in // value) for value in values]
+    tails = [min(value, n_out) for value in values]
+    rows = zip(heads[:-1], pairwise(tails), radices, strict=True)
+    layers = [_digit(head, *pair, radix) for head, pair, radix in rows]
+    return stack([head * tail for head, tail in zip(heads, tails, strict=True)], layers)
+
+
+def _digit(heads: int, before: int, after: int, radix: int) -> Edges:
+    """Sender `(h, w mod before)` feeds receiver `(h div radix, w)` for each of `after` values `w`.
+
+    Where `after` is cut short of `before radix`, so is the last of the new digits.
+    """
+    head, tail = np.indices((heads, after)).reshape(2, -1)
+    return head * before + tail % before, head // radix * after + tail

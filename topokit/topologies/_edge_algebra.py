@@ -47,6 +47,15 @@ def kron(outer: Edges, inner: Edges, shape: tuple[int, int]) -> Edges:
     return senders, receivers
 
 
+def groups(senders: Sequence[np.ndarray], receivers: Sequence[np.ndarray]) -> Edges:
+    """Every sender of a group feeds every receiver of the group beside it: blocks of ones."""
+    grids = [np.meshgrid(*pair, indexing="ij") for pair in zip(senders, receivers, strict=True)]
+    starts, ends = (
+        np.concatenate([grid.ravel() for grid in side]) for side in zip(*grids, strict=True)
+    )
+    return starts, ends
+
+
 def stack(widths: Sequence[int], layers: Sequence[Edges]) -> Layers:
     """Layers of trainable edges, one upon the other, sorted and checked."""
     senders, receivers = zip(*layers, strict=True)

@@ -1,10 +1,12 @@
 """Every family by its name: what a command line or a sweep chooses from."""
 
-from topokit.topologies._butterfly import butterfly, parallel_butterfly
+from topokit.topologies._butterfly import butterfly, parallel_butterfly, rectangular_butterfly
 from topokit.topologies._clos import clos
 from topokit.topologies._dense import dense, low_rank
+from topokit.topologies._diagonals import diagonals
 from topokit.topologies._family import Family
 from topokit.topologies._lattice import hypercube, torus
+from topokit.topologies._monarch import block_diagonal, monarch
 from topokit.topologies._radix import radix_net
 from topokit.topologies._random_families import erdos_renyi, random_regular, small_world
 
@@ -15,7 +17,7 @@ def families() -> dict[str, Family]:
     Examples:
         >>> import topokit as tk
         >>> list(tk.topologies.families())[:4]
-        ['dense', 'low_rank', 'butterfly', 'parallel_butterfly']
+        ['dense', 'low_rank', 'block_diagonal', 'diagonals']
         >>> tk.topologies.families()["butterfly"](4).name
         'butterfly(4)'
 
@@ -25,8 +27,12 @@ def families() -> dict[str, Family]:
     builders = (
         dense,
         low_rank,
+        block_diagonal,
+        diagonals,
         butterfly,
         parallel_butterfly,
+        rectangular_butterfly,
+        monarch,
         clos,
         hypercube,
         torus,

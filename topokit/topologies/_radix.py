@@ -6,21 +6,30 @@ from math import prod
 
 import numpy as np
 
-from topokit._checks import check_counts
+from topokit._checks import check_count, check_counts
 from topokit.layers import Layers
 from topokit.topologies._edge_algebra import Edges, complete, kron, out_lists, stack
 from topokit.topologies._family import family
+from topokit.topologies._trim import trim
 
 
 @family
-def radix_net(radices: Sequence[Sequence[int]], widths: Sequence[int] | None = None) -> Layers:
+def radix_net(
+    radices: Sequence[Sequence[int]],
+    widths: Sequence[int] | None = None,
+    *,
+    n_in: int | None = None,
+    n_out: int | None = None,
+) -> Layers:
     """Mixed-radix layers, widened by Kronecker products (Robinett and Kepner, 2019).
 
     A list of radices `N_1, N_2, ...` counts to `N' = N_1 N_2 ...` with the place values
     `v_1 = 1`, `v_2 = N_1`, `v_3 = N_1 N_2`, ... Each radix is a layer on `N'` neurons in which
     neuron `i` feeds `i - j v_k mod N'` for `j = 0 .. N_k - 1`: the paths through the layers of a
     list are the numerals, so that exactly one joins each pair. The lists follow each other. Layer
-    `l` is then widened to `kron(ones(B_l, B_(l+1)), layer)`.
+    `l` is then widened to `kron(ones(B_l, B_(l+1)), layer)`. Of the ends, which are so many times
+    `N'` neurons wide, the first `n_in` inputs and the first `n_out` outputs stay: that makes layers
+    of any width. No fewer than `N'` may stay, so that hidden neurons keep a path.
 
     The direction of the steps is that of the official weights of the Sparse Deep Neural Network
     Graph Challenge: the six layers of a block on 1,024 neurons are
@@ -28,26 +37,30 @@ def radix_net(radices: Sequence[Sequence[int]], widths: Sequence[int] | None = N
 
     | invariant | value |
     | --- | --- |
-    | widths | `N' B_0, N' B_1, ...` |
+    | widths | `n_in = N' B_0, N' B_1, ..., n_out` |
     | edges of layer `l` | `N' N_l B_l B_(l+1)`, a share `N_l / N'` of the dense layer |
-    | in-degree, out-degree of layer `l` | `N_l B_l`, `N_l B_(l+1)` |
+    | edges of the first and of the last of several layers | `n_in N_l B_1`, `n_out N_l B_(L-1)` |
+    | in-degree, out-degree of layer `l` | `N_l B_l`, `N_l B_(l+1)`; fewer at an end cut short |
     | paths of each pair | product of the radices after the first list and of the hidden `B` |
     | fully connected | always |
-    | bandwidth | `N' min(B)` |
+    | degrees of freedom, while nothing saturates | edges less `N' B_l^2` for each hidden layer |
+    | bandwidth | the least width |
     | depth | the number of radices in all lists |
 
-    `radix_net([[10, 10]], [8, 30, 1])` and `[8, 3, 1]` are the shapes of Lenet-300-100 with ten
-    times the hidden neurons and with as many, at 90 % sparsity (Alford et al., 2018);
-    `topokit.trim` drops the 16 inputs too many.
+    `radix_net([[10, 10]], [8, 30, 1], n_in=784)` and `[8, 3, 1]` are the shapes of Lenet-300-100
+    with ten times the hidden neurons and with as many, at 90 % sparsity (Alford et al., 2018).
 
     Args:
         radices: Lists of radices, each at least 2. All lists have the same product `N'`, except
             that the product of the last may be a divisor of it.
         widths: The Kronecker widths `B`, one for each layer of neurons, inputs first (one more
             than there are radices); all 1 by default.
+        n_in: How many inputs stay, from `N'` to `N' B_0`; all of them by default.
+        n_out: How many outputs stay, likewise.
 
     Raises:
-        ValueError: If the products do not fit, or the number of widths does not.
+        ValueError: If the products do not fit, the number of widths does not, or more or fewer
+            inputs or outputs shall stay than can.
 
     Examples:
         >>> import topokit as tk
@@ -56,9 +69,12 @@ def radix_net(radices: Sequence[Sequence[int]], widths: Sequence[int] | None = N
         (6, 6, 6, 6)
         >>> [tk.topologies.radix_net([[2, 2]], [1, w, 1]).number_of_edges() for w in (1, 2, 3)]
         [16, 32, 48]
+        >>> tk.topologies.radix_net.layers([[10, 10]], [8, 3, 1], n_in=784).widths
+        (784, 300, 100)
 
     See Also:
-        `butterfly`, of radix 2; `topokit.challenge.plain_network`, those of the Graph Challenge.
+        `rectangular_butterfly`, of which hidden layers narrow towards the narrower end;
+        `topokit.challenge.plain_network`, those of the Graph Challenge.
     """
     size = _check_radices(radices)
     layers = [
@@ -73,7 +89,19 @@ def radix_net(radices: Sequence[Sequence[int]], widths: Sequence[int] | None = N
             f"given {len(widths)}"
         )
     wide = [_widen(edges, pair, size) for edges, pair in zip(layers, pairwise(widths), strict=True)]
-    return stack([size * width for width in widths], wide)
+    whole = stack([size * width for width in widths], wide)
+    if n_in is n_out is None:
+        return whole
+    return trim(
+        whole,
+        drop_inputs=_beyond("n_in", n_in, size, whole.n_in),
+        drop_outputs=_beyond("n_out", n_out, size, whole.n_out),
+    )
+
+
+def _beyond(name: str, kept: int | None, least: int, width: int) -> range:
+    """The neurons of an end that do not stay."""
+    return range(width if kept is None else check_count(name, kept, least=least, most=width), width)
 
 
 def _widen(edges: Edges, widths: tuple[int, int], size: int) -> Edges:
