@@ -3,7 +3,7 @@
 import pytest
 
 import topokit as tk
-from topokit.designs import members, nearest, usual
+from topokit.designs import members, nearest, usual, why_far
 
 SIZES = [(8, 8), (12, 4)]
 FAMILIES = list(tk.topologies.families())
@@ -59,7 +59,7 @@ def test_members_of_the_smallest_sizes_come_to_an_end(sizes):
     counts = {family: len(found(family, *sizes, most=600)) for family in FAMILIES}
     assert all(counts[f] for f in ("dense", "low_rank", "clos", "erdos_renyi", "random_regular"))
     for family, count in counts.items():
-        assert count == 0 or nearest(family, sizes[0], sizes[1], 20).depth > 0
+        assert count == 0 or nearest(family, *sizes, 20).layers().n_in == sizes[0]
 
 
 def test_all_members_of_a_clos_network_are_found():
@@ -111,3 +111,28 @@ def test_random_networks_are_drawn_again_while_an_output_has_no_path():
 def test_a_family_without_a_member_says_why(family, sizes, reason):
     with pytest.raises(ValueError, match=reason):
         nearest(family, sizes[0], sizes[1], 20)
+
+
+ANY_WIDTH = [f for f in FAMILIES if found(f, 7, 5) and f != "dense"]  # which is of one size
+
+
+@either
+@pytest.mark.parametrize("family", ANY_WIDTH)
+@pytest.mark.parametrize("sizes", [(300, 100), (512, 10), (100, 367)])
+def test_a_family_for_any_width_is_near_every_budget_from_its_least_member_on(family, sizes, skip):
+    least = min(m.trainable for m in found(family, *sizes, 0, skip=skip))
+    for share in (0.1, 0.23, 0.5):
+        budget = round(share * sizes[0] * sizes[1])
+        best = nearest(family, *sizes, budget, skip=skip)
+        assert why_far(best, budget) == "" or (budget < least and best.trainable == least)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_without_a_member_near_says_what_the_nearest_has(family):
+    n_out = 16 if not found(family, 16, 12) else 12
+    for budget in (20, 200, 300):
+        best = nearest(family, 16, n_out, budget)
+        off = abs(best.trainable - budget) / budget
+        ends = "16 inputs and outputs" if n_out == 16 else "16 inputs and 12 outputs"
+        words = f"has no member near {budget} trainable edges between {ends}: the nearest has "
+        assert why_far(best, budget) == (f"{words}{best.trainable}" if off > 0.25 else "")

@@ -17,6 +17,7 @@ from topokit.layers import Layers
 from topokit.topologies import families, with_skip
 
 DRAWS = 1000  # of one random network, with one seed after the other
+FAR = 0.25  # of the budget: a member that misses it by more is not near
 
 Made = TypeVar("Made", nx.DiGraph, Layers)
 
@@ -139,6 +140,25 @@ def nearest(
         if best is not None and abs(best.trainable - trainable) <= reach:
             return best
         reach *= 2
+
+
+def why_far(member: Member, trainable: int) -> str:
+    """What to say of a family whose nearest member misses a budget by more than a quarter.
+
+    Args:
+        member: The nearest one.
+        trainable: The budget.
+
+    Returns:
+        A sentence that lacks its subject, the name of the family; empty where the member is near.
+    """
+    if abs(member.trainable - trainable) <= FAR * trainable:
+        return ""
+    outputs = "" if member.n_in == member.n_out else f"{member.n_out} "
+    return (
+        f"has no member near {trainable} trainable edges between {member.n_in} inputs and "
+        f"{outputs}outputs: the nearest has {member.trainable}"
+    )
 
 
 def _up_to(

@@ -18,7 +18,7 @@ from topokit.designs._factorizations import divisors, even_digits, grids
 # Hidden layers of random networks: their widths as shares of the larger of both ends.
 INSIDE = (0.5, 0.75, 1.0, 1.5, 2.0)
 REWIRING = 0.2  # of the edges of a small world
-DEEPEST = 100  # layers of mixed radices, which cost little each where hidden layers are narrow
+DEEPEST = 100  # layers of mixed radices and of random edges, some of which cost next to nothing
 
 
 class Layer(NamedTuple):
@@ -125,11 +125,21 @@ def _parallel_butterfly(n_in: int, n_out: int) -> list[Sheet]:
 
 
 def _rectangular_butterfly(n_in: int, n_out: int) -> list[Sheet]:
-    """A line for each number of equal digits, ascending and descending: more and more sweeps."""
-    wide = max(n_in, n_out)
-    bits = max(1, (wide - 1).bit_length())
-    systems = (even_digits(wide, count, above=True) for count in range(min(2, bits), bits + 1))
-    return [[_sweeps(n_in, n_out, one)] for s in systems for one in sorted({s, s[::-1]})]
+    """A line of more and more sweeps for each number system, in either order of its digits."""
+    systems = set(_number_systems(max(n_in, n_out, 2)))
+    ordered = sorted(systems | {radices[::-1] for radices in systems}, key=lambda r: (len(r), r))
+    return [[_sweeps(n_in, n_out, radices)] for radices in ordered]
+
+
+def _number_systems(wide: int) -> Iterator[tuple[int, ...]]:
+    """Digits that count to `wide`: equal ones, or all but one, which is a power of two."""
+    bits = (wide - 1).bit_length()
+    for digits in range(min(2, bits), bits + 1):
+        yield even_digits(wide, digits, above=True)
+    for one in (2**bit for bit in range(1, bits)):
+        rest = -(-wide // one)
+        for digits in range(1, (rest - 1).bit_length() + 1):
+            yield (one, *even_digits(rest, digits, above=True))
 
 
 def _sweeps(n_in: int, n_out: int, radices: tuple[int, ...]) -> Line:
@@ -180,9 +190,15 @@ def _radix_net(n_in: int, n_out: int) -> list[Sheet]:
     return [
         [_numerals(radices, ending, n_in, inside, n_out)]
         for radices in sorted(systems, key=prod)
-        for inside in sorted({-(-n // prod(radices)) for n in (n_in, n_out)})
+        for inside in _doublings(*sorted(-(-n // prod(radices)) for n in (n_in, n_out)))
         for ending in _endings(radices)
     ]
+
+
+def _doublings(least: int, most: int) -> list[int]:
+    """The least, its doubles below the most, and the most."""
+    below = range((-(-most // least) - 1).bit_length())
+    return sorted({most, *(least * 2**times for times in below)})
 
 
 def _endings(radices: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -255,7 +271,7 @@ def _inner_widths(n_in: int, n_out: int) -> list[Iterable[list[int]]]:
     """One layer, and deeper and deeper networks for each of the usual widths inside."""
 
     def deeper(inside: int) -> Iterator[list[int]]:
-        return ([n_in, *[inside] * (depth - 1), n_out] for depth in count(2))
+        return ([n_in, *[inside] * (depth - 1), n_out] for depth in range(2, DEEPEST + 1))
 
     inner = sorted({max(1, round(share * max(n_in, n_out))) for share in INSIDE})
     return [[[n_in, n_out]], *map(deeper, inner)]

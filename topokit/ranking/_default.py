@@ -10,7 +10,7 @@ import networkx as nx
 
 from topokit._checks import check_budget, check_count
 from topokit._limits import check_memory
-from topokit.designs import Member, nearest, usual
+from topokit.designs import nearest, usual, why_far
 from topokit.layers import to_layers
 from topokit.ranking._content_keys import content_of
 
@@ -31,8 +31,6 @@ CALLED = {"radix_net": "radix-net", "erdos_renyi": "random"}
 
 LIMIT = 2**32  # bytes of the graphs of all members
 BYTES = 15000  # of them for each edge of the budget: some 23 edges, each of 650 bytes in a graph
-
-FAR = 0.25  # of the budget: a member that misses it by more is told
 
 
 def default_budget(n: int) -> int:
@@ -132,14 +130,6 @@ def default_topologies(budget: int | None = None, *, n: int = 32) -> dict[str, n
             warnings.warn(f"left out: {name}: it is the wiring of {first}", stacklevel=2)
         else:
             built[name] = graph
-            _tell_if_far(name, member, budget)
+            if reason := why_far(member, budget):
+                warnings.warn(f"{name} {reason}", stacklevel=2)
     return built
-
-
-def _tell_if_far(name: str, member: Member, budget: int) -> None:
-    if abs(member.trainable - budget) > FAR * budget:
-        warnings.warn(
-            f"{name} has no member near {budget} trainable edges between {member.n_in} inputs and "
-            f"outputs: the nearest has {member.trainable}",
-            stacklevel=3,
-        )
