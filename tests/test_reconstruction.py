@@ -59,19 +59,14 @@ def test_a_rectangular_low_rank_reaches_it_too():
 
 
 def test_two_block_diagonal_layers_reach_the_best_blockwise_rank_one_matrix():
-    """A Clos with one middle router for each pair of blocks is a Monarch product."""
     n, routers = 16, 4
     size = n // routers
-    first = np.kron(np.eye(routers), np.ones((size, routers)))
-    turned = first.reshape(n, routers, routers).transpose(0, 2, 1).reshape(n, n)
-    last = np.kron(np.eye(routers), np.ones((routers, size)))
     targets = gaussian(4, n, n)
     blocks = targets.reshape(4, routers, size, routers, size).swapaxes(2, 3)
     squares = np.linalg.svd(blocks, compute_uv=False) ** 2
     best = squares[..., 1:].sum((1, 2, 3)) / squares.sum((1, 2, 3))
-    result = reconstruct(
-        tk.from_masks([turned, last]), targets, solver=Adam(max_steps=1500), restarts=4
-    )
+    topology = tk.topologies.monarch(n, n, routers)
+    result = reconstruct(topology, targets, solver=Adam(max_steps=1500), restarts=4)
     assert np.allclose(result.loss, best, rtol=1e-3)
 
 

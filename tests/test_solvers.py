@@ -82,27 +82,18 @@ def test_low_rank_is_at_the_eckart_young_optimum(solver, n_in, n_out, rank):
     assert np.allclose(result.loss, truncation_loss(targets[:, None], rank), rtol=1e-5)
 
 
-def monarch(n: int, routers: int, rank: int = 1) -> tk.Layers:
-    """Two block-diagonal layers with a transposition between, as one layer of blocks each."""
-    size = n // routers
-    groups = np.arange(routers * routers * rank).reshape(routers, routers, rank)
-    masks = np.zeros((2, n, groups.size), bool)
-    for block in range(routers):
-        lines = slice(block * size, (block + 1) * size)
-        masks[0, lines, groups[block].ravel()] = True
-        masks[1, lines, groups[:, block].ravel()] = True
-    return tk.to_layers(tk.from_masks([masks[0], masks[1].T]))
-
-
 @pytest.mark.parametrize("solver", CLOSED, ids=lambda s: type(s).__name__)
-@pytest.mark.parametrize(("n", "routers", "rank"), [(16, 4, 1), (32, 4, 2)])
-def test_monarch_is_at_its_blockwise_optimum(solver, n, routers, rank):
-    targets = gaussian(4, n, n)
-    size = n // routers
-    blocks = targets.reshape(4, routers, size, routers, size).swapaxes(2, 3)
-    result = reconstruct(monarch(n, routers, rank), targets, solver=solver)
-    best = truncation_loss(blocks.reshape(4, -1, size, size), rank)
-    assert np.allclose(result.loss, best, rtol=1e-5)
+@pytest.mark.parametrize(
+    ("n_in", "n_out", "blocks", "rank"), [(16, 16, 4, 1), (32, 32, 4, 2), (11, 9, 3, 2)]
+)
+def test_monarch_is_at_its_blockwise_optimum(solver, n_in, n_out, blocks, rank):
+    targets = gaussian(4, n_in, n_out)
+    rows = np.array_split(targets, blocks, axis=1)
+    tiles = [tile for row in rows for tile in np.array_split(row, blocks, axis=2)]
+    lost = [(np.linalg.svd(t, compute_uv=False)[:, rank:] ** 2).sum(1) for t in tiles]
+    topology = tk.topologies.monarch(n_in, n_out, blocks, rank)
+    result = reconstruct(topology, targets, solver=solver)
+    assert np.allclose(result.loss, sum(lost) / (targets**2).sum((1, 2)), rtol=1e-5)
 
 
 @pytest.mark.parametrize("n", [2, 64, 256])
@@ -113,8 +104,13 @@ def test_a_hadamard_matrix_is_a_butterfly(n):
 
 @pytest.mark.parametrize(
     "topology",
-    [tk.topologies.butterfly(32), tk.topologies.low_rank(9, 7, 2), monarch(16, 4)],
-    ids=["butterfly", "low rank", "Monarch"],
+    [
+        tk.topologies.butterfly(32),
+        tk.topologies.rectangular_butterfly(12, 7, [3, 2, 2]),
+        tk.topologies.low_rank(9, 7, 2),
+        tk.topologies.monarch(16, 16, 4),
+    ],
+    ids=["butterfly", "rectangular butterfly", "low rank", "Monarch"],
 )
 def test_a_product_of_the_same_supports_is_recovered(topology):
     result = reconstruct(topology, random_product(topology, 3), solver=HierarchicalSVD())
