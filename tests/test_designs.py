@@ -59,7 +59,7 @@ def test_members_of_the_smallest_sizes_come_to_an_end(sizes):
     counts = {family: len(found(family, *sizes, most=600)) for family in FAMILIES}
     assert all(counts[f] for f in ("dense", "low_rank", "clos", "erdos_renyi", "random_regular"))
     for family, count in counts.items():
-        assert count == 0 or nearest(family, *sizes, 20).layers().n_in == sizes[0]
+        assert count == 0 or nearest(family, sizes[0], sizes[1], 20).layers().n_in == sizes[0]
 
 
 def test_all_members_of_a_clos_network_are_found():
@@ -120,11 +120,17 @@ ANY_WIDTH = [f for f in FAMILIES if found(f, 7, 5) and f != "dense"]  # which is
 @pytest.mark.parametrize("family", ANY_WIDTH)
 @pytest.mark.parametrize("sizes", [(300, 100), (512, 10), (100, 367)])
 def test_a_family_for_any_width_is_near_every_budget_from_its_least_member_on(family, sizes, skip):
-    least = min(m.trainable for m in found(family, *sizes, 0, skip=skip))
+    n_in, n_out = sizes
+    least = min(m.trainable for m in found(family, n_in, n_out, 0, skip=skip))
     for share in (0.1, 0.23, 0.5):
-        budget = round(share * sizes[0] * sizes[1])
-        best = nearest(family, *sizes, budget, skip=skip)
+        budget = round(share * n_in * n_out)
+        best = nearest(family, n_in, n_out, budget, skip=skip)
         assert why_far(best, budget) == "" or (budget < least and best.trainable == least)
+
+
+def test_a_budget_is_a_positive_integer():
+    with pytest.raises(ValueError, match="trainable must be an integer of at least 1; given 0"):
+        nearest("monarch", 16, 16, 0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

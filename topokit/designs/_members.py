@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import networkx as nx
 
+from topokit._checks import check_count
 from topokit._records import Record
 from topokit.designs._profiles import PROFILES, Layer, Sheet
 from topokit.layers import Layers
@@ -73,7 +74,9 @@ def members(
     """Every member of a family with at most so many trainable edges, and the first ones beyond.
 
     Families without end are cut where their members grow too large: of each line of growing ones
-    (deeper ones, wider ones) the first that is too large comes too.
+    (deeper ones, wider ones) the first that is too large comes too. Of families of many parameters
+    some are told for all: random networks have one width inside, number systems have nearly equal
+    digits, but for one, and these have at most 100 layers.
 
     Args:
         family: One of `topokit.topologies.families`.
@@ -126,13 +129,14 @@ def nearest(
         seed: Seed of random members.
 
     Raises:
-        ValueError: If the family has no member between layers of these sizes; it says why.
+        ValueError: If the family has no member between layers of these sizes; it says why. If the
+            budget is no positive integer.
     """
 
     def order(one: Member) -> tuple[int, int]:
         return abs(one.trainable - trainable), one.depth
 
-    reach = trainable
+    reach = check_count("trainable", trainable)
     while True:
         found = members(family, n_in, n_out, most=trainable + reach, skip=skip, seed=seed)
         best = min(filter(among, found), key=order, default=None)

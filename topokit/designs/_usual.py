@@ -2,12 +2,14 @@
 
 They are those of NeuroFabric's figures where it has the family: routers and grids as square as the
 width allows (8, and 8 x 4, for 32 neurons), RadiX-Nets of the same two radices, parallel
-butterflies that join all pairs and grow by copies. Random networks have about as many layers as
+butterflies that join all pairs and grow by copies. Monarch has the square root of the width as
+blocks, as in its paper, and grows by rank; rectangular butterflies are of radix 2, diagonals lie
+apart. Random networks have about as many layers as
 their neurons have senders.
 """
 
 from collections.abc import Callable
-from math import prod
+from math import isqrt, prod
 from typing import Any
 
 from topokit.designs._factorizations import squarest
@@ -25,6 +27,18 @@ def usual(member: Member) -> bool:
 def _clos(n: int, arguments: dict[str, Any]) -> bool:
     routers = squarest(n)[0]
     return arguments["input_routers"] == arguments["output_routers"] == routers
+
+
+def _monarch(n: int, arguments: dict[str, Any]) -> bool:
+    return arguments["blocks"] == min(n, max(2, isqrt(n)))
+
+
+def _rectangular_butterfly(_: int, arguments: dict[str, Any]) -> bool:
+    return {*arguments["radices"]} == {2}
+
+
+def _diagonals(_: int, arguments: dict[str, Any]) -> bool:
+    return "width" not in arguments
 
 
 def _torus(n: int, arguments: dict[str, Any]) -> bool:
@@ -60,6 +74,9 @@ def _small_world(n: int, arguments: dict[str, Any]) -> bool:
 
 RULES: dict[str, Callable[[int, dict[str, Any]], bool]] = {
     "clos": _clos,
+    "monarch": _monarch,
+    "rectangular_butterfly": _rectangular_butterfly,
+    "diagonals": _diagonals,
     "torus": _torus,
     "radix_net": _radix_net,
     "parallel_butterfly": _parallel_butterfly,
