@@ -117,8 +117,9 @@ def score_and_leverage(
             "controllability(topology)"
         )
     shape, (freedom, freedom_error) = structure(layers), _freedom(layers)
-    known = freedom is not None and freedom_error == 0 and cheap(layers)
-    maps = draw_leverage(layers, freedom) if known else None
+    maps = None
+    if freedom is not None and freedom_error == 0 and cheap(layers):
+        maps = draw_leverage(layers, freedom)
     loss = (
         _within_limits(predicted_loss, layers)
         if maps is None
