@@ -11,8 +11,7 @@ from shell import in_an_empty_folder as in_an_empty_folder
 from shell import output_of
 
 import topokit as tk
-from topokit.report._building_lines import building_lines, shell_line
-from topokit.topologies import true_name
+from topokit.topologies import building_lines, shell_line, true_name
 
 T = tk.topologies
 MEMBERS = [

@@ -12,8 +12,8 @@ from topokit._file_names import file_name
 from topokit._matrix_blocks import extreme_blocks
 from topokit.diagnosis import Diagnosis
 from topokit.layers import Layers, each_layer, to_layers
-from topokit.report._building_lines import building_lines, shell_line
 from topokit.report._page_text import number_text
+from topokit.topologies import building_lines, shell_line
 
 # Edges of a drawing, and entries along a side of a map: more of them nobody can tell apart.
 MOST_EDGES, MOST_CELLS = 12_000, 160

@@ -4,9 +4,14 @@ A builder such as `butterfly(32)` returns a graph; `butterfly.layers(32)` return
 as arrays, for networks of millions of edges: `_family` makes both of one body, and `_families`
 lists all. Regular families are written in the algebra of one layer (`_edge_algebra`), random ones
 (`_random_families`) draw whole layers at a time (`_random_layers`). Changes make a new topology of
-a given one: `_compose`, `_skip`, `_trim`; whether a graph is what it says, tells `_origin`.
+a given one: `_compose`, `_skip`, `_trim`; whether a graph is what it says, tells `_origin`, and how
+to make it again `_building_lines`.
 """
 
+from topokit.topologies._building_lines import BuildingLines as BuildingLines
+from topokit.topologies._building_lines import building_lines as building_lines
+from topokit.topologies._building_lines import lines_of as lines_of
+from topokit.topologies._building_lines import shell_line as shell_line
 from topokit.topologies._butterfly import butterfly as butterfly
 from topokit.topologies._butterfly import parallel_butterfly as parallel_butterfly
 from topokit.topologies._butterfly import rectangular_butterfly as rectangular_butterfly
@@ -24,8 +29,6 @@ from topokit.topologies._lattice import hypercube as hypercube
 from topokit.topologies._lattice import torus as torus
 from topokit.topologies._monarch import block_diagonal as block_diagonal
 from topokit.topologies._monarch import monarch as monarch
-from topokit.topologies._origin import CHANGES as CHANGES
-from topokit.topologies._origin import origin_of as origin_of
 from topokit.topologies._origin import true_name as true_name
 from topokit.topologies._radix import radix_net as radix_net
 from topokit.topologies._random_families import erdos_renyi as erdos_renyi

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import networkx as nx
 
 from topokit.layers import Layers, to_layers
-from topokit.topologies import CHANGES, PLACEMENTS, families, origin_of
+from topokit.topologies._families import families
+from topokit.topologies._origin import CHANGES, origin_of
+from topokit.topologies._skip import PLACEMENTS
 
 Changes = list[tuple[str, dict[str, Any]]]
 
@@ -30,7 +32,14 @@ def building_lines(topology: nx.DiGraph | Layers) -> BuildingLines:
     origin = origin_of(topology, to_layers(topology))
     if origin is None:
         return BuildingLines(None, None)
-    return BuildingLines(_command(*origin), tuple(_python(*origin)))
+    return lines_of(*origin)
+
+
+def lines_of(family: str, parameters: dict[str, Any], changes: Changes) -> BuildingLines:
+    """The command and the lines that make a member of a family, and then the changes."""
+    return BuildingLines(
+        _command(family, parameters, changes), tuple(_python(family, parameters, changes))
+    )
 
 
 def _python(family: str, parameters: dict[str, Any], changes: Changes) -> Iterator[str]:
