@@ -30,7 +30,6 @@ ROOMS = {
     "layers": set(),
     "files": {"layers"},
     "topologies": {"layers"},
-    "designs": {"layers", "topologies"},
     "products": {"layers"},
     "scores.counts": {"layers"},
     "scores.freedom": {"layers", "scores.counts"},
@@ -39,7 +38,8 @@ ROOMS = {
     "scores": {"layers", "scores.counts", "scores.freedom", "scores.control", "scores.literature"},
     "diagnosis": {"layers", "topologies", "scores.counts", "scores.freedom", "scores.control"},
     "reconstruction": {"layers", "products"},
-    "networks": {"layers", "topologies", "products"},
+    "designs": {"layers", "topologies", "scores.freedom", "products", "reconstruction"},
+    "networks": {"layers", "topologies", "products", "designs"},
     "challenge": {"layers", "products"},
     "ranking": {
         "layers",

@@ -1,4 +1,5 @@
 from . import challenge as challenge
+from . import designs as designs
 from . import diagnosis as diagnosis
 from . import layers as layers
 from . import networks as networks
@@ -9,6 +10,7 @@ from . import reconstruction as reconstruction
 from . import report as report
 from . import scores as scores
 from . import topologies as topologies
+from .designs import design as design
 from .diagnosis import diagnose as diagnose
 from .files import from_weights as from_weights
 from .files import read as read

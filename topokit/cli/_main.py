@@ -12,6 +12,7 @@ from topokit._text_table import printable
 from topokit.cli import (
     _build_command,
     _challenge_command,
+    _design_command,
     _diagnose_command,
     _list_command,
     _plot_command,
@@ -30,6 +31,7 @@ EXAMPLES = """Examples:
   topokit diagnose net.npz                 where it is weak, what to change
   topokit plot torus --shape 8x4 --depth 7 --what control -o torus.png
   topokit rank                             reconstruction losses, best first
+  topokit design --n-in 784 --n-out 300 --share 0.1    a wiring for a layer
   topokit report ranking                   the page of a ranking, again
   topokit train --layers clos --share 0.2  a sparse classifier learns
   topokit challenge --neurons 1024         the Graph Challenge, and its rate"""
@@ -102,6 +104,7 @@ for verb in (
     _diagnose_command,
     _plot_command,
     _rank_command,
+    _design_command,
     _report_command,
     _train_command,
     _challenge_command,

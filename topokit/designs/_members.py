@@ -7,6 +7,9 @@ counted in expectation.
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from math import inf
 from typing import Any, TypeVar
 
 import networkx as nx
@@ -35,6 +38,7 @@ class Member(Record):
         trainable: Its trainable edges; of `erdos_renyi` their expected number, rounded.
         depth: Its layers of edges.
         narrowest: The width of its narrowest layer of neurons, which its bandwidth cannot exceed.
+        hidden: Its neurons between the inputs and the outputs.
     """
 
     family: str
@@ -45,27 +49,34 @@ class Member(Record):
     trainable: int
     depth: int
     narrowest: int
+    hidden: int
 
     def build(self) -> nx.DiGraph:
         """The topology as a graph; random edges are drawn again while an output has no path."""
-        graph = self._made(families()[self.family])
-        return with_skip(graph) if self.skip else graph
+        return self._made(families()[self.family])[0]
 
     def layers(self) -> Layers:
         """The topology as arrays."""
-        layers = self._made(families()[self.family].layers)
-        return with_skip(layers) if self.skip else layers
+        return self.drawn()[0]
 
-    def _made(self, builder: Callable[..., Made]) -> Made:
+    def drawn(self) -> tuple[Layers, "Member"]:
+        """The topology as arrays, and the member with the seed that gives it at the first draw."""
+        layers, arguments = self._made(families()[self.family].layers)
+        return layers, replace(self, arguments=arguments)
+
+    def _made(self, builder: Callable[..., Made]) -> tuple[Made, dict[str, Any]]:
         bound = inspect.signature(builder).bind(**self.arguments)
-        for _ in range(DRAWS - 1):
+        draws = DRAWS if self.family == "erdos_renyi" else 1
+        while True:
+            draws -= 1
             try:
-                return builder(*bound.args, **bound.kwargs)
+                made = builder(*bound.args, **bound.kwargs)
             except ValueError:
-                if self.family != "erdos_renyi":
+                if not draws:
                     raise
                 bound.arguments["seed"] += 1
-        return builder(*bound.args, **bound.kwargs)
+            else:
+                return with_skip(made) if self.skip else made, dict(bound.arguments)
 
 
 def members(
@@ -89,20 +100,73 @@ def members(
     Raises:
         ValueError: If the family has no member between layers of these sizes; it says why.
     """
-    random = "seed" in inspect.signature(families()[family]).parameters
-    own = {"seed": seed} if random else {}
+    describe = partial(_member, family, n_in, n_out, skip, seed)
     for sheet in PROFILES[family](n_in, n_out):
-        for arguments, layers in _up_to(sheet, most, skip):
-            yield Member(
-                family=family,
-                n_in=n_in,
-                n_out=n_out,
-                arguments=arguments | own,
-                skip=skip,
-                trainable=round(_trainable(layers, skip)),
-                depth=len(layers),
-                narrowest=min(n_in, *(layer.width for layer in layers)),
-            )
+        yield from (describe(*row) for row in _up_to(sheet, most, skip))
+
+
+def greatest(
+    family: str,
+    n_in: int,
+    n_out: int,
+    *,
+    most: float,
+    deepest: float = inf,
+    skip: bool = False,
+    seed: int = 0,
+) -> Iterator[tuple[Member, int]]:
+    """Of each line of growing members the last one within bounds, and how many there are up to it.
+
+    A line is of members that differ in one number, and where edges do not move when it grows the
+    greater ones can do all that the smaller ones can. Lines side by side begin larger, and no
+    shallower.
+
+    Args:
+        family: One of `topokit.topologies.families`.
+        n_in: Number of inputs.
+        n_out: Number of outputs.
+        most: The most trainable edges, finite.
+        deepest: The most layers of edges.
+        skip: With skip connections.
+        seed: Seed of random members.
+
+    Raises:
+        ValueError: If the family has no member between layers of these sizes; it says why.
+    """
+    for sheet in PROFILES[family](n_in, n_out):
+        for line in sheet:
+            number, last = 0, None
+            for number, (arguments, layers) in enumerate(line):
+                if round(_trainable(layers, skip)) > most or len(layers) > deepest:
+                    break
+                last = _member(family, n_in, n_out, skip, seed, arguments, layers), number + 1
+            if last is None:
+                break
+            yield last
+
+
+def _member(
+    family: str,
+    n_in: int,
+    n_out: int,
+    skip: bool,
+    seed: int,
+    arguments: dict[str, Any],
+    layers: tuple[Layer, ...],
+) -> Member:
+    random = "seed" in inspect.signature(families()[family]).parameters
+    widths = [layer.width for layer in layers]
+    return Member(
+        family=family,
+        n_in=n_in,
+        n_out=n_out,
+        arguments=arguments | ({"seed": seed} if random else {}),
+        skip=skip,
+        trainable=round(_trainable(layers, skip)),
+        depth=len(layers),
+        narrowest=min(n_in, *widths),
+        hidden=sum(widths[:-1]),
+    )
 
 
 def nearest(

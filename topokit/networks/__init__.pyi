@@ -31,6 +31,7 @@ from ._prune import prune as prune
 from ._rules import Rule as Rule
 from ._rules import clos_with as clos_with
 from ._rules import dense as dense
+from ._rules import designed as designed
 from ._rules import low_rank_with as low_rank_with
 from ._rules import random_with as random_with
 from ._schedules import Schedule as Schedule

@@ -24,8 +24,10 @@ from topokit.scores.freedom._low_rank_loss import low_rank_loss as low_rank_loss
 from topokit.scores.freedom._predicted_loss import PredictedLoss as PredictedLoss
 from topokit.scores.freedom._predicted_loss import cheap as cheap
 from topokit.scores.freedom._predicted_loss import draw_leverage as draw_leverage
+from topokit.scores.freedom._predicted_loss import exponent_of as exponent_of
 from topokit.scores.freedom._predicted_loss import leverage_and_loss as leverage_and_loss
 from topokit.scores.freedom._predicted_loss import loss_of_maps as loss_of_maps
 from topokit.scores.freedom._predicted_loss import predicted_loss as predicted_loss
 from topokit.scores.freedom._soft_leverage import soft_leverage as soft_leverage
+from topokit.scores.freedom._spanning_edges import count_spanning as count_spanning
 from topokit.scores.freedom._spanning_edges import free_neurons as free_neurons

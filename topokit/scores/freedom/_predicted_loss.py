@@ -219,7 +219,12 @@ def loss_of_maps(
 
 
 def _exponent(layers: Layers) -> float:
-    return 4 * (1 - 1 / max(effective_order(layers), 4 / 3))
+    return exponent_of(effective_order(layers))
+
+
+def exponent_of(order: float) -> float:
+    """The power of `1 - H` that is left of the variance, at an interaction order."""
+    return 4 * (1 - 1 / max(order, 4 / 3))
 
 
 def _at_least(loss: PredictedLoss, bound: float) -> PredictedLoss:

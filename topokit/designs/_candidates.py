@@ -1,0 +1,203 @@
+"""What a design returns: candidates, best first, in a list that shows itself as a table."""
+
+from collections.abc import Iterable, Mapping
+
+import networkx as nx
+
+from topokit._docstrings import meanings
+from topokit._html import table
+from topokit._records import Record, readable
+from topokit._text_table import SHELL, text_table
+from topokit.designs._members import Member
+from topokit.layers import Layers, from_layers
+
+OTHERS = {
+    "step_share": "A step of training as a share of that of the dense layer.",
+    "widest": "Neurons of its widest layer.",
+}
+COLUMNS = (
+    ("pred.", "predicted_loss", 3),
+    ("+-", "predicted_loss_error", 1),
+    ("edges", "trainable", 0),
+    ("depth", "depth", 0),
+    ("widest", "widest", 0),
+    ("free", "degrees_of_freedom", 0),
+    ("step", "step_share", 2),
+    ("loss", "measured_loss", 3),
+)
+
+
+class Candidate(Record):
+    """A topology for a layer, and what is known of it before it is trained.
+
+    Attributes:
+        name: The call that makes it.
+        member: The member of a family that it is, or was before edges were moved.
+        layers: The topology as arrays.
+        predicted_loss: Relative loss that reconstruction is likely to leave, in [0, 1].
+        predicted_loss_error: Standard error of it.
+        converged: Whether the prediction came to an end; if not, it is rather too high.
+        trainable: Trainable edges.
+        edges: All edges, constant ones too.
+        depth: Layers of edges.
+        degrees_of_freedom: Of its end-to-end matrix; None where they are not counted quickly.
+        python: Lines of Python that leave its graph in `graph`.
+        command: Words of a shell that build it, without the file to write; None where none do.
+        moved: Share of its trainable edges that `refine` moved.
+        step_seconds: A step of training here, of a batch of 128; None if not measured.
+        dense_seconds: The same of the dense layer.
+        measured_loss: Mean relative loss that reconstruction left; None if not measured.
+        measured_loss_error: Standard error of it.
+
+    Examples:
+        >>> import topokit as tk
+        >>> best = tk.design(8, 8, trainable=32, measure=False)[0]
+        >>> best.trainable <= 32, best.topology.number_of_edges() == best.edges
+        (True, True)
+
+    See Also:
+        `topokit.design`, which returns them; `Design`, the list of them.
+    """
+
+    name: str
+    member: Member
+    layers: Layers
+    predicted_loss: float
+    predicted_loss_error: float
+    converged: bool
+    trainable: int
+    edges: int
+    depth: int
+    degrees_of_freedom: int | None
+    python: tuple[str, ...]
+    command: tuple[str, ...] | None
+    moved: float
+    step_seconds: float | None
+    dense_seconds: float | None
+    measured_loss: float | None
+    measured_loss_error: float | None
+
+    @property
+    def topology(self) -> nx.DiGraph:
+        """The topology as a graph that keeps its family and its parameters."""
+        return from_layers(self.layers, name=self.name) if self.moved else self.member.build()
+
+    @property
+    def kind(self) -> str:
+        """Its family, and what was changed."""
+        return self.member.family + " + skip" * self.member.skip + " + moved" * (self.moved > 0)
+
+    @property
+    def widest(self) -> int:
+        """Neurons of its widest layer."""
+        return max(self.layers.widths)
+
+    @property
+    def step_share(self) -> float | None:
+        """A step as a share of that of the dense layer, above 1 where it is slower."""
+        if self.step_seconds is None or self.dense_seconds is None:
+            return None
+        return self.step_seconds / self.dense_seconds
+
+
+class Design(list[Candidate]):
+    """Candidates, best first: a list, which prints as a table, in notebooks too.
+
+    Attributes:
+        budget: The most trainable edges.
+        counted: Members of all families within the budget.
+        bounded: Those that cannot be among the best, by a bound or a greater member of their line.
+        predicted: Those whose loss was predicted.
+        unseen: Those that might be better but would have taken too long to predict.
+        refused: Families that have no member between layers of these sizes, and what they say.
+
+    Examples:
+        >>> import topokit as tk
+        >>> found = tk.design(8, 8, share=0.5, measure=False)
+        >>> found.budget, len(found), found.counted == found.bounded + found.predicted
+        (32, 5, True)
+        >>> print(str(found).splitlines()[0].split()[1:4])
+        ['pred.', '+-', 'edges']
+
+    See Also:
+        `topokit.design`, which returns it; `Candidate`, one of them.
+    """
+
+    def __init__(
+        self,
+        candidates: Iterable[Candidate],
+        *,
+        budget: int,
+        counted: int,
+        bounded: int,
+        predicted: int,
+        unseen: int,
+        refused: Mapping[str, str],
+    ) -> None:
+        """Take the candidates, and what is known of the search."""
+        super().__init__(candidates)
+        self.budget, self.counted, self.bounded = budget, counted, bounded
+        self.predicted, self.unseen, self.refused = predicted, unseen, dict(refused)
+
+    def texts(self) -> tuple[list[str], list[list[str]]]:
+        """The heading of the table, and its rows: the place, the name, and numbers."""
+        shown = [column for column in COLUMNS if any(_known(one, column[1]) for one in self)]
+        heading = ["", "design", *(title for title, _, _ in shown)]
+        rows = [
+            [str(place), one.kind]
+            + [readable(getattr(one, field), digits) for _, field, digits in shown]
+            for place, one in enumerate(self, start=1)
+        ]
+        return heading, rows
+
+    def remarks(self) -> list[str]:
+        """How it was found, and what to know before one is taken."""
+        said = [
+            f"{self.counted} members of families have at most {self.budget} trainable edges; "
+            f"{self.bounded} of them cannot be among the best, {self.predicted} were predicted"
+        ]
+        if self.unseen:
+            said.append(
+                f"{self.unseen} might be better but would take too long to predict: a limit to the "
+                "depth leaves fewer"
+            )
+        open_ = [str(place) for place, one in enumerate(self, start=1) if not one.converged]
+        if open_:
+            said.append(
+                f"predictions that had not come to their end, rather high: {', '.join(open_)}"
+            )
+        slow = [one for one in self if one.step_share is not None and one.step_share >= 1]
+        if slow:
+            said.append(f"{len(slow)} of {len(self)} are not faster than the dense layer here")
+        return [*said, *self._agreement()]
+
+    def _agreement(self) -> list[str]:
+        """How measured losses agree with predictions."""
+        rebuilt = [one for one in self if one.measured_loss is not None]
+        if not rebuilt:
+            return []
+        off = max(abs(one.measured_loss - one.predicted_loss) for one in rebuilt)
+        losses = [one.measured_loss for one in rebuilt]
+        order = "is" if losses == sorted(losses) else "is not"
+        return [
+            f"the first {len(rebuilt)} were rebuilt: predictions are off by at most {off:.2g}, and "
+            f"their order {order} that of the measured losses"
+        ]
+
+    def __repr__(self) -> str:
+        heading, rows = self.texts()
+        return "\n".join(
+            line.text for line in text_table(heading, rows, width=SHELL, keys=2, gap=1)
+        )
+
+    def _repr_html_(self) -> str:
+        """The table for notebooks, with what a column means under its heading's pointer."""
+        heading, rows = self.texts()
+        said = meanings(Candidate) | OTHERS
+        fields = {title: field for title, field, _ in COLUMNS}
+        tips = ["", "", *(said[fields[title]] for title in heading[2:])]
+        return table(rows, heading, tips)
+
+
+def _known(one: Candidate, field: str) -> bool:
+    return getattr(one, field) is not None
