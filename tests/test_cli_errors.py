@@ -113,6 +113,17 @@ BAD = [
     ("rank file.toml", "7"),
     ("rank gone-file.toml", "gone.npz: No such file"),
     ("rank parameters.toml", "a file takes no parameters; given n"),
+    ("design --n-in 8 --n-out 8", "give either --trainable, a number of edges, or --share"),
+    ("design --n-in 8 --n-out 8 --share 0.5 --trainable 32", "give either --trainable"),
+    ("design --n-in 8 --share 0.5", "Missing option '--n-out'"),
+    ("design --n-in 1 --n-out 8 --share 0.5", "--n-in must be an integer of at least 2; given 1"),
+    ("design --n-in 8 --n-out 8 --share 0", "--share must be a number in (0.0, 1.0]; given 0"),
+    ("design --n-in 8 --n-out 8 --share 0.1", "--share must be from 0.25, 16 edges, without"),
+    ("design --n-in 8 --n-out 8 --trainable 65", "--trainable must be an integer from 16, without"),
+    ("design --n-in 8 --n-out 8 --trainable 4x", "'4x' is not a valid integer"),
+    ("design --n-in 8 --n-out 8 --share 0.5 --depth 0", "--depth must be"),
+    ("design --n-in 8 --n-out 8 --share 0.5 -o a.txt", "must end in .npz or .json or .graphml"),
+    ("design --n-in 900 --n-out 900 --share 0.5 --refine 0.1", "refine of a layer of 900 x 900"),
     ("rank twice.toml", "two topologies are called 'butterfly(n=4)'"),
 ]
 

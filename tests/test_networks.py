@@ -16,6 +16,7 @@ from topokit.networks import (
     SparseLinear,
     clos_with,
     dense,
+    designed,
     kernel_topologies,
     kernels,
     lenet5,
@@ -25,11 +26,14 @@ from topokit.networks import (
     n_parameters,
     random_with,
     sparsify,
+    to_topology,
 )
 
 KEY = jax.random.key(0)
 RULES = {"clos": clos_with, "low rank": low_rank_with, "random": random_with}
 each_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+SEARCHES = RULES | {"designed": designed}  # which looks for seconds, and adds constant edges
+with_searches = pytest.mark.parametrize("rule", SEARCHES.values(), ids=SEARCHES)
 
 
 def convolution(**options) -> eqx.nn.Conv2d:
@@ -119,12 +123,12 @@ def test_a_rule_keeps_to_its_share_or_says_the_least_that_it_can(rule, share, n_
                 rule(0.999 * least, dense_below=0)(n_in, n_out)
 
 
-@each_rule
+@with_searches
 def test_a_rule_pickles(rule) -> None:
     made = rule(0.3, otherwise=low_rank_with(0.5, dense_below=0))
     again = pickle.loads(pickle.dumps(made))
     assert again == made
-    assert tk.to_layers(again(32, 20)) == tk.to_layers(made(32, 20))
+    assert tk.to_layers(again(20, 16)) == tk.to_layers(made(20, 16))
 
 
 @each_rule
@@ -139,13 +143,13 @@ def test_a_smaller_share_never_gives_more(rule, pair, n_in, n_out, dense_below) 
     assert found <= n_edges(more, n_in, n_out)
 
 
-@each_rule
+@with_searches
 def test_what_is_no_rule_is_refused_before_it_meets_a_layer(rule) -> None:
     with pytest.raises(ValueError, match="otherwise must be a rule"):
         rule(0.1, otherwise=dense)
 
 
-@each_rule
+@with_searches
 def test_layers_without_room_are_refused_by_name_or_left_to_another_rule(rule) -> None:
     model = mlp((300,), [100], 10, key=KEY)
     message = r"layers\.1: .* between 300 and 100 neurons takes a share of at least 0\.0.* of the "
@@ -166,7 +170,17 @@ def test_narrow_layers_stay_dense(rule) -> None:
         rule(0.5, dense_below=-1)
 
 
-@each_rule
+def test_a_designed_layer_is_the_best_design_within_its_share() -> None:
+    model = mlp((20,), [18], 16, key=KEY)
+    wired = sparsify(model, designed(0.3, depth=2), key=KEY)
+    for (_, layer), sizes in zip(layers_of(wired), kernels(model).values(), strict=True):
+        options = {"share": 0.3, "depth": 2, "measure": False, "candidates": 1}
+        (best,) = tk.design(*sizes, **options)
+        assert tk.to_layers(to_topology(layer)) == best.layers
+        assert best.trainable <= 0.3 * sizes[0] * sizes[1]
+
+
+@with_searches
 @pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])
 def test_a_share_is_above_0_and_at_most_1(rule, share) -> None:
     with pytest.raises(ValueError, match="share"):
