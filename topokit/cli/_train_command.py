@@ -38,7 +38,7 @@ class Widths(click.ParamType):
 
 
 MODELS = ("lenet-300-100", "lenet5", "mlp", "mobilenet-v1")
-LAYERS = ("dense", "clos", "low-rank", "random")
+LAYERS = ("dense", "clos", "low-rank", "random", "designed")
 INTERRUPTED = 130
 RESULTS = "training.json"
 WIDTHS = Widths()
@@ -262,6 +262,8 @@ def _rule(layers: str, share: float, dense_below: int, seed: int) -> Any:
             return tk.networks.low_rank_with(share, dense_below=dense_below)
         case "random":
             return tk.networks.random_with(share, seed=seed, dense_below=dense_below)
+        case "designed":
+            return tk.networks.designed(share, dense_below=dense_below)
         case _:
             return tk.networks.dense()
 
