@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
 from math import inf
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from topokit.designs._loss_bounds import bound_of_layers, bound_of_member
 from topokit.designs._members import Member, greatest
@@ -23,8 +23,11 @@ from topokit.topologies import families
 EXACT = 2**30
 
 # Rough predictions: draws of weights, noise, and steps, of which deep networks would take hundreds.
-ROUGH = {"accuracy": 0.05, "max_steps": 24}
-PRECISE = {"accuracy": 0.01, "max_steps": 200}
+ROUGH: dict[str, Any] = {"accuracy": 0.05, "max_steps": 24}
+MOST_STEPS = 200
+
+# Work of a probe of a precise prediction, edges times signals times steps: some seconds.
+PRECISE = 2**33
 
 # How many more than are wanted are predicted precisely, where they may belong to these.
 SPARE = 2
@@ -102,15 +105,28 @@ def search(
     found = []
     for place, one in enumerate(likely):
         tell("predicts the best", place, len(likely))
-        found.append(one._replace(loss=predict(one.layers, seed=seed)))
+        found.append(_precisely(one, seed))
     found.sort(key=lambda one: one.order)
     bounded = counted - len(rough) - unseen
     return Searched(found[:wanted], counted, bounded, len(rough), unseen, refused)
 
 
+def _precisely(one: Found, seed: int) -> Found:
+    """With a precise loss; what takes no more steps than before is known well enough."""
+    if not is_quick(one.layers) and _work(one.layers) * ROUGH["max_steps"] >= PRECISE:
+        return one
+    return one._replace(loss=predict(one.layers, seed=seed))
+
+
 def predict(layers: Layers, *, seed: int) -> PredictedLoss:
-    """The predicted loss, exact where that is quick."""
-    return predicted_loss(layers, method=_method(layers), seed=seed, **PRECISE)
+    """The predicted loss, exact where that is quick, or as precise as its size allows."""
+    steps = max(min(MOST_STEPS, PRECISE // _work(layers)), ROUGH["max_steps"])
+    return predicted_loss(layers, method=_method(layers), seed=seed, max_steps=steps)
+
+
+def _work(layers: Layers) -> int:
+    """Edges times signals, of a step of a probe."""
+    return layers.n_edges * (layers.n_in + layers.n_out)
 
 
 def _list(
@@ -148,7 +164,7 @@ def _leaders(
         layers, member = one
         if all(layers != other.layers for other in found):
             found.append(Found(_predict_roughly(layers, seed), member, layers))
-            work += layers.n_edges * (layers.n_in + layers.n_out)
+            work += _work(layers)
     worst = _worst(found, wanted)
     return found, sum(place.bound < worst for queue in queues for place in queue)
 
