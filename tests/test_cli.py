@@ -190,6 +190,7 @@ def test_names_are_cut_where_they_are_long():
         "score a.npz b.json a1.npz a2.npz a3.npz a4.npz",
         "diagnose clos --n-in 8 --n-out 8 --input-routers 4 --middle-routers 1 --output-routers 4",
         "rank a.npz b.json --targets 1 --max-steps 2 --jobs 1",
+        "design --n-in 6 --n-out 6 --share 0.6 --depth 2 --no-measure",
         "challenge --neurons 64 --depth 2 --n 20",
     ],
 )

@@ -232,6 +232,11 @@ def test_the_least_budget_joins_all_pairs(sizes):
     assert told[0].trainable <= sum(sizes)
 
 
+def test_a_layer_beyond_all_estimates_is_refused_at_once():
+    with pytest.raises(ValueError, match="a design of a layer of 60000 x 60000 needs .* GiB"):
+        tk.design(60000, 60000, share=0.001)
+
+
 def test_what_cannot_be_refined_is_refused_before_the_work():
     with pytest.raises(ValueError, match="refine of a layer of 200 x 200 .* GiB"):
         tk.design(200, 200, trainable=20000, refine=0.1)

@@ -29,7 +29,12 @@ FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SCRIPTS = [s for s in sorted((ROOT / "analyses").rglob("*.py")) if not s.name.startswith("_")]
 
 # These take minutes. Of them only the options are checked.
-SLOW = {"topokit rank"}
+SLOW = {
+    "topokit rank",
+    "topokit design --n-in 784 --n-out 300 --share 0.1",
+    "topokit design --n-in 784 --n-out 300 --share 0.1 --depth 3 -o layer.npz",
+    "topokit design --n-in 768 --n-out 3072 --share 0.05 --depth 3",
+}
 
 
 class Block(NamedTuple):

@@ -18,6 +18,11 @@ CASES = {
     "depth is a fraction": ("tk.topologies.butterfly(8, 2.5)", "depth must be an integer"),
     "n is text": ("tk.topologies.butterfly('8')", "n must be an integer"),
     "n is true": ("tk.topologies.hypercube(True, 1)", "n must be an integer"),
+    "a budget is a fraction": (
+        "tk.design(8, 8, trainable=20.5)",
+        "trainable must be an integer from",
+    ),
+    "a share is text": ("tk.design(8, 8, share='x')", "share must be a number"),
     "shape is a number": ("tk.topologies.torus(32, 2)", "shape"),
     "widths is a number": ("tk.topologies.random_regular(4, 2, seed=0)", "widths must be a list"),
     "radices is a number": ("tk.topologies.radix_net(5)", "must be a list"),

@@ -12,7 +12,6 @@ a check (`_rebuild`).
 
 from topokit.designs._candidates import Candidate as Candidate
 from topokit.designs._candidates import Design as Design
-from topokit.designs._design import check_design_budget as check_design_budget
 from topokit.designs._design import design as design
 from topokit.designs._members import Member as Member
 from topokit.designs._members import greatest as greatest

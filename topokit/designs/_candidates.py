@@ -173,14 +173,16 @@ class Design(list[Candidate]):
 
     def _agreement(self) -> list[str]:
         """How measured losses agree with predictions."""
-        rebuilt = [one for one in self if one.measured_loss is not None]
-        if not rebuilt:
+        pairs = [(one.measured_loss, one.predicted_loss) for one in self]
+        losses = [measured for measured, _ in pairs if measured is not None]
+        if not losses:
             return []
-        off = max(abs(one.measured_loss - one.predicted_loss) for one in rebuilt)
-        losses = [one.measured_loss for one in rebuilt]
+        off = max(abs(one - other) for one, other in pairs if one is not None)
+        if len(losses) == 1:
+            return [f"the first was rebuilt: its prediction is off by {off:.2g}"]
         order = "is" if losses == sorted(losses) else "is not"
         return [
-            f"the first {len(rebuilt)} were rebuilt: predictions are off by at most {off:.2g}, and "
+            f"the first {len(losses)} were rebuilt: predictions are off by at most {off:.2g}, and "
             f"their order {order} that of the measured losses"
         ]
 

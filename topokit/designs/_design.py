@@ -83,8 +83,8 @@ def design(
     See Also:
         `topokit.rank`, which measures; `topokit.networks.designed`, for whole models.
     """
-    budget = check_design_budget(n_in, n_out, trainable=trainable, share=share)
-    settings = {
+    budget = _check_budget(n_in, n_out, trainable=trainable, share=share)
+    settings: dict[str, Any] = {
         "deepest": inf if depth is None else check_count("depth", depth),
         "skip": bool(skip),
         "seed": check_count("seed", seed, least=0),
@@ -92,7 +92,8 @@ def design(
         "tell": callback or _silent,
     }
     moved = check_real("refine", refine, least=0.0, most=1.0)
-    rebuilt = FIRST if verify is True else check_count("verify", int(verify), least=0)
+    wanted = FIRST * verify if isinstance(verify, bool) else verify
+    rebuilt = check_count("verify", wanted, least=0)
     if moved:
         check_refine(n_in, n_out, budget)
     searched = search(n_in, n_out, budget, **settings)
@@ -105,7 +106,7 @@ def design(
     return Design(found, budget=budget, **counts)
 
 
-def check_design_budget(
+def _check_budget(
     n_in: int, n_out: int, *, trainable: int | None = None, share: float | None = None
 ) -> int:
     """The most trainable edges, or a ValueError that says what they can be."""
@@ -119,7 +120,7 @@ def check_design_budget(
     between = f"between {n_in} inputs and {n_out} outputs"
     if share is None:
         whole = isinstance(trainable, Integral) and not isinstance(trainable, bool)
-        if not whole or not least <= trainable <= most:
+        if trainable is None or not whole or not least <= trainable <= most:
             raise ValueError(
                 f"trainable must be an integer from {least}, without which not all pairs can be "
                 f"joined {between}, to {most}, the dense layer; given {trainable!r}"
@@ -142,7 +143,8 @@ def _candidate(found: Found, moved: float = 0.0) -> Candidate:
     """What is known of a topology before it is measured."""
     layers, member, loss = found.layers, found.member, found.loss
     lines = lines_of(member.family, member.arguments, [("with_skip", {})] if member.skip else [])
-    call = lines.python[2].removeprefix("graph = tk.topologies.")
+    python = lines.python or ()
+    call = "".join(python[2:3]).removeprefix("graph = tk.topologies.")
     name = call + " + skip" * member.skip + f" + {moved:.1%} of its edges moved" * (moved > 0)
     return Candidate(
         name=name,
@@ -155,7 +157,7 @@ def _candidate(found: Found, moved: float = 0.0) -> Candidate:
         edges=layers.n_edges,
         depth=layers.depth,
         degrees_of_freedom=degrees_of_freedom(layers) if is_quick(layers) else None,
-        python=lines.python,
+        python=python,
         command=lines.command,
         moved=moved,
         step_seconds=None,

@@ -9,8 +9,10 @@ dimension of matrices of the narrowest layer's rank, and N; p by the order of th
 most the depth.
 """
 
+import numpy as np
+
 from topokit.designs._members import Member
-from topokit.layers import Layers, ancestors
+from topokit.layers import Layers, ancestor_bits
 from topokit.scores.freedom import count_spanning, effective_order, exponent_of, low_rank_loss
 
 
@@ -25,7 +27,8 @@ def bound_of_member(member: Member) -> float:
 
 def bound_of_layers(layers: Layers) -> float:
     """A lower bound of the predicted loss of a recipe; cost O(n_in E / 64) and some 20 E."""
-    share = float(ancestors(layers)[-1].mean())
+    joined = int(np.bitwise_count(ancestor_bits(layers)[-1]).sum())
+    share = joined / (layers.n_in * layers.n_out)
     freedom, rank = count_spanning(layers), min(layers.widths)
     return _bound(layers.n_in, layers.n_out, freedom, rank, effective_order(layers), share)
 

@@ -9,15 +9,19 @@ ends where it has cost enough. The leaders are then predicted precisely.
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from heapq import heappop, heappush
 from math import inf
 from typing import Any, NamedTuple
 
+from topokit._limits import TooLargeError, check_memory
 from topokit.designs._loss_bounds import bound_of_layers, bound_of_member
 from topokit.designs._members import Member, greatest
 from topokit.layers import Layers
 from topokit.scores.freedom import PredictedLoss, predicted_loss
 from topokit.topologies import families
+
+LIMIT = 2**33  # bytes of the probes of an estimate
 
 # Entries times squared trainable edges up to which a loss is exact: tenths of a second a draw.
 EXACT = 2**30
@@ -32,9 +36,10 @@ PRECISE = 2**33
 # How many more than are wanted are predicted precisely, where they may belong to these.
 SPARE = 2
 
-# Rough predictions that are always made, and the work at which to make no more: edges times signals
-# summed over predictions, about a minute or two on one core.
-FEWEST, WORK = 8, 2**30
+# Rough predictions that are always made, and the work of a probe at which to make no more, summed
+# over predictions: edges times signals times steps, which depth brings. A minute or two on a core.
+FEWEST, WORK = 12, 2**35
+LEAST_STEPS = 4
 
 Tell = Callable[[str, int, int], object]
 """Learns what is being done, how much of it is done, and of how much."""
@@ -99,6 +104,7 @@ def search(
     tell: Tell,
 ) -> Searched:
     """The `wanted` best members of all families within a budget of trainable edges."""
+    _check_size(n_in, n_out)
     listed, counted, refused = _list(n_in, n_out, budget, deepest=deepest, skip=skip, seed=seed)
     rough, unseen = _leaders(listed, budget, seed=seed, wanted=wanted, tell=tell)
     likely = _likely(rough, wanted)
@@ -109,6 +115,18 @@ def search(
     found.sort(key=lambda one: one.order)
     bounded = counted - len(rough) - unseen
     return Searched(found[:wanted], counted, bounded, len(rough), unseen, refused)
+
+
+def _check_size(n_in: int, n_out: int) -> None:
+    """Refuse layers of which even the smallest member is too large for an estimate."""
+    numbers = n_in * (n_in + n_out) + 15 * n_in * n_out  # what neurons hold, and probes
+    check_memory(
+        "a design",
+        4 * numbers,
+        LIMIT,
+        "topokit.structure and topokit.scores.bandwidth count what each family has at such sizes",
+        of=f"a layer of {n_in} x {n_out}",
+    )
 
 
 def _precisely(one: Found, seed: int) -> Found:
@@ -163,8 +181,9 @@ def _leaders(
         turns.append(queue)
         layers, member = one
         if all(layers != other.layers for other in found):
-            found.append(Found(_predict_roughly(layers, seed), member, layers))
-            work += _work(layers)
+            work += _work(layers) * min(LEAST_STEPS + 2 * layers.depth, ROUGH["max_steps"])
+            with suppress(TooLargeError):  # of deep ones alone: the layer itself is not too large
+                found.append(Found(_predict_roughly(layers, seed), member, layers))
     worst = _worst(found, wanted)
     return found, sum(place.bound < worst for queue in queues for place in queue)
 
