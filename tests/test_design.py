@@ -3,6 +3,7 @@
 import functools
 import operator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from topokit.designs import greatest, members
 from topokit.designs._loss_bounds import bound_of_layers, bound_of_member
 
 FAMILIES = list(tk.topologies.families())
-SEARCHES = [
+SEARCHES: list[dict[str, Any]] = [
     {"n_in": 8, "n_out": 8, "trainable": 40, "depth": 6},
     {"n_in": 12, "n_out": 8, "trainable": 48, "depth": 4},
     {"n_in": 16, "n_out": 16, "trainable": 96, "depth": 3},
@@ -178,9 +179,9 @@ def test_moved_edges_never_make_it_worse_and_stay_within_their_share():
 
 def test_the_first_are_rebuilt_and_what_they_leave_is_told():
     told = tk.design(6, 6, trainable=20, depth=2, measure=False, candidates=3, verify=2)
-    rebuilt = [one.measured_loss for one in told]
-    assert rebuilt[2] is None
-    assert all(0 < loss < 1 for loss in rebuilt[:2])
+    *rebuilt, last = [one.measured_loss for one in told]
+    assert last is None
+    assert all(loss is not None and 0 < loss < 1 for loss in rebuilt)
     targets = np.random.default_rng(0).standard_normal((4, 6, 6))
     again = tk.reconstruct(told[0].layers, targets, key=0).loss
     assert rebuilt[0] == pytest.approx(float(np.mean(again)), rel=1e-3)
@@ -189,9 +190,11 @@ def test_the_first_are_rebuilt_and_what_they_leave_is_told():
 
 def test_a_measured_step_stands_beside_that_of_the_dense_layer():
     (one,) = tk.design(4, 4, trainable=8, depth=2, candidates=1)
-    assert one.step_seconds > 0
-    assert one.dense_seconds > 0
-    assert one.step_share == one.step_seconds / one.dense_seconds
+    seconds, dense = one.step_seconds, one.dense_seconds
+    assert seconds is not None
+    assert dense is not None
+    assert min(seconds, dense) > 0
+    assert one.step_share == seconds / dense
 
 
 def test_a_search_tells_how_far_it_is():
