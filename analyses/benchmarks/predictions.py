@@ -44,7 +44,7 @@ PEERS = {
     "random 96": lambda: t.random_regular.layers([96] * 4, 8, seed=0),
 }
 GROWTH = (128, 256, 512, 1024, 2048)
-NEARNESS = (32, 64)
+NEARNESS = (32,)
 FAMILIES: tuple[str, ...] = ()  # all of them
 FLOOR = 0.01
 REPETITIONS = 3
