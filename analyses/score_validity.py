@@ -18,7 +18,7 @@ gaps, Ramanujan bounds, path lengths) tells nothing, and bandwidth and depth lit
 Caveats. The formula was chosen on the design half, and the halves share their families: they are
 no sample of all topologies. Relative errors are of losses above 0.01: below, the loss is what 2,000
 steps leave, which no count of freedom can know. Deep plain butterflies end below the prediction,
-deep networks with constants above it, as constants keep weights near one scale.
+the deepest with constants above it.
 
 Reads nothing; writes `score_validity.png` and, with all numbers, `score_validity.json` beside this
 script. `--store FOLDER` keeps what is finished, so that a run that was cut off goes on. `--quick`
