@@ -1,8 +1,8 @@
 """What is said of a wiring before any data, each score turned so that more is meant to be better.
 
-At 256 inputs and outputs the map does not fit the memory limit of `topokit.scores.soft_leverage`.
-What it is wanted for, a mean over all pairs, is taken over some thousand pairs here: the same
-matrix, of the same weights' law, at the pairs that were drawn.
+At 256 inputs and outputs the leverage maps do not fit the memory limits of `topokit.leverage` and
+`topokit.scores.soft_leverage`. What they are wanted for, means over all pairs, is taken over some
+thousand pairs here: the same projector, of the same weights' law, at the pairs that were drawn.
 """
 
 import math
@@ -19,7 +19,7 @@ from topokit import Layers
 from topokit.layers import edge_factors, xavier_radii
 from topokit.reconstruction import Adam
 
-SOFTNESS = 0.03
+SOFTNESS, NEARLY_NONE = 0.03, 1e-8
 DIGITS = 5  # so that equals tie where a solver is not exact to the last of them
 
 
@@ -42,7 +42,7 @@ def score_all(layers: Layers, effort: Effort) -> dict[str, float]:
     paths = tk.scores.path_counts(layers).astype(float)
     leverage = tk.scores.estimate_leverage(layers)
     found = {
-        "predicted loss": -tk.predicted_loss(layers),
+        "predicted loss": -predicted_loss(layers, effort),
         "mean((1 - H)^2)": -leverage.mean_square_shortfall,
         "soft leverage": -soft_shortfall(layers, effort),
         "degrees of freedom": tk.degrees_of_freedom(layers),
@@ -73,6 +73,22 @@ def reconstruction_loss(layers: Layers, effort: Effort) -> float:
     return float(found.loss.mean())
 
 
+def predicted_loss(layers: Layers, effort: Effort) -> float:
+    """`topokit.predicted_loss` of one draw, its mean being that over the pairs drawn.
+
+    Beside constants the kept numbers are of weights within the plain radii and of the plain
+    interaction order, as topokit had it when the networks were trained.
+    """
+    rng = np.random.default_rng(0)
+    exponent = 4 * (1 - 1 / max(tk.scores.interaction_order(layers), 4 / 3))
+    weights = [radii * rng.uniform(-1, 1, radii.size) for radii in xavier_radii(layers)]
+    a, b = map(_unit_rows, _factors(layers, weights))
+    pairs = _Pairs.of(layers, effort.pairs)
+    left = pairs.mean_left(pairs.leverage(a, b, NEARLY_NONE), exponent)
+    rank = tk.scores.bandwidth(layers)
+    return max(left, tk.scores.low_rank_loss(layers.n_in, layers.n_out, rank))
+
+
 def soft_shortfall(layers: Layers, effort: Effort) -> float:
     """Mean of `(1 - H)^2` with H from `topokit.scores.soft_leverage`, over the pairs drawn."""
     rng = np.random.default_rng(0)
@@ -92,6 +108,12 @@ def _factors(layers: Layers, weights: list[np.ndarray]) -> tuple[np.ndarray, np.
     rows = zip(weights, layers.trainable, layers.constant, strict=True)
     own = [np.where(free, weight, constant) for weight, free, constant in rows]
     return edge_factors(layers, own, layers.trainable)
+
+
+def _unit_rows(values: np.ndarray) -> np.ndarray:
+    """Rows of length 1; leverage does not depend on their lengths."""
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    return values / np.where(lengths > 0, lengths, 1.0)
 
 
 class _Pairs(NamedTuple):

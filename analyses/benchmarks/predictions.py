@@ -1,13 +1,13 @@
 """The predicted loss at every size: how long it takes, and how near the probes come.
 
-At 1,024 inputs, and at 4,096 where there is a GPU, each network in a process of its own: seconds, peak memory, the loss with
-its standard error and drift, and the device that multiplied. Peers, at sizes where an exact map
-fits: the exact way, and the projector of a dense Jacobian as JAX writes it (`jax.jacrev` of the
-product, then a singular value decomposition), one draw of weights each; their time divided by that
-of the probes of one draw. The exponent with which the time of random networks of four layers of
-fan-in 8 grows. And nearness: for each topology on which scores are judged (`score_validity`), what
-the probes say against the exact number of the same draws: relative errors of losses above 0.01,
-and how often they lie within one and two standard errors.
+At 1,024 inputs, and at 4,096 where there is a GPU, each network in a process of its own: seconds,
+peak memory, the loss with its standard error and drift, and the device that multiplied. Peers, at
+sizes where an exact map fits: the exact way, and the projector of a dense Jacobian as JAX writes it
+(`jax.jacfwd` of the product, then a singular value decomposition), one draw of weights each; their
+time divided by that of the probes of one draw. The exponent with which the time of random networks
+of four layers of fan-in 8 grows. And nearness: for each topology of 32 inputs on which scores are
+judged (`score_validity`), what the probes say against the exact number of the same draws: relative
+errors of losses above 0.01, and how often they lie within one and two standard errors.
 
 Writes `predictions.json` beside this script; `--quick` runs small sizes and writes nothing. On one
 core: `OPENBLAS_NUM_THREADS=1`.
