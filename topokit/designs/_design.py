@@ -36,10 +36,11 @@ def design(
 ) -> Design:
     """Which topology to take for a layer of these sizes, at a budget of trainable edges.
 
-    All members of all families within the budget are counted before one is built. What their
-    predicted loss cannot go below is known from their sizes, and better once they are built; the
-    others are predicted, first roughly and the leaders precisely (`topokit.predicted_loss`). The
-    result says how many of each there were.
+    All members of all families within the budget are counted before one is built: all depths and
+    fan-ins, and of random wirings those of the usual widths inside, half to twice the larger end.
+    What their predicted loss cannot go below is known from their sizes, and better once they are
+    built; the others are predicted, first roughly and the leaders precisely
+    (`topokit.predicted_loss`). The result says how many of each there were.
 
     The best by predicted loss are often deep, which costs time in each step and many steps: give
     `depth` where that matters, and look at `step_share`.
@@ -84,6 +85,7 @@ def design(
         `topokit.rank`, which measures; `topokit.networks.designed`, for whole models.
     """
     budget = _check_budget(n_in, n_out, trainable=trainable, share=share)
+    n_in, n_out = int(n_in), int(n_out)
     settings: dict[str, Any] = {
         "deepest": inf if depth is None else check_count("depth", depth),
         "skip": bool(skip),
@@ -99,7 +101,8 @@ def design(
     searched = search(n_in, n_out, budget, **settings)
     found = [_candidate(one) for one in searched.found]
     if moved:
-        found = [_refined(searched.found[0], moved, settings), *found][:candidates]
+        refined = _refined(searched.found[0], moved, settings)
+        found = [refined, *found][:candidates] if refined.moved else found
     found = [*_rebuilt(found[:rebuilt], settings), *found[rebuilt:]]
     found = [*_measured(found, settings)] if measure else found
     counts = {name: value for name, value in searched._asdict().items() if name != "found"}
@@ -122,15 +125,15 @@ def _check_budget(
         whole = isinstance(trainable, Integral) and not isinstance(trainable, bool)
         if trainable is None or not whole or not least <= trainable <= most:
             raise ValueError(
-                f"trainable must be an integer from {least}, without which not all pairs can be "
-                f"joined {between}, to {most}, the dense layer; given {trainable!r}"
+                f"trainable must be an integer from {least}, without which weights alone cannot "
+                f"join all pairs {between}, to {most}, the dense layer; given {trainable!r}"
             )
         return int(trainable)
     budget = int(check_real("share", share, least=0.0, most=1.0, above=True) * most)
     if budget < least:
         raise ValueError(
             f"share must be from {ceil(1e4 * least / most) / 1e4}, {least} edges, without which "
-            f"not all pairs can be joined {between}, to 1, the dense layer; given {share}"
+            f"weights alone cannot join all pairs {between}, to 1, the dense layer; given {share}"
         )
     return budget
 

@@ -49,7 +49,9 @@ class PredictedLoss(float):
         exact: Whether the leverage maps behind it are exact, and not probed.
         drift: By about how much further steps of an estimate would lower it; 0 if it is exact.
         converged: Whether all probes of an estimate stopped because `drift` was small. If not,
-            the number may be too high by more than that.
+            the number may be too high by more than that. Directions that weights hardly reach,
+            in very deep and narrow networks or beside constants far smaller than the weights, can
+            hide from it: an estimate counts them as out of reach, the exact way as free.
 
     Examples:
         >>> import topokit as tk
@@ -106,9 +108,10 @@ def predicted_loss(
     """The relative loss that reconstruction of a Gaussian matrix is likely to leave, in [0, 1].
 
     The greater of two numbers: `low_rank_loss` at the bandwidth, which no weights can beat on
-    average, and the mean of `(1 - H)^p` over the entries of the leverage map H, itself averaged
-    over draws of weights. The exponent is `p = 4 (1 - 1 / d)`, 1 or more, with d the
-    `effective_order`. Nothing is fitted. A single layer is predicted exactly: 1 less its density.
+    average (in small layers up to a term of 1 / side), and the mean of `(1 - H)^p` over the
+    entries of the leverage map H, itself averaged over draws of weights. The exponent is
+    `p = 4 (1 - 1 / d)`, 1 or more, with d the `effective_order`. Nothing is fitted. A single layer
+    is predicted exactly: 1 less its density.
 
     The formula p comes from the threshold energy of spherical p-spin models (Crisanti and Sommers,
     1995; Cugliandolo and Kurchan, 1993), and at order 2 from the greatest singular value of a
@@ -150,7 +153,7 @@ def predicted_loss(
         0.8
 
     See Also:
-        `reconstruct`, which trains; `topokit.scores.low_rank_loss`, exact for low rank.
+        `reconstruct`, which trains; `topokit.scores.low_rank_loss`, of low rank.
     """
     layers, seed = to_layers(topology), check_count("seed", seed, least=0)
     check_choice("method", method, METHODS)
