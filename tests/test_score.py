@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_the_same_topology_has_the_same_score(scored):
 def test_what_is_beyond_its_memory_limit_is_none(monkeypatch):
     for module in ("counts._matching", "freedom._degrees_of_freedom", "freedom._leverage"):
         monkeypatch.setattr(f"topokit.scores.{module}.LIMIT", 1)
-    found = tk.score(topology)
+    found: Any = tk.score(topology)
     assert found.satisfiable is None
     assert found.edges == 64
     assert found.freedom_error > 0  # estimated
@@ -90,11 +91,11 @@ def test_scores_do_not_load_jax():
 
 def test_freedom_beyond_what_is_counted_is_estimated(monkeypatch):
     for graph in (topology, tk.topologies.clos(16, 16, 4, 3, 4)):
-        counted = tk.score(graph)
+        counted: Any = tk.score(graph)
         with monkeypatch.context() as patched:
             patched.setattr("topokit.scores._score.QUICK", -1)
             patched.setattr("topokit.scores.freedom._predicted_loss.CHEAP", -1)
-            found = tk.score(graph)
+            found: Any = tk.score(graph)
         assert counted.freedom_error == 0 < found.freedom_error
         assert abs(found.degrees_of_freedom - counted.degrees_of_freedom) <= found.freedom_error + 1
         assert not found.predicted_loss.exact

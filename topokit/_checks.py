@@ -48,8 +48,8 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
 def check_budget(budget: Any, n: int) -> int:
     """Return trainable edges that the default set of `n` inputs can have, or raise a ValueError."""
     least, most = 2 * n, 2 * n * n
-    is_whole = isinstance(budget, Integral) and not isinstance(budget, bool)
-    if not is_whole or not least <= budget <= most:
+    whole = isinstance(budget, Integral) and not isinstance(budget, bool)
+    if not whole or not least <= int(budget) <= most:
         raise ValueError(
             f"budget must be an integer from {least}, without which {n} inputs and outputs cannot "
             f"all be joined, to {most}, two dense layers; given {budget!r}"
