@@ -18,12 +18,12 @@ from topokit._limits import TooLargeError, check_memory
 from topokit.designs._loss_bounds import bound_of_layers, bound_of_member
 from topokit.designs._members import Member, greatest
 from topokit.layers import Layers
-from topokit.scores.freedom import PredictedLoss, predicted_loss
+from topokit.scores.freedom import PredictedLoss, cheap, predicted_loss
 from topokit.topologies import families
 
 LIMIT = 2**33  # bytes of the probes of an estimate
 
-# Entries times squared trainable edges up to which a loss is exact: tenths of a second a draw.
+# Entries times squared columns up to which a loss is exact: tenths of a second a draw.
 EXACT = 2**30
 
 # Rough predictions: draws of weights, noise, and steps, of which deep networks would take hundreds.
@@ -238,4 +238,4 @@ def _method(layers: Layers) -> str:
 
 def is_quick(layers: Layers) -> bool:
     """Whether its freedom is counted, and its loss predicted exactly, in a second or so."""
-    return layers.depth == 1 or layers.n_in * layers.n_out * layers.n_trainable**2 <= EXACT
+    return cheap(layers, within=EXACT)

@@ -5,8 +5,8 @@ With `z` random signs and `P` a projector, `z * (z - P z)` has the mean `y`, wha
 them `y^k`: averaged over all choices of k among m probes, and over all entries, these are unbiased
 moments of `y` over the entries. A power that is no integer follows from them: a polynomial is
 fitted to it under the Beta distribution that has the first two moments, where `y` is likely to be,
-and its mean is a sum of moments. From exact moments the error is below 1 % with three and below
-.5 % with four, and mostly a hundred times less.
+and its mean is a sum of moments. What that misses is only how far the true distribution is from a
+Beta of as many equal moments.
 
 The noise: `z * (P z)` has the variance `v = y (1 - y)` in an entry, and its covariances with all
 others sum to `v` as well, the square of a row of a projector having the length of its diagonal

@@ -177,14 +177,14 @@ def predicted_loss(
     return _at_least(estimate, low_rank_loss(layers.n_in, layers.n_out, bandwidth(layers)))
 
 
-def cheap(layers: Layers) -> bool:
-    """Whether exact leverage takes seconds at most, and little memory."""
+def cheap(layers: Layers, *, within: int = CHEAP) -> bool:
+    """Whether exact leverage takes little memory and at most so much work, by default seconds."""
     try:
         check_leverage(layers)
         check_elimination(layers)
     except TooLargeError:
         return False
-    return layers.depth == 1 or layers.n_in * layers.n_out * count_spanning(layers) ** 2 <= CHEAP
+    return layers.depth == 1 or layers.n_in * layers.n_out * count_spanning(layers) ** 2 <= within
 
 
 def leverage_and_loss(
