@@ -95,7 +95,7 @@ def test_freedom_beyond_what_is_counted_is_estimated(monkeypatch):
         with monkeypatch.context() as patched:
             patched.setattr("topokit.scores._score.QUICK", -1)
             for module in ("_score", "freedom._predicted_loss"):
-                patched.setattr(f"topokit.scores.{module}.cheap", lambda layers: False)
+                patched.setattr(f"topokit.scores.{module}.cheap", lambda _: False)
             found: Any = tk.score(graph)
         assert counted.freedom_error == 0 < found.freedom_error
         assert abs(found.degrees_of_freedom - counted.degrees_of_freedom) <= found.freedom_error + 1

@@ -127,7 +127,7 @@ def _slot_sum(weights: Array, table: Table, x: Array) -> Num[Array, "rows column
 def _terms(table: Table, x: Array, y: Array) -> Num[Array, "slots columns *batch"]:
     """The products of the two rows of every slot, number by number.
 
-    An axis of one slot is left away: a step of a butterfly of 1,024 takes 1.2 times as long with it.
+    An axis of one slot is left away: with it a butterfly of 1,024 takes 1.2 times as long a step.
     """
     if table.senders.shape[1] == 1:
         return table.rows(y) * rows_at(x, table.senders[:, 0])
