@@ -6,7 +6,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import (
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+)
 
 import pytest
 from dask import config
@@ -127,6 +133,44 @@ def test_processes_end_at_once_where_an_error_ends_their_block():
         interrupted()
     while {process.pid for process in multiprocessing.active_children()}.intersection(children):
         time.sleep(0.01)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no forks here")
+@pytest.mark.parametrize("start", [sweep, tk.rank])
+def test_executors_that_fork_are_refused_with_what_to_write(start):
+    with (
+        ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool,
+        pytest.raises(ValueError, match=r"forks this process.*process_pool\(4\).*spawn"),
+    ):
+        list(start(SMALL, targets=1, solver=Idle(), executor=pool))
+
+
+HIDDEN = """
+import multiprocessing, warnings
+from concurrent.futures import Executor, ProcessPoolExecutor
+import topokit as tk
+
+class Hidden(Executor):
+    def __init__(self):
+        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("fork"))
+    def submit(self, fn, /, *args, **kwargs):
+        return self.pool.submit(fn, *args, **kwargs)
+
+warnings.simplefilter("ignore")
+try:
+    list(tk.ranking.sweep({"d": tk.topologies.dense(2, 2)}, targets=1, executor=Hidden()))
+except tk.ranking.UnfinishedError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no forks here")
+def test_a_process_that_was_forked_beside_jax_says_so_and_does_not_wait(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(HIDDEN)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=300)
+    assert "ForkedError: the executor forked a process that uses JAX" in done.stdout, done.stderr
+    assert "process_pool(4)" in done.stdout
 
 
 def test_what_finishes_is_kept_while_nobody_listens(tmp_path):

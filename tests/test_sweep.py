@@ -1,7 +1,9 @@
 """Sweeps: rows are what `reconstruct` says, nothing is run twice, no failure stops another."""
 
 import json
+import re
 import sys
+import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
@@ -269,6 +271,20 @@ def test_a_bar_reaches_what_is_told_of_all_that_there_may_be(terminal):
         bar.reach(30, 40)
         bar.show("a part")
     assert " 75%" in terminal.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["terminal", "capfd"])
+def test_silence_is_told_after_a_while_then_after_twice_as_long(where, request, monkeypatch):
+    shown = request.getfixturevalue(where)
+    monkeypatch.setattr("topokit._progress.SILENT", 1 / 8)
+    told: list[str] = []
+    line = r"Descent: a \[part\]: nothing was finished.*"
+    with progress("Descent", 2) as bar:
+        bar.show("a [part]")
+        while len(told) < 2:
+            told += re.findall(line, shown.readouterr().err)
+            time.sleep(0.01)
+        bar.advance(1)
 
 
 def test_time_to_go_is_in_proportion_to_the_cost():

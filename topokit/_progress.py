@@ -1,6 +1,10 @@
-"""A bar with the time to go, and what is being done: on a terminal, nothing in a pipe."""
+"""A bar with the time to go, and what is being done: on a terminal, nothing in a pipe.
+
+Wherever nothing is finished for long, a line on standard error says so, in a pipe too.
+"""
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,6 +26,7 @@ from rich.text import Text
 from topokit._text_table import printable, shorten
 
 FIRST = "compiles and runs the first"  # a compilation can take seconds, and says nothing
+SILENT = 60.0  # seconds without anything finished after which that is said; then twice as many
 LONGEST = 30  # columns of what is being done, so that the bar fits 80
 
 
@@ -58,7 +63,8 @@ def time_to_go(done: float, total: float, elapsed: float) -> float | None:
 def progress(doing: str, total: float) -> Iterator[Bar]:
     """A bar on a terminal's standard error, there and in motion before anything is done.
 
-    Where that is no terminal there is none, even if `FORCE_COLOR` asks for colors.
+    Where that is no terminal there is none, even if `FORCE_COLOR` asks for colors: there are only
+    lines that say for how long nothing was finished.
     """
     screen = Console(stderr=True)
     columns = (
@@ -69,14 +75,56 @@ def progress(doing: str, total: float) -> Iterator[Bar]:
         TimeToGo(),
     )
     hidden = not (total and sys.stderr.isatty())
-    with Progress(*columns, console=screen, transient=True, disable=hidden) as bar:
+    now = doing
+
+    def tell(seconds: float) -> None:
+        words = f"{now}: nothing was finished for {timedelta(seconds=round(seconds))}"
+        screen.print(escape(words), highlight=False, soft_wrap=True)
+
+    with (
+        Progress(*columns, console=screen, transient=True, disable=hidden) as bar,
+        _silence_told(tell) as heard,
+    ):
         part = bar.add_task(doing, total=total)
 
         def show(what: str) -> None:
-            words = shorten(f"{doing}: {printable(what)}", LONGEST)
+            nonlocal now
+            now = f"{doing}: {printable(what)}"
+            words = shorten(now, LONGEST)
             bar.update(part, description=escape(words), refresh=True)
 
+        def advance(cost: float) -> None:
+            heard()
+            bar.advance(part, cost)
+
         def reach(done: float, most: float) -> None:
+            heard()
             bar.update(part, completed=done, total=most)
 
-        yield Bar(lambda cost: bar.advance(part, cost), reach, show)
+        yield Bar(advance, reach, show)
+
+
+@contextmanager
+def _silence_told(tell: Callable[[float], None]) -> Iterator[Callable[[], None]]:
+    """Until the end, `tell` for how many seconds nobody called what this yields."""
+    heard, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        silent, more = 0.0, SILENT
+        while not over.is_set():
+            if heard.wait(more):
+                heard.clear()
+                silent, more = 0.0, SILENT
+            else:
+                silent += more
+                more = silent
+                tell(silent)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield heard.set
+    finally:
+        over.set()
+        heard.set()
+        watcher.join()

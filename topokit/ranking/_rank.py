@@ -66,8 +66,8 @@ def rank(
             `Row.order`.
 
     Raises:
-        ValueError: If there is no topology or one is not valid, which is said before any of them
-            is run, or the store cannot be used.
+        ValueError: If there is no topology, one is not valid, or the executor forks this process,
+            which is said before any of them is run, or the store cannot be used.
         UnfinishedError: After all others are finished, if some failed or their process died.
 
     Examples:

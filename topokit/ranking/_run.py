@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import Generic
 
 from topokit._progress import progress
+from topokit.ranking._forks import check_ancestry, check_start
 from topokit.ranking._store import Store
 from topokit.ranking._tasks import Found, Task
 from topokit.ranking._unfinished import UnfinishedError
@@ -39,8 +40,8 @@ def run(
     Each comes behind the `content` of its topology.
 
     Raises:
-        ValueError: At once, if `executor` or `path` is of another type; later, if the store cannot
-            be used.
+        ValueError: At once, if `executor` or `path` is of another type, or the executor forks;
+            later, if the store cannot be used.
         UnfinishedError: After all others are finished, if some could not be.
     """
     if executor is not None and not isinstance(executor, Executor):
@@ -48,6 +49,8 @@ def run(
             "executor must be a concurrent.futures.Executor, such as process_pool(4) or "
             f"distributed.Client(...).get_executor(); given {executor!r}"
         )
+    if executor is not None:
+        check_start(executor)
     if path is not None and not isinstance(path, str | os.PathLike):
         raise ValueError(f"store must be the path of a file; given {path!r}")
     missing: dict[str, Task[Found]] = {}
@@ -156,12 +159,18 @@ def _submit(
             outcomes.put(_kept(task, future.result(), store))
 
     try:
-        future = executor.submit(task.run)
+        future = executor.submit(_begin, task)
     except RuntimeError as error:  # such as a pool whose process died meanwhile
         future = Future()
         future.set_exception(error)
     future.add_done_callback(finish)
     return future
+
+
+def _begin(task: Task[Found]) -> Found:
+    """Runs in the process, or the thread, that the executor gives."""
+    check_ancestry()
+    return task.run()
 
 
 def _kept(task: Task[Found], found: Found, store: Store | None) -> Outcome[Found]:

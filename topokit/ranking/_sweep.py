@@ -56,8 +56,8 @@ def sweep(
         restarts: Independent starts for each target, of which the best counts.
         loss: The cost of one entry's error, `jnp.square` or `jnp.abs`.
         executor: Where to run, such as `topokit.ranking.process_pool(4)` or
-            `distributed.Client(...).get_executor()`; here and in turn by default, for a script that
-            starts processes must be written for it.
+            `distributed.Client(...).get_executor()`, but none that forks this process; here and in
+            turn by default, for a script that starts processes must be written for it.
         store: An SQLite file for what is finished, made if there is none. Each unit goes into it
             in one transaction when it finishes, and is not run again: after a kill the same call
             goes on. It is found by the arrays of the topology, the targets, the seed, the solver
@@ -66,9 +66,9 @@ def sweep(
 
     Raises:
         ValueError: If there is no topology, one is not valid or does not fit the targets, the loss
-            is none, or the solver is one that a store cannot tell from others, which is said before
-            any of them is run; or if the store cannot be used: it is another file, damaged, locked,
-            or not to be written.
+            is none, the executor forks, or the solver is one that a store cannot tell from others,
+            which is said before any of them is run; or if the store cannot be used: it is another
+            file, damaged, locked, or not to be written.
         UnfinishedError: After all others are finished, if some failed or their process died.
 
     Examples:
