@@ -95,9 +95,17 @@ def test_a_depthwise_convolution_keeps_the_type_of_numbers() -> None:
     assert half(jnp.ones((3, 5, 5), jnp.bfloat16)).dtype == jnp.bfloat16
 
 
-@pytest.mark.parametrize("shape", [(2, 5, 5), (3, 2, 5), (3, 5, 2)], ids=str)
-def test_an_image_that_does_not_fit_is_refused(shape) -> None:
-    with pytest.raises(ValueError, match="3 channels"):
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((2, 5, 5), "has 3 channels"),
+        ((3, 2, 5), r"as large as the kernel, \(3, 3\); given \(2, 5\)"),
+        ((3, 5, 2), r"as large as the kernel, \(3, 3\); given \(5, 2\)"),
+    ],
+    ids=str,
+)
+def test_an_image_that_does_not_fit_is_refused(shape, words) -> None:
+    with pytest.raises(ValueError, match=words):
         DepthwiseConv2d(3, 3, key=KEY)(jnp.ones(shape))
 
 

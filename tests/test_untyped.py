@@ -22,6 +22,10 @@ CASES = {
         "tk.design(8, 8, trainable=20.5)",
         "trainable must be an integer from",
     ),
+    "a network without dead neurons is no sequence": (
+        "tk.networks.without_dead_neurons(tk.networks)",
+        "must be an equinox.nn.Sequential",
+    ),
     "a share is text": ("tk.design(8, 8, share='x')", "share must be a number"),
     "shape is a number": ("tk.topologies.torus(32, 2)", "shape"),
     "widths is a number": ("tk.topologies.random_regular(4, 2, seed=0)", "widths must be a list"),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from topokit.networks._linear import SparseLinear
-from topokit.networks._shifts import shifted
+from topokit.networks._shifts import check_image, shifted
 
 
 class SparseConv2d(eqx.Module):
@@ -50,10 +50,6 @@ class SparseConv2d(eqx.Module):
 
     def _patches(self, x: Array) -> Float[Array, "entries new_height new_width"]:
         x = jnp.pad(x, ((0, 0), *self.padding))
-        if any(n < kernel for n, kernel in zip(x.shape[1:], self.kernel_size, strict=True)):
-            raise ValueError(
-                f"an image must be at least as large as the kernel, {self.kernel_size}; given "
-                f"{x.shape[1:]} with its padding"
-            )
+        check_image(x.shape[1:], self.kernel_size)
         patches = jnp.stack(shifted(x, self.kernel_size, self.stride), axis=1)
         return patches.reshape(-1, *patches.shape[2:])

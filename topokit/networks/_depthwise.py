@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from topokit._checks import check_count
-from topokit.networks._shifts import shifted
+from topokit.networks._shifts import check_image, shifted
 
 
 class DepthwiseConv2d(eqx.Module):
@@ -79,13 +79,13 @@ class DepthwiseConv2d(eqx.Module):
         """Convolve an image; `key` is ignored, for the sake of `equinox.nn.Sequential`."""
         del key
         channels, side, _ = self.weight.shape
-        height, width = (n + 2 * self.padding for n in x.shape[1:])
-        if len(x) != channels or min(height, width) < side:
+        if len(x) != channels:
             raise ValueError(
-                f"an image of this layer has {channels} channels and, with its padding, at least "
-                f"{side} pixels each way; given {x.shape} and padding {self.padding}"
+                f"an image of this layer has {channels} channels along its first axis; given shape "
+                f"{x.shape}"
             )
         x = jnp.pad(x, ((0, 0), *[(self.padding, self.padding)] * 2))
+        check_image(x.shape[1:], (side, side))
         shifts = shifted(x, (side, side), (self.stride, self.stride))
         places = product(range(side), repeat=2)
         pairs = zip(places, shifts, strict=True)

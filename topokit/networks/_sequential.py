@@ -38,9 +38,13 @@ def read_stack(model: eqx.nn.Sequential) -> list[StackedLayer]:
     they act on each entry by itself is seen on a few numbers.
 
     Raises:
-        ValueError: If there is no linear layer, or something else between two of them, or widths of
-            neighbors differ.
+        ValueError: If the model is no such sequence, there is no linear layer, or something else
+            between two of them, or widths of neighbors differ.
     """
+    if not isinstance(model, eqx.nn.Sequential):
+        raise ValueError(
+            f"the model must be an equinox.nn.Sequential of layers; given a {type(model).__name__}"
+        )
     layers = model.layers
     places = [place for place, layer in enumerate(layers) if _is_linear(layer)]
     if not places:

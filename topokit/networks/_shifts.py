@@ -1,8 +1,23 @@
 """An image shifted to each place of a kernel: what a convolution sums, and what patches are."""
 
 from itertools import product
+from typing import Any
 
 from jaxtyping import Array, Float
+
+
+def check_image(shape: tuple[Any, ...], kernel: tuple[int, int]) -> None:
+    """Refuse images, given with their padding, that are smaller than a kernel; symbols may be any.
+
+    Raises:
+        ValueError: If one is.
+    """
+    sides = zip(shape, kernel, strict=True)
+    if any(isinstance(n, int) and n < size for n, size in sides):
+        raise ValueError(
+            f"an image must be at least as large as the kernel, {kernel}; given {shape} with its "
+            "padding"
+        )
 
 
 def shifted(

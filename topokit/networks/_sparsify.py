@@ -25,7 +25,8 @@ def kernels(model: Any) -> dict[str, tuple[int, int]]:
 
     These are `equinox.nn.Linear` between vectors, and `equinox.nn.Conv2d` in one group, without
     dilation, whose padding is zeros in given numbers. The inputs of a convolution are the entries
-    of a patch, `channels * height * width`.
+    of a patch, `channels * height * width`. A layer whose weights alone stand in another place too
+    (`equinox.nn.Shared`) is none of them; a layer that stands there as a whole is.
 
     Examples:
         >>> import jax
@@ -85,11 +86,11 @@ def sparsify(
     if not chosen:
         return model
     keys = jax.random.split(key, len(chosen))
-    new = [
-        _sparse(name, found[name], to_layers(topology), key, init)
+    new = {
+        name: _sparse(name, found[name], to_layers(topology), key, init)
         for (name, topology), key in zip(chosen.items(), keys, strict=True)
-    ]
-    return eqx.tree_at(lambda m: [dict(_dense_layers(m))[name] for name in chosen], model, new)
+    }
+    return _with_layers(model, new)
 
 
 def kernel_topologies(model: Any) -> dict[str, Layers]:
@@ -131,21 +132,49 @@ def n_parameters(model: Any) -> int:
 
 
 def _dense_layers(model: Any) -> list[tuple[str, Any]]:
-    places, _ = jax.tree_util.tree_flatten_with_path(model, is_leaf=_is_dense)
-    rows = [(path, leaf) for path, leaf in places if _is_dense(leaf)]
-    named = [(jax.tree_util.keystr(path, simple=True, separator="."), leaf) for path, leaf in rows]
+    tied = _tied(model)
+    named = [
+        (name, node)
+        for name, node in _nodes(model)
+        if _is_dense(node) and not tied.intersection(map(id, jax.tree.leaves(node)))
+    ]
     twice = [name for name, count in Counter(name for name, _ in named).items() if count > 1]
     if twice:
         raise ValueError(f"two layers of the model are called {twice[0]}; rename a field or a key")
     return named
 
 
+def _with_layers(model: Model, new: Mapping[str, Any]) -> Model:
+    """The model with others in the places of its layers; one object may stand in several."""
+    nodes = [new.get(name, node) if _is_dense(node) else node for name, node in _nodes(model)]
+    return jax.tree.unflatten(jax.tree.structure(model, is_leaf=_is_dense), nodes)
+
+
+def _nodes(model: Any) -> list[tuple[str, Any]]:
+    """All dense layers and what leaves are beside them, by name."""
+    places, _ = jax.tree_util.tree_flatten_with_path(model, is_leaf=_is_dense)
+    return [(jax.tree_util.keystr(path, simple=True, separator="."), node) for path, node in places]
+
+
+def _tied(model: Any) -> set[int]:
+    """Identities of the arrays that stand in other places, too, without the layer around them."""
+    nodes = jax.tree.leaves(model, is_leaf=_is_shared)
+    shared = [node for node in nodes if _is_shared(node)]
+    parts = (jax.tree.leaves(each.get(each.pytree), is_leaf=_is_dense) for each in shared)
+    own = {id(part) for some in parts for part in some if not _is_dense(part)}
+    return own.union(*(_tied(each.pytree) for each in shared))
+
+
+def _is_shared(node: Any) -> bool:
+    return isinstance(node, eqx.nn.Shared)
+
+
 def _is_dense(node: Any) -> bool:
     if isinstance(node, eqx.nn.Linear):
-        return "scalar" not in (node.in_features, node.out_features) and not _is_stack(node, 2)
+        return "scalar" not in (node.in_features, node.out_features) and _axes(node) == 2
     return (
         isinstance(node, eqx.nn.Conv2d)
-        and not _is_stack(node, 4)
+        and _axes(node) == 4
         and node.groups == 1
         and node.dilation == (1, 1)
         and node.padding_mode == "ZEROS"
@@ -153,9 +182,9 @@ def _is_dense(node: Any) -> bool:
     )
 
 
-def _is_stack(node: Any, axes: int) -> bool:
-    """Whether `equinox.filter_vmap` made it, of many layers; `tree_at` hides its arrays."""
-    return getattr(node.weight, "ndim", axes) != axes
+def _axes(node: Any) -> int | None:
+    """Of its weight: more in a stack by `equinox.filter_vmap`, None where another layer has it."""
+    return getattr(node.weight, "ndim", None)
 
 
 def _by_rule(rule: Rule, found: Mapping[str, Any]) -> dict[str, Topology]:

@@ -83,7 +83,7 @@ def _varying_alike(*arrays: Any) -> list[Array]:
 
 def _compute(first: Array, second: Array, *leaves: Array, missing: str, tree: Any) -> Array:
     wiring = jax.tree.unflatten(tree, leaves)
-    if not second.size:  # a batch of no examples
+    if 0 in second.shape:  # a batch of no examples
         return jnp.zeros(_shape(wiring, missing, second), second.dtype)
     call = getattr(wiring, PARTIAL_SUMS[missing])
     return _automatic(call, missing, second)(first, second)
@@ -98,7 +98,8 @@ def _automatic(call: Callable, missing: str, second: Array) -> Callable:
     return jax.sharding.auto_axes(call, out_sharding=spec)
 
 
-def _shape(wiring: Wiring, missing: str, second: Any) -> tuple[int, ...]:
+def _shape(wiring: Wiring, missing: str, second: Any) -> tuple[Any, ...]:
+    """Numbers, or symbols where `jax.export` has them."""
     if missing == "w":
         return wiring.n_edges, *second.shape[2:]
     rows = wiring.n_in if missing == "x" else wiring.n_out

@@ -6,7 +6,8 @@ two thirds of the time of sums that are unrolled (`topokit.products._product_ker
 compiled does not grow with their number. Measured on one core of a CPU.
 """
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
@@ -19,6 +20,9 @@ from topokit.products._slot_tables import Reading, Table, Tables, make_tables
 # there are as many slots, and the numbers gathered at a time in the other one. Measured on one core
 # of a CPU (analyses/benchmarks/layers.py and challenge.py).
 CHUNK, MANY_COLUMNS, GATHERED = 4, 24, 2**16
+
+# Columns where their number is a symbol, as `jax.export` has it for batches of any size.
+ANY_COLUMNS = 128
 
 
 class Looped(NamedTuple):
@@ -111,7 +115,7 @@ def _sum(reading: Reading, weights: Array, x: Array) -> Array:
 
 def _table_sum(table: Table, weights: Array, x: Array) -> Array:
     fan_in = table.senders.shape[1]
-    if x.shape[1] >= MANY_COLUMNS and fan_in >= CHUNK:
+    if _numbers(x.shape[1:2]) >= MANY_COLUMNS and fan_in >= CHUNK:
         spare = (0, 0), (0, -fan_in % CHUNK)
         batch = ((0, 0),) * (weights.ndim - 2)
         return sum_rows(jnp.pad(table.senders, spare), x, jnp.pad(weights, (*spare, *batch)))
@@ -127,9 +131,14 @@ def _products(table: Table, x: Array, y: Array) -> Num[Array, "rows fan_in *batc
 
 def _by_rows(compute, rows: tuple[Array, Array], fan_in: int, x: Array) -> Array:
     """Row by row, as many at a time as keep the gathered senders in the cache."""
-    numbers = fan_in * x[0].size
+    numbers = fan_in * _numbers(x.shape[1:])
     size = max(1, min(len(rows[0]), GATHERED // numbers))
     return lax.map(compute, rows, batch_size=size)
+
+
+def _numbers(shape: tuple[Any, ...]) -> int:
+    """How many numbers a row has, or would have if its symbols were usual ones."""
+    return math.prod(size if isinstance(size, int) else ANY_COLUMNS for size in shape)
 
 
 def _einsum(formula: str, a: Array, b: Array) -> Array:
