@@ -31,5 +31,6 @@ class Constants(eqx.Module):
 
     @property
     def values(self) -> Float[Array, "*shape"]:
-        """The numbers themselves."""
-        return lax.bitcast_convert_type(self.bits, jnp.dtype(f"f{self.bits.dtype.itemsize}"))
+        """The numbers themselves; at once where a program closes over them, as ONNX needs them."""
+        with jax.ensure_compile_time_eval():
+            return lax.bitcast_convert_type(self.bits, jnp.dtype(f"f{self.bits.dtype.itemsize}"))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from topokit.networks._linear import SparseLinear
-from topokit.networks._shifts import check_image, shifted
+from topokit.networks._shifts import framed, shifted
 
 
 class SparseConv2d(eqx.Module):
@@ -49,7 +49,6 @@ class SparseConv2d(eqx.Module):
         return self.linear(self._patches(x))
 
     def _patches(self, x: Array) -> Float[Array, "entries new_height new_width"]:
-        x = jnp.pad(x, ((0, 0), *self.padding))
-        check_image(x.shape[1:], self.kernel_size)
+        x = framed(x, self.padding, self.kernel_size)
         patches = jnp.stack(shifted(x, self.kernel_size, self.stride), axis=1)
         return patches.reshape(-1, *patches.shape[2:])

@@ -9,11 +9,10 @@ from operator import add
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from topokit._checks import check_count
-from topokit.networks._shifts import check_image, shifted
+from topokit.networks._shifts import framed, shifted
 
 
 class DepthwiseConv2d(eqx.Module):
@@ -84,8 +83,8 @@ class DepthwiseConv2d(eqx.Module):
                 f"an image of this layer has {channels} channels along its first axis; given shape "
                 f"{x.shape}"
             )
-        x = jnp.pad(x, ((0, 0), *[(self.padding, self.padding)] * 2))
-        check_image(x.shape[1:], (side, side))
+        around = self.padding, self.padding
+        x = framed(x, (around, around), (side, side))
         shifts = shifted(x, (side, side), (self.stride, self.stride))
         places = product(range(side), repeat=2)
         pairs = zip(places, shifts, strict=True)

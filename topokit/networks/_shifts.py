@@ -1,23 +1,39 @@
 """An image shifted to each place of a kernel: what a convolution sums, and what patches are."""
 
 from itertools import product
-from typing import Any
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
-def check_image(shape: tuple[Any, ...], kernel: tuple[int, int]) -> None:
-    """Refuse images, given with their padding, that are smaller than a kernel; symbols may be any.
+def framed(
+    image: Float[Array, "channels height width"],
+    padding: tuple[tuple[int, int], tuple[int, int]],
+    kernel: tuple[int, int],
+) -> Float[Array, "channels more_height more_width"]:
+    """An image with zeros before and after it, large enough for a kernel; symbols may be any.
+
+    The zeros are joined to it, of which compilers make the same as of a padding, while converters
+    to ONNX know it for symbols too.
 
     Raises:
-        ValueError: If one is.
+        ValueError: If the image is smaller than the kernel.
     """
-    sides = zip(shape, kernel, strict=True)
-    if any(isinstance(n, int) and n < size for n, size in sides):
+    for axis, (before, after) in enumerate(padding, start=1):
+        parts = [_zeros(image, axis, before), image, _zeros(image, axis, after)]
+        image = jnp.concatenate([part for part in parts if part.shape[axis] != 0], axis)
+    if any(
+        isinstance(n, int) and n < size for n, size in zip(image.shape[1:], kernel, strict=True)
+    ):
         raise ValueError(
-            f"an image must be at least as large as the kernel, {kernel}; given {shape} with its "
-            "padding"
+            f"an image must be at least as large as the kernel, {kernel}; given {image.shape[1:]} "
+            "with its padding"
         )
+    return image
+
+
+def _zeros(image: Array, axis: int, n: int) -> Array:
+    return jnp.zeros((*image.shape[:axis], n, *image.shape[axis + 1 :]), image.dtype)
 
 
 def shifted(

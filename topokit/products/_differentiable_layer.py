@@ -14,7 +14,9 @@ written by hand, and the gradient of the weights is summed over examples before 
 three may have a batch at the end, of layers that share the wiring alone.
 """
 
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import jax
@@ -29,7 +31,8 @@ from topokit.products._wiring import Wiring
 
 ROLES = ("w", "x", "y")
 PARTIAL_SUMS = {"w": "correlate", "x": "send_back", "y": "receive"}
-_contract_p = Primitive("topokit_contract")
+NAME = "topokit_contract"
+_contract_p = Primitive(NAME)
 
 
 def apply_layer(
@@ -81,7 +84,8 @@ def _varying_alike(*arrays: Any) -> list[Array]:
     ]
 
 
-def _compute(first: Array, second: Array, *leaves: Array, missing: str, tree: Any) -> Array:
+def compute(first: Array, second: Array, *leaves: Array, missing: str, tree: Any) -> Array:
+    """The partial sum in operations of JAX."""
     wiring = jax.tree.unflatten(tree, leaves)
     if 0 in second.shape:  # a batch of no examples
         return jnp.zeros(_shape(wiring, missing, second), second.dtype)
@@ -113,6 +117,8 @@ def _given(missing: str) -> tuple[str, str]:
 
 def _result(first: Any, second: Any, *leaves: Any, missing: str, tree: Any) -> Any:
     del first
+    if "jax2onnx" in sys.modules:
+        import_module("topokit.products._jax2onnx_plugin")
     shape = _shape(jax.tree.unflatten(tree, leaves), missing, second)
     if missing == "w":
         spec = PartitionSpec(None, *second.sharding.spec[2:])
@@ -150,7 +156,7 @@ def _mapped(args: tuple, dims: tuple, *, missing: str, tree: Any) -> tuple[Array
     first, second, *leaves = args
     if missing == "w" or any(dim is not None for dim in (dims[0], *dims[2:])):
         axes = tuple(None if dim is None else dim for dim in dims)
-        each = jax.vmap(lambda *a: _compute(*a, missing=missing, tree=tree), in_axes=axes)
+        each = jax.vmap(lambda *a: compute(*a, missing=missing, tree=tree), in_axes=axes)
         return each(*args), 0
     signals = jnp.moveaxis(second, dims[1], 2)
     rows, columns, examples, *batch = signals.shape
@@ -160,7 +166,7 @@ def _mapped(args: tuple, dims: tuple, *, missing: str, tree: Any) -> tuple[Array
 
 
 # Inlined, for it is traced once for all layers alike, and leaves no mark in a program.
-_compiled = jax.jit(_compute, static_argnames=("missing", "tree"), inline=True)
+_compiled = jax.jit(compute, static_argnames=("missing", "tree"), inline=True)
 _contract_p.def_impl(_compiled)
 _contract_p.def_abstract_eval(_result)
 ad.primitive_jvps[_contract_p] = _derivative
