@@ -21,6 +21,8 @@ from topokit.scores import control_bound, control_capacity
 from topokit.scores.control import _bound, _canonical, primal_dual
 from topokit.scores.control import _control_network as _network
 from topokit.scores.control._canonical import STEPS_AT_ONCE
+from topokit.scores.control._color_refinement import find_kinds
+from topokit.scores.control._flow_network import neuron_by_neuron
 from topokit.scores.control._flow_plan import plan_evenly
 
 t = tk.topologies
@@ -145,8 +147,8 @@ def test_canonical_K_is_that_of_active_sets(name):
 
 @pytest.mark.parametrize("name", ["torus", "crowded, deeper"])
 def test_the_search_takes_the_same_steps_on_the_host_and_on_a_device(name):
-    network = _network.make_network(NETWORKS[name])
-    totals = _bound.least_totals(network)
+    control = _network.make_network(NETWORKS[name])
+    totals, network = _bound.least_totals(control, find_kinds(control)), neuron_by_neuron(control)
     problem = primal_dual.make_problem(network, totals.taken)
     start = plan_evenly(network, totals.carried, totals.taken)
     found, moved = primal_dual.improve_on_host(

@@ -192,7 +192,8 @@ def test_kinds_are_those_of_color_refinement(layers):
 @given(layered_networks(max_width=4))
 def test_what_is_alike_has_the_same_totals_and_they_are_a_flow(layers):
     network = make_network(layers)
-    totals, kinds = least_totals(network), find_kinds(network)
+    kinds = find_kinds(network)
+    totals = least_totals(network, kinds)
     held = np.bincount(network.senders, totals.carried, minlength=network.gain.size) + 0.0
     held[network.outputs] += totals.taken
     arrived = np.bincount(network.receivers, totals.carried, minlength=network.gain.size)

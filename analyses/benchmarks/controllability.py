@@ -30,7 +30,9 @@ from topokit.scores import control_bound
 
 # A step alone is timed, which no public function takes; hence what is private here.
 from topokit.scores.control._bound import least_totals
+from topokit.scores.control._color_refinement import find_kinds
 from topokit.scores.control._control_network import make_network
+from topokit.scores.control._flow_network import neuron_by_neuron
 from topokit.scores.control._flow_plan import plan_evenly
 from topokit.scores.control.descent import _descent
 from topokit.scores.control.descent._marginal import marginal
@@ -142,9 +144,9 @@ def descent_steps(layers: tk.Layers, form: ControlForm, steps: int) -> Callable[
 
 
 def canonical_steps(layers: tk.Layers, steps: int) -> Callable[[], object]:
-    """Steps of the search for the canonical K."""
-    network = make_network(layers)
-    totals = least_totals(network)
+    """Steps of the search for the canonical K, neuron by neuron."""
+    control = make_network(layers)
+    totals, network = least_totals(control, find_kinds(control)), neuron_by_neuron(control)
     problem = make_problem(network, totals.taken)
     search = begin_on_host(problem, plan_evenly(network, totals.carried, totals.taken))
     problem, search = jax.device_put((problem, search))

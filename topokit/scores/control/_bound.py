@@ -69,7 +69,8 @@ def control_bound(topology: nx.DiGraph | Layers) -> float:
     See Also:
         `control_capacity`, a bound on the total that costs less; `topokit.controllability`.
     """
-    return least_totals(make_network(topology)).bound
+    network = make_network(topology)
+    return least_totals(network, find_kinds(network)).bound
 
 
 def control_capacity(topology: nx.DiGraph | Layers) -> int:
@@ -103,9 +104,8 @@ def control_capacity(topology: nx.DiGraph | Layers) -> int:
     return int(maximum_flow(graph, 2 * n, 2 * n + 1).flow_value)
 
 
-def least_totals(network: ControlNetwork) -> Totals:
+def least_totals(network: ControlNetwork, kinds: Kinds) -> Totals:
     """Solve for the totals of least loss, one unknown for each kind of edges and of outputs."""
-    kinds = find_kinds(network)
     check_memory(
         "control_bound",
         4 * kinds.neurons.size**2 + 2048 * kinds.edges.size,

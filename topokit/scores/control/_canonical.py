@@ -8,6 +8,7 @@ searches on from there.
 """
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -15,9 +16,14 @@ from jaxtyping import Float
 from topokit._limits import check_memory
 from topokit.layers import Layers
 from topokit.scores.control import primal_dual
-from topokit.scores.control._bound import least_totals
+from topokit.scores.control._bound import Totals, least_totals
+from topokit.scores.control._color_refinement import Kinds, find_kinds
 from topokit.scores.control._control_network import ControlNetwork, make_network
+from topokit.scores.control._flow_network import FlowNetwork, neuron_by_neuron
 from topokit.scores.control._flow_plan import Plan, plan_evenly, realize
+from topokit.scores.control._merged_pairs import NotAlikeError, merge_pairs
+from topokit.scores.control._pair_graph import count_pairs, make_pairs
+from topokit.scores.control._pair_kinds import each_its_own, find_pair_kinds
 
 LIMIT = 2**34
 
@@ -26,6 +32,9 @@ STEPS_AT_ONCE = 50
 
 # Numbers on all edges from which on a step takes so long that JAX is worth loading: 10 ms.
 LARGE = 2**22
+
+# Where pairs have so many times fewer kinds than there are places for them, they are merged.
+SMALLER = 8
 
 # A plan is good if the loss it comes to is within this of the bound, relative to the bound or to 1
 # where that is less, and every K comes out as planned and as it was before the last steps but for
@@ -37,6 +46,22 @@ CLOSE = 3e-5
 ROUNDING = 5e-7
 
 
+class SearchEnd(NamedTuple):
+    """Where a search ended: K of all outputs, the losses at every check, and if it converged."""
+
+    K: Float[np.ndarray, "n_out kinds"]
+    losses: list[float]
+    converged: bool
+
+
+class Sizes(NamedTuple):
+    """Bytes of a search on the network as it is, of one by pairs, and of merging pairs."""
+
+    whole: int
+    by_pair: int
+    merging: int
+
+
 def find_canonical(
     layers: Layers, *, steps: int, callback: Callable[[int, int], object] | None = None
 ) -> tuple[Float[np.ndarray, "n_in n_out"], float, Float[np.ndarray, " checks"], bool]:
@@ -45,30 +70,58 @@ def find_canonical(
     The callback gets the number of steps taken at every check, and the most there may be.
     """
     network = make_network(layers)
-    _check_size(network)
-    totals = least_totals(network)
+    sizes = _check_size(network)
+    kinds = find_kinds(network)
+    totals = least_totals(network, kinds)
+    found, whole = None, (neuron_by_neuron(network), totals)
+    merging = _can_merge(network, kinds, sizes)
+    if merging and 2 * sizes.by_pair > sizes.whole:
+        found = _search(*whole, network.n_in, steps=0)
+    if found is None or not found.converged:
+        merged = _merge(network, kinds, totals, sizes) if merging else None
+        found = _search(*(merged or whole), network.n_in, steps=steps, callback=callback)
+    elif callback is not None:
+        callback(0, steps)
+    K = found.K[:, network.kind].T.astype(float)
+    return K, totals.bound, np.array(found.losses), found.converged
+
+
+def _search(
+    network: FlowNetwork,
+    totals: Totals,
+    n_in: int,
+    *,
+    steps: int,
+    callback: Callable[[int, int], object] | None = None,
+) -> SearchEnd:
+    """Try the even plan, and improve it for so many steps at most."""
     start = plan_evenly(network, totals.carried, totals.taken)
     greatest = float(start.K.max())
+    outputs = network.neurons[-totals.taken.size :]
+    rounding = outputs.sum() * (ROUNDING * n_in) ** 2
     K, losses, converged = start.K, [], False
-    rounding = network.n_out * (ROUNDING * network.n_in) ** 2
     for plan, moved in _plans(network, totals.taken, start, steps=steps):
         K = realize(network, plan)
-        losses.append(float(np.sum((network.n_in - 1 - K.astype(float) @ network.inputs) ** 2)))
+        held = network.total(K.astype(float), network.outputs)[-outputs.size :]
+        losses.append(float(outputs @ (n_in - 1 - held) ** 2))
         off = max(moved, float(np.abs(K - plan.K).max()))
         short = losses[-1] - totals.bound
         if callback is not None:
             callback(min(STEPS_AT_ONCE * (len(losses) - 1), steps), steps)
-        converged = short <= GAP * max(totals.bound, 1) + rounding and off <= CLOSE * greatest
+        met = short <= GAP * max(totals.bound, 1) + rounding
+        converged = bool(met) and off <= CLOSE * greatest
         if converged:
             break
-    return K[:, network.kind].T.astype(float), totals.bound, np.array(losses), converged
+    return SearchEnd(network.expand(K), losses, converged)
 
 
 def _plans(
-    network: ControlNetwork, taken: Float[np.ndarray, " n_out"], plan: Plan, *, steps: int
+    network: FlowNetwork, taken: Float[np.ndarray, " outputs"], plan: Plan, *, steps: int
 ) -> Iterator[tuple[Plan, float]]:
     """Yield ever better plans, the first as given, and how far K has moved from one to the next."""
     yield plan, 0.0
+    if steps == 0:
+        return
     problem = primal_dual.make_problem(network, taken)
     search = primal_dual.begin_on_host(problem, plan)
     large = plan.sent.size >= LARGE
@@ -79,12 +132,39 @@ def _plans(
         yield Plan(*map(np.asarray, search.plan)), float(moved)
 
 
-def _check_size(network: ControlNetwork) -> None:
-    """The arrays of a step, and of a check, in single precision."""
+def _check_size(network: ControlNetwork) -> Sizes:
+    """The arrays of a step, and of a check, in single precision, and K."""
     numbers = network.inputs.size * (8 * network.senders.size + 12 * network.gain.size)
+    pairs, edges = count_pairs(network)
+    needs = 4 * numbers, 64 * pairs + 72 * edges, 48 * pairs + 24 * edges
+    sizes = Sizes(*(need + 8 * network.n_in * network.n_out for need in needs))
     check_memory(
         "controllability",
-        4 * numbers + 8 * network.n_in * network.n_out,
+        min(sizes.whole, sizes.by_pair),
         LIMIT,
         "topokit.scores.control_bound and control_capacity give its loss and total in less",
     )
+    return sizes
+
+
+def _can_merge(network: ControlNetwork, kinds: Kinds, sizes: Sizes) -> bool:
+    """Whether there may be much fewer kinds of pairs, or nothing else fits."""
+    alike = 2 * kinds.neurons.size <= network.gain.size
+    few = SMALLER * sizes.by_pair <= sizes.whole
+    return sizes.merging <= LIMIT and (alike or few or sizes.whole > LIMIT)
+
+
+def _merge(
+    network: ControlNetwork, kinds: Kinds, totals: Totals, sizes: Sizes
+) -> tuple[FlowNetwork, Totals] | None:
+    """The network by kinds of pairs, if these are few or nothing else fits."""
+    graph, only = make_pairs(network), sizes.whole > LIMIT
+    most = graph.neuron.size if only else network.reach.size // SMALLER
+    found = find_pair_kinds(network, graph, kinds, most=most)
+    if found is None:
+        return None
+    try:
+        return merge_pairs(network, graph, kinds, totals, found)
+    except NotAlikeError:
+        alone = each_its_own(network, graph)
+        return merge_pairs(network, graph, kinds, totals, alone) if only else None

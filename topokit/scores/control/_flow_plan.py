@@ -11,39 +11,40 @@ import numpy as np
 from jaxtyping import Float
 from scipy import sparse
 
-from topokit.scores.control._control_network import ControlNetwork
+from topokit.scores.control._flow_network import FlowNetwork, adding
 
 TINY = 1e-30
 
 
 class Plan(NamedTuple):
-    """Control by kind of inputs, for one input of the kind. Arrays of numpy or of JAX.
+    """Control by row, for one input of each column. Arrays of numpy or of JAX.
 
     Attributes:
         sent: What each edge carries.
-        added: What each neuron adds.
-        K: What each output has.
+        added: What a neuron adds.
+        K: What an output has.
     """
 
-    sent: Float[Any, "edges kinds"]
-    added: Float[Any, "neurons kinds"]
-    K: Float[Any, "n_out kinds"]
+    sent: Float[Any, "edges columns"]
+    added: Float[Any, "rows columns"]
+    K: Float[Any, "outputs columns"]
 
 
 def plan_evenly(
-    network: ControlNetwork,
+    network: FlowNetwork,
     carried: Float[np.ndarray, " edges"],
-    taken: Float[np.ndarray, " n_out"],
+    taken: Float[np.ndarray, " outputs"],
 ) -> Plan:
-    """The plan that knows totals alone: each neuron adds evenly, splits all kinds alike.
+    """The plan that knows totals alone: each neuron adds evenly, splits all inputs alike.
 
     Outputs are to have all inputs that reach them evenly, which is the ideal; only a plan whose
     flows bring that about is canonical for certain.
     """
-    each = 1 / np.maximum(network.reach @ network.inputs, 1)
-    added = _by_row(network.gain * each, network.reach)
-    K = _by_row(taken * each[network.outputs], network.reach[network.outputs])
-    totals = np.bincount(network.senders, carried, minlength=len(each))
+    each = 1 / np.maximum(network.total(network.reach), 1)
+    added = network.spread(network.gain * each) * network.reach
+    ends = network.outputs
+    K = network.spread(put_last(taken, each.size) * each, ends) * network.reach[ends]
+    totals = np.bincount(network.senders, network.leaving * carried, len(added))
     shares = (carried / np.maximum(totals, TINY)[network.senders]).astype(np.float32)
     sent = np.zeros((len(carried), added.shape[1]), np.float32)
     held = added.copy()
@@ -54,73 +55,72 @@ def plan_evenly(
     return Plan(sent, added, K)
 
 
-def realize(network: ControlNetwork, plan: Plan) -> Float[np.ndarray, "n_out kinds"]:
+def put_last(amounts: Float[np.ndarray, " outputs"], size: int) -> Float[np.ndarray, " {size}"]:
+    """The amounts of outputs, in an array over all neurons."""
+    return np.concatenate([np.zeros(size - amounts.size), amounts])
+
+
+def realize(network: FlowNetwork, plan: Plan) -> Float[np.ndarray, "outputs columns"]:
     """The K that a plan comes to; what it asks for and cannot have is lost, as is what is left.
 
-    A neuron gives each kind what the plan wants of it, or what there is; if that leaves it below
+    A neuron gives each input what the plan wants of it, or what there is; if that leaves it below
     its planned total, it makes up for it from what is left of others.
     """
-    inputs = network.inputs.astype(np.float32)
     held = np.maximum(np.asarray(plan.added), 0)
-    held *= _at_most(held @ inputs, network.gain)
+    held *= network.spread(_at_most(network.total(held), network.gain))
     for layer, edges in enumerate(_edges_of_layers(network)):
-        neurons = network.layers[layer]
-        outputs = neurons == network.outputs
+        rows = network.layers[layer]
+        outputs = rows == network.outputs
         flows = np.maximum(np.asarray(plan.K if outputs else plan.sent[edges]), 0)
         wanted = flows if outputs else _departures(network, layer, edges) @ flows
-        got = _give(wanted, held[neurons], network.room[neurons], inputs)
+        got = _give(network, rows, wanted, held[rows])
         if outputs:
             return got
         rate = np.where(wanted > TINY, got / np.maximum(wanted, TINY), 0)
-        flows *= rate[network.senders[edges] - neurons.start]
+        flows *= rate[network.senders[edges] - rows.start]
         held[network.layers[layer + 1]] += _arrivals(network, layer, edges) @ flows
     raise AssertionError("the last layer is that of the outputs")
 
 
 def _give(
-    wanted: Float[np.ndarray, "neurons kinds"],
-    there: Float[np.ndarray, "neurons kinds"],
-    room: Float[np.ndarray, " neurons"],
-    inputs: Float[np.ndarray, " kinds"],
-) -> Float[np.ndarray, "neurons kinds"]:
-    wanted = wanted * _at_most(wanted @ inputs, room)
+    network: FlowNetwork,
+    rows: slice,
+    wanted: Float[np.ndarray, "some_rows columns"],
+    there: Float[np.ndarray, "some_rows columns"],
+) -> Float[np.ndarray, "some_rows columns"]:
+    factors = _at_most(network.total(wanted, rows), network.room)
+    wanted = wanted * network.spread(factors, rows)
     got = np.minimum(wanted, there)
     left = np.where(wanted > TINY, there - got, 0)
-    missing = (wanted - got) @ inputs
-    return got + left * np.clip(missing / np.maximum(left @ inputs, TINY), 0, 1)[:, None]
+    missing = network.total(wanted - got, rows)
+    more = np.clip(missing / np.maximum(network.total(left, rows), TINY), 0, 1)
+    return got + left * network.spread(more, rows)
 
 
 def _at_most(
     totals: Float[np.ndarray, " neurons"], limits: Float[np.ndarray, " neurons"]
-) -> Float[np.ndarray, "neurons 1"]:
+) -> Float[np.ndarray, " neurons"]:
     """The factors that bring totals down to their limits."""
-    return np.minimum(1, limits / np.maximum(totals, TINY)).astype(np.float32)[:, None]
+    return np.minimum(1, limits / np.maximum(totals, TINY))
 
 
-def _edges_of_layers(network: ControlNetwork) -> list[slice]:
-    """For each layer of neurons its out-edges, which lie side by side; outputs have none."""
+def _edges_of_layers(network: FlowNetwork) -> list[slice]:
+    """For each layer of rows its out-edges, which lie side by side; outputs have none."""
     bounds = [layer.start for layer in network.layers] + [network.outputs.stop]
     places = np.searchsorted(network.senders, bounds).tolist()
     return [slice(a, b) for a, b in zip(places, places[1:], strict=False)]
 
 
-def _arrivals(network: ControlNetwork, layer: int, edges: slice) -> sparse.csr_array:
+def _arrivals(network: FlowNetwork, layer: int, edges: slice) -> sparse.csr_array:
     """The matrix that adds up at the next layer what the out-edges of one bring."""
-    return _sums(network.receivers[edges], network.layers[layer + 1])
+    rows = network.layers[layer + 1]
+    receivers = network.receivers[edges] - rows.start
+    return adding(receivers, network.arriving[edges], rows.stop - rows.start)
 
 
-def _departures(network: ControlNetwork, layer: int, edges: slice) -> sparse.csr_array:
-    """The matrix that adds up the out-edges of each neuron of a layer."""
-    return _sums(network.senders[edges], network.layers[layer])
-
-
-def _sums(owners: np.ndarray, neurons: slice) -> sparse.csr_array:
-    places = (owners - neurons.start, np.arange(owners.size))
-    shape = (neurons.stop - neurons.start, owners.size)
-    return sparse.csr_array((np.ones(owners.size, np.float32), places), shape)
-
-
-def _by_row(
-    amounts: Float[np.ndarray, " rows"], reach: np.ndarray
-) -> Float[np.ndarray, "rows kinds"]:
-    return amounts.astype(np.float32)[:, None] * reach
+def _departures(network: FlowNetwork, layer: int, edges: slice) -> sparse.csr_array:
+    """The matrix that adds up the out-edges of each row of a layer."""
+    rows = network.layers[layer]
+    return adding(
+        network.senders[edges] - rows.start, network.leaving[edges], rows.stop - rows.start
+    )

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from topokit.scores.control._control_network import ControlNetwork
+from topokit.scores.control._flow_network import FlowNetwork
 from topokit.scores.control._flow_plan import Plan
 
 # Steps of flows are this much shorter, and those of prices longer, than the theory's even choice.
@@ -30,16 +30,16 @@ class Prices(NamedTuple):
     """The multipliers of each constraint.
 
     Attributes:
-        short: Of `held <= arrived + added`, for each neuron and kind of inputs.
+        short: Of `held <= arrived + added`, for each row and column.
         gain: Of what a neuron may add.
         room: Of what it can hold.
         taken: Of what each output is to have in all.
     """
 
-    short: Float[Any, "neurons kinds"]
+    short: Float[Any, "rows columns"]
     gain: Float[Any, " neurons"]
     room: Float[Any, " neurons"]
-    taken: Float[Any, " n_out"]
+    taken: Float[Any, " outputs"]
 
 
 class Search(NamedTuple):
@@ -48,59 +48,82 @@ class Search(NamedTuple):
     Attributes:
         plan: Flows; what they ask for need not be there.
         prices: Prices.
-        held: Of the plan, what each neuron passes on or keeps.
+        held: Of the plan, what a neuron of each row passes on or keeps.
         arrived: Of the plan, what comes to it.
     """
 
     plan: Plan
     prices: Prices
-    held: Float[Any, "neurons kinds"]
-    arrived: Float[Any, "neurons kinds"]
+    held: Float[Any, "rows columns"]
+    arrived: Float[Any, "rows columns"]
 
 
 class FlowProblem(NamedTuple):
-    """The constraints, as `ControlNetwork` has them, and what each output is to have in all."""
+    """The constraints, as `FlowNetwork` has them, and what each output is to have in all.
 
-    inputs: Float[Any, " kinds"]
+    Where only one edge leaves and arrives each time, nothing says so. `ends` is the output of each
+    of the last rows.
+    """
+
     gain: Float[Any, " neurons"]
     room: Float[Any, " neurons"]
-    reach: Bool[Any, "neurons kinds"]
+    owner: Int[Any, " rows"]
+    alike: Float[Any, " rows"]
+    inputs: Float[Any, " columns"]
+    reach: Bool[Any, "rows columns"]
     senders: Int[Any, " edges"]
     receivers: Int[Any, " edges"]
-    taken: Float[Any, " n_out"]
+    leaving: Float[Any, " edges"] | None
+    arriving: Float[Any, " edges"] | None
+    taken: Float[Any, " outputs"]
+    ends: Int[Any, " ends"]
 
     @property
     def outputs(self) -> slice:
-        """The last neurons."""
-        return slice(self.gain.shape[0] - self.taken.shape[0], None)
+        """The last rows."""
+        return slice(self.owner.shape[0] - self.ends.shape[0], None)
 
 
 @runtime_checkable
 class Sums(Protocol):
-    """How to add up along edges."""
+    """How to add up along edges, and over rows."""
 
     def by_sender(
-        self, sent: Float[Any, "edges kinds"], K: Float[Any, "n_out kinds"]
-    ) -> Float[Any, "neurons kinds"]:
-        """What goes out at each neuron; from outputs, what they keep."""
+        self, sent: Float[Any, "edges columns"], K: Float[Any, "ends columns"]
+    ) -> Float[Any, "rows columns"]:
+        """What goes out at a neuron of each row; from outputs, what they keep."""
         ...
 
-    def by_receiver(self, sent: Float[Any, "edges kinds"]) -> Float[Any, "neurons kinds"]:
-        """What comes in at each neuron."""
+    def by_receiver(self, sent: Float[Any, "edges columns"]) -> Float[Any, "rows columns"]:
+        """What comes in at a neuron of each row."""
+        ...
+
+    def by_neuron(self, amounts: Float[Any, "rows columns"]) -> Float[Any, " neurons"]:
+        """What there is at each neuron of all inputs together."""
         ...
 
 
-def make_problem(network: ControlNetwork, taken: Float[np.ndarray, " n_out"]) -> FlowProblem:
+def make_problem(network: FlowNetwork, taken: Float[np.ndarray, " outputs"]) -> FlowProblem:
     """The arrays of a network in single precision."""
+    owner = network.owner.astype(np.int32)
     return FlowProblem(
-        network.inputs.astype(np.float32),
         network.gain.astype(np.float32),
         network.room.astype(np.float32),
+        owner,
+        network.alike.astype(np.float32),
+        network.inputs.astype(np.float32),
         network.reach,
         network.senders.astype(np.int32),
         network.receivers.astype(np.int32),
+        _unless_one(network.leaving),
+        _unless_one(network.arriving),
         taken.astype(np.float32),
+        owner[network.outputs] - np.int32(network.gain.size - taken.size),
     )
+
+
+def _unless_one(counts: Float[np.ndarray, " edges"]) -> Float[np.ndarray, " edges"] | None:
+    return None if (counts == 1).all() else counts.astype(np.float32)
 
 
 def begin(problem: FlowProblem, plan: Plan, sums: Sums) -> Search:
@@ -111,7 +134,7 @@ def begin(problem: FlowProblem, plan: Plan, sums: Sums) -> Search:
 
 
 def step(problem: FlowProblem, sizes: Prices, sums: Sums, search: Search) -> Search:
-    """Take one step, O(kinds E)."""
+    """Take one step, O(edges columns)."""
     plan = _move_flows(problem, search)
     held, arrived = _balance(plan, sums)
     # Prices answer to a point as far beyond the step as the step is long.
@@ -121,7 +144,7 @@ def step(problem: FlowProblem, sizes: Prices, sums: Sums, search: Search) -> Sea
         _reflect(search.held, held),
         _reflect(search.arrived, arrived),
     )
-    return Search(plan, _move_prices(problem, sizes, ahead), held, arrived)
+    return Search(plan, _move_prices(problem, sizes, sums, ahead), held, arrived)
 
 
 def step_sizes(problem: FlowProblem, sums: Sums) -> Prices:
@@ -130,22 +153,22 @@ def step_sizes(problem: FlowProblem, sums: Sums) -> Prices:
     Those of flows are one over the number of constraints: 3 for what an edge carries (short at
     either end, and room), 2 for what is added (short, gain), 3 for K (short, room, taken).
     """
-    edges, m = problem.senders.shape[0], problem.taken.shape[0]
-    reaching = (problem.reach @ problem.inputs).clip(min=1)
+    edges, m = problem.senders.shape[0], problem.ends.shape[0]
     ones = np.ones((edges + m, 1), np.float32)
-    fan_out = sums.by_sender(ones[:edges], ones[edges:])[:, 0]
-    fan_in = sums.by_receiver(ones[:edges])[:, 0]
+    fan_out = sums.by_sender(ones[:edges], ones[edges:])
+    fan_in = sums.by_receiver(ones[:edges])
+    reaching = sums.by_neuron(problem.reach.astype(np.float32)).clip(min=1)
     counts = Prices(
-        (fan_out + fan_in + 1)[:, None],
+        fan_out + fan_in + 1,
         reaching,
-        fan_out.clip(min=1) * reaching,
-        reaching[problem.outputs],
+        sums.by_neuron(fan_out.clip(min=1) * problem.reach).clip(min=1),
+        reaching[-problem.taken.shape[0] :],
     )
     return Prices(*(1 / (BALANCE * count) for count in counts))
 
 
 def _balance(plan: Plan, sums: Sums) -> tuple[Any, Any]:
-    """What each neuron passes on or keeps, and what comes to it."""
+    """What each row passes on or keeps, and what comes to it."""
     return sums.by_sender(plan.sent, plan.K), sums.by_receiver(plan.sent)
 
 
@@ -153,29 +176,30 @@ def _reflect(old: Any, new: Any) -> Any:
     return 2 * new - old
 
 
-def _closed(problem: FlowProblem) -> Float[Any, "neurons kinds"]:
+def _closed(problem: FlowProblem) -> Float[Any, "rows columns"]:
     """The price where an input does not reach a neuron, 0 elsewhere."""
     return CLOSED * (~problem.reach).astype(np.float32)
 
 
 def _move_flows(problem: FlowProblem, search: Search) -> Plan:
     """Each flow moves against its price, and K also towards 0; none below 0."""
-    plan, prices = search.plan, search.prices
-    held = prices.short + prices.room[:, None]
+    plan, prices, owner = search.plan, search.prices, problem.owner
+    held = prices.short + prices.room[owner, None]
     sent = plan.sent - BALANCE / 3 * (held[problem.senders] - prices.short[problem.receivers])
-    added = plan.added + BALANCE / 2 * (prices.short - prices.gain[:, None])
-    K = plan.K - BALANCE / 3 * (held[problem.outputs] - prices.taken[:, None])
+    added = plan.added + BALANCE / 2 * (prices.short - prices.gain[owner, None])
+    K = plan.K - BALANCE / 3 * (held[problem.outputs] - prices.taken[problem.ends, None])
     return Plan(
         sent.clip(min=0), added.clip(min=0) * problem.reach, K.clip(min=0) / (1 + BALANCE / 3)
     )
 
 
-def _move_prices(problem: FlowProblem, sizes: Prices, ahead: Search) -> Prices:
+def _move_prices(problem: FlowProblem, sizes: Prices, sums: Sums, ahead: Search) -> Prices:
     """Each price rises where its constraint is broken and falls where there is slack."""
     plan, prices, held, arrived = ahead
+    totals, outputs = sums.by_neuron(held), slice(-problem.taken.shape[0], None)
     short = prices.short + sizes.short * (held - arrived - plan.added)
-    gain = prices.gain + sizes.gain * (plan.added @ problem.inputs - problem.gain)
-    room = prices.room + sizes.room * (held @ problem.inputs - problem.room)
-    taken = prices.taken - sizes.taken * (plan.K @ problem.inputs - problem.taken)
+    gain = prices.gain + sizes.gain * (sums.by_neuron(plan.added) - problem.gain)
+    room = prices.room + sizes.room * (totals - problem.room)
+    taken = prices.taken - sizes.taken * (totals[outputs] - problem.taken)
     short = short.clip(min=0) * problem.reach + _closed(problem)
     return Prices(short, gain.clip(min=0), room.clip(min=0), taken)

@@ -5,8 +5,8 @@ On one core of a CPU a step takes as long as JAX's, for networks of any size.
 
 import numpy as np
 from jaxtyping import Float
-from scipy import sparse
 
+from topokit.scores.control._flow_network import adding
 from topokit.scores.control._flow_plan import Plan
 from topokit.scores.control.primal_dual._flow_steps import (
     FlowProblem,
@@ -18,29 +18,38 @@ from topokit.scores.control.primal_dual._flow_steps import (
 
 
 class HostSums:
-    """Sums along edges as products with sparse matrices of ones."""
+    """Sums as products with sparse matrices."""
 
     def __init__(self, problem: FlowProblem) -> None:
-        """Lay the edges out by either end."""
-        edges = np.arange(problem.senders.size)
-        ones, shape = np.ones(edges.size, np.float32), (problem.gain.size, edges.size)
-        self.outputs = problem.outputs
-        self.leaving = sparse.csr_array((ones, (problem.senders, edges)), shape)
-        self.arriving = sparse.csr_array((ones, (problem.receivers, edges)), shape)
+        """Lay the edges out by either end, and rows by neuron."""
+        rows, ones = problem.owner.size, np.ones(problem.senders.size)
+        leaving, arriving = (
+            ones if counts is None else counts for counts in (problem.leaving, problem.arriving)
+        )
+        self.outputs, self.inputs = problem.outputs, problem.inputs
+        self.leaving = adding(problem.senders, leaving, rows)
+        self.arriving = adding(problem.receivers, arriving, rows)
+        self.members = adding(problem.owner, problem.alike, problem.gain.size)
 
     def by_sender(
-        self, sent: Float[np.ndarray, "edges kinds"], K: Float[np.ndarray, "n_out kinds"]
-    ) -> Float[np.ndarray, "neurons kinds"]:
-        """What goes out at each neuron; from outputs, what they keep."""
+        self, sent: Float[np.ndarray, "edges columns"], K: Float[np.ndarray, "ends columns"]
+    ) -> Float[np.ndarray, "rows columns"]:
+        """What goes out at a neuron of each row; from outputs, what they keep."""
         held = self.leaving @ sent
         held[self.outputs] += K
         return held
 
     def by_receiver(
-        self, sent: Float[np.ndarray, "edges kinds"]
-    ) -> Float[np.ndarray, "neurons kinds"]:
-        """What comes in at each neuron."""
+        self, sent: Float[np.ndarray, "edges columns"]
+    ) -> Float[np.ndarray, "rows columns"]:
+        """What comes in at a neuron of each row."""
         return self.arriving @ sent
+
+    def by_neuron(
+        self, amounts: Float[np.ndarray, "rows columns"]
+    ) -> Float[np.ndarray, " neurons"]:
+        """What there is at each neuron of all inputs together."""
+        return self.members @ (amounts @ self.inputs)
 
 
 def begin_on_host(problem: FlowProblem, plan: Plan) -> Search:
@@ -49,7 +58,7 @@ def begin_on_host(problem: FlowProblem, plan: Plan) -> Search:
 
 
 def improve_on_host(steps: int, problem: FlowProblem, search: Search) -> tuple[Search, float]:
-    """Take some steps, each O(kinds E), and say how far an entry of K has moved at most."""
+    """Take some steps, each O(edges columns), and say how far an entry of K has moved at most."""
     sums, before = HostSums(problem), search.plan.K
     sizes = step_sizes(problem, sums)
     for _ in range(steps):
