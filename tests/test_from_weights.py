@@ -2,6 +2,7 @@
 
 import sys
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
+from scipy import sparse
 from strategies import layered_networks
 
 import topokit as tk
@@ -61,21 +63,36 @@ def is_wiring(graph, layers):
 
 @given(networks, st.sampled_from([np.asarray, jnp.asarray, Tensor, np.ndarray.tolist]))
 def test_a_list_of_matrices_gives_its_wiring_back(layers, kind):
-    assert is_wiring(from_weights([kind(w) for w in weighted(layers)]), layers)
-    assert is_wiring(from_weights([kind(w.T) for w in weighted(layers)], transpose=True), layers)
-    assert is_wiring(from_weights([kind(m) for m in tk.to_masks(layers)]), layers)
+    weights, masks = weighted(layers), tk.to_masks(layers)
+    assert is_wiring(from_weights([kind(w) for w in weights], transpose=False), layers)
+    assert is_wiring(from_weights([kind(w.T) for w in weights], transpose=True), layers)
+    assert is_wiring(from_weights([kind(m) for m in masks], transpose=False), layers)
+
+
+@given(networks)
+def test_a_list_is_read_without_a_word_if_it_has_one_reading(layers):
+    """It has two if the last width is the first, unless turning every matrix changes nothing."""
+    masks = tk.to_masks(layers)
+    turned = [m.T for m in masks]
+    chains = all(a.shape[1] == b.shape[0] for a, b in pairwise(turned))
+    if chains and not all(map(np.array_equal, masks, turned)):
+        with pytest.raises(ValueError, match="transpose=False, or as .* transpose=True; say which"):
+            from_weights(masks)
+    else:
+        assert is_wiring(from_weights(masks), layers)
 
 
 @given(networks)
 def test_a_state_dict_gives_its_wiring_back_and_its_biases_are_passed_over(layers):
     matrices = weighted(layers)
-    graph = from_weights(state_dict(matrices))
+    graph = from_weights(state_dict(matrices), transpose=True)
     assert is_wiring(graph, layers)
     assert tk.to_layers(graph).n_trainable == layers.n_edges
-    assert is_wiring(from_weights(state_dict([m.T for m in matrices]), transpose=False), layers)
+    turned = {f"{n}.weight": Tensor(matrix) for n, matrix in enumerate(matrices)}
+    assert is_wiring(from_weights(turned, transpose=False), layers)
     names = [f"{n}.weight" for n in range(layers.depth)]
     backwards = dict(reversed(state_dict(matrices).items()))
-    assert is_wiring(from_weights(backwards, names=names), layers)
+    assert is_wiring(from_weights(backwards, names=names, transpose=True), layers)
 
 
 @given(networks, st.integers(0, 9))
@@ -90,9 +107,9 @@ def test_weights_and_masks_of_a_pruning_are_one_array(layers, seed):
             named[f"{n}.weight_mask"] = Tensor(mask.T.astype(float))
         else:
             named[f"{n}.weight"] = Tensor(mask.T * 0.5)
-    assert is_wiring(from_weights(named), layers)
+    assert is_wiring(from_weights(named, transpose=True), layers)
     names = [f"{n}.weight" for n in range(layers.depth)]
-    assert is_wiring(from_weights(named, names=names), layers)
+    assert is_wiring(from_weights(named, names=names, transpose=True), layers)
 
 
 @pytest.mark.parametrize("ending", [".npz", ".safetensors"])
@@ -104,22 +121,46 @@ def test_a_file_gives_its_wiring_back(tmp_path, ending):
     names = ["0.weight", "1.weight", "2.weight"]
     for place in (path, str(path)):
         assert is_wiring(from_weights(place, names=names), layers)
+        assert is_wiring(from_weights(place), layers), "numbers say the order"
 
 
 def test_arrays_in_an_npz_file_keep_their_order_and_those_in_safetensors_do_not(tmp_path):
     layers = tk.topologies.erdos_renyi.layers([6, 6, 6, 6], 0.6, seed=1)
     arrays: Any = dict(zip(["z.weight", "y.weight", "x.weight"], weighted(layers), strict=True))
     np.savez(tmp_path / "w.npz", **arrays)
-    assert is_wiring(from_weights(tmp_path / "w.npz", transpose=False), layers)
+    graph = from_weights(tmp_path / "w.npz", transpose=False, order="given")
+    assert is_wiring(graph, layers)
     save_file(arrays, tmp_path / "w.safetensors")
-    with pytest.raises(ValueError, match="names must be given.*'x.weight', 'y.weight', 'z.weight'"):
-        from_weights(tmp_path / "w.safetensors")
+    with pytest.raises(ValueError, match=r"names=\['x.weight', 'y.weight', 'z.weight'\], or as"):
+        from_weights(tmp_path / "w.safetensors", transpose=False)
+    with pytest.raises(ValueError, match="file does not keep the order"):
+        from_weights(tmp_path / "w.safetensors", transpose=False, order="given")
+
+
+def test_a_matrix_that_scipy_saved_is_read(tmp_path):
+    layers = tk.topologies.erdos_renyi.layers([6, 4, 5], 0.6, seed=1)
+    paths = [tmp_path / "0.npz", tmp_path / "1.npz"]
+    for path, matrix, kind in zip(paths, weighted(layers), ("csr", "bsr"), strict=True):
+        sparse.save_npz(path, sparse.coo_array(matrix).asformat(kind))
+    assert is_wiring(from_weights(paths), layers)
+    first = tk.from_masks([tk.to_masks(layers)[0]])
+    assert is_wiring(from_weights(paths[0], transpose=False), tk.to_layers(first))
+    with pytest.raises(ValueError, match=r"widths \(4, 6\).*or as widths \(6, 4\)"):
+        from_weights(paths[0])
+
+
+@pytest.mark.parametrize("kind", ["csr", "csc", "bsr"])
+def test_indices_beyond_a_sparse_matrix_are_refused(kind):
+    matrix = sparse.coo_array(np.eye(3)).asformat(kind)
+    matrix.indices = matrix.indices + 1
+    with pytest.raises(ValueError, match="cannot be read as an array"):
+        from_weights([matrix])
 
 
 def test_pointwise_convolutions_are_the_matrices_that_they_are():
     layers = tk.topologies.clos.layers(8, 8, 2, 2, 2)
     kernels = {f"{n}.weight": w.T[:, :, None, None] for n, w in enumerate(weighted(layers))}
-    assert is_wiring(from_weights(kernels), layers)
+    assert is_wiring(from_weights(kernels, transpose=True, groups=1), layers)
 
 
 def test_a_neuron_without_edges_stays_where_it_is():
@@ -146,8 +187,6 @@ def test_a_real_state_dict_of_pytorch_gives_its_wiring_back():
     assert np.array_equal(first, net[0].weight.detach().numpy().T != 0)
     assert first.sum() == 27
     assert second.all()
-    with pytest.raises(ValueError, match="cannot be read as an array"):
-        from_weights({"weight": torch.eye(2).to_sparse()})
 
 
 square = np.eye(3)
@@ -162,7 +201,7 @@ wrong = {
     "text": ([np.array([["a"]])], "must hold booleans or real numbers; given <U1"),
     "complex": ([square * 1j], "given complex128"),
     "objects": ([np.array([[None]])], "given object"),
-    "brain floats": ([jnp.ones((2, 2), jnp.bfloat16)], "given bfloat16; convert it"),
+    "nameless brain floats": ([square.astype("V2")], "does not name, as .npz does with bfloat16"),
     "ragged": ([[[1.0], [1.0, 2.0]]], r"weights\[0\] cannot be read as an array"),
     "no matrix": ({"bias": np.ones(3), "scale": 1.0}, "holds no matrix; given 'bias', 'scale'"),
     "a convolution": ({"weight": np.ones((6, 1, 5, 5))}, r"shape \(6, 1, 5, 5\), a convolution"),
@@ -172,8 +211,8 @@ wrong = {
     ),
     "no chain": ([np.ones((3, 2)), np.ones((3, 2))], r"2 receivers but weights\[1\] has 3 senders"),
     "a chain the other way": ([np.ones((2, 3)), np.ones((4, 2))], "they chain with transpose=True"),
-    "other names than PyTorch's": ({"kernel": square}, "transpose must be given.*given 'kernel'"),
-    "an output without a path": ([np.array([[1.0, 0.0]])], "1 of 2 outputs cannot be reached"),
+    "names of one's own": ({"matrix": np.triu(square + 1)}, "transpose=True, or as .*False"),
+    "an output without a path": ({"kernel": np.eye(1, 2)}, "1 of 2 outputs cannot be reached"),
     "a file of another kind": ("weights.pt", "must end in .npz or .safetensors"),
 }  # fmt: skip
 

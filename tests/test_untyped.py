@@ -14,6 +14,8 @@ CASES = {
     "mask is text": ("tk.from_masks(['abc'])", "must be a matrix"),
     "a weight has a number for a name": ("tk.from_weights({0: np.eye(2)})", "given the name 0"),
     "what is pruned is a number": ("tk.from_weights(3)", "weights must be a list"),
+    "a turn is text": ("tk.from_weights([np.eye(2)], transpose='yes')", "transpose must be True"),
+    "an order is a number": ("tk.from_weights([np.eye(2)], order=3)", "order must be 'given'"),
     "width is a fraction": ("tk.make_layers([2.5, 2], [[0]], [[0]])", "widths[0] must be"),
     "depth is a fraction": ("tk.topologies.butterfly(8, 2.5)", "depth must be an integer"),
     "n is text": ("tk.topologies.butterfly('8')", "n must be an integer"),

@@ -1,0 +1,223 @@
+"""Which arrays of a mapping make a layer, by their names and shapes, and which do not.
+
+A matrix is made of one array or of several that are multiplied: weights and their mask, or the
+direction and the length that weight norm keeps. What PyTorch calls `x_orig` and
+`parametrizations.x.original` are parts of `x`, the name under which it counts here. An array whose
+part in the network its name does not tell is never passed over, unless it is a vector.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from math import prod
+from typing import Any, NamedTuple
+
+from topokit.files._named_leaves import Named, components, label
+from topokit.files._stored_arrays import is_array, stored
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+# What a part of a name says that rules a layer of a chain out, and what to do then.
+NO_LAYERS = {
+    r"lora|loha|lokr|hada|ia3|adapter|dora": (
+        "is part of an adapter, which is added to a weight; merge it first, as merge_and_unload() "
+        "of peft does"
+    ),
+    r"(weight|kernel)_(ih|hh)|recurrent": "is of a recurrent layer, whose weights serve every step",
+    r"in_proj_weight|(query|key|value|qkv|[qkv]_proj)$|attn|attention": (
+        "is of an attention, which multiplies activations and is no chain of layers"
+    ),
+    r"exp_avg|square_avg|momentum_buffer|(mu|nu|trace)$": (
+        "is what an optimizer keeps beside the weights"
+    ),
+    r"embed|wte$|wpe$": "is a table of embeddings, of which a token takes one row",
+    r"(experts?|heads|branch(es)?|towers?|members?|ensemble)$": "is one of several side by side",
+    r"(skip|shortcut|residual|downsample)": "is of a connection that skips layers",
+}
+OPTIMIZER = r"opt(im(izers?)?)?(_?states?)?(_?dict)?"
+QUANTIZED = r"fake_quant|qweight|qzeros|packed_params|absmax|quant_map|quant_state|^SCB$|zero_point"
+LAYER_WORD = r"(.*_)?(weights?|kernel|w)(\d*)"
+BIAS_WORD = r"(.*_)?(bias(es)?|b|beta|offset)(_orig)?\d*"
+PARAMETRIZED = (
+    "is parametrized by a function that is not in the file, such as a sparsifier's mask; call "
+    "torch.nn.utils.parametrize.remove_parametrizations(module, name) or squash_mask() of the "
+    "sparsifier first, or give the mask that multiplies it as masks={...}"
+)
+UNMASKED = (
+    "is kept as it was before pruning, without the mask, as named_parameters() does; give the whole "
+    "state_dict(), or the mask as masks={...}"
+)
+PLAIN = (type(None), str, bytes, bool, int, float, complex, type)
+
+
+class Factors(NamedTuple):
+    """The arrays, by name, that are multiplied to the matrix of a layer; the first has its shape.
+
+    `hidden` is None, or says what is multiplied as well that the mapping does not hold.
+    """
+
+    arrays: tuple[str, ...]
+    hidden: str | None = None
+
+
+class Roles(NamedTuple):
+    """What the arrays of a mapping are.
+
+    `layers` and `composed`, layers of several arrays, by name; `masks` with what they multiply, if
+    their name tells; `unknown` what cannot be a layer, with the reason, or may be one.
+    """
+
+    layers: dict[str, Factors]
+    composed: dict[str, Factors]
+    masks: dict[str, str | None]
+    unknown: dict[str, str]
+
+
+def shapes_of(leaves: Named) -> dict[str, tuple[int, ...]]:
+    """The shapes of all arrays of a mapping; numbers and text have none, other objects no place."""
+    shapes = {}
+    for name, leaf in leaves.items():
+        if is_array(leaf):
+            shape = getattr(leaf, "shape", None)
+            shapes[name] = stored(label(name), leaf).shape if shape is None else tuple(shape)
+        elif not isinstance(leaf, PLAIN) and not callable(leaf) and "dtype" not in name:
+            raise ValueError(
+                f"{label(name)} is of {type(leaf).__name__}, which is no array; leave it out of "
+                "weights, or put the array that it stands for in its place"
+            )
+    return shapes
+
+
+def roles(shapes: Shapes) -> Roles:
+    """Sort the arrays of a mapping by what they are."""
+    kept = [name for name in shapes if not _is_of_optimizer(name)]
+    composed = {n: f for name in kept if (n := _whole(name)) and (f := _factors(n, name, shapes))}
+    taken = {name for factors in composed.values() for name in factors.arrays}
+    matrices = [n for n in kept if n not in taken and not _is_vector(n, shapes[n])]
+    masks = [n for n in kept if n not in taken and _is_mask(n)]
+    plain = [n for n in matrices if n not in masks] if composed else _beside(matrices, masks)
+    known = [n for n in plain if re.fullmatch(LAYER_WORD, components(n)[-1], re.IGNORECASE)]
+    layers = {n: Factors((n,)) for n in known or (() if composed else plain)}
+    layers = _in_order(kept, layers | composed)
+    reasons = {n: _reason(n) for n in [*plain, *composed]}
+    unknown = {n: why or "" for n, why in reasons.items() if why or n not in layers}
+    targets = {n: _target(n, layers, shapes) for n in masks if n not in layers}
+    kept_layers = {n: f for n, f in layers.items() if n not in unknown}
+    return Roles(kept_layers, composed, targets, unknown)
+
+
+def bias_of(name: str, shapes: Shapes) -> tuple[str, int] | None:
+    """The bias beside a layer and how many numbers it has."""
+    last = components(name)[-1]
+    match = re.fullmatch(LAYER_WORD, last, re.IGNORECASE)
+    if match is None:
+        return None
+    start, end = name.removesuffix(":0").removesuffix(last), ":0" * name.endswith(":0")
+    for word in ("bias", "b", "biases", "B"):
+        for bias in (f"{start}{match[1] or ''}{word}{match[3]}{w}{end}" for w in ("", "_orig")):
+            if bias in shapes and _is_vector(bias, shapes[bias]):
+                return bias, prod(shapes[bias])
+    return None
+
+
+def quantization_of(name: str, names: Iterable[str]) -> str | None:
+    """The array beside a layer that says that its numbers stand for others."""
+    owner = components(name)[:-1]
+    beside = (n for n in names if components(n)[: len(owner)] == owner)
+    return next((n for n in beside if any(re.search(QUANTIZED, c) for c in components(n))), None)
+
+
+def _whole(name: str) -> str | None:
+    """The `x` of which an array is the first part, if its name says so."""
+    if name.endswith("_orig"):
+        return name.removesuffix("_orig")
+    if name.endswith("_v"):
+        return name.removesuffix("_v")
+    match = re.fullmatch(r"(.*?)parametrizations[./](\w+)[./]original1?", name)
+    return match[1] + match[2] if match else None
+
+
+def _factors(whole: str, name: str, shapes: Shapes) -> Factors | None:
+    """All parts of `whole`, whose first part is `name`; None if that is a vector or no part."""
+    if _is_vector(name, shapes[name]) and len(shapes[name]) < 2:
+        return None
+    if name.endswith("_v"):
+        return _normed(name, f"{whole}_g", shapes)
+    if name.endswith("_orig"):
+        if f"{whole}_mask" in shapes:
+            return Factors((name, f"{whole}_mask"))
+        return Factors((name,), None if f"{whole}_u" in shapes else UNMASKED)
+    stem = re.sub(r"original1?$", "", name)
+    others = {n: n.removeprefix(stem) for n in shapes if n.startswith(stem) and n != name}
+    masks = tuple(n for n, rest in others.items() if re.fullmatch(r"\d+[./]mask", rest))
+    spectral = [n for n, rest in others.items() if re.fullmatch(r"\d+[./]_[uv]", rest)]
+    length = [n for n, rest in others.items() if rest == "original0"]
+    strange = set(others) - {*masks, *spectral, *length}
+    if name.endswith("1") and (not length or _normed(name, length[0], shapes) is None):
+        return None
+    told = masks or spectral or length
+    return Factors((name, *length, *masks), None if told and not strange else PARAMETRIZED)
+
+
+def _normed(direction: str, length: str, shapes: Shapes) -> Factors | None:
+    """Of weight norm, whose lengths have the shape of the directions but for axes of 1."""
+    if length not in shapes:
+        return None
+    short, long = shapes[length], shapes[direction]
+    fits = not short or len(short) == len(long) and all(
+        a in (1, b) for a, b in zip(short, long, strict=True)
+    )  # fmt: skip
+    return Factors((direction, length)) if fits else None
+
+
+def _is_vector(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether an array has one axis at most, or is a bias with others of length 1."""
+    named_so = re.fullmatch(BIAS_WORD, components(name)[-1], re.IGNORECASE)
+    return len(shape) < 2 or bool(named_so) and sum(n != 1 for n in shape) < 2
+
+
+def _is_of_optimizer(name: str) -> bool:
+    parts = components(name)
+    return not _is_mask(name) and any(re.fullmatch(OPTIMIZER, part) for part in parts)
+
+
+def _is_mask(name: str) -> bool:
+    *owners, last = components(name)
+    return bool(re.fullmatch(r"(.*_)?masks?|mask_.*", last)) or bool({"mask", "masks"} & {*owners})
+
+
+def _beside(matrices: list[str], masks: list[str]) -> list[str]:
+    """Without the masks, unless nothing but masks is given."""
+    return [n for n in matrices if n not in masks] or matrices
+
+
+def _reason(name: str) -> str | None:
+    told = (
+        why
+        for part in components(name)
+        for pattern, why in NO_LAYERS.items()
+        if re.match(rf"(.*_)?({pattern})", part, re.IGNORECASE)
+    )
+    return next(told, None)
+
+
+def _in_order(kept: list[str], layers: dict[str, Factors]) -> dict[str, Factors]:
+    first = {name: kept.index(factors.arrays[0]) for name, factors in layers.items()}
+    return {name: layers[name] for name in sorted(layers, key=first.__getitem__)}
+
+
+def _target(mask: str, layers: Mapping[str, Any], shapes: Shapes) -> str | None:
+    """What a mask multiplies: the one layer, or vector, that its name fits."""
+    *owner, last = components(mask)
+    fits: Callable[[tuple[str, ...]], bool]
+    if {"mask", "masks"} & {*owner}:
+        at = next(n for n, part in enumerate(owner) if part in ("mask", "masks"))
+        tail = (*owner[at + 1 :], last)
+        fits = lambda parts: parts[-len(tail) :] == tail  # noqa: E731
+    else:
+        stem = re.sub(r"_?masks?$|^mask_", "", last)
+        whole = ((*owner, stem),) if stem else ((*owner,),)
+        fits = lambda parts: parts in whole or not stem and parts[:-1] == (*owner,)  # noqa: E731
+    found = [name for name in layers if fits(components(name))]
+    vectors = [n for n in shapes if n != mask and len(shapes[n]) < 2 and fits(components(n))]
+    vectors += [n for n in shapes if n == mask.replace("_mask", "_orig") and len(shapes[n]) < 2]
+    return found[0] if len(found) == 1 else vectors[0] if vectors and not found else None

@@ -1,0 +1,92 @@
+"""Weights by name: nested dictionaries flat, and files of named arrays.
+
+The names of nested dictionaries, lists and named tuples are joined by `/`, as in
+`params/Dense_0/kernel`.
+"""
+
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from scipy import sparse
+
+from topokit._extras import MissingExtraError, extras_named
+from topokit.files._stored_arrays import is_array
+
+Named = dict[str, Any]
+
+
+def named_leaves(weights: Mapping[Any, Any]) -> Named:
+    """The leaves of a nested mapping by their joined names, in its order."""
+    named: Named = {}
+    for name, leaf in _walk((), weights):
+        if name in named:
+            raise ValueError(f"two entries of weights have the name {name!r}; rename one")
+        named[name] = leaf
+    return named
+
+
+def components(name: str) -> tuple[str, ...]:
+    """The parts of a name, as PyTorch (`.`), Flax (`/`) and Keras (`:0` at the end) join them."""
+    return tuple(re.split(r"[./]", name.removesuffix(":0")))
+
+
+def label(name: str) -> str:
+    """What messages call an array."""
+    return f"weights[{name!r}]"
+
+
+def _walk(place: tuple[str, ...], node: Any) -> Iterator[tuple[str, Any]]:
+    as_dict = getattr(node, "_asdict", None) if isinstance(node, tuple) else None
+    if as_dict is not None:
+        node = as_dict()
+    elif isinstance(node, list | tuple) and not is_array(node):
+        node = dict(enumerate(node))
+    if not isinstance(node, Mapping):
+        yield "/".join(place), node
+        return
+    for key, value in node.items():
+        if not isinstance(key, str) and (isinstance(key, bool) or not isinstance(key, int)):
+            raise ValueError(f"weights must map names to arrays; given the name {key!r}")
+        if not isinstance(key, str) and not place and is_array(value):
+            raise ValueError(f"weights must map names to arrays; given the name {key!r}")
+        yield from _walk((*place, str(key)), value)
+
+
+def read_named(path: Path) -> Named:
+    """The arrays of an `.npz` or `.safetensors` file, or the one matrix of `scipy.sparse`."""
+    readers: dict[str, Callable] = {".npz": _read_npz, ".safetensors": _read_safetensors}
+    if path.suffix not in readers:
+        raise ValueError(
+            f"weights: {path} must end in .npz or .safetensors; load other files yourself and give "
+            "the arrays, as torch.load does with .pt and model.get_weights() of Keras with .h5"
+        )
+    with path.open("rb") as file:
+        try:
+            return readers[path.suffix](file)
+        except MissingExtraError:
+            raise
+        except Exception as error:  # Whatever damaged bytes do to a parser.
+            raise ValueError(f"weights: {path} cannot be read: {error}") from error
+
+
+def _read_npz(file: BinaryIO) -> Named:
+    if not zipfile.is_zipfile(file):
+        raise ValueError("it is no archive of arrays, or a damaged one")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as archive:
+        if "format" not in archive or "shape" not in archive:
+            return dict(archive)
+    file.seek(0)
+    return {"matrix": sparse.load_npz(file)}
+
+
+def _read_safetensors(file: BinaryIO) -> Named:
+    with extras_named():
+        safetensors = import_module("safetensors")
+    with safetensors.safe_open(file.name, framework="np") as opened:
+        return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118

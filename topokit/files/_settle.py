@@ -1,0 +1,318 @@
+"""Which reading of stored layers is meant: the only one there is, or the one that is said.
+
+What tells without being asked: the length of a bias says which axis receives; the name `kernel`
+says the last, as in Flax and Keras; numbers in names, such as `fc2` or `layers.10`, say the order,
+but not those that frameworks append by themselves (`Dense_1`, `linear_1`), which count layers as
+they are made and not as they are called. The name `weight` says the first axis only as long as no
+other reading keeps the order given.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, pairwise, product
+from typing import NamedTuple
+
+from topokit.files._readings import (
+    Arrangement,
+    Network,
+    digest,
+    network,
+    never,
+    precedes,
+    precedes_in_count,
+    readings,
+    shape,
+)
+from topokit.files._stored_arrays import shape_of
+from topokit.files._stored_layers import StoredLayer, in_groups
+
+MOST_MIXED = 8
+
+
+class Said(NamedTuple):
+    """What the caller said of the layers as a whole, and how they were given.
+
+    `order` is "given", "numbers" or None; `ordered` says whether the container keeps an order,
+    `listed` whether it has no names.
+    """
+
+    transpose: bool | Sequence[bool] | None
+    order: str | None
+    ordered: bool
+    listed: bool
+
+
+def settle(layers: Sequence[StoredLayer], said: Said) -> Network:
+    """The one network that the layers can be.
+
+    Raises:
+        ValueError: If they can be several, or none.
+    """
+    _check_transpose(said.transpose, len(layers))
+    told = [_told(layer) for layer in layers]
+    layers = [
+        layer._replace(turned=_turned(layers, place, said)) for place, layer in enumerate(layers)
+    ]
+    found = list(islice(_distinct(_candidates(layers, said)), 2))
+    if not found or said.listed and _is_turned_alone(found, layers):
+        raise ValueError(_no_chain(layers, told, said))
+    if len(found) > 1:
+        raise ValueError(_question(found, layers, said))
+    _check_groups(found[0], layers)
+    return found[0]
+
+
+def _is_turned_alone(found: Sequence[Network], layers: Sequence[StoredLayer]) -> bool:
+    """Whether a list chains the other way only, as it also does if its last layer comes first."""
+    return len(found) == 1 and any(
+        k.turned is None and t for k, t in zip(layers, found[0].turned, strict=True)
+    )
+
+
+def _check_transpose(transpose: bool | Sequence[bool] | None, depth: int) -> None:
+    flags = transpose if isinstance(transpose, list | tuple) else [transpose]
+    kinds = (True, False) if isinstance(transpose, list | tuple) else (True, False, None)
+    if any(not isinstance(flag, bool | None) or flag not in kinds for flag in flags):
+        raise ValueError(
+            f"transpose must be True, False or None, or a list of one for each layer; given "
+            f"{transpose!r}"
+        )
+    if isinstance(transpose, list | tuple) and len(transpose) != depth:
+        raise ValueError(f"transpose has {len(transpose)} entries for {depth} layers")
+
+
+def _turned(layers: Sequence[StoredLayer], place: int, said: Said) -> bool | None:
+    """Whether receivers lie on the first axis of a layer, where it is said or told."""
+    layer = layers[place]
+    if said.transpose is not None:
+        turned = said.transpose if isinstance(said.transpose, bool) else said.transpose[place]
+        _check_bias(layer, turned)
+        return turned
+    told = _told(layer)
+    if told is not None:
+        return told
+    alike = [k for k in layers if said.listed or k.word == layer.word]
+    others = {t for k in alike if (t := _told(k)) is not None}
+    if len(others) != 1 or not said.listed and not _leans(layer, place, others, said):
+        return None
+    return others.pop()
+
+
+def _leans(layer: StoredLayer, place: int, others: set[bool], said: Said) -> bool:
+    """Whether a named layer is turned as the others of its word are.
+
+    A `weight` may stand beside others that are turned the other way: PyTorch's linear layers have
+    receivers first, the Conv1D of transformers, transposed convolutions and tables of embeddings,
+    which come first and have no bias, last.
+    """
+    beside = layer.word != "weight" or others == {True}
+    return beside and not layer.convolved and bool(layer.bias or place and said.ordered)
+
+
+def _told(layer: StoredLayer) -> bool | None:
+    """Which axis receives, by the name `kernel` or by the length of the bias."""
+    if layer.turned is not None or layer.bias is None:
+        return layer.turned
+    first, last = (n == layer.bias[1] for n in shape_of(layer.matrix))
+    if not first and not last:
+        name, numbers = layer.bias
+        raise ValueError(
+            f"{name} has {numbers} numbers, but neither axis of {layer.label}, of shape "
+            f"{layer.matrix.shape}, has as many; a grouped convolution needs groups=, and what is "
+            "no bias has to be left out of weights"
+        )
+    return None if first and last else first
+
+
+def _check_bias(layer: StoredLayer, turned: bool) -> None:
+    receivers = shape(layer, turned)[1]
+    if layer.bias is not None and receivers != layer.bias[1]:
+        name, numbers = layer.bias
+        raise ValueError(
+            f"transpose={turned} gives {layer.label} {receivers} receivers, but {name} has "
+            f"{numbers} numbers; say transpose=[...], one for each layer, or leave {name} out"
+        )
+
+
+def _candidates(layers: Sequence[StoredLayer], said: Said) -> Iterator[Network]:
+    """The networks that could be meant, those in the given order first."""
+    uniform = [
+        tuple(all_turned if layer.turned is None else layer.turned for layer in layers)
+        for all_turned in ((False, True) if said.listed else (True, False))
+    ]
+    ways = list(dict.fromkeys(uniform))
+    before = _before(layers, said)
+    given = [r for turned in ways for r in readings(layers, turned, None)]
+    if before is None:
+        yield from (network(layers, reading) for reading in given)
+        return
+    found = [r for turned in ways for r in islice(readings(layers, turned, before), 3)]
+    fitting = [r for r in given if _keeps(layers, r, before)]
+    if fitting and fitting[0].turned == ways[0] and _is_pytorch(layers, said):
+        found = _from_front(layers, [*fitting, *found], ways)
+    yield from (network(layers, reading) for reading in [*fitting, *found])
+
+
+def _from_front(
+    layers: Sequence[StoredLayer], found: Sequence[Arrangement], ways: Sequence[tuple[bool, ...]]
+) -> list[Arrangement]:
+    """Without the networks from behind, all of whose layers are turned and in another order.
+
+    Against them speaks PyTorch's word together with the order given; of either alone this is not
+    so.
+    """
+    orders = {reading.order for reading in found if reading.turned == ways[0]}
+    turned = [Arrangement(order, ways[-1]) for order in orders if _chains(layers, order, ways[-1])]
+    return [*(r for r in found if r.turned == ways[0]), *turned]
+
+
+def _chains(layers: Sequence[StoredLayer], order: tuple[int, ...], turned: Sequence[bool]) -> bool:
+    shapes = [shape(layers[n], turned[n]) for n in order]
+    return all(a[1] == b[0] for a, b in pairwise(shapes))
+
+
+def _keeps(
+    layers: Sequence[StoredLayer], reading: Arrangement, before: Callable[[str, str], bool]
+) -> bool:
+    names = [layers[n].name for n in reading.order]
+    return not any(before(b, a) for n, b in enumerate(names) for a in names[:n])
+
+
+def _is_pytorch(layers: Sequence[StoredLayer], said: Said) -> bool:
+    """Whether all that is not told otherwise has PyTorch's name, in a container with an order."""
+    return said.ordered and {k.word for k in layers if k.turned is None} == {"weight"}
+
+
+def _before(layers: Sequence[StoredLayer], said: Said) -> Callable[[str, str], bool] | None:
+    """What names say of the order; None if the order is given."""
+    if said.listed or said.order == "given":
+        return None
+    if said.order == "numbers":
+        return precedes_in_count
+    names = [layer.name for layer in layers]
+    given = Arrangement(tuple(range(len(layers))), (True,) * len(layers))
+    agree = not said.ordered or names == sorted(names) or _keeps(layers, given, precedes)
+    return precedes if agree else never
+
+
+def _distinct(networks: Iterator[Network]) -> Iterator[Network]:
+    """Without those that differ in the axes alone, and not in what feeds what.
+
+    Two orders stay two even if they make one network: layers that can stand for each other may be
+    copies, or stand side by side.
+    """
+    seen = set()
+    for found in networks:
+        kind = (found.names, *map(digest, found.matrices))
+        if kind not in seen:
+            seen.add(kind)
+            yield found
+
+
+def _question(found: Sequence[Network], layers: Sequence[StoredLayer], said: Said) -> str:
+    """Two networks, and what to say for each."""
+    first, second = (f"{f}, {_settings(f, found, layers, said)}" for f in found[:2])
+    inputs = "" if said.listed else ", or names=[...] if not all of these are layers of one chain"
+    return f"weights can be read as {first}, or as {second}; say which{inputs}"
+
+
+def _settings(
+    one: Network, found: Sequence[Network], layers: Sequence[StoredLayer], said: Said
+) -> str:
+    words = []
+    if any(layer.turned is None for layer in layers):
+        words.append(f"transpose={_flags(one.turned)}")
+    given = tuple(layer.name for layer in layers)
+    if _before(layers, said) is not None and not _counted(one.names):
+        in_order = said.ordered and one.names == given
+        words.append('order="given"' if in_order else f"names={list(one.names)}")
+    elif len({f.names for f in found}) > 1:
+        words.append(f"names={list(one.names)}")
+    return " and ".join(words)
+
+
+def _counted(names: Sequence[str]) -> bool:
+    return all(precedes(a, b) for a, b in pairwise(names))
+
+
+def _no_chain(layers: Sequence[StoredLayer], told: Sequence[bool | None], said: Said) -> str:
+    """Where the layers break, and what would make a chain of them without contradicting names."""
+    base = not said.listed and any(k.turned is None and k.word == "weight" for k in layers)
+    turned = tuple(base if layer.turned is None else layer.turned for layer in layers)
+    rows = [(k.label, *shape(k, t), t) for k, t in zip(layers, turned, strict=True)]
+    cures = _cures(layers, turned, told, said)
+    broken = [(a, b) for a, b in pairwise(rows) if a[2] != b[1]]
+    if not broken:
+        return f"the numbers in the names say an order in which the layers do not chain{cures}"
+    (before, _, receivers, t), (after, senders, _, _) = broken[0]
+    return (
+        f"{before} has {receivers} receivers but {after} has {senders} senders "
+        f"(transpose={t}); they must be equal{cures}"
+    )
+
+
+def _cures(
+    layers: Sequence[StoredLayer],
+    turned: tuple[bool, ...],
+    told: Sequence[bool | None],
+    said: Said,
+) -> str:
+    if groups := _groups_that_chain(layers, turned):
+        return f"; they chain with groups={groups}, if these are grouped convolutions"
+    for ways in _other_ways(turned, told):
+        for reading in readings(layers, ways, None):
+            found = network(layers, reading)
+            return f"; they chain with transpose={_flags(ways)}, {found}"
+    if not said.listed:
+        for reading in readings(layers, turned, never):
+            found = network(layers, reading)
+            return f"; they chain with names={list(found.names)}, {found}"
+    return "" if said.listed else "; choose the layers that feed each other with names=[...]"
+
+
+def _other_ways(
+    turned: tuple[bool, ...], told: Sequence[bool | None]
+) -> Iterator[tuple[bool, ...]]:
+    """All layers the other way, then some of them, but none against what is told of it."""
+    ways = product((False, True), repeat=len(turned)) if len(turned) <= MOST_MIXED else ()
+    for way in (tuple(not t for t in turned), *ways):
+        if way != turned and all(t in (None, w) for t, w in zip(told, way, strict=True)):
+            yield way
+
+
+def _flags(turned: Sequence[bool]) -> bool | list[bool]:
+    return turned[0] if len(set(turned)) == 1 else list(turned)
+
+
+def _groups_that_chain(layers: Sequence[StoredLayer], turned: tuple[bool, ...]) -> dict[str, int]:
+    """Groups of convolutions that make layers fit which do not without."""
+    groups = {}
+    for before, after, t, u in zip(layers, layers[1:], turned, turned[1:], strict=False):
+        receivers, senders = shape(before, t)[1], shape(after, u)[0]
+        if receivers == senders:
+            continue
+        lengthened = after.grouped == (1 if u else 0)
+        if not lengthened or receivers % senders or shape(after, u)[1] % (receivers // senders):
+            return {}
+        groups[after.name] = receivers // senders
+    return groups
+
+
+def _check_groups(found: Network, layers: Sequence[StoredLayer]) -> None:
+    """Refuse a convolution at an end of the chain whose groups only the caller knows."""
+    by_name = {layer.name: layer for layer in layers}
+    for end, axis in ((0, 0), (-1, 1)):
+        layer, turned = by_name[found.names[end]], found.turned[end]
+        lengthened = layer.grouped
+        if lengthened is None or lengthened != (1 - axis if turned else axis):
+            continue
+        rows = shape_of(layer.matrix)[1 - lengthened]
+        groups = next(n for n in range(2, rows + 1) if rows % n == 0)
+        whole = in_groups(layer.label, layer.matrix, groups, rows=lengthened == 1)
+        matrices = [*found.matrices]
+        matrices[end] = layer._replace(matrix=whole).feeding(turned)
+        other = found._replace(matrices=tuple(matrices))
+        raise ValueError(
+            f"{layer.label} may be a grouped convolution, which its numbers do not tell: "
+            f"{found}, groups=1, or {other}, groups={{{layer.name!r}: {groups}}}, or with another "
+            f"number of groups; say which"
+        )
