@@ -12,7 +12,7 @@ from strategies import layered_networks
 
 import topokit as tk
 from topokit.designs import greatest, members
-from topokit.designs._loss_bounds import bound_of_layers, bound_of_member
+from topokit.designs._loss_bounds import bound_of_layers, bound_of_member, bound_of_rank
 
 FAMILIES = list(tk.topologies.families())
 SEARCHES: list[dict[str, Any]] = [
@@ -54,7 +54,7 @@ def within(place):
 def listed(family, wanted, *, skip):
     try:
         sizes = wanted["n_in"], wanted["n_out"]
-        return list(members(family, *sizes, most=wanted["trainable"], skip=skip))
+        return list(members(family, *sizes, most=wanted["trainable"], skip=skip, fine=True))
     except ValueError:
         return []
 
@@ -114,6 +114,27 @@ def test_the_bound_of_any_network_is_below_its_prediction(layers):
     assert bound_of_layers(layers) <= tk.predicted_loss(layers, method="exact", n_samples=1) + 1e-9
 
 
+@pytest.mark.parametrize("sizes", [(4, 4), (6, 13), (16, 16), (32, 32)])
+def test_the_bound_of_a_rank_is_below_the_best_matrices_of_it_and_near(sizes):
+    drawn = np.random.default_rng(0).standard_normal((4000 // sizes[0], *sizes))
+    squares = (np.linalg.svd(drawn, compute_uv=False) ** 2).mean(axis=0)
+    left = 1 - np.cumsum(squares) / squares.sum()
+    bounds = np.array([bound_of_rank(*sizes, rank) for rank in range(1, sizes[0] + 1)])
+    assert (bounds <= left + 1e-9).all()
+    assert (left - bounds < 0.25 / sizes[0]).all()
+
+
+@pytest.mark.parametrize("family", ["erdos_renyi", "random_regular"])
+def test_a_search_has_the_usual_widths_inside_and_many_more(family):
+    usual, fine = (
+        {str(m.arguments): m for m in members(family, 24, 10, most=90, fine=fine)}
+        for fine in (False, True)
+    )
+    assert usual.items() <= fine.items()
+    inside = {m.arguments["widths"][1] for m in fine.values() if m.depth == 2}
+    assert {2, 3, 4, 5, 6, 8, 10, 12, 15, 19, 24} <= inside
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_greatest_of_a_line_stands_for_the_ones_before_it(family):
     for skip in (False, True):
@@ -123,7 +144,7 @@ def test_the_greatest_of_a_line_stands_for_the_ones_before_it(family):
             continue
         within = [
             m
-            for m in members(family, 8, 8, most=60, skip=skip)
+            for m in members(family, 8, 8, most=60, skip=skip, fine=True)
             if m.trainable <= 60 and m.depth <= 5
         ]
         assert sum(number for _, number in ends) == len(within)

@@ -37,7 +37,7 @@ def design(
     """Which topology to take for a layer of these sizes, at a budget of trainable edges.
 
     All members of all families within the budget are counted before one is built: all depths and
-    fan-ins, and of random wirings those of the usual widths inside, half to twice the larger end.
+    fan-ins, and of random wirings widths inside in equal ratios up to twice the larger end.
     What their predicted loss cannot go below is known from their sizes, and better once they are
     built; the others are predicted, first roughly and the leaders precisely
     (`topokit.predicted_loss`). The result says how many of each there were.

@@ -16,7 +16,7 @@ import networkx as nx
 
 from topokit._checks import check_count
 from topokit._records import Record
-from topokit.designs._profiles import PROFILES, Layer, Sheet
+from topokit.designs._profiles import FINE, PROFILES, Layer, Sheet
 from topokit.layers import Layers
 from topokit.topologies import families, with_skip
 
@@ -80,7 +80,14 @@ class Member(Record):
 
 
 def members(
-    family: str, n_in: int, n_out: int, *, most: float, skip: bool = False, seed: int = 0
+    family: str,
+    n_in: int,
+    n_out: int,
+    *,
+    most: float,
+    skip: bool = False,
+    seed: int = 0,
+    fine: bool = False,
 ) -> Iterator[Member]:
     """Every member of a family with at most so many trainable edges, and the first ones beyond.
 
@@ -96,12 +103,13 @@ def members(
         most: Trainable edges at which to end, finite.
         skip: With skip connections, `topokit.with_skip`.
         seed: Seed of random members.
+        fine: With all widths inside that a search goes through, not the usual ones alone.
 
     Raises:
         ValueError: If the family has no member between layers of these sizes; it says why.
     """
     describe = partial(_member, family, n_in, n_out, skip, seed)
-    for sheet in PROFILES[family](n_in, n_out):
+    for sheet in (FINE if fine else PROFILES)[family](n_in, n_out):
         yield from (describe(*row) for row in _up_to(sheet, most, skip))
 
 
@@ -119,7 +127,7 @@ def greatest(
 
     A line is of members that differ in one number, and where edges do not move when it grows the
     greater ones can do all that the smaller ones can. Lines side by side begin larger, and no
-    shallower.
+    shallower. Random networks have all the widths inside that `members` knows as `fine`.
 
     Args:
         family: One of `topokit.topologies.families`.
@@ -133,7 +141,7 @@ def greatest(
     Raises:
         ValueError: If the family has no member between layers of these sizes; it says why.
     """
-    for sheet in PROFILES[family](n_in, n_out):
+    for sheet in FINE[family](n_in, n_out):
         for line in sheet:
             number, last = 0, None
             for number, (arguments, layers) in enumerate(line):

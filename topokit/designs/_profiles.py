@@ -7,7 +7,8 @@ neurons behind the inputs.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, count
+from functools import partial
+from itertools import accumulate, count, takewhile
 from math import prod
 from operator import mul
 from typing import Any, NamedTuple, TypeAlias
@@ -15,8 +16,11 @@ from typing import Any, NamedTuple, TypeAlias
 from topokit._checks import check_power_of_two
 from topokit.designs._factorizations import divisors, even_digits, grids
 
-# Hidden layers of random networks: their widths as shares of the larger of both ends.
+# Hidden layers of random networks: their usual widths as shares of the larger of both ends; and for
+# a search how many widths a doubling, from twice that end down to 2: what narrow ones cannot do is
+# known from their bandwidth.
 INSIDE = (0.5, 0.75, 1.0, 1.5, 2.0)
+WIDTHS = 3
 REWIRING = 0.2  # of the edges of a small world
 DEEPEST = 100  # layers of mixed radices and of random edges, some of which cost next to nothing
 
@@ -238,16 +242,16 @@ def _cut_short(
     return tuple(Layer(w, e, w) for w, e in zip(widths[1:], edges, strict=True))
 
 
-def _random_regular(n_in: int, n_out: int) -> list[Sheet]:
+def _random_regular(n_in: int, n_out: int, *, fine: bool = False) -> list[Sheet]:
     def line(widths: list[int]) -> Line:
         for fan_in in range(1, min(widths[:-1]) + 1):
             fan_ins = [fan_in] * (len(widths) - 1)
             yield {"widths": widths, "fan_in": fan_in}, _regular(widths[1:], fan_ins)
 
-    return [map(line, inner) for inner in _inner_widths(n_in, n_out)]
+    return [map(line, inner) for inner in _inner_widths(n_in, n_out, fine=fine)]
 
 
-def _erdos_renyi(n_in: int, n_out: int) -> list[Sheet]:
+def _erdos_renyi(n_in: int, n_out: int, *, fine: bool = False) -> list[Sheet]:
     def line(widths: list[int]) -> Line:
         narrow, wide = min(widths[:-1]), max(widths)
         # With fewer senders than these an output is likely to be left without any.
@@ -257,7 +261,7 @@ def _erdos_renyi(n_in: int, n_out: int) -> list[Sheet]:
             layers = (_binomial(*pair, density) for pair in zip(widths, widths[1:], strict=False))
             yield {"widths": widths, "density": density}, tuple(layers)
 
-    return [map(line, inner) for inner in _inner_widths(n_in, n_out)]
+    return [map(line, inner) for inner in _inner_widths(n_in, n_out, fine=fine)]
 
 
 def _binomial(senders: int, width: int, density: float) -> Layer:
@@ -267,14 +271,21 @@ def _binomial(senders: int, width: int, density: float) -> Layer:
     return Layer(width, density * senders * width, (1 - none - one) * width)
 
 
-def _inner_widths(n_in: int, n_out: int) -> list[Iterable[list[int]]]:
-    """One layer, and deeper and deeper networks for each of the usual widths inside."""
+def _inner_widths(n_in: int, n_out: int, *, fine: bool) -> list[Iterable[list[int]]]:
+    """One layer, and deeper and deeper networks for each of the widths inside."""
 
     def deeper(inside: int) -> Iterator[list[int]]:
         return ([n_in, *[inside] * (depth - 1), n_out] for depth in range(2, DEEPEST + 1))
 
-    inner = sorted({max(1, round(share * max(n_in, n_out))) for share in INSIDE})
-    return [[[n_in, n_out]], *map(deeper, inner)]
+    wide = max(n_in, n_out)
+    usual = {max(1, round(share * wide)) for share in INSIDE}
+    return [[[n_in, n_out]], *map(deeper, sorted(usual | (_fine_widths(wide) if fine else set())))]
+
+
+def _fine_widths(wide: int) -> set[int]:
+    """Widths in equal ratios."""
+    widths = (round(2 * wide * 2 ** (-step / WIDTHS)) for step in count())
+    return {*takewhile(lambda width: width >= 2, widths)}
 
 
 def _small_world(n_in: int, n_out: int) -> list[Sheet]:
@@ -299,7 +310,9 @@ def _power_of_two(family: str, n_in: int, n_out: int) -> tuple[int, int]:
     return n, check_power_of_two(f"{family}: the number of inputs and of outputs", n)
 
 
-PROFILES: dict[str, Callable[[int, int], list[Sheet]]] = {
+Profile: TypeAlias = Callable[[int, int], list[Sheet]]
+
+PROFILES: dict[str, Profile] = {
     "dense": _dense,
     "low_rank": _low_rank,
     "block_diagonal": _block_diagonal,
@@ -316,3 +329,9 @@ PROFILES: dict[str, Callable[[int, int], list[Sheet]]] = {
     "random_regular": _random_regular,
     "small_world": _small_world,
 }
+
+FINE: dict[str, Profile] = PROFILES | {
+    "erdos_renyi": partial(_erdos_renyi, fine=True),
+    "random_regular": partial(_random_regular, fine=True),
+}
+"""What a search goes through: of random networks many widths inside."""
