@@ -27,7 +27,9 @@ from topokit._text_table import cells
 from topokit.designs import nearest
 
 for module in pkgutil.walk_packages(tk.__path__, "topokit."):
-    if not module.name.endswith("__main__"):
+    if not module.name.endswith(
+        ("__main__", "_plugin")
+    ):  # no command, and nothing for others' tools
         importlib.import_module(module.name)
 
 NAME = "<script>alert(1)</script>"
