@@ -27,9 +27,7 @@ from topokit._text_table import cells
 from topokit.designs import nearest
 
 for module in pkgutil.walk_packages(tk.__path__, "topokit."):
-    if not module.name.endswith(
-        ("__main__", "_plugin")
-    ):  # no command, and nothing for others' tools
+    if not module.name.endswith(("__main__", "_plugin")):  # others run these
         importlib.import_module(module.name)
 
 NAME = "<script>alert(1)</script>"

@@ -43,8 +43,8 @@ PARAMETRIZED = (
     "sparsifier first, or give the mask that multiplies it as masks={...}"
 )
 UNMASKED = (
-    "is kept as it was before pruning, without the mask, as named_parameters() does; give the whole "
-    "state_dict(), or the mask as masks={...}"
+    "is kept as it was before pruning, without the mask, as named_parameters() does; give the "
+    "whole state_dict(), or the mask as masks={...}"
 )
 PLAIN = (type(None), str, bytes, bool, int, float, complex, type)
 
