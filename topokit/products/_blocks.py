@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Num
 
+from topokit.products._block_members import Members, find_members
 from topokit.products._column_plan import Step
-from topokit.products._slot_tables import indices
+from topokit.products._slot_tables import indices, rows_at
 
 
 class Blocks(NamedTuple):
@@ -21,64 +22,60 @@ class Blocks(NamedTuple):
     Attributes:
         senders: Senders of each block, ascending.
         receivers: Receivers of each block, ascending.
-        sent: Place of each sender in the blocks; None where they are in order.
-        received: Place of each receiver in the blocks; None where they are in order.
     """
 
-    senders: Int[Array, "blocks fan_in"]
-    receivers: Int[Array, "blocks fan_out"]
-    sent: Int[Array, " n_in"] | None
-    received: Int[Array, " n_out"] | None
+    senders: Members
+    receivers: Members
 
     @property
     def entries(self) -> int:
         """Edges of a block."""
-        return self.senders.shape[1] * self.receivers.shape[1]
+        return self.senders.size * self.receivers.size
 
     @property
     def n_in(self) -> int:
         """Number of senders."""
-        return self.senders.size
+        return self.senders.blocks * self.senders.size
 
     @property
     def n_out(self) -> int:
         """Number of receivers."""
-        return self.receivers.size
+        return self.receivers.blocks * self.receivers.size
 
     @property
     def n_edges(self) -> int:
         """Number of edges."""
-        return self.senders.size * self.receivers.shape[-1]
+        return self.n_out * self.senders.size
 
     def receive(
         self, w: Num[Array, "edges *batch"], x: Num[Array, "n_in columns *batch"]
     ) -> Num[Array, "n_out columns *batch"]:
         """The receivers' rows from the senders'."""
-        rows = _taken(x, self.senders, self.sent)
-        return _given(_einsum("goi...,gic...->goc...", self._matrices(w), rows), self.received)
+        rows = self.senders.by_block(x)
+        products = _einsum("goi...,gic...->goc...", self._matrices(w), rows)
+        return self.receivers.by_neuron(products)
 
     def send_back(
         self, w: Num[Array, "edges *batch"], y: Num[Array, "n_out columns *batch"]
     ) -> Num[Array, "n_in columns *batch"]:
         """What comes back to the senders from the receivers."""
-        rows = _taken(y, self.receivers, self.received)
-        return _given(_einsum("goi...,goc...->gic...", self._matrices(w), rows), self.sent)
+        rows = self.receivers.by_block(y)
+        return self.senders.by_neuron(_einsum("goi...,goc...->gic...", self._matrices(w), rows))
 
     def correlate(
         self, x: Num[Array, "n_in columns *batch"], y: Num[Array, "n_out columns *batch"]
     ) -> Num[Array, "edges *batch"]:
         """For each edge the scalar product of its sender's row and its receiver's."""
-        before, after = _taken(x, self.senders, self.sent), _taken(y, self.receivers, self.received)
-        products = _einsum("goc...,gic...->goi...", after, before)
-        # Gathered even from their own places: for a single column the product is so cheap to a
-        # compiler that it would be done again for each of its readers.
-        places = self.receivers.reshape(-1) if self.received is None else self.received
-        rows = _given(products, places)
+        before, after = self.senders.by_block(x), self.receivers.by_block(y)
+        rows = self.receivers.by_neuron(_einsum("goc...,gic...->goi...", after, before))
+        if x.shape[1:2] == (1,):
+            # Gathered from their own places: for a single column the product is so cheap to a
+            # compiler that it would be done again for each of its readers.
+            rows = rows_at(rows, jnp.arange(self.n_out))
         return rows.reshape(-1, *rows.shape[2:])
 
     def _matrices(self, w: Array) -> Num[Array, "blocks fan_out fan_in *batch"]:
-        rows = w.reshape(self.receivers.size, self.senders.shape[1], *w.shape[1:])
-        return _taken(rows, self.receivers, self.received)
+        return self.receivers.by_block(w.reshape(self.n_out, self.senders.size, *w.shape[1:]))
 
 
 class Dense(NamedTuple):
@@ -147,8 +144,7 @@ def find_blocks(step: Step) -> Blocks | None:
     if not disjoint or (sizes != sizes[0]).any():
         return None
     receivers = np.argsort(block.ravel(), kind="stable").reshape(len(senders), -1)
-    both = senders, receivers
-    return Blocks(*map(indices, both), *map(_places, both))
+    return Blocks(find_members(senders), find_members(receivers))
 
 
 def fill(step: Step) -> Dense:
@@ -157,23 +153,6 @@ def fill(step: Step) -> Dense:
     entries[step.edges] = step.receivers * step.n_senders + step.senders
     neurons = np.arange(step.n_senders), np.arange(step.n_receivers)
     return Dense(*map(indices, (entries, *neurons)))
-
-
-def _places(members: Int[np.ndarray, "blocks size"]) -> Int[Array, " neurons"] | None:
-    """Where each neuron stands among the members of all blocks."""
-    order = members.ravel()
-    return None if (order == np.arange(order.size)).all() else indices(np.argsort(order))
-
-
-def _taken(rows: Array, members: Array, places: Array | None) -> Num[Array, "blocks size *rest"]:
-    """Block by block."""
-    return rows.reshape(*members.shape, *rows.shape[1:]) if places is None else rows[members]
-
-
-def _given(rows: Array, places: Array | None) -> Num[Array, "neurons *rest"]:
-    """In the order of the neurons."""
-    flat = rows.reshape(-1, *rows.shape[2:])
-    return flat if places is None else flat[places]
 
 
 def _einsum(formula: str, a: Array, b: Array) -> Array:
