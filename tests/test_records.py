@@ -78,6 +78,7 @@ def samples() -> dict[type, Record]:
         *[tk.scores.Label(NAME, NAME, True), tk.scores.Size(6, 4, 3, 20, 10)],
         tk.ranking.MeanLoss(NAME, NAME, True, 0.5, None, 1, 3),
         *[tk.design(6, 4, trainable=20, depth=1, measure=False)[0], tk.products.StepTime(0.1, 0.2)],
+        tk.networks.LayerSpeed(32, 0.5, 0.1, 0.2, 0.3, 0.4, 8, None),
         tk.reconstruct(GRAPH, targets, solver=SOLVER),
         tk.reconstruction.satisfy(GRAPH, targets, solver=SOLVER, restarts=1),
         tk.challenge.infer(network, tk.challenge.pack_images(np.ones((3, 64)))),

@@ -24,6 +24,10 @@ CASES = {
         "tk.design(8, 8, trainable=20.5)",
         "trainable must be an integer from",
     ),
+    "what is timed is a graph": (
+        "tk.networks.speed(tk.topologies.dense(2, 2))",
+        "layer must be a SparseLinear; given a DiGraph",
+    ),
     "a network without dead neurons is no sequence": (
         "tk.networks.without_dead_neurons(tk.networks)",
         "must be an equinox.nn.Sequential",

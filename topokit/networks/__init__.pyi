@@ -44,6 +44,8 @@ from ._sparsify import kernel_topologies as kernel_topologies
 from ._sparsify import kernels as kernels
 from ._sparsify import n_parameters as n_parameters
 from ._sparsify import sparsify as sparsify
+from ._speed import LayerSpeed as LayerSpeed
+from ._speed import speed as speed
 from ._train import Epoch as Epoch
 from ._train import Metrics as Metrics
 from ._train import Training as Training

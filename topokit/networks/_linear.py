@@ -11,10 +11,13 @@ from jax.core import Tracer
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from topokit._checks import check_count
 from topokit.layers import Layers, to_layers
 from topokit.networks._constants import Constants
 from topokit.networks._initialization import Radii, kaiming
 from topokit.products import Wiring, apply_layer, edge_ends, make_wiring
+
+FORMS, BATCH = ("usual", "auto"), 32
 
 
 class SparseLayer(eqx.Module):
@@ -99,6 +102,8 @@ class SparseLinear(eqx.Module):
         bias: bool = True,
         init: Callable[[Layers], Radii] = kaiming,
         dtype: DTypeLike | None = None,
+        form: str = "usual",
+        batch: int = BATCH,
     ) -> None:
         """Draw the first weights.
 
@@ -109,19 +114,25 @@ class SparseLinear(eqx.Module):
             init: Radii of the uniform distributions from which the weights are drawn, such as
                 `xavier`, or `kaiming` for a layer with a ReLU behind it.
             dtype: Type of weights and bias; JAX's default, single precision, if None.
+            form: How a layer is multiplied: "usual" is what was fastest where topokit measured it,
+                on one core of a CPU; "auto" measures each layer here, once in a process.
+            batch: Examples (and pixels) at once for which "auto" measures.
 
         Raises:
-            ValueError: If the topology is not valid (see `topokit.to_layers`), or the type is not
-                one of real numbers.
+            ValueError: If the topology is not valid (see `topokit.to_layers`), the type is not one
+                of real numbers, the form is none of these, or the batch is no positive integer.
         """
         layers = to_layers(topology)
         dtype = jnp.zeros(0).dtype if dtype is None else jnp.dtype(dtype)
         if not jnp.issubdtype(dtype, jnp.floating):
             raise ValueError(f"dtype must be one of floating point; given {dtype}")
+        if form not in FORMS:
+            raise ValueError(f"form must be 'usual' or 'auto'; given {form!r}")
+        measured = check_count("batch", batch) if form == "auto" else None
         keys = jax.random.split(key, layers.depth)
         draws = zip(init(layers), keys, strict=True)
         self.layers = tuple(
-            _layer(layers, number, radii[layers.trainable[number]], key, dtype)
+            _layer(layers, number, radii[layers.trainable[number]], key, dtype, measured)
             for number, (radii, key) in enumerate(draws)
         )
         self.bias = jax.device_put(np.zeros(layers.n_out, dtype)) if bias else None
@@ -224,9 +235,10 @@ def _layer(
     radii: Float[np.ndarray, " trainable"],
     key: PRNGKeyArray,
     dtype: jnp.dtype,
+    batch: int | None,
 ) -> SparseLayer:
     draws = jax.random.uniform(key, (_rounded(radii.size),), minval=-1.0, maxval=1.0)
-    weight, wiring = _scaled(draws, radii, dtype), make_wiring(layers, number)
+    weight, wiring = _scaled(draws, radii, dtype), make_wiring(layers, number, batch=batch)
     free, constant = layers.trainable[number], layers.constant[number]
     if free.all():
         return SparseLayer(weight, wiring, None, None, None)

@@ -28,6 +28,7 @@ from topokit.products._forms import make_wiring as make_wiring
 from topokit.products._signal_kernel import sum_rows as sum_rows
 from topokit.products._step_time import StepTime as StepTime
 from topokit.products._step_time import step_time as step_time
+from topokit.products._timed_steps import in_turn as in_turn
 from topokit.products._wiring import Wiring as Wiring
 from topokit.products._wiring import edge_ends as edge_ends
 
