@@ -1,5 +1,6 @@
 """Topologies in files: what is written reads back equal, and hostile files do no harm."""
 
+import dataclasses
 import io
 import json
 import pickle
@@ -10,6 +11,7 @@ import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from strategies import layered_networks
 
 import topokit as tk
@@ -199,3 +201,158 @@ def test_attributes_that_fit_no_graph_are_one_value_error(name, tmp_path):
     with pytest.raises(ValueError, match="does not hold a topology"):
         tk.read(path)
     assert tk.read_layers(path).n_edges == 4
+
+
+texts = st.text(
+    st.characters(codec=None) | st.sampled_from("\x00\x08\x1f\x85\ud800\ufffe\r\n\t <&]")
+)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | texts
+    | st.sampled_from(
+        [np.int8(-3), np.uint64(2**63), np.float32(0.1), np.bool_(True), np.str_("a")]
+    )
+    | st.sampled_from(["[2,2,2]", "{}", "null", "1", "true", '"a"', '{"__tuple__": []}', ""])
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(texts, inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+RESERVED = ("id", "key", "source", "target", "node_default", "edge_default", "topokit", "label", "")
+keys = texts | st.sampled_from(RESERVED)
+attributes = st.dictionaries(keys, values, max_size=3)
+
+
+def as_read(value):
+    """A value with Python's numbers, and the type beside each, so that 1, 1.0 and true differ."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, dict):
+        return {key: as_read(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value), [as_read(item) for item in value]
+    return type(value), "nan" if value != value else value
+
+
+def content(graph):
+    """All that a graph says."""
+    nodes = {node: as_read(data) for node, data in graph.nodes(data=True)}
+    edges = {(s, r): as_read(data) for s, r, data in graph.edges(data=True)}
+    return as_read(graph.graph), nodes, edges
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@given(layered_networks(max_width=3, max_depth=2), attributes, st.data())
+@settings(max_examples=60)
+def test_whatever_is_written_reads_back_equal(ending, tmp_path_factory, layers, of_graph, data):
+    graph = tk.from_layers(layers, **{"name": data.draw(texts)})
+    graph.graph.update(of_graph)
+    for places in (graph.nodes, graph.edges):
+        place = data.draw(st.sampled_from(sorted(places)))
+        places[place].update(data.draw(attributes))
+    path = tmp_path_factory.mktemp("files") / f"net{ending}"
+    if ending == ".json" and has_reserved(graph):
+        with pytest.raises(ValueError, match="an attribute cannot be saved: the name"):
+            tk.write(graph, path)
+        assert not path.exists()
+    else:
+        tk.write(graph, path)
+        assert content(tk.read(path)) == content(graph)
+
+
+def has_reserved(graph):
+    edges = [data for _, _, data in graph.edges(data=True)]
+    nodes = [data for _, data in graph.nodes(data=True)]
+    return any("id" in d for d in nodes) or any({"source", "target"} & {*d} for d in edges)
+
+
+whole = st.sampled_from([int, np.int8, np.int64, np.uint16])
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@given(
+    layers=layered_networks(),
+    kinds=st.tuples(whole, whole),
+    real=st.sampled_from([float, np.float32, np.float64]),
+)
+@settings(max_examples=25)
+def test_numbers_of_numpy_in_nodes_and_flags_are_those_of_python(
+    ending, tmp_path_factory, layers, kinds, real
+):
+    plain = tk.from_layers(layers)
+    for _, _, data in plain.edges(data=True):
+        data |= {"weight": float(np.float32(data["weight"]))} if "weight" in data else {}
+    graph = nx.relabel_nodes(plain, {n: (kinds[0](n[0]), kinds[1](n[1])) for n in plain})
+    for node, data in graph.nodes(data=True):
+        data["layer"] = node[0]
+    for _, _, data in graph.edges(data=True):
+        data["trainable"] = np.bool_(data["trainable"])
+        data |= {"weight": real(data["weight"])} if "weight" in data else {}
+    path = tmp_path_factory.mktemp("files") / f"net{ending}"
+    tk.write(graph, path)
+    again = tk.read(path)
+    assert content(again) == content(plain)
+    assert {type(part) for node in again for part in node} == {int}
+
+
+UNFIT: dict[str, tuple[Any, str]] = {
+    "a set": ({"note": [{1}]}, r"'note'|\{1\} is of set"),
+    "a number for a key": ({5: "five"}, "the key 5 must be a text"),
+    "a number for a key within": ({"note": {5: "five"}}, "the key 5 must be a text"),
+    "the mark of a tuple": ({"note": {"__tuple__": [1]}}, "'__tuple__' must be another text"),
+    "an array": ({"note": np.eye(2)}, "is of ndarray"),
+    "a complex number": ({"note": 1j}, "is of complex"),
+    "bytes": ({"note": b"a"}, "is of bytes"),
+    "a name that is no text": ({"name": 3}, "the graph's name must be text"),
+    "a family that is no text": ({"family": ["a"]}, "the graph's family must be text"),
+    "a number too long": ({"note": 10**5000}, "is of int|Exceeds"),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("what", UNFIT)
+def test_what_could_not_be_read_is_not_written(ending, what, tmp_path):
+    graph = tk.from_masks([np.eye(2)])
+    graph.graph.update(UNFIT[what][0])
+    with pytest.raises(ValueError, match=UNFIT[what][1]):
+        tk.write(graph, tmp_path / f"net{ending}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_recipe_that_nothing_checked_is_checked_before_it_is_written(ending, tmp_path):
+    layers = dataclasses.replace(tk.topologies.butterfly.layers(4), widths=(4, 4, 5))
+    with pytest.raises(ValueError, match="1 of 5 outputs cannot be reached"):
+        tk.write(layers, tmp_path / f"net{ending}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_drawing_of_another_program_is_brought_into_layers_and_saved(ending, tmp_path):
+    drawing = nx.DiGraph([("a", "b"), ("b", "c"), ("a", "c")], edge_default={"trainable": True})
+    nx.write_graphml(drawing, tmp_path / "drawing.graphml")
+    graph = tk.layered(nx.read_graphml(tmp_path / "drawing.graphml"))
+    assert "node_default" in graph.graph, "networkx leaves it there"
+    tk.write(graph, tmp_path / f"net{ending}")
+    assert content(tk.read(tmp_path / f"net{ending}")) == content(graph)
+
+
+def test_defaults_of_graphml_hold_where_nothing_else_is_said(tmp_path):
+    text = """<?xml version="1.0"?><graphml xmlns="http://graphml.graphdrawing.org/xmlns">
+    <key id="t" for="edge" attr.name="trainable" attr.type="boolean"><default>false</default></key>
+    <key id="w" for="edge" attr.name="weight" attr.type="double"><default>2.5</default></key>
+    <graph edgedefault="directed"><node id="(0, 0)"/><node id="(1, 0)"/><node id="(1, 1)"/>
+    <edge source="(0, 0)" target="(1, 0)"/><edge source="(0, 0)" target="(1, 1)">
+    <data key="t">true</data></edge></graph></graphml>"""
+    (tmp_path / "net.graphml").write_text(text)
+    layers = tk.read_layers(tmp_path / "net.graphml")
+    assert layers.trainable[0].tolist() == [False, True]
+    assert layers.constant[0].tolist() == [2.5, 0.0]

@@ -36,7 +36,7 @@ EXAMPLES = {
     "small_world": "--n 32 --depth 5 --neighbours 4 --rewiring 0.2 --seed 1",
 }
 LINE = 70  # characters of an example in a help
-FORMATS, LIST = (".npz", ".json", ".graphml"), ".toml"
+FORMATS, LIST = (".npz", ".json", ".graphml", ".gml", ".edgelist", ".mtx"), ".toml"
 
 
 class TopologyGroup(click.Group):

@@ -1,29 +1,43 @@
 """Topologies in files: `.npz` (arrays, no pickle), `.json` (networkx node-link), `.graphml`.
 
-What is written reads back equal, with the attributes that the form can hold: `.npz` what JSON can,
-`.json` the same but for a node's `id` and an edge's `source` and `target`, `.graphml` numbers,
-booleans and plain text. A file appears whole or not at all: it is written beside its place and then
-moved there.
+What is written reads back equal, with all attributes that JSON can hold; what would not is refused
+before there is a file. A file appears whole or not at all: it is written beside its place and then
+moved there. Files of graphs from elsewhere are read too: `.gml`, `.edgelist`, `.mtx`.
 """
 
-import json
 import os
-import re
 import zipfile
 import zlib
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from xml.etree.ElementTree import ParseError
 
 import networkx as nx
-import numpy as np
 
 from topokit._atomic import replacing
-from topokit.layers import Layers, from_layers, make_layers, to_layers
+from topokit.files._edge_lists import read_edge_list
+from topokit.files._gml_files import read_gml
+from topokit.files._graphml_files import graphml_content, read_graphml, save_graphml
+from topokit.files._json_files import json_content, read_json, save_text
+from topokit.files._matrix_market import read_matrix_market
+from topokit.files._npz_files import npz_content, read_npz, read_npz_layers, save_npz
+from topokit.layers import Layers, each_layer, from_layers, make_layers, to_layers
 
-ARRAYS = ("widths", "sizes", "senders", "receivers", "trainable", "constant", "attributes")
+# For each ending what makes the content of a file, or says why it cannot, and what writes it.
+WRITERS: dict[str, tuple[Callable[..., Any], Callable[[Any, Path], None]]] = {
+    ".npz": (npz_content, save_npz),
+    ".json": (json_content, save_text),
+    ".graphml": (graphml_content, save_graphml),
+}
+READERS: dict[str, Callable[[Path], nx.DiGraph]] = {
+    ".npz": read_npz,
+    ".json": read_json,
+    ".graphml": read_graphml,
+    ".gml": read_gml,
+    ".edgelist": read_edge_list,
+    ".mtx": read_matrix_market,
+}
 
 
 def write(topology: nx.DiGraph | Layers, path: str | os.PathLike[str]) -> None:
@@ -31,12 +45,14 @@ def write(topology: nx.DiGraph | Layers, path: str | os.PathLike[str]) -> None:
 
     Args:
         topology: A valid graph or recipe. Attributes of the graph, its nodes and its edges are
-            kept; they must be what JSON can hold.
+            kept; they must be text, numbers, booleans, None, or lists, tuples and dictionaries of
+            such. Numbers of numpy are read as Python's.
         path: A name that ends in `.npz`, `.json` or `.graphml`. An existing file is replaced.
 
     Raises:
         ValueError: If the ending is another one, the topology is not valid, or an attribute
-            cannot be saved.
+            would not be read as it is. In `.json` a node has no attribute `id` and an edge no
+            `source` and `target`. No file is left then.
         OSError: If the folder does not exist or cannot be written to.
 
     Examples:
@@ -50,24 +66,34 @@ def write(topology: nx.DiGraph | Layers, path: str | os.PathLike[str]) -> None:
         `read` and `read_layers`, the way back.
     """
     path = Path(path)
-    save = _format(path, {".npz": _write_npz, ".json": _write_json, ".graphml": _write_graphml})
-    layers = to_layers(topology)
-    graph = from_layers(layers) if isinstance(topology, Layers) and save != _write_npz else topology
+    content_of, save = _format(path, WRITERS)
+    layers = _checked(topology) if isinstance(topology, Layers) else to_layers(topology)
+    if isinstance(topology, Layers):
+        topology = layers if save is save_npz else from_layers(layers)
     try:
-        with replacing(path) as part:
-            save(graph, layers, part)
-    except (TypeError, nx.NetworkXError) as error:
-        raise ValueError(f"{path}: an attribute cannot be saved: {error}") from error
+        content = content_of(topology, layers)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    with replacing(path) as part:
+        save(content, part)
 
 
 def read(path: str | os.PathLike[str]) -> nx.DiGraph:
-    """Load a topology that `write` saved, or one in the same form from elsewhere.
+    r"""Load a topology that `write` saved, or a graph from elsewhere.
 
     Args:
-        path: A file that ends in `.npz`, `.json` or `.graphml`.
+        path: A file that ends in one of
+
+            - `.npz`, `.json` or `.graphml`, as `write` saves them; `.json` also from networkx
+              before 3.6, which says `links` for edges;
+            - `.gml`, whose nodes have labels `(layer, index)`;
+            - `.edgelist`, a line for each edge: sender, receiver, and perhaps a weight or a
+              dictionary of attributes. Other names than `(layer, index)` make a directed acyclic
+              graph, which `layered` brings into layers;
+            - `.mtx`, the adjacency matrix of such a graph, entry (i, j) for an edge from i to j.
 
     Raises:
-        ValueError: If the file does not hold a valid topology.
+        ValueError: If the file does not hold a valid topology; it says which key or line is wrong.
         OSError: If the file cannot be read.
 
     Examples:
@@ -75,20 +101,23 @@ def read(path: str | os.PathLike[str]) -> nx.DiGraph:
         >>> tk.write(tk.topologies.butterfly(8), "mine.json")
         >>> tk.read("mine.json").name
         'butterfly(8)'
+        >>> from pathlib import Path
+        >>> _ = Path("mine.edgelist").write_text("a hidden\nhidden out\na out\n")
+        >>> tk.to_layers(tk.read("mine.edgelist")).widths
+        (1, 2, 1)
 
     See Also:
         `read_layers`, without a graph; `from_weights`, for files of weights.
     """
     path = Path(path)
-    load = _format(path, {".npz": _read_npz, ".json": _read_json, ".graphml": _read_graphml})
-    return _guarded(load, path)
+    return _guarded(_format(path, READERS), path)
 
 
 def read_layers(path: str | os.PathLike[str]) -> Layers:
     """Load a topology as a recipe; from `.npz` without building a graph, for millions of edges.
 
     Args:
-        path: A file that ends in `.npz`, `.json` or `.graphml`.
+        path: A file that `read` reads.
 
     Raises:
         ValueError: If the file does not hold a valid topology.
@@ -106,15 +135,21 @@ def read_layers(path: str | os.PathLike[str]) -> Layers:
     path = Path(path)
     if path.suffix != ".npz":
         return to_layers(read(path))
-    return _guarded(lambda p: _unpack(_arrays(p)), path)
+    return _guarded(read_npz_layers, path)
 
 
-def _format(path: Path, formats: dict[str, Callable]) -> Callable:
+def _format(path: Path, formats: Mapping[str, Any]) -> Any:
     if path.suffix not in formats:
         raise ValueError(
             f"{path}: a topology is saved as {', '.join(formats)}; given the ending {path.suffix!r}"
         )
     return formats[path.suffix]
+
+
+def _checked(layers: Layers) -> Layers:
+    """A recipe, which may have been made without a check, as `make_layers` makes it."""
+    senders, receivers, trainable, constant = zip(*each_layer(layers), strict=True)
+    return make_layers(layers.widths, senders, receivers, trainable=trainable, constant=constant)
 
 
 def _guarded(load: Callable[[Path], Any], path: Path) -> Any:
@@ -137,143 +172,3 @@ def _guarded(load: Callable[[Path], Any], path: Path) -> Any:
         zlib.error,
     ) as error:
         raise ValueError(f"{path} does not hold a topology: {error}") from error
-
-
-def _write_npz(topology: nx.DiGraph | Layers, layers: Layers, path: Path) -> None:
-    kept = {} if isinstance(topology, Layers) else _attributes(topology, layers)
-    with path.open("wb") as file:
-        np.savez_compressed(
-            file,
-            widths=np.array(layers.widths),
-            sizes=np.array([s.size for s in layers.senders]),
-            senders=np.concatenate(layers.senders),
-            receivers=np.concatenate(layers.receivers),
-            trainable=np.concatenate(layers.trainable),
-            constant=np.concatenate(layers.constant),
-            attributes=np.array(json.dumps(kept, default=_plain)),
-        )
-
-
-def _plain(value: Any) -> Any:
-    """Numbers of numpy as Python's, for JSON."""
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{value!r} is of {type(value).__name__}, which JSON cannot hold")
-
-
-def _attributes(graph: nx.DiGraph, layers: Layers) -> dict[str, Any]:
-    """Of the graph, its nodes and its edges: whatever the arrays do not say."""
-    plain = from_layers(layers)
-    return {
-        "graph": graph.graph,
-        "nodes": [[*n, d] for n, d in graph.nodes(data=True) if d != plain.nodes[n]],
-        "edges": [[*s, *r, d] for s, r, d in graph.edges(data=True) if d != plain.edges[s, r]],
-    }
-
-
-def _read_npz(path: Path) -> nx.DiGraph:
-    arrays = _arrays(path)
-    kept = json.loads(str(arrays["attributes"]))
-    graph = from_layers(_unpack(arrays))
-    graph.graph.update(_checked_attributes(kept.get("graph", {})))
-    for layer, index, data in kept.get("nodes", []):
-        _replace(graph.nodes[layer, index], data)
-    for sender_layer, sender, receiver_layer, receiver, data in kept.get("edges", []):
-        _replace(graph.edges[(sender_layer, sender), (receiver_layer, receiver)], data)
-    to_layers(graph)
-    return graph
-
-
-def _checked_attributes(attributes: Any) -> dict[str, Any]:
-    """Attributes of a graph; what has a meaning here must be text."""
-    if not isinstance(attributes, dict):
-        raise ValueError(f"the graph's attributes must be an object; given {attributes!r}")
-    for key in ("name", "family"):
-        if not isinstance(attributes.get(key, ""), str):
-            raise ValueError(f"the graph's {key} must be text; given {attributes[key]!r}")
-    return attributes
-
-
-def _replace(attributes: dict[str, Any], data: dict[str, Any]) -> None:
-    attributes.clear()
-    attributes.update(data)
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            raise ValueError("it is no archive of arrays, or a damaged one")
-        file.seek(0)
-        return _load_arrays(file)
-
-
-def _load_arrays(file: BinaryIO) -> dict[str, np.ndarray]:
-    with np.load(file, allow_pickle=False) as archive:
-        missing = [name for name in ARRAYS if name not in archive]
-        if missing:
-            raise ValueError(f"the arrays {', '.join(missing)} are missing")
-        return {name: archive[name] for name in ARRAYS}
-
-
-def _unpack(arrays: dict[str, np.ndarray]) -> Layers:
-    for name, kinds in zip(ARRAYS[:-1], ("iu", "iu", "iu", "iu", "b", "f"), strict=True):
-        if arrays[name].ndim != 1 or arrays[name].dtype.kind not in kinds:
-            raise ValueError(f"array {name} has the wrong shape or type")
-    ends = np.concatenate([[0], np.cumsum(arrays["sizes"])])
-    columns = ARRAYS[2:-1]
-    if (arrays["sizes"] < 0).any() or any(arrays[c].size != ends[-1] for c in columns):
-        raise ValueError("the edge arrays do not have the length that sizes says")
-    senders, receivers, trainable, constant = (
-        [arrays[column][start:stop] for start, stop in pairwise(ends)] for column in columns
-    )
-    widths = arrays["widths"].tolist()
-    return make_layers(widths, senders, receivers, trainable=trainable, constant=constant)
-
-
-def _write_json(graph: nx.DiGraph, _: Layers, path: Path) -> None:
-    path.write_text(
-        json.dumps(nx.node_link_data(graph, edges="edges"), default=_plain), encoding="utf-8"
-    )
-
-
-def _read_json(path: Path) -> nx.DiGraph:
-    data = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(data, dict) or not data.get("directed") or data.get("multigraph"):
-        raise ValueError("expected the node-link form of a directed simple graph")
-    missing = [key for key in ("nodes", "edges") if not isinstance(data.get(key), list)]
-    if missing:
-        raise ValueError(f"expected lists of nodes and edges; there are no {' and '.join(missing)}")
-    _checked_attributes(data.get("graph", {}))
-    graph = nx.node_link_graph(data, edges="edges", multigraph=False)
-    to_layers(graph)
-    return graph
-
-
-def _write_graphml(graph: nx.DiGraph, _: Layers, path: Path) -> None:
-    named = nx.relabel_nodes(graph, {node: str(node) for node in graph})
-    named.graph = {
-        key: json.dumps(value) if isinstance(value, dict | list | tuple) else value
-        for key, value in graph.graph.items()
-    }
-    nx.write_graphml_xml(named, path)
-
-
-def _read_graphml(path: Path) -> nx.DiGraph:
-    named = nx.read_graphml(path)
-    if not named.is_directed() or named.is_multigraph():
-        raise ValueError("expected a directed simple graph")
-    graph = nx.relabel_nodes(named, {name: _node(name) for name in named})
-    graph.graph = {
-        key: json.loads(value) if isinstance(value, str) and value[:1] in ("{", "[") else value
-        for key, value in named.graph.items()
-        if key not in ("node_default", "edge_default")
-    }
-    to_layers(graph)
-    return graph
-
-
-def _node(name: str) -> tuple[int, int]:
-    match = re.fullmatch(r"\((\d+), (\d+)\)", name)
-    if match is None:
-        raise ValueError(f"node {name!r} is not of the form '(layer, index)'")
-    return int(match[1]), int(match[2])

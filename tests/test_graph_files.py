@@ -1,0 +1,192 @@
+"""Graphs that other programs wrote: they are read as they are meant, and errors name the line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import numpy as np
+import pytest
+import scipy.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import layered_networks
+
+import topokit as tk
+
+
+def linked(graph, name):
+    return json.dumps(nx.node_link_data(graph, edges=name))
+
+
+@given(layered_networks(), st.sampled_from(["edges", "links"]))
+@settings(max_examples=25)
+def test_what_any_networkx_wrote_as_json_is_read(tmp_path_factory, layers, name):
+    graph = tk.from_layers(layers, name="n")
+    path = tmp_path_factory.mktemp("files") / "net.json"
+    path.write_text(linked(graph, name))
+    assert nx.utils.graphs_equal(tk.read(path), graph)
+
+
+@given(layered_networks())
+@settings(max_examples=25)
+def test_what_networkx_wrote_as_gml_or_lines_is_read(tmp_path_factory, layers):
+    graph = tk.from_layers(layers, name="n")
+    folder = tmp_path_factory.mktemp("files")
+    nx.write_gml(graph, folder / "net.gml")
+    again = tk.read(folder / "net.gml")
+    assert again.name == "n"
+    assert tk.to_layers(again) == layers
+    fed = set(graph.nodes) - set(nx.isolates(graph))
+    if fed == set(graph.nodes):
+        nx.write_edgelist(graph, folder / "net.edgelist")
+        assert tk.read_layers(folder / "net.edgelist") == layers
+
+
+@st.composite
+def dags(draw):
+    """A directed acyclic graph whose nodes all have edges, in any order."""
+    n = draw(st.integers(2, 7))
+    pairs = [(a, b) for b in range(n) for a in range(b)]
+    order = draw(st.permutations(range(1, n + 1)))
+    chosen = draw(st.lists(st.sampled_from(pairs), min_size=1, unique=True))
+    edges = [(order[a], order[b]) for a, b in chosen]
+    kept = sorted({node for edge in edges for node in edge})
+    number = {node: place for place, node in enumerate(kept, 1)}
+    return nx.DiGraph([(number[a], number[b]) for a, b in edges])
+
+
+@given(dags(), st.sampled_from(["real", "integer", "pattern"]), st.booleans())
+@settings(max_examples=40)
+def test_the_adjacency_matrix_of_a_graph_is_that_graph_in_layers(
+    tmp_path_factory, dag, field, dense
+):
+    folder = tmp_path_factory.mktemp("files")
+    matrix = nx.to_scipy_sparse_array(dag, nodelist=sorted(dag))
+    whole = dense and field != "pattern"
+    with (folder / "net.mtx").open("wb") as file:
+        scipy.io.mmwrite(file, matrix.toarray() if whole else matrix, field=field)
+    ordered = nx.DiGraph()
+    ordered.add_nodes_from(sorted(dag))
+    ordered.add_edges_from(dag.edges)
+    expected = tk.layered(ordered)
+    found = tk.read(folder / "net.mtx")
+    assert tk.to_layers(found) == tk.to_layers(expected)
+    assert dict(found.nodes(data="label")) == dict(expected.nodes(data="label"))
+    nx.write_edgelist(dag, folder / "net.edgelist", data=False)
+    lines = tk.read(folder / "net.edgelist")
+    by_networkx = nx.read_edgelist(folder / "net.edgelist", create_using=nx.DiGraph)
+    assert nx.utils.graphs_equal(lines, tk.layered(by_networkx))
+
+
+def test_weights_and_attributes_of_lines_are_kept(tmp_path):
+    text = "# a graph\na b 0.5\nb c {'trainable': False, 'weight': -2.0}  # fixed\n\na c\n"
+    (tmp_path / "net.edgelist").write_text(text)
+    graph = tk.read(tmp_path / "net.edgelist")
+    assert graph.edges[(0, 0), (1, 0)] == {"trainable": True, "weight": 0.5}
+    assert graph.edges[(1, 0), (2, 0)] == {"trainable": False, "weight": -2.0}
+    assert tk.structure(graph).edges == 4
+
+
+def test_a_file_that_was_cut_is_no_graph(tmp_path):
+    """Wherever a file ends early, it is refused, or says the same but for blanks at its end."""
+    graph = tk.topologies.erdos_renyi([3, 12, 2], 0.6, seed=1)
+    names = {node: str(place) for place, node in enumerate(graph)}
+    dag = nx.relabel_nodes(graph, names)
+    with (tmp_path / "whole.mtx").open("wb") as file:
+        scipy.io.mmwrite(file, nx.to_scipy_sparse_array(dag), field="pattern")
+    nx.write_edgelist(dag, tmp_path / "whole.edgelist", data=False)
+    whole = (tmp_path / "whole.mtx").read_bytes()
+    for end in range(len(whole)):
+        (tmp_path / "cut.mtx").write_bytes(whole[:end])
+        with pytest.raises(ValueError, match=r"line|the file ends after"):
+            tk.read(tmp_path / "cut.mtx")
+    lines = (tmp_path / "whole.edgelist").read_bytes()
+    for end in range(1, len(lines)):
+        (tmp_path / "cut.edgelist").write_bytes(lines[:end])
+        if lines[end - 1 : end] != b"\n":
+            with pytest.raises(ValueError, match="the last one, has no end"):
+                tk.read(tmp_path / "cut.edgelist")
+
+
+def edited(**changes: Any) -> str:
+    data = nx.node_link_data(tk.from_masks([np.eye(2)]), edges="edges")
+    return json.dumps({k: v for k, v in (data | changes).items() if v is not None})
+
+
+node, edge = {"id": [0, 0], "layer": 0}, {"source": [0, 0], "target": [1, 0]}
+HEAD = "%%MatrixMarket matrix coordinate pattern general\n"
+GML = 'graph [\n  directed 1\n  node [ id 0 label "(0, 0)" ]\n'
+
+WRONG: dict[str, tuple[str, str]] = {
+    "two.json": (edited(links=[]), "both 'edges' and 'links'"),
+    "no.json": (edited(edges=None), "there are no edges"),
+    "id.json": (edited(nodes=[node, {"layer": 0}]), r"nodes\[1\]: 'id' must be \[layer, index\]"),
+    "text.json": (edited(nodes=[{"id": "(0, 0)"}]), r"nodes\[0\]: 'id' .* found \(0, 0\)"),
+    "again.json": (edited(nodes=[node, node]), r"nodes\[1\]: the node \(0, 0\) is there already"),
+    "end.json": (edited(edges=[edge, {"source": [0, 0]}]), r"edges\[1\]: 'target' must be"),
+    "strange.json": (
+        edited(edges=[edge | {"target": [7, 0]}]),
+        r"edges\[0\]: its target \(7, 0\) is none of the nodes",
+    ),
+    "twice.json": (edited(edges=[edge, edge]), r"edges\[1\]: the edge .* is there already"),
+    "old.json": (edited(edges=None, links=[edge, 3]), r"links\[1\]: 'source' must be"),
+    "flag.json": (edited(edges=[edge | {"trainable": 1}]), "trainable must be a bool; given 1"),
+    "packed.graphml": (
+        '<?xml version="1.0"?><graphml xmlns="http://graphml.graphdrawing.org/xmlns"><key id="t" '
+        'for="node" attr.name="topokit" attr.type="string"/><graph edgedefault="directed">'
+        '<node id="(0, 0)"><data key="t">{</data></node></graph></graphml>',
+        r"node \(0, 0\): the key 'topokit' must hold JSON",
+    ),
+    "twice.graphml": (
+        '<?xml version="1.0"?><graphml xmlns="http://graphml.graphdrawing.org/xmlns"><graph '
+        'edgedefault="directed"><node id="(0, 0)"/><node id="(1, 0)"/><edge source="(0, 0)" '
+        'target="(1, 0)"/><edge source="(0, 0)" target="(1, 0)"/></graph></graphml>',
+        "two edges of the same ends",
+    ),
+    "names.gml": ('graph [ directed 1 node [ id 0 label "a" ] ]\n', "node 'a' is not of the form"),
+    "plain.gml": (GML.replace("directed 1", "") + "]\n", "expected a directed simple graph"),
+    "label.gml": ("graph [ directed 1 node [ id 0 ] ]\n", "no 'label' attribute"),
+    "end.gml": (GML + "  edge [ source 0 target 5 ]\n]\n", "undefined target 5"),
+    "cut.gml": (GML, "expected|EOF|end"),
+    "sign.gml": (GML + "  ?\n]\n", "line 4|4,|cannot tokenize"),
+    "flag.gml": (
+        GML + '  node [ id 1 label "(1, 0)" ]\n  edge [ source 0 target 1 trainable "yes" ]\n]\n',
+        "trainable must be a bool; given 'yes'",
+    ),
+    "one.edgelist": ("a b\nc\n", "line 2: expected a sender, a receiver"),
+    "four.edgelist": ("a b 1.0 2.0\n", "line 1: expected a sender"),
+    "weight.edgelist": ("a b\nb c heavy\n", "line 2: expected a finite weight"),
+    "nan.edgelist": ("a b nan\n", "line 1: expected a finite weight"),
+    "call.edgelist": ("a b {'a': open('x')}\n", "line 1: expected a finite weight or a dict"),
+    "twice.edgelist": ("a b\n\na b\n", "line 3: the edge stands in line 1 already"),
+    "cycle.edgelist": ("a b\nb a\n", "the graph has a cycle"),
+    "empty.edgelist": ("# nothing\n", "the graph has no edge"),
+    "jump.edgelist": ("(0, 0) (1, 0)\n(0, 0) (2, 0)\n(1, 0) (2, 0)\n", "to the next one"),
+    "head.mtx": ("2 2 1\n1 2\n", "line 1 must be '%%MatrixMarket"),
+    "empty.mtx": ("", "line 1 must be"),
+    "complex.mtx": (HEAD.replace("pattern", "complex"), "line 1: .*none of real numbers"),
+    "both.mtx": (HEAD.replace("general", "symmetric") + "2 2 1\n2 1\n", "joins nodes both ways"),
+    "sizes.mtx": (HEAD + "% a word\n2 2\n", "line 3 must hold the sizes"),
+    "layer.mtx": (HEAD + "2 3 1\n1 3\n", r"this one is 2 x 3.*from_weights\(\[scipy.io.mmread"),
+    "row.mtx": (HEAD + "2 2 1\n1 3\n", "line 3: expected a row and a column from 1 to 2"),
+    "zero.mtx": (HEAD + "2 2 1\n0 1\n", "line 3: expected a row and a column"),
+    "word.mtx": (HEAD + "2 2 1\n1 two\n", "line 3: expected 2 finite numbers; found '1 two'"),
+    "more.mtx": (HEAD + "2 2 1\n1 2\n2 1\n", "line 4: the file goes on after 1 entries"),
+    "less.mtx": (HEAD + "2 2 2\n1 2\n", "the file ends after 1 of 2 entries"),
+    "twice.mtx": (HEAD + "2 2 2\n1 2\n1 2\n", r"line 4: entry \(1, 2\) is given again"),
+    "large.mtx": (HEAD + "99999999999999 99999999999999 1\n1 2\n", "row and column 3 are empty"),
+    "loop.mtx": (HEAD + "2 2 2\n1 2\n1 1\n", "the graph has a cycle"),
+    "nan.mtx": (HEAD.replace("pattern", "real") + "2 2 1\n1 2 nan\n", "line 3: expected 3 finite"),
+    "python.mtx": (HEAD + "2 2 1\n1 0_2\n", "line 3: expected 2 finite numbers"),
+    "python.edgelist": ("a b 1_0\n", "line 1: expected a finite weight"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_key_or_the_line_that_is_wrong_is_named(name: str, tmp_path: Path) -> None:
+    text, message = WRONG[name]
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        tk.read(tmp_path / name)
+    assert f"{name} does not hold a topology: " in str(error.value)
