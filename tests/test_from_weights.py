@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.flax import save_file as save_jax_file
 from safetensors.numpy import save_file
 from scipy import sparse
 from strategies import layered_networks
@@ -135,6 +136,15 @@ def test_arrays_in_an_npz_file_keep_their_order_and_those_in_safetensors_do_not(
         from_weights(tmp_path / "w.safetensors", transpose=False)
     with pytest.raises(ValueError, match="file does not keep the order"):
         from_weights(tmp_path / "w.safetensors", transpose=False, order="given")
+
+
+def test_brain_floats_in_safetensors_are_read(tmp_path):
+    layers = tk.topologies.erdos_renyi.layers([6, 4, 5], 0.6, seed=1)
+    arrays: Any = {
+        f"{n}.kernel": jnp.asarray(w, jnp.bfloat16) for n, w in enumerate(weighted(layers))
+    }
+    save_jax_file(arrays, tmp_path / "w.safetensors")
+    assert is_wiring(from_weights(tmp_path / "w.safetensors"), layers)
 
 
 def test_a_matrix_that_scipy_saved_is_read(tmp_path):

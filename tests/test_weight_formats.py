@@ -374,6 +374,21 @@ def torch_list(widths, rng) -> Case:
     return Case(listed, [linear(w) for w in arrays], {"transpose": True})
 
 
+def keras_embedding_list(widths, rng) -> Case:
+    """`model.get_weights()` of an embedding and dense layers."""
+    arrays = chain(widths, rng, turned=False)
+    listed = [arrays[0], *(a for w in arrays[1:] for a in (w, np.ones(w.shape[1])))]
+    return Case(listed, [multiplied(w) for w in arrays], {"transpose": False})
+
+
+def torch_embedding_list(widths, rng) -> Case:
+    """`list(model.parameters())` of the same in PyTorch, where tables have senders first."""
+    table, *arrays = chain(widths, rng, turned=False)
+    listed = [table, *(a for w in arrays for a in (w.T, np.ones(w.shape[1])))]
+    layers = [multiplied(table), *(linear(w.T) for w in arrays)]
+    return Case(listed, layers, {"transpose": [False, *[True] * len(arrays)]})
+
+
 def keras_paths(widths, rng) -> Case:
     """`{v.name: v.numpy()}` of Keras 2, pruned by its model optimization."""
     named, layers = {}, []
@@ -457,6 +472,8 @@ WAYS: dict[str, Callable[..., Case]] = {
     "haiku, nested calls": lambda w, r: haiku(w, r, inside_out=True),
     "keras, list": keras_list,
     "torch, list": torch_list,
+    "keras, list with embedding": keras_embedding_list,
+    "torch, list with embedding": torch_embedding_list,
     "keras, pruned": keras_paths,
     "own names": own_names,
     "scipy, csr": lambda w, r: scipy_list(w, r, sparse.csr_matrix),
@@ -610,6 +627,9 @@ def test_masks_of_ones_own_multiply_the_weights() -> None:
     both = weights | {f"keep_{n}": m for n, m in masks.items()}
     named = {n: f"keep_{n}" for n in masks}
     assert is_network(from_weights(both, names=["a", "b"], masks=named, transpose=False), truth)
+    tables = {"x.table": weights["a"], "x.table_mask": masks["a"], "y.weight": weights["b"]}
+    said = {"names": ["x.table", "y.weight"], "masks": {"y.weight": masks["b"]}}
+    assert is_network(from_weights(tables, transpose=False, **said), truth)
     whole = [np.ones((3, 5)), np.ones((5, 2))]
     unmasked = from_weights(
         tree | {"mask": {"a": {"kernel": masks["a"]}}}, masks={"a/kernel": None}
@@ -693,6 +713,25 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "torch, experts": ({f"experts.{n}.weight": square + n for n in (0, 1)}, "side by side"),
     "torch, heads": ({f"heads.{n}.weight": square + n for n in (0, 1)}, "side by side"),
+    "torch, numbered heads": ({f"head{n}.weight": square + n for n in (1, 2)}, "side by side"),
+    "torch, gated": (
+        {
+            "w1.weight": ones((6, 4)),
+            "w2.weight": ones((4, 6)),
+            "w3.weight": ones((6, 4)),
+            "w1.bias": ones(6),
+            "w2.bias": ones(4),
+            "w3.bias": ones(6),
+        },
+        "gated",
+    ),
+    "torch, projections": (
+        {
+            f"{n}_proj.weight": ones(s)
+            for n, s in (("gate", (6, 4)), ("up", (6, 4)), ("down", (4, 6)))
+        },
+        "gate",
+    ),
     "torch, skip": (
         {"fc1.weight": ones((3, 2)), "fc2.weight": ones((4, 3)), "skip.weight": ones((4, 2))},
         "skips layers",

@@ -17,6 +17,7 @@ from topokit.files._layer_roles import (
     bias_of,
     quantization_of,
     shapes_of,
+    targets_of,
 )
 from topokit.files._layer_roles import roles as roles_of
 from topokit.files._named_leaves import Named, components, label, named_leaves, read_named
@@ -99,6 +100,8 @@ def mapped_layers(leaves: Named, choices: Choices, attempt: Attempt) -> list[Sto
         chosen = roles.layers
     else:
         chosen = _named_layers(choices.names, roles, shapes)
+        left = [mask for mask, layer in roles.masks.items() if layer is None and mask not in chosen]
+        roles = roles._replace(masks=roles.masks | targets_of(left, chosen, shapes))
     for name in masks:
         if name not in chosen and name not in shapes:
             raise ValueError(f"masks names {name!r}, but the layers are {_listing(chosen)}")

@@ -12,7 +12,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from topokit.files._named_leaves import Named, components, label
-from topokit.files._stored_arrays import is_array, stored
+from topokit.files._stored_arrays import is_array, shape_of, stored
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -23,14 +23,17 @@ NO_LAYERS = {
         "of peft does"
     ),
     r"(weight|kernel)_(ih|hh)|recurrent": "is of a recurrent layer, whose weights serve every step",
-    r"in_proj_weight|(query|key|value|qkv|[qkv]_proj)$|attn|attention": (
+    r"in_proj_weight|(query|key|value|qkv|[qkv]_proj|w[qkvo])$|attn|attention": (
         "is of an attention, which multiplies activations and is no chain of layers"
     ),
     r"exp_avg|square_avg|momentum_buffer|(mu|nu|trace)$": (
         "is what an optimizer keeps beside the weights"
     ),
     r"embed|wte$|wpe$": "is a table of embeddings, of which a token takes one row",
-    r"(experts?|heads|branch(es)?|towers?|members?|ensemble)$": "is one of several side by side",
+    r"(experts?|heads|head_?\d+|branch(es)?|towers?|members?|ensemble|tasks?|streams?)_?\d*$": (
+        "is one of several side by side"
+    ),
+    r"gate(s|_proj)?$|wi_[01]$": "is of a gate, which multiplies activations",
     r"(skip|shortcut|residual|downsample)": "is of a connection that skips layers",
 }
 OPTIMIZER = r"opt(im(izers?)?)?(_?states?)?(_?dict)?"
@@ -45,6 +48,9 @@ PARAMETRIZED = (
 UNMASKED = (
     "is kept as it was before pruning, without the mask, as named_parameters() does; give the "
     "whole state_dict(), or the mask as masks={...}"
+)
+GATED = (
+    "is one of w1, w2 and w3, in the shapes of a gated layer w2 (f(w1 x) * w3 x), which is no chain"
 )
 PLAIN = (type(None), str, bytes, bool, int, float, complex, type)
 
@@ -77,14 +83,22 @@ def shapes_of(leaves: Named) -> dict[str, tuple[int, ...]]:
     shapes = {}
     for name, leaf in leaves.items():
         if is_array(leaf):
-            shape = getattr(leaf, "shape", None)
-            shapes[name] = stored(label(name), leaf).shape if shape is None else tuple(shape)
+            shapes[name] = _shape(label(name), leaf)
         elif not isinstance(leaf, PLAIN) and not callable(leaf) and "dtype" not in name:
             raise ValueError(
                 f"{label(name)} is of {type(leaf).__name__}, which is no array; leave it out of "
                 "weights, or put the array that it stands for in its place"
             )
     return shapes
+
+
+def _shape(shown: str, leaf: Any) -> tuple[int, ...]:
+    """The shape of an array, without a look at its numbers where it tells."""
+    try:
+        shape = getattr(leaf, "shape", None)
+    except RuntimeError as error:
+        raise ValueError(f"{shown} is an array without a shape: {error}") from error
+    return shape_of(stored(shown, leaf)) if shape is None else tuple(shape)
 
 
 def roles(shapes: Shapes) -> Roles:
@@ -98,11 +112,18 @@ def roles(shapes: Shapes) -> Roles:
     known = [n for n in plain if re.fullmatch(LAYER_WORD, components(n)[-1], re.IGNORECASE)]
     layers = {n: Factors((n,)) for n in known or (() if composed else plain)}
     layers = _in_order(kept, layers | composed)
-    reasons = {n: _reason(n) for n in [*plain, *composed]}
+    reasons = {n: _reason(n) for n in [*plain, *composed]} | _gated(layers, shapes)
     unknown = {n: why or "" for n, why in reasons.items() if why or n not in layers}
-    targets = {n: _target(n, layers, shapes) for n in masks if n not in layers}
+    targets = targets_of([n for n in masks if n not in layers], layers, shapes)
     kept_layers = {n: f for n, f in layers.items() if n not in unknown}
     return Roles(kept_layers, composed, targets, unknown)
+
+
+def targets_of(
+    masks: Iterable[str], layers: Mapping[str, Any], shapes: Shapes
+) -> dict[str, str | None]:
+    """What masks multiply, where their names tell."""
+    return {mask: _target(mask, layers, shapes) for mask in masks}
 
 
 def bias_of(name: str, shapes: Shapes) -> tuple[str, int] | None:
@@ -198,6 +219,21 @@ def _reason(name: str) -> str | None:
         if re.match(rf"(.*_)?({pattern})", part, re.IGNORECASE)
     )
     return next(told, None)
+
+
+def _gated(layers: Mapping[str, Factors], shapes: Shapes) -> dict[str, str]:
+    """Three layers w1, w2, w3 that may be one gated layer, w2 (f(w1 x) * w3 x), as in Llama."""
+    found = {}
+    for name in layers:
+        parts = components(name)
+        if "w3" in parts:
+            three = [re.sub(r"\bw3\b", f"w{n}", name) for n in (1, 2, 3)]
+            if not {*three} <= {*layers} or re.sub(r"\bw3\b", "w4", name) in layers:
+                continue
+            one, two, last = (shapes[layers[n].arrays[0]] for n in three)
+            if one == last == two[1::-1] + two[2:]:
+                found |= dict.fromkeys(three, GATED)
+    return found
 
 
 def _in_order(kept: list[str], layers: dict[str, Factors]) -> dict[str, Factors]:

@@ -19,6 +19,13 @@ from topokit.files._stored_arrays import is_array
 
 Named = dict[str, Any]
 
+# What `.safetensors` calls the types that numpy has.
+SAFE_TYPES = {
+    **{f"F{8 * size}": f"<f{size}" for size in (2, 4, 8)},
+    **{f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)},
+    "BOOL": "?",
+}
+
 
 def named_leaves(weights: Mapping[Any, Any]) -> Named:
     """The leaves of a nested mapping by their joined names, in its order."""
@@ -88,5 +95,15 @@ def _read_npz(file: BinaryIO) -> Named:
 def _read_safetensors(file: BinaryIO) -> Named:
     with extras_named():
         safetensors = import_module("safetensors")
-    with safetensors.safe_open(file.name, framework="np") as opened:
-        return {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    entries = dict(safetensors.deserialize(file.read()))
+    return {name: _decoded(name, **entries[name]) for name in sorted(entries)}
+
+
+def _decoded(name: str, dtype: str, shape: list[int], data: bytes | bytearray) -> np.ndarray:
+    """An array of a `.safetensors` file; numpy alone knows nothing of bfloat16, half a float32."""
+    if dtype == "BF16":
+        halves = np.frombuffer(data, "<u2").astype(np.uint32)
+        return (halves << 16).view(np.float32).reshape(shape)
+    if dtype not in SAFE_TYPES:
+        raise ValueError(f"{name} holds numbers of {dtype}; convert them, say to float16")
+    return np.frombuffer(data, SAFE_TYPES[dtype]).reshape(shape)

@@ -92,18 +92,18 @@ def _turned(layers: Sequence[StoredLayer], place: int, said: Said) -> bool | Non
         return told
     alike = [k for k in layers if said.listed or k.word == layer.word]
     others = {t for k in alike if (t := _told(k)) is not None}
-    if len(others) != 1 or not said.listed and not _leans(layer, place, others, said):
-        return None
-    return others.pop()
+    return others.pop() if len(others) == 1 and _leans(layer, place, others, said) else None
 
 
 def _leans(layer: StoredLayer, place: int, others: set[bool], said: Said) -> bool:
-    """Whether a named layer is turned as the others of its word are.
+    """Whether a layer is turned as the others of its word, or of its list, are.
 
     A `weight` may stand beside others that are turned the other way: PyTorch's linear layers have
     receivers first, the Conv1D of transformers, transposed convolutions and tables of embeddings,
     which come first and have no bias, last.
     """
+    if said.listed:
+        return bool(layer.bias or place) or others == {False}
     beside = layer.word != "weight" or others == {True}
     return beside and not layer.convolved and bool(layer.bias or place and said.ordered)
 

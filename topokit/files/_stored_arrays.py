@@ -18,7 +18,7 @@ def is_array(value: Any) -> bool:
     """Whether a value is an array of any framework, or of numbers in lists."""
     if isinstance(value, list | tuple):
         return bool(value) and all(map(_is_numbers, value))
-    return hasattr(value, "shape") and hasattr(value, "dtype") or hasattr(value, "detach")
+    return hasattr(value, "detach") or hasattr(value, "shape") and hasattr(value, "dtype")
 
 
 def stored(label: str, value: Any) -> Stored:
