@@ -115,7 +115,7 @@ def test_weights_and_masks_of_a_pruning_are_one_array(layers, seed):
 
 @pytest.mark.parametrize("ending", [".npz", ".safetensors"])
 def test_a_file_gives_its_wiring_back(tmp_path, ending):
-    layers = tk.topologies.erdos_renyi.layers([8, 8, 8, 5], 0.6, seed=1)
+    layers = tk.topologies.erdos_renyi.layers([8, 7, 6, 5], 0.6, seed=1)
     path = tmp_path / f"weights{ending}"
     arrays = state_dict(weighted(layers), np.ascontiguousarray)
     np.savez(path, **arrays) if ending == ".npz" else save_file(arrays, path)

@@ -58,8 +58,9 @@ def from_weights(
             have two axes or more.
         transpose: True if arrays are `(n_out, n_in)`, as PyTorch and Equinox keep them, false if
             they are `(n_in, n_out)`; a list of one for each layer where they differ. By default
-            what biases and the name `kernel` say, and true for PyTorch's word `weight`, unless the
-            other way chains too.
+            what the lengths of biases, the name `kernel` and the chain of widths tell; a square
+            matrix tells nothing. A list without biases is turned as a whole, and false if it
+            chains that way alone.
         order: `"given"` if a mapping has its layers in order, `"numbers"` if all numbers in their
             names say the order. By default numbers such as those of `fc2` and `layers.10` do, and
             not those that frameworks append, as in `Dense_1`; without them the one order that

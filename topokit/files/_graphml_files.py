@@ -25,15 +25,15 @@ STRUCTURED = ("parameters", "changes")
 def graphml_content(graph: nx.DiGraph, _: Layers) -> nx.DiGraph:
     """The graph as GraphML can hold it; raises what makes an attribute unfit for that."""
     named = nx.DiGraph()
-    attributes = checked_attributes(plain_attributes("the graph", graph.graph))
+    attributes = checked_attributes(plain_attributes(("the graph",), graph.graph))
     named.graph.update(_packed(attributes))
     for node, data in graph.nodes(data=True):
         named.add_node(node_name(node))
-        named.nodes[node_name(node)].update(_packed(plain_attributes(f"node {node}", data)))
+        named.nodes[node_name(node)].update(_packed(plain_attributes(("node", node), data)))
     for s, r, data in graph.edges(data=True):
         ends = node_name(s), node_name(r)
         named.add_edge(*ends)
-        named.edges[ends].update(_packed(plain_attributes(f"edge {s} -> {r}", data)))
+        named.edges[ends].update(_packed(plain_attributes(("edge", s, "->", r), data)))
     return named
 
 

@@ -19,15 +19,15 @@ LISTS = ("edges", "links")
 def json_content(graph: nx.DiGraph, _: Layers) -> str:
     """The text of a file; raises what makes an attribute unfit for one."""
     nodes = [
-        plain_attributes(f"node {n}", d, ("id",)) | {"id": node_pair(n)}
+        plain_attributes(("node", n), d, ("id",)) | {"id": node_pair(n)}
         for n, d in graph.nodes(data=True)
     ]
     edges = [
-        plain_attributes(f"edge {s} -> {r}", d, ("source", "target"))
+        plain_attributes(("edge", s, "->", r), d, ("source", "target"))
         | {"source": node_pair(s), "target": node_pair(r)}
         for s, r, d in graph.edges(data=True)
     ]
-    attributes = checked_attributes(plain_attributes("the graph", graph.graph))
+    attributes = checked_attributes(plain_attributes(("the graph",), graph.graph))
     content = {"directed": True, "multigraph": False, "graph": attributes}
     return json.dumps(content | {"nodes": nodes, "edges": edges})
 

@@ -58,10 +58,12 @@ def read_npz_layers(path: Path) -> Layers:
 def _attributes(graph: nx.DiGraph, layers: Layers) -> dict[str, Any]:
     """Of the graph, its nodes and its edges: whatever the arrays do not say."""
     bare = from_layers(layers)
-    nodes = ((n, plain_attributes(f"node {n}", d)) for n, d in graph.nodes(data=True))
-    edges = ((s, r, plain_attributes(f"edge {s} -> {r}", d)) for s, r, d in graph.edges(data=True))
+    nodes = ((n, plain_attributes(("node", n), d)) for n, d in graph.nodes(data=True))
+    edges = (
+        (s, r, plain_attributes(("edge", s, "->", r), d)) for s, r, d in graph.edges(data=True)
+    )
     return {
-        "graph": checked_attributes(plain_attributes("the graph", graph.graph)),
+        "graph": checked_attributes(plain_attributes(("the graph",), graph.graph)),
         "nodes": [[*node_pair(n), d] for n, d in nodes if not _same(d, bare.nodes[n])],
         "edges": [
             [*node_pair(s), *node_pair(r), d] for s, r, d in edges if not _same(d, bare.edges[s, r])

@@ -12,16 +12,18 @@ import numpy as np
 
 TUPLE = "__tuple__"
 DEEPEST = 100
+MOST_BITS = 13_000  # Of an integer: Python turns no more than 4,300 digits into a number.
+KEPT = frozenset({type(None), bool, float, str})
 
 
 def plain_attributes(
-    place: str, attributes: Mapping[Any, Any], reserved: tuple[str, ...] = ()
+    place: tuple[Any, ...], attributes: Mapping[Any, Any], reserved: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     """The attributes of a graph, a node or an edge as values that JSON keeps as they are.
 
     Raises:
-        ValueError: If there are none; `place` says whose they are, `reserved` the names that mean
-            something else in the file.
+        ValueError: If there are none; the words of `place` say whose they are, `reserved` the names
+            that mean something else in the file.
     """
     try:
         found = plain(dict(attributes))
@@ -30,16 +32,19 @@ def plain_attributes(
             return found
         raise ValueError(f"the name {taken!r} has a meaning of its own in such a file; rename it")
     except ValueError as error:
-        raise ValueError(f"{place}: an attribute cannot be saved: {error}") from error
+        whose = " ".join(map(str, place))
+        raise ValueError(f"{whose}: an attribute cannot be saved: {error}") from error
 
 
 def plain(value: Any, depth: int = 0) -> Any:
     """A value that JSON keeps as it is, or a ValueError."""
+    if type(value) in KEPT:
+        return value
     if depth > DEEPEST:
         raise ValueError(f"it is nested more than {DEEPEST} times")
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or type(value) in (bool, float, str) or _is_short(value):
+    if type(value) in KEPT or _is_short(value):
         return value
     if type(value) in (list, tuple):
         items = [plain(item, depth + 1) for item in value]
@@ -64,7 +69,7 @@ def _untupled(found: dict[str, Any]) -> Any:
 
 def _is_short(value: Any) -> bool:
     """Whether it is an integer that Python turns into text and back."""
-    return type(value) is int and abs(value) < 10**4000
+    return type(value) is int and value.bit_length() < MOST_BITS
 
 
 def _key(key: Any) -> str:

@@ -39,6 +39,13 @@ class Network(NamedTuple):
         """Neurons per layer, inputs first."""
         return (shape_of(self.matrices[0])[0], *(shape_of(m)[1] for m in self.matrices))
 
+    def with_turned(self, place: int) -> "Network":
+        """The network with one square layer the other way."""
+        turned, matrices = [*self.turned], [*self.matrices]
+        turned[place] = not turned[place]
+        matrices[place] = sparse.csr_array(matrices[place].T)
+        return Network(self.names, tuple(turned), tuple(matrices))
+
     def __str__(self) -> str:
         return f"widths {self.widths} and {sum(m.nnz for m in self.matrices)} edges"
 

@@ -3,8 +3,10 @@
 What tells without being asked: the length of a bias says which axis receives; the name `kernel`
 says the last, as in Flax and Keras; numbers in names, such as `fc2` or `layers.10`, say the order,
 but not those that frameworks append by themselves (`Dense_1`, `linear_1`), which count layers as
-they are made and not as they are called. The name `weight` says the first axis only as long as no
-other reading keeps the order given.
+they are made and not as they are called. The name `weight` says the first axis only against the
+same network from behind. Layers of one name need not be turned alike: beside PyTorch's linear ones
+stand the Conv1D of transformers, transposed convolutions and tables of embeddings, which have
+receivers last. So a square matrix is asked for, unless the matrices are a list without biases.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +28,8 @@ from topokit.files._stored_arrays import shape_of
 from topokit.files._stored_layers import StoredLayer, in_groups
 
 MOST_MIXED = 8
+MOST_CANDIDATES = 8
+MOST_CURES = 2
 
 
 class Said(NamedTuple):
@@ -50,7 +54,7 @@ def settle(layers: Sequence[StoredLayer], said: Said) -> Network:
     _check_transpose(said.transpose, len(layers))
     told = [_told(layer) for layer in layers]
     layers = [
-        layer._replace(turned=_turned(layers, place, said)) for place, layer in enumerate(layers)
+        layer._replace(turned=_turned(layer, place, said)) for place, layer in enumerate(layers)
     ]
     found = list(islice(_distinct(_candidates(layers, said)), 2))
     if not found or said.listed and _is_turned_alone(found, layers):
@@ -80,32 +84,13 @@ def _check_transpose(transpose: bool | Sequence[bool] | None, depth: int) -> Non
         raise ValueError(f"transpose has {len(transpose)} entries for {depth} layers")
 
 
-def _turned(layers: Sequence[StoredLayer], place: int, said: Said) -> bool | None:
+def _turned(layer: StoredLayer, place: int, said: Said) -> bool | None:
     """Whether receivers lie on the first axis of a layer, where it is said or told."""
-    layer = layers[place]
-    if said.transpose is not None:
-        turned = said.transpose if isinstance(said.transpose, bool) else said.transpose[place]
-        _check_bias(layer, turned)
-        return turned
-    told = _told(layer)
-    if told is not None:
-        return told
-    alike = [k for k in layers if said.listed or k.word == layer.word]
-    others = {t for k in alike if (t := _told(k)) is not None}
-    return others.pop() if len(others) == 1 and _leans(layer, place, others, said) else None
-
-
-def _leans(layer: StoredLayer, place: int, others: set[bool], said: Said) -> bool:
-    """Whether a layer is turned as the others of its word, or of its list, are.
-
-    A `weight` may stand beside others that are turned the other way: PyTorch's linear layers have
-    receivers first, the Conv1D of transformers, transposed convolutions and tables of embeddings,
-    which come first and have no bias, last.
-    """
-    if said.listed:
-        return bool(layer.bias or place) or others == {False}
-    beside = layer.word != "weight" or others == {True}
-    return beside and not layer.convolved and bool(layer.bias or place and said.ordered)
+    if said.transpose is None:
+        return _told(layer)
+    turned = said.transpose if isinstance(said.transpose, bool) else said.transpose[place]
+    _check_bias(layer, turned)
+    return turned
 
 
 def _told(layer: StoredLayer) -> bool | None:
@@ -134,7 +119,19 @@ def _check_bias(layer: StoredLayer, turned: bool) -> None:
 
 
 def _candidates(layers: Sequence[StoredLayer], said: Said) -> Iterator[Network]:
-    """The networks that could be meant, those in the given order first."""
+    """The networks that could be meant: all that is open turned alike, then one square apart."""
+    alike = list(islice(_turned_alike(layers, said), MOST_CANDIDATES))
+    yield from alike
+    if not said.listed or any(layer.bias for layer in layers):
+        open_layers = {layer.name for layer in layers if layer.turned is None}
+        for found in alike[:1]:
+            for place in (n for n, name in enumerate(found.names) if name in open_layers):
+                if len(set(shape_of(found.matrices[place]))) == 1:
+                    yield found.with_turned(place)
+
+
+def _turned_alike(layers: Sequence[StoredLayer], said: Said) -> Iterator[Network]:
+    """Networks all of whose open layers are turned alike, those in the given order first."""
     uniform = [
         tuple(all_turned if layer.turned is None else layer.turned for layer in layers)
         for all_turned in ((False, True) if said.listed else (True, False))
@@ -218,15 +215,18 @@ def _question(found: Sequence[Network], layers: Sequence[StoredLayer], said: Sai
 def _settings(
     one: Network, found: Sequence[Network], layers: Sequence[StoredLayer], said: Said
 ) -> str:
-    words = []
-    if any(layer.turned is None for layer in layers):
-        words.append(f"transpose={_flags(one.turned)}")
     given = tuple(layer.name for layer in layers)
+    words, names = [], given
     if _before(layers, said) is not None and not _counted(one.names):
-        in_order = said.ordered and one.names == given
-        words.append('order="given"' if in_order else f"names={list(one.names)}")
+        names = one.names
+        in_order = said.ordered and names == given
+        words.append('order="given"' if in_order else f"names={list(names)}")
     elif len({f.names for f in found}) > 1:
-        words.append(f"names={list(one.names)}")
+        names = one.names
+        words.append(f"names={list(names)}")
+    if any(layer.turned is None for layer in layers):
+        by_name = dict(zip(one.names, one.turned, strict=True))
+        words.insert(0, f"transpose={_flags([by_name[name] for name in names])}")
     return " and ".join(words)
 
 
@@ -258,10 +258,11 @@ def _cures(
 ) -> str:
     if groups := _groups_that_chain(layers, turned):
         return f"; they chain with groups={groups}, if these are grouped convolutions"
-    for ways in _other_ways(turned, told):
-        for reading in readings(layers, ways, None):
-            found = network(layers, reading)
-            return f"; they chain with transpose={_flags(ways)}, {found}"
+    mixed = (r for ways in _other_ways(turned, told) for r in readings(layers, ways, None))
+    if ways := [
+        f"transpose={_flags(r.turned)}, {network(layers, r)}" for r in islice(mixed, MOST_CURES)
+    ]:
+        return f"; they chain with {', or with '.join(ways)}"
     if not said.listed:
         for reading in readings(layers, turned, never):
             found = network(layers, reading)
