@@ -42,7 +42,7 @@ WORK = {
     "freedom._soft_leverage": ("edge_factors", "cholesky"),
     "freedom._estimate": ("flat_weights", "draw_to_scale", "project"),
     "freedom._predicted_loss": ("bandwidth", "effective_order", "estimate_loss"),
-    "control._bound": ("solve_program", "maximum_flow"),
+    "control._bound": ("find_levels", "maximum_flow"),
     "control._canonical": ("plan_evenly", "_plans"),
     "control.descent._descent": ("_descend",),
 }

@@ -30,7 +30,6 @@ from topokit.scores import control_bound
 
 # A step alone is timed, which no public function takes; hence what is private here.
 from topokit.scores.control._bound import least_totals
-from topokit.scores.control._color_refinement import find_kinds
 from topokit.scores.control._control_network import make_network
 from topokit.scores.control._flow_network import neuron_by_neuron
 from topokit.scores.control._flow_plan import plan_evenly
@@ -146,9 +145,9 @@ def descent_steps(layers: tk.Layers, form: ControlForm, steps: int) -> Callable[
 def canonical_steps(layers: tk.Layers, steps: int) -> Callable[[], object]:
     """Steps of the search for the canonical K, neuron by neuron."""
     control = make_network(layers)
-    totals, network = least_totals(control, find_kinds(control)), neuron_by_neuron(control)
+    totals, network = least_totals(control), neuron_by_neuron(control)
     problem = make_problem(network, totals.taken)
-    search = begin_on_host(problem, plan_evenly(network, totals.carried, totals.taken))
+    search = begin_on_host(problem, plan_evenly(network, totals.taken))
     problem, search = jax.device_put((problem, search))
 
     def run() -> object:

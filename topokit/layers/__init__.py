@@ -60,6 +60,7 @@ from topokit.layers._graph import to_masks as to_masks
 from topokit.layers._layered import layered as layered
 from topokit.layers._make_layers import make_layers as make_layers
 from topokit.layers._make_layers import sort_layers as sort_layers
+from topokit.layers._numbering import ENDLESS as ENDLESS
 from topokit.layers._numbering import disjoint_flow as disjoint_flow
 from topokit.layers._numbering import first_numbers as first_numbers
 from topokit.layers._numbering import numbered_edges as numbered_edges

@@ -4,11 +4,11 @@ A weight sets ratios between inputs. `controllability` counts how many of them e
 and whose they are (NeuroFabric section VI and appendix A); `control_bound` and `control_capacity`
 prove how far any such count can go.
 
-`_neuron_limits` says what each neuron may add and hold, `_control_network` puts that in arrays, and
-`_color_refinement` finds the neurons that play the same part. `_bound` solves for the totals by a
-convex program; `_canonical` finds the fairest plan that attains them: `_flow_plan` is what a plan
-is, `primal_dual` how it improves, and `_flow_network` what it is made on: all neurons, or one pair
-of an input and a neuron for all that play the same part (`_pair_graph`, `_pair_kinds`,
+`_neuron_limits` says what each neuron may add and hold, `_control_network` puts that in arrays.
+`_level_flow` finds the totals of least loss by maximum flows, and `_bound` proves them.
+`_canonical` finds the fairest plan that attains them: `_flow_plan` is what a plan is, `primal_dual`
+how it improves, and `_flow_network` what it is made on: all neurons, or one pair of an input and a
+neuron for all that play the same part (`_color_refinement`, `_pair_graph`, `_pair_kinds`,
 `_merged_pairs`). Apart from these stands `descent`, the paper's own way: gradient descent on its
 loss.
 """

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from topokit._limits import check_memory
 from topokit.layers import Layers
 from topokit.scores.control import primal_dual
 from topokit.scores.control._bound import Totals, least_totals
-from topokit.scores.control._color_refinement import Kinds, find_kinds
+from topokit.scores.control._color_refinement import find_kinds
 from topokit.scores.control._control_network import ControlNetwork, make_network
 from topokit.scores.control._flow_network import FlowNetwork, neuron_by_neuron
 from topokit.scores.control._flow_plan import Plan, plan_evenly, realize
@@ -71,8 +71,7 @@ def find_canonical(
     """
     network = make_network(layers)
     sizes = _check_size(network)
-    kinds = find_kinds(network)
-    totals = least_totals(network, kinds)
+    totals, kinds = least_totals(network), find_kinds(network)
     found, whole = None, (neuron_by_neuron(network), totals)
     merging = _can_merge(network, kinds, sizes)
     if merging and 2 * sizes.by_pair > sizes.whole:
@@ -95,7 +94,7 @@ def _search(
     callback: Callable[[int, int], object] | None = None,
 ) -> SearchEnd:
     """Try the even plan, and improve it for so many steps at most."""
-    start = plan_evenly(network, totals.carried, totals.taken)
+    start = plan_evenly(network, totals.taken)
     greatest = float(start.K.max())
     outputs = network.neurons[-totals.taken.size :]
     rounding = outputs.sum() * (ROUNDING * n_in) ** 2
@@ -147,15 +146,15 @@ def _check_size(network: ControlNetwork) -> Sizes:
     return sizes
 
 
-def _can_merge(network: ControlNetwork, kinds: Kinds, sizes: Sizes) -> bool:
+def _can_merge(network: ControlNetwork, kinds: Int[np.ndarray, " neurons"], sizes: Sizes) -> bool:
     """Whether there may be much fewer kinds of pairs, or nothing else fits."""
-    alike = 2 * kinds.neurons.size <= network.gain.size
+    alike = 2 * int(kinds.max()) < network.gain.size
     few = SMALLER * sizes.by_pair <= sizes.whole
     return sizes.merging <= LIMIT and (alike or few or sizes.whole > LIMIT)
 
 
 def _merge(
-    network: ControlNetwork, kinds: Kinds, totals: Totals, sizes: Sizes
+    network: ControlNetwork, kinds: Int[np.ndarray, " neurons"], totals: Totals, sizes: Sizes
 ) -> tuple[FlowNetwork, Totals] | None:
     """The network by kinds of pairs, if these are few or nothing else fits."""
     graph, only = make_pairs(network), sizes.whole > LIMIT
@@ -164,7 +163,7 @@ def _merge(
     if found is None:
         return None
     try:
-        return merge_pairs(network, graph, kinds, totals, found)
+        return merge_pairs(network, graph, totals, found)
     except NotAlikeError:
         alone = each_its_own(network, graph)
-        return merge_pairs(network, graph, kinds, totals, alone) if only else None
+        return merge_pairs(network, graph, totals, alone) if only else None

@@ -4,71 +4,21 @@ Two neurons are alike if they may add and hold as much and have equally many neu
 before and behind them: the coarsest equitable partition of the network. A convex program has an
 optimum that treats all neurons of a kind alike, for averaging over a kind keeps every constraint
 and raises no convex cost (Grohe, Kersting, Mladenov and Selman, "Dimension reduction via colour
-refinement", 2014). So one neuron of each kind is enough: a Clos layer of any size has three.
+refinement", 2014).
 """
 
-from typing import NamedTuple
-
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from topokit.scores.control._control_network import ControlNetwork
 
 
-class Kinds(NamedTuple):
-    """A network in which one neuron, and one edge, stands for all of its kind.
-
-    Attributes:
-        neuron: The kind of each neuron.
-        edge: The kind of each edge.
-        neurons: How many neurons there are of each kind.
-        edges: How many edges there are of each kind.
-        gain: What the neurons of a kind may add, together.
-        room: What they can hold, together.
-        senders: The kind of the senders of each kind of edges.
-        receivers: The kind of their receivers.
-        outputs: The kinds of outputs.
-    """
-
-    neuron: Int[np.ndarray, " neurons"]
-    edge: Int[np.ndarray, " edges"]
-    neurons: Int[np.ndarray, " kinds"]
-    edges: Int[np.ndarray, " edge_kinds"]
-    gain: Float[np.ndarray, " kinds"]
-    room: Float[np.ndarray, " kinds"]
-    senders: Int[np.ndarray, " edge_kinds"]
-    receivers: Int[np.ndarray, " edge_kinds"]
-    outputs: Int[np.ndarray, " output_kinds"]
-
-
-def find_kinds(network: ControlNetwork) -> Kinds:
-    """Merge what is alike; cost O(E log E) a round, and a few rounds more than there are layers."""
-    neuron = _refine(network)
-    n = int(neuron.max()) + 1
-    pairs, edge, edges = np.unique(
-        neuron[network.senders] * n + neuron[network.receivers],
-        return_inverse=True,
-        return_counts=True,
-    )
-    senders, receivers = np.divmod(pairs, n)
-    return Kinds(
-        neuron,
-        edge,
-        np.bincount(neuron),
-        edges,
-        np.bincount(neuron, network.gain),
-        np.bincount(neuron, network.room),
-        senders,
-        receivers,
-        np.unique(neuron[network.outputs]),
-    )
-
-
-def _refine(network: ControlNetwork) -> Int[np.ndarray, " neurons"]:
+def find_kinds(network: ControlNetwork) -> Int[np.ndarray, " neurons"]:
     """Part neurons by what they are, then by the kinds around them until nothing parts any more.
 
     The kinds around a neuron are told by the sum of a random number for each: that two sets of them
-    have one sum has a chance of 2^-64.
+    have one sum has a chance of 2^-64. Cost: O(E + N log N) a round, for N neurons, and a few
+    rounds more than there are layers.
     """
     rng = np.random.default_rng(0)
     layer = np.repeat(np.arange(len(network.layers)), [s.stop - s.start for s in network.layers])

@@ -97,12 +97,12 @@ def controllability(
 
     Edges that come from no input or lead to no output do not count.
 
-    Cost of the canonical K: one convex program for the totals (`control_bound`), then O(kinds E) a
-    step, a kind being all inputs that feed the same neurons. No step where a first plan proves
-    even, as for Clos, butterfly and low rank; hundreds for lattices and random networks, the more
-    the larger and sparser they are. Where many pairs of an input and a neuron play the same part,
-    as in lattices, one stands for all, and a step costs next to nothing; to find them takes seconds
-    for millions of pairs. Of a descent: O(n_in E) a step and as much memory
+    Cost of the canonical K: a maximum flow or some for the totals (`control_bound`), then
+    O(kinds E) a step, a kind being all inputs that feed the same neurons. No step where a first
+    plan proves even, as for Clos, butterfly and low rank; hundreds for lattices and random
+    networks, the more the larger and sparser they are. Where many pairs of an input and a neuron
+    play the same part, as in lattices, one stands for all, and a step costs next to nothing; to
+    find them takes seconds for millions of pairs. Of a descent: O(n_in E) a step and as much memory
     (marginal), O(n_in^2 E) (pairwise). What takes steps is compiled once for each set of shapes.
 
     Args:

@@ -30,12 +30,8 @@ class Plan(NamedTuple):
     K: Float[Any, "outputs columns"]
 
 
-def plan_evenly(
-    network: FlowNetwork,
-    carried: Float[np.ndarray, " edges"],
-    taken: Float[np.ndarray, " outputs"],
-) -> Plan:
-    """The plan that knows totals alone: each neuron adds evenly, splits all inputs alike.
+def plan_evenly(network: FlowNetwork, taken: Float[np.ndarray, " outputs"]) -> Plan:
+    """The plan in which each neuron adds evenly and gives each next one as much of all it has.
 
     Outputs are to have all inputs that reach them evenly, which is the ideal; only a plan whose
     flows bring that about is canonical for certain.
@@ -44,12 +40,12 @@ def plan_evenly(
     added = network.spread(network.gain * each) * network.reach
     ends = network.outputs
     K = network.spread(put_last(taken, each.size) * each, ends) * network.reach[ends]
-    totals = np.bincount(network.senders, network.leaving * carried, len(added))
-    shares = (carried / np.maximum(totals, TINY)[network.senders]).astype(np.float32)
-    sent = np.zeros((len(carried), added.shape[1]), np.float32)
+    fan_out = np.bincount(network.senders, network.leaving, len(added))
+    sent = np.zeros((network.senders.size, added.shape[1]), np.float32)
     held = added.copy()
     for layer, edges in enumerate(_edges_of_layers(network)):
-        sent[edges] = shares[edges, None] * held[network.senders[edges]]
+        senders = network.senders[edges]
+        sent[edges] = held[senders] / fan_out[senders, None].astype(np.float32)
         if edges.stop > edges.start:
             held[network.layers[layer + 1]] += _arrivals(network, layer, edges) @ sent[edges]
     return Plan(sent, added, K)

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Int
 
 from topokit.scores.control._bound import Totals
-from topokit.scores.control._color_refinement import Kinds
 from topokit.scores.control._control_network import ControlNetwork
 from topokit.scores.control._flow_network import FlowNetwork
 from topokit.scores.control._pair_graph import PairGraph
@@ -33,14 +32,14 @@ class Around(NamedTuple):
 
 
 def merge_pairs(
-    network: ControlNetwork, graph: PairGraph, kinds: Kinds, totals: Totals, found: PairKinds
+    network: ControlNetwork, graph: PairGraph, totals: Totals, found: PairKinds
 ) -> tuple[FlowNetwork, Totals]:
     """Keep one of each kind, and its totals; cost O(edges log edges) of the graph.
 
     Raises:
         NotAlikeError: If two of a kind differ.
     """
-    _check_alike(found.neuron, kinds.neuron)
+    _check_alike(found.neuron, network.gain, network.room)
     _check_alike(found.pair, found.neuron[graph.neuron], network.inputs[graph.column])
     pairs, neurons = _examples(found.pair), _examples(found.neuron)
     behind, before, members = _count_all(network, graph, found)
@@ -62,10 +61,8 @@ def merge_pairs(
         before.times[np.lexsort((before.kind, before.other))].astype(float),
         _entries(network, found.pair[graph.layers[-1]] - layers[-1].start),
     )
-    own = kinds.neuron[graph.neuron[pairs]]
-    carried = _by_kind(kinds, totals, own[behind.kind], own[behind.other])
     outputs = neurons[_span(found.neuron[network.outputs])] - network.outputs.start
-    return flows, Totals(carried, totals.taken[outputs], totals.bound)
+    return flows, Totals(totals.taken[outputs], totals.bound)
 
 
 def count_around(owners: Numbers, others: Numbers, kinds: Numbers) -> Around:
@@ -124,7 +121,7 @@ def _examples(kinds: Numbers) -> Numbers:
     return found
 
 
-def _check_alike(kinds: Numbers, *facts: Numbers) -> None:
+def _check_alike(kinds: Numbers, *facts: np.ndarray) -> None:
     example = _examples(kinds)[kinds]
     if any((fact != fact[example]).any() for fact in facts):
         raise NotAlikeError
@@ -140,10 +137,3 @@ def _entries(network: ControlNetwork, kinds: Numbers) -> Int[np.ndarray, "n_out 
     entry = np.full((network.n_out, network.inputs.size), kinds.max() + 1, np.int32)
     entry[network.reach[network.outputs]] = kinds
     return entry
-
-
-def _by_kind(kinds: Kinds, totals: Totals, senders: Numbers, receivers: Numbers) -> np.ndarray:
-    """What edges between neurons of these kinds carry."""
-    n = kinds.neurons.size
-    place = np.searchsorted(kinds.senders * n + kinds.receivers, senders * n + receivers)
-    return totals.carried[_examples(kinds.edge)][place]

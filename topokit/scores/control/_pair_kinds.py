@@ -20,7 +20,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt64
 
-from topokit.scores.control._color_refinement import Kinds
 from topokit.scores.control._control_network import ControlNetwork
 from topokit.scores.control._pair_graph import PairGraph
 
@@ -44,13 +43,14 @@ class PairKinds(NamedTuple):
 
 
 def find_pair_kinds(
-    network: ControlNetwork, graph: PairGraph, kinds: Kinds, *, most: int
+    network: ControlNetwork, graph: PairGraph, kinds: Numbers, *, most: int
 ) -> PairKinds | None:
-    """Part pairs until nothing parts any more; None if there are more than `most` kinds.
+    """Part pairs, and kinds of neurons, until nothing parts any more.
 
-    Cost: O(edges of the graph) a sweep forward and back, and few sweeps.
+    None if pairs have more than `most` kinds. Cost: O(edges of the graph) a sweep forward and back,
+    and few sweeps.
     """
-    neurons = kinds.neuron.astype(np.uint64)
+    neurons = kinds.astype(np.uint64)
     pairs = _mix(neurons[graph.neuron], network.inputs.astype(np.uint64)[graph.column])
     found = 0
     while True:
