@@ -81,6 +81,15 @@ def test_what_is_beyond_its_memory_limit_is_none(monkeypatch):
     assert found.degrees_of_freedom is found.freedom_error is None
 
 
+def test_totals_of_control_are_known_where_K_does_not_fit(scored, monkeypatch):
+    monkeypatch.setattr("topokit.scores.control._canonical.LIMIT", 1)
+    found = tk.score(topology)
+    assert found.control_deviation is None
+    for field in ("total", "loss", "bound", "mean"):
+        name = f"control_{field}"
+        assert getattr(found, name) == pytest.approx(getattr(scored, name), rel=1e-4)
+
+
 def test_scores_do_not_load_jax():
     code = (
         "import sys, topokit as tk; G = tk.topologies.hypercube(8, 2); "

@@ -11,7 +11,12 @@ from jaxtyping import Float
 from topokit._limits import TooLargeError
 from topokit._records import brief
 from topokit.layers import Layers, to_layers
-from topokit.scores.control import Controllability, controllability
+from topokit.scores.control import (
+    Controllability,
+    control_bound,
+    control_capacity,
+    controllability,
+)
 from topokit.scores.counts import Structure, satisfiable_constraints, structure
 from topokit.scores.freedom import (
     cheap,
@@ -47,7 +52,8 @@ class Score(Structure):
         control_bound: What that loss cannot go below.
         control_mean: Mean of K; ratios that an input sets at an output.
         control_deviation: Standard deviation of the canonical K over its entries; 0 is fair to
-            every pair.
+            every pair; None where K is beyond the memory limit of `controllability`, whose totals
+            are then known from `topokit.scores.control_bound` and `control_capacity`.
 
     Examples:
         >>> import topokit as tk
@@ -68,7 +74,7 @@ class Score(Structure):
     control_loss: float
     control_bound: float
     control_mean: float
-    control_deviation: float
+    control_deviation: float | None
 
 
 def score(topology: nx.DiGraph | Layers, *, control: Controllability | None = None) -> Score:
@@ -84,7 +90,7 @@ def score(topology: nx.DiGraph | Layers, *, control: Controllability | None = No
 
     Raises:
         ValueError: If the graph is not a valid topology, is beyond the memory limit of
-            `controllability`, or `control` is that of a topology of another shape.
+            `topokit.scores.control_bound`, or `control` is that of a topology of another shape.
 
     Examples:
         >>> import topokit as tk
@@ -105,17 +111,8 @@ def score_and_leverage(
     layers: Layers, *, control: Controllability | None = None
 ) -> tuple[Score, Float[np.ndarray, "n_in n_out"] | None]:
     """`score`, and the leverage map that its predicted loss comes from, if there is one."""
-    control = controllability(layers) if control is None else control
-    if not isinstance(control, Controllability):
-        raise ValueError(
-            f"control must be what controllability(topology) returns; given {brief(control)}"
-        )
-    if control.K.shape != (layers.n_in, layers.n_out):
-        raise ValueError(
-            f"control must have a K of shape {(layers.n_in, layers.n_out)}, one entry for each "
-            f"pair of the topology; given {control.K.shape}: leave it out, or give "
-            "controllability(topology)"
-        )
+    if control is not None:
+        _check_control(control, layers)
     shape, (freedom, freedom_error) = structure(layers), _freedom(layers)
     maps = None
     if freedom is not None and freedom_error == 0 and cheap(layers):
@@ -132,13 +129,38 @@ def score_and_leverage(
         freedom_error=freedom_error,
         predicted_loss=loss,
         predicted_loss_error=None if loss is None else loss.standard_error,
-        control_total=float(control.total),
-        control_loss=float(control.loss),
-        control_bound=float(control.bound),
-        control_mean=float(control.K.mean()),
-        control_deviation=float(control.K.std()),
+        **_control(layers, control),
     )
     return found, None if maps is None else np.mean(maps, axis=0)
+
+
+def _check_control(control: Controllability, layers: Layers) -> None:
+    if not isinstance(control, Controllability):
+        raise ValueError(
+            f"control must be what controllability(topology) returns; given {brief(control)}"
+        )
+    if control.K.shape != (layers.n_in, layers.n_out):
+        raise ValueError(
+            f"control must have a K of shape {(layers.n_in, layers.n_out)}, one entry for each "
+            f"pair of the topology; given {control.K.shape}: leave it out, or give "
+            "controllability(topology)"
+        )
+
+
+def _control(layers: Layers, control: Controllability | None) -> dict[str, Any]:
+    """What is known of control: of the canonical K, or of its totals alone where it is too large.
+
+    Of all K with the least loss each has as much in all: what can reach the outputs.
+    """
+    control = _within_limits(controllability, layers) if control is None else control
+    if control is None:
+        least, total = control_bound(layers), float(control_capacity(layers))
+        numbers = total, least, least, total / (layers.n_in * layers.n_out), None
+    else:
+        spread = float(control.K.mean()), float(control.K.std())
+        numbers = float(control.total), float(control.loss), float(control.bound), *spread
+    names = ("total", "loss", "bound", "mean", "deviation")
+    return {f"control_{name}": number for name, number in zip(names, numbers, strict=True)}
 
 
 def _freedom(layers: Layers) -> tuple[int | None, float | None]:
