@@ -138,13 +138,9 @@ def step(problem: FlowProblem, sizes: Prices, sums: Sums, search: Search) -> Sea
     plan = _move_flows(problem, search)
     held, arrived = _balance(plan, sums)
     # Prices answer to a point as far beyond the step as the step is long.
-    ahead = Search(
-        Plan(*map(_reflect, search.plan, plan)),
-        search.prices,
-        _reflect(search.held, held),
-        _reflect(search.arrived, arrived),
-    )
-    return Search(plan, _move_prices(problem, sizes, sums, ahead), held, arrived)
+    pairs = (search.plan.added, plan.added), (search.held, held), (search.arrived, arrived)
+    ahead = (2 * new - old for old, new in pairs)
+    return Search(plan, _move_prices(problem, sizes, sums, search.prices, *ahead), held, arrived)
 
 
 def step_sizes(problem: FlowProblem, sums: Sums) -> Prices:
@@ -172,10 +168,6 @@ def _balance(plan: Plan, sums: Sums) -> tuple[Any, Any]:
     return sums.by_sender(plan.sent, plan.K), sums.by_receiver(plan.sent)
 
 
-def _reflect(old: Any, new: Any) -> Any:
-    return 2 * new - old
-
-
 def _closed(problem: FlowProblem) -> Float[Any, "rows columns"]:
     """The price where an input does not reach a neuron, 0 elsewhere."""
     return CLOSED * (~problem.reach).astype(np.float32)
@@ -184,21 +176,30 @@ def _closed(problem: FlowProblem) -> Float[Any, "rows columns"]:
 def _move_flows(problem: FlowProblem, search: Search) -> Plan:
     """Each flow moves against its price, and K also towards 0; none below 0."""
     plan, prices, owner = search.plan, search.prices, problem.owner
-    held = prices.short + prices.room[owner, None]
-    sent = plan.sent - BALANCE / 3 * (held[problem.senders] - prices.short[problem.receivers])
+    # Scaled by row, of which there are fewer than edges.
+    held = BALANCE / 3 * (prices.short + prices.room[owner, None])
+    short = BALANCE / 3 * prices.short
+    sent = plan.sent - held[problem.senders] + short[problem.receivers]
     added = plan.added + BALANCE / 2 * (prices.short - prices.gain[owner, None])
-    K = plan.K - BALANCE / 3 * (held[problem.outputs] - prices.taken[problem.ends, None])
+    K = plan.K - held[problem.outputs] + BALANCE / 3 * prices.taken[problem.ends, None]
     return Plan(
         sent.clip(min=0), added.clip(min=0) * problem.reach, K.clip(min=0) / (1 + BALANCE / 3)
     )
 
 
-def _move_prices(problem: FlowProblem, sizes: Prices, sums: Sums, ahead: Search) -> Prices:
+def _move_prices(
+    problem: FlowProblem,
+    sizes: Prices,
+    sums: Sums,
+    prices: Prices,
+    added: Float[Any, "rows columns"],
+    held: Float[Any, "rows columns"],
+    arrived: Float[Any, "rows columns"],
+) -> Prices:
     """Each price rises where its constraint is broken and falls where there is slack."""
-    plan, prices, held, arrived = ahead
     totals, outputs = sums.by_neuron(held), slice(-problem.taken.shape[0], None)
-    short = prices.short + sizes.short * (held - arrived - plan.added)
-    gain = prices.gain + sizes.gain * (sums.by_neuron(plan.added) - problem.gain)
+    short = prices.short + sizes.short * (held - arrived - added)
+    gain = prices.gain + sizes.gain * (sums.by_neuron(added) - problem.gain)
     room = prices.room + sizes.room * (totals - problem.room)
     taken = prices.taken - sizes.taken * (totals[outputs] - problem.taken)
     short = short.clip(min=0) * problem.reach + _closed(problem)
