@@ -3,8 +3,8 @@
 The loss fixes what each output has in all (`Totals`), and leaves open of which inputs. Among the K
 with these totals the one of least sum of squares is unique, for the sum is strictly convex. Where
 the wiring lets every output have all inputs that reach it evenly, that is the canonical K: no K
-with these totals can have less, and a plan that brings it about proves it. Elsewhere `improve`
-searches on from there.
+with these totals can have less, and a plan that brings it about proves it. Elsewhere a search goes
+on from there: neuron by neuron, or by kinds of pairs where these are much fewer.
 """
 
 from collections.abc import Callable, Iterator
