@@ -158,13 +158,17 @@ def test_pairs_of_a_hypercube_at_one_distance_are_alike():
     assert len(places) == 2 + 3 + 4
     kinds = zip(layer.tolist(), distance.tolist(), case.found.pair.tolist(), strict=True)
     assert len(set(kinds)) == len(places)
+    assert case.found.pair.max() + 1 == 5
 
 
-def test_a_torus_has_a_kind_of_pairs_for_each_way_to_its_distance():
-    """16 x 16: an unordered pair of distances along the axes, at most `depth` together."""
-    found = make_case(t.torus.layers((16, 16), 6)).found
+@pytest.mark.parametrize("side", [13, 16])
+def test_a_torus_has_a_kind_of_pairs_for_each_way_to_its_distance(side):
+    """An unordered pair of distances along the axes, at most the depth together."""
+    case = make_case(t.torus.layers((side, side), 6))
     ways = [sum(1 for a in range(d + 1) for b in range(a + 1) if a + b <= d) for d in range(1, 7)]
-    assert found.pair.max() + 1 == sum(ways)
+    assert case.found.pair.max() + 1 == sum(ways) == 49
+    flows, _ = merge_pairs(*case[:4])
+    assert flows.senders.size == 123
 
 
 def test_too_many_kinds_end_the_refinement():
