@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from topokit import Layers
+from topokit import Layers, from_masks, to_layers, to_masks
 
 constants = st.sampled_from([1.0, -1.0, 0.5, 0.3, 2.0, -3.0])
 
@@ -45,3 +45,18 @@ def _reach_outputs(masks, anchors):
             sender = anchors[layer - 1][neuron]
             masks[layer - 1][sender, neuron] = True
             layer, neuron = layer - 1, sender
+
+
+@st.composite
+def networks_with_twins(draw, **shape) -> Layers:
+    """A network some of whose neurons, of any layer, have others with all of their edges."""
+    layers = draw(layered_networks(**shape))
+    kinds = [
+        np.append(np.arange(n), draw(arrays(int, 2, elements=st.integers(0, n - 1))))
+        for n in layers.widths
+    ]
+    masks, free = (
+        [mask[np.ix_(*ends)] for ends, mask in zip(pairwise(kinds), found, strict=True)]
+        for found in (to_masks(layers), to_masks(layers, trainable=True))
+    )
+    return to_layers(from_masks(masks, free))

@@ -37,7 +37,7 @@ LIMITED = {
 WORK = {
     "counts._paths": ("count_blocks",),
     "counts._matching": ("_augment", "search_levels"),
-    "freedom._degrees_of_freedom": ("edge_factors", "eliminate"),
+    "freedom._degrees_of_freedom": ("eliminate_ends", "eliminate"),
     "freedom._leverage": ("edge_factors", "qr", "dpstrf"),
     "freedom._soft_leverage": ("edge_factors", "cholesky"),
     "freedom._estimate": ("flat_weights", "draw_to_scale", "project"),

@@ -24,10 +24,10 @@ def test_elimination_by_floats_agrees_with_flint(m, n, rank, density):
     assert eliminate(product) == expected.rank()
 
 
-@pytest.mark.parametrize("terms", [1, 239, 240, 241, 1000])
+@pytest.mark.parametrize("terms", [1, 479, 480, 481, 1000])
 def test_products_of_the_largest_residues_are_exact(terms):
     half = PRIME // 2
-    for value, sign in ((half, 1), (-half, 1), (half - 2**15, -1)):
+    for value, sign in ((half, 1), (-half, 1), (half - 2**14, -1)):
         x, y = np.full((1, terms), float(value)), np.full((terms, 1), float(sign * half))
         expected = value * sign * half * terms % PRIME
         assert int(multiply(x, y)[0, 0]) % PRIME == expected

@@ -24,8 +24,7 @@ from analyses.kit import Study, apart, exponent, nested, peak_bytes, timed
 from topokit.layers import draw_xavier, edge_factors, residues
 
 # Peers get the matrix and the weights that topokit has, which is nobody's business but a peer's.
-from topokit.scores.freedom._degrees_of_freedom import _gram
-from topokit.scores.freedom._rank_mod_p import PRIME
+from topokit.scores.freedom._rank_mod_p import PRIME, multiply, times, to_residues
 from topokit.scores.freedom._spanning_edges import count_spanning, spanning_edges
 
 REPETITIONS, REPEATED_UP_TO = 3, 3000
@@ -100,11 +99,13 @@ def exact(name: str) -> dict:
 
 
 def flint_rank(layers: tk.Layers) -> int:
-    """The rank of the Gram form of the Jacobian, by python-flint."""
+    """The rank of the Jacobian's scalar products, each entry scaled at random, by python-flint."""
     rng, keep = np.random.default_rng(1), spanning_edges(layers)
     weights = [rng.integers(1, PRIME, s.size) for s in layers.senders]
     a, b = edge_factors(layers, weights, keep, algebra=residues(PRIME))
-    gram = _gram(a, b, rng).astype(np.int64) % PRIME
+    scaled = [to_residues(x * rng.integers(1, PRIME, x.shape[1])) for x in (a, b)]
+    one, other = [multiply(x, to_residues(y.T)) for x, y in zip(scaled, (a, b), strict=True)]
+    gram = times(one, other).astype(np.int64) % PRIME
     matrix = nmod_mat(len(gram), len(gram), PRIME)
     for i, values in enumerate(gram):
         for j, value in enumerate(values.tolist()):

@@ -20,9 +20,8 @@ from topokit.scores.control import (
 from topokit.scores.counts import Structure, satisfiable_constraints, structure
 from topokit.scores.freedom import (
     cheap,
-    degrees_of_freedom,
+    count_quickly,
     draw_leverage,
-    elimination_work,
     estimate_freedom,
     loss_of_maps,
     predicted_loss,
@@ -165,8 +164,8 @@ def _control(layers: Layers, control: Controllability | None) -> dict[str, Any]:
 
 def _freedom(layers: Layers) -> tuple[int | None, float | None]:
     """The degrees of freedom and what they may be off by, counted or estimated."""
-    if elimination_work(layers) <= QUICK:
-        return degrees_of_freedom(layers), 0.0
+    if (counted := count_quickly(layers, QUICK)) is not None:
+        return counted, 0.0
     found = _within_limits(partial(estimate_freedom, n_samples=2, max_steps=STEPS), layers)
     if found is None:
         return None, None

@@ -1,8 +1,9 @@
-"""Rank over the field of residues modulo the prime 2^31 - 1, at the speed of float products.
+"""Rank over the field of residues modulo the prime 2^30 - 35, at the speed of float products.
 
 Residues are kept as floats between `-(PRIME - 1) / 2` and `(PRIME - 1) / 2`. With one factor split
-into halves of 16 bits, a product of two matrices over at most `TERMS` inner places is exact in
-double precision, since no sum exceeds 2^53. Elimination is therefore nearly all BLAS.
+into halves of 15 bits, a product of two matrices over at most `TERMS` inner places is exact in
+double precision, since no sum exceeds 2^53: the high halves meet the other factor times 2^15, the
+low ones that factor itself, side by side in one product. Elimination is therefore nearly all BLAS.
 
 A step of it is a swept block: `rows` of pivots and a matrix `change` such that elimination makes of
 any column `q` the column `change @ q[rows]` plus `q` with zeros at `rows`.
@@ -13,10 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
-PRIME = 2**31 - 1
-# TERMS * 2^15 * 2^30 for the low halves, plus 2^16 * 2^30 for the settled high ones, below 2^53.
-TERMS = 240
-ROWS_AT_ONCE = 256
+PRIME = 2**30 - 35
+HALF = 2.0**15
+# TERMS * 2^14 * 2^29 for the low halves, the same for the high ones, plus a residue: below 2^53.
+TERMS = 480
+PANEL = 240
+ROWS_AT_ONCE, COLUMNS_AT_ONCE = 256, 4096  # which stay in the cache
 
 
 class _Sweep(NamedTuple):
@@ -32,17 +35,30 @@ def to_residues(integers: Shaped[np.ndarray, "*shape"]) -> Float[np.ndarray, "*s
     return (residues - PRIME * (residues > PRIME // 2)).astype(float)
 
 
+def to_integers(residues: Float[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
+    """The same residues as integers from 0 up."""
+    return residues.astype(np.int64) % PRIME
+
+
+def times(
+    x: Float[np.ndarray, "*shape"], y: Float[np.ndarray, "*shape"]
+) -> Float[np.ndarray, "*shape"]:
+    """The product of residues, entry by entry."""
+    high = np.rint(x * (1 / HALF))
+    result = settle(high * y)
+    result *= HALF
+    result += (x - high * HALF) * y
+    return settle(result)
+
+
 def multiply(x: Float[np.ndarray, "m k"], y: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "m n"]:
     """The product of two matrices of residues; cost that of two float products."""
     result = np.zeros((x.shape[0], y.shape[1]))
     for first in range(0, x.shape[1], TERMS):
         part, other = x[:, first : first + TERMS], y[first : first + TERMS]
-        high = np.rint(part * 2.0**-16)
-        product = _settle(high @ other)
-        product *= 2.0**16
-        product += (part - high * 2.0**16) @ other
-        result += _settle(product)
-    return _settle(result) if x.shape[1] > TERMS else result
+        result += _halves(part) @ _twice(other)
+        settle(result)
+    return result
 
 
 def eliminate(matrix: Float[np.ndarray, "m n"]) -> int:
@@ -52,11 +68,11 @@ def eliminate(matrix: Float[np.ndarray, "m n"]) -> int:
     of a few panels.
     """
     rank = 0
-    for first in range(0, matrix.shape[1], TERMS):
+    for first in range(0, matrix.shape[1], PANEL):
         below = matrix[rank:, first:]
-        panel = np.ascontiguousarray(below[:, :TERMS])
+        panel = np.ascontiguousarray(below[:, :PANEL])
         sweep = _sweep(panel, np.ones(len(panel), bool))
-        _update(below[:, TERMS:], sweep)
+        _update(below[:, PANEL:], sweep)
         rank += sweep.rows.size
     return rank
 
@@ -94,7 +110,7 @@ def _apply(sweep: _Sweep, block: Float[np.ndarray, "m w"]) -> Float[np.ndarray, 
     result = block.copy()
     result[sweep.rows] = 0
     result += multiply(sweep.change, block[sweep.rows])
-    return _settle(result)
+    return settle(result)
 
 
 def _update(block: Float[np.ndarray, "m w"], sweep: _Sweep) -> None:
@@ -109,13 +125,28 @@ def _update(block: Float[np.ndarray, "m w"], sweep: _Sweep) -> None:
     vacant = np.flatnonzero(is_pivot[n_pivots:]) + n_pivots
     moved = np.flatnonzero(~is_pivot[:n_pivots])
     block[vacant], change[vacant] = block[moved], change[moved]
-    for first in range(n_pivots, len(block), ROWS_AT_ONCE):
-        rows = slice(first, first + ROWS_AT_ONCE)
-        block[rows] += multiply(change[rows], pivots)
-        _settle(block[rows])
+    for left in range(0, block.shape[1], COLUMNS_AT_ONCE):
+        columns = slice(left, left + COLUMNS_AT_ONCE)
+        factor = _twice(pivots[:, columns])
+        for first in range(n_pivots, len(block), ROWS_AT_ONCE):
+            rows = slice(first, first + ROWS_AT_ONCE)
+            result = _halves(change[rows]) @ factor
+            result += block[rows, columns]
+            block[rows, columns] = settle(result)
 
 
-def _settle(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
+def _halves(values: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m twice"]:
+    """The high halves of residues, and beside them the low ones."""
+    high = np.rint(values * (1 / HALF))
+    return np.hstack([high, values - high * HALF])
+
+
+def _twice(values: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "twice n"]:
+    """What high halves are to meet, and below it what low ones are."""
+    return np.vstack([settle(values * HALF), values])
+
+
+def settle(values: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
     """Bring integers of less than 2^53 back to their residues next to zero, in place."""
     quotients = values * (1.0 / PRIME)
     np.rint(quotients, out=quotients)
