@@ -6,6 +6,7 @@ from flint import nmod_mat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from strategies import layered_networks
 
 import topokit as tk
 from topokit import degrees_of_freedom
@@ -14,6 +15,7 @@ from topokit.layers import draw_xavier, edge_factors
 from topokit.scores.freedom import _degrees_of_freedom, count_quickly
 from topokit.scores.freedom._end_pivots import find_pivots
 from topokit.scores.freedom._rank_mod_p import PRIME, times
+from topokit.scores.freedom._row_by_row import all_independent, see
 from topokit.scores.freedom._sparse_residues import ENTRIES, SparseResidues
 
 t = tk.topologies
@@ -96,6 +98,45 @@ def test_sparse_products_of_the_largest_residues_are_exact(entries):
 def test_wide_networks_waste_what_theory_says(layers, wasted):
     """All but one scale a hidden neuron, and of low rank all but an invertible matrix."""
     assert degrees_of_freedom(layers) == layers.n_trainable - sum(layers.widths[1:-1]) - wasted
+
+
+def proven(layers):
+    """Whether probes of rows prove all columns that are left independent, and whether they are."""
+    found = _degrees_of_freedom._Elimination(layers)
+    args = layers, found.ends
+    return (
+        all_independent(*args, found.readers, see(*args)),
+        found.by_all() == found.ends.rank + found.ends.n_kept,
+    )
+
+
+@few
+@given(layered_networks(max_depth=4).filter(lambda layers: layers.depth > 1))
+def test_probes_of_rows_prove_nothing_that_is_not_so(layers):
+    proof, truth = proven(layers)
+    assert truth or not proof
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        t.clos.layers(64, 64, 8, 6, 8),
+        t.clos.layers(48, 32, 8, 4, 4),
+        t.random_regular.layers([64] * 4, 5, seed=0),
+        t.random_regular.layers([48] * 3, 6, seed=1),
+        t.butterfly.layers(64),
+        tk.with_skip(t.random_regular.layers([64] * 4, 6, seed=0)),
+    ],
+)
+def test_probes_of_rows_prove_what_wastes_nothing(layers):
+    assert proven(tk.to_layers(layers)) == (True, True)
+
+
+def test_probes_of_rows_do_not_prove_a_narrow_network_independent():
+    assert proven(tk.to_layers(tk.from_masks([np.ones(n) for n in ((9, 3), (3, 3), (3, 9))]))) == (
+        False,
+        False,
+    )
 
 
 def test_counting_stops_where_it_would_take_more_than_allowed():

@@ -12,6 +12,8 @@ Constants are taken for their residues, so that a combination of them which matt
 multiple of the prime; small integers and dyadic fractions combine to none.
 """
 
+from math import inf
+
 import networkx as nx
 import numpy as np
 from jaxtyping import Float, Int
@@ -19,16 +21,17 @@ from jaxtyping import Float, Int
 from topokit._limits import TooLargeError, check_memory
 from topokit.layers import Layers, each_layer, live_weights, to_layers
 from topokit.scores.freedom._end_elimination import (
+    AT_ONCE,
     eliminate_ends,
     end_work,
     make_readers,
     read_probes,
 )
 from topokit.scores.freedom._rank_mod_p import PRIME, eliminate, to_residues
+from topokit.scores.freedom._row_by_row import all_independent, see
 from topokit.scores.freedom._spanning_edges import free_neurons
 
 LIMIT = 2**32
-AT_ONCE = 64  # probes
 
 # Bytes that a pair of an edge and a place of pivots takes, at most.
 OF_A_PAIR = 64
@@ -77,8 +80,8 @@ def degrees_of_freedom(topology: nx.DiGraph | Layers) -> int:
     if layers.depth == 1:
         return layers.n_trainable  # each is an entry of its own
     elimination = _Elimination(layers)
-    few = elimination.by_few()
-    return elimination.by_all() if few is None else few
+    found = elimination.by_less(inf)
+    return elimination.by_all() if found is None else found
 
 
 def count_quickly(layers: Layers, most: float) -> int | None:
@@ -92,8 +95,8 @@ def count_quickly(layers: Layers, most: float) -> int | None:
         elimination = _Elimination(layers)
     except TooLargeError:
         return None
-    few = elimination.by_few()
-    return elimination.by_all() if few is None and elimination.work <= most else few
+    found = elimination.by_less(most)
+    return elimination.by_all() if found is None and elimination.work <= most else found
 
 
 class _Elimination:
@@ -114,18 +117,27 @@ class _Elimination:
 
     @property
     def work(self) -> float:
-        """How many operations are still to come, about."""
+        """How many operations `by_all` takes, about."""
         reading = OF_AN_ENTRY * self.readers.n_entries * self.n_probes
         return _work(self.ends.n_kept, self.n_probes) + reading
 
-    def by_few(self) -> int | None:
-        """The rank of the Jacobian, if a few probes are all it takes."""
+    def by_less(self, most: float) -> int | None:
+        """The rank of the Jacobian, if few probes or probes of single rows are all it takes."""
         few = min(self.n_probes, AT_ONCE)
         rank = eliminate(self._products(few))
-        return self.ends.rank + rank if rank < few or few == self.n_probes else None
+        if rank < few or few == self.n_probes:
+            return self.ends.rank + rank
+        if self.n_probes < self.ends.n_kept:  # which cannot all be independent
+            return None
+        sight = see(self.layers, self.ends)
+        entries = self.readers.n_entries - self.readers.columns.strip.n_entries
+        if sight.work + OF_AN_ENTRY * entries * sight.n_probes > min(most, self.work):
+            return None
+        independent = all_independent(self.layers, self.ends, self.readers, sight)
+        return self.ends.rank + self.ends.n_kept if independent else None
 
     def by_all(self) -> int:
-        """The rank of the Jacobian."""
+        """The rank of the Jacobian, by as many probes as columns are left."""
         return self.ends.rank + eliminate(self._products(self.n_probes))
 
     def _products(self, n_probes: int) -> Float[np.ndarray, "kept probes"]:

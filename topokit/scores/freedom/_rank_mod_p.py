@@ -23,9 +23,10 @@ ROWS_AT_ONCE, COLUMNS_AT_ONCE = 256, 4096  # which stay in the cache
 
 
 class _Sweep(NamedTuple):
-    """Gauss-Jordan elimination with pivots at `rows`; one column of `change` for each."""
+    """Gauss-Jordan elimination with pivots at `rows` and `columns`; a column of `change` each."""
 
     rows: Int[np.ndarray, " _pivots"]
+    columns: Int[np.ndarray, " _pivots"]
     change: Float[np.ndarray, "_n _pivots"]
 
 
@@ -41,9 +42,9 @@ def to_integers(residues: Float[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shap
 
 
 def times(
-    x: Float[np.ndarray, "*shape"], y: Float[np.ndarray, "*shape"]
+    x: Float[np.ndarray, "*_shape"], y: Float[np.ndarray, "*shape"]
 ) -> Float[np.ndarray, "*shape"]:
-    """The product of residues, entry by entry."""
+    """The product of residues, entry by entry; the first are broadcast to the others."""
     high = np.rint(x * (1 / HALF))
     result = settle(high * y)
     result *= HALF
@@ -77,6 +78,24 @@ def eliminate(matrix: Float[np.ndarray, "m n"]) -> int:
     return rank
 
 
+def clear(
+    matrix: Float[np.ndarray, "m n"], n_columns: int
+) -> tuple[Int[np.ndarray, " rank"], Int[np.ndarray, " rank"]]:
+    """Eliminate in so many columns, in place: rows and columns of the pivots.
+
+    These columns are then those of a unit matrix at pivots, and zero in all rows without one.
+    """
+    free, rows, columns = np.ones(len(matrix), bool), [], []
+    for first in range(0, n_columns, PANEL):
+        sweep = _sweep(matrix[:, first : min(first + PANEL, n_columns)], free)
+        matrix[:] = _apply(sweep, matrix)
+        free[sweep.rows] = False
+        rows.append(sweep.rows)
+        columns.append(first + sweep.columns)
+    nothing = np.zeros(0, int)
+    return np.concatenate([nothing, *rows]), np.concatenate([nothing, *columns])
+
+
 def _sweep(block: Float[np.ndarray, "m w"], free: Bool[np.ndarray, " m"]) -> _Sweep:
     """Eliminate a block with pivots among the free rows: its left half, then its right half."""
     if block.shape[1] < 2:
@@ -88,6 +107,7 @@ def _sweep(block: Float[np.ndarray, "m w"], free: Bool[np.ndarray, " m"]) -> _Sw
     right = _sweep(_apply(left, block[:, half:]), free)
     return _Sweep(
         np.concatenate([left.rows, right.rows]),
+        np.concatenate([left.columns, half + right.columns]),
         np.hstack([_apply(right, left.change), right.change]),
     )
 
@@ -96,11 +116,11 @@ def _sweep_column(column: Float[np.ndarray, "m w"], free: Bool[np.ndarray, " m"]
     """Eliminate one column, if a free row has a pivot in it."""
     pivots = np.flatnonzero(free & column.any(axis=1))[:1]
     if not pivots.size:
-        return _Sweep(pivots, np.zeros((len(column), 0)))
+        return _Sweep(pivots, pivots, np.zeros((len(column), 0)))
     inverse = to_residues(np.array([[pow(int(column[pivots[0], 0]), -1, PRIME)]]))
     change = multiply(column, -inverse)
     change[pivots] = inverse
-    return _Sweep(pivots, change)
+    return _Sweep(pivots, np.zeros_like(pivots), change)
 
 
 def _apply(sweep: _Sweep, block: Float[np.ndarray, "m w"]) -> Float[np.ndarray, "m w"]:
