@@ -9,12 +9,12 @@ from shell import output_of, topokit
 
 import topokit as tk
 
-WORDS = "design --n-in 8 --n-out 6 --trainable 24 --depth 3 --candidates 3 --no-measure"
+WORDS = "design --n-in 8 --n-out 6 --trainable 24 --depth 3 --candidates 3 --trials 2 --no-measure"
 
 
 @pytest.fixture(scope="module")
 def design() -> tk.designs.Design:
-    options = {"depth": 3, "candidates": 3, "measure": False}
+    options = {"depth": 3, "candidates": 3, "trials": 2, "measure": False}
     return tk.design(8, 6, trainable=24, **options)
 
 
@@ -22,7 +22,7 @@ def test_the_table_has_a_row_for_each_candidate_and_how_it_was_found(design):
     heading, *lines = output_of(WORDS).splitlines()
     assert heading.split()[:4] == ["design", "pred.", "+-", "edges"]
     for place, (line, one) in enumerate(zip(lines, design, strict=False), start=1):
-        assert line.startswith(f"{place} {one.kind} ")
+        assert line.startswith(f"{place} {one.label} ")
         assert f"{one.predicted_loss:.3g}" in line.split()
         assert str(one.trainable) in line.split()
     assert any(f"{design.counted} members of families" in line for line in lines)
@@ -56,7 +56,8 @@ def test_the_best_one_is_written(design):
 
 
 def test_what_was_moved_rebuilt_and_measured_is_shown():
-    words = "design --n-in 6 --n-out 6 --share 0.6 --depth 2 --candidates 2 --refine 0.3 --verify 1"
+    words = "design --n-in 6 --n-out 6 --share 0.6 --depth 2 --candidates 2 --trials 0"
+    words += " --refine 0.3 --verify 1"
     told = json.loads(output_of(f"{words} --json"))
     first, second = told["candidates"]
     assert 0 < first["measured_loss"] < 1

@@ -2,6 +2,7 @@
 
 import functools
 import operator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,8 +12,12 @@ from hypothesis import given, settings
 from strategies import layered_networks
 
 import topokit as tk
-from topokit.designs import greatest, members
+from topokit.designs import greatest, members, nearest
 from topokit.designs._loss_bounds import bound_of_layers, bound_of_member, bound_of_rank
+from topokit.designs._rebuild import affordable, leaders
+from topokit.designs._search import Found
+from topokit.reconstruction import Adam
+from topokit.scores import PredictedLoss
 
 FAMILIES = list(tk.topologies.families())
 SEARCHES: list[dict[str, Any]] = [
@@ -25,7 +30,7 @@ by_search = pytest.mark.parametrize("place", range(len(SEARCHES)))
 
 @functools.cache
 def found(place: int) -> tk.designs.Design:
-    return tk.design(**SEARCHES[place], measure=False)
+    return tk.design(**SEARCHES[place], trials=0, measure=False)
 
 
 @functools.cache
@@ -160,14 +165,14 @@ def test_a_random_member_says_the_seed_that_draws_it():
 
 
 def test_the_same_seed_gives_the_same_design():
-    options = {"trainable": 32, "depth": 3, "measure": False, "candidates": 2}
+    options = {"trainable": 32, "depth": 3, "trials": 0, "measure": False, "candidates": 2}
     first, second, third = (tk.design(6, 9, **options, seed=seed) for seed in (3, 3, 4))
     assert list(first) == list(second)
     assert [one.predicted_loss for one in first] != [one.predicted_loss for one in third]
 
 
 def test_a_share_is_a_number_of_edges():
-    options = {"depth": 2, "measure": False, "candidates": 1}
+    options = {"depth": 2, "trials": 0, "measure": False, "candidates": 1}
     by_share, by_number = (
         tk.design(8, 8, share=0.5, **options),
         tk.design(8, 8, trainable=32, **options),
@@ -177,17 +182,17 @@ def test_a_share_is_a_number_of_edges():
 
 
 def test_a_whole_layer_is_dense_and_leaves_nothing():
-    (best,) = tk.design(6, 5, share=1, measure=False, candidates=1)
+    (best,) = tk.design(6, 5, share=1, trials=0, measure=False, candidates=1)
     assert (best.predicted_loss, best.depth, best.trainable) == (0.0, 1, 30)
 
 
 def test_without_skips_every_edge_is_trainable():
-    for one in tk.design(8, 8, trainable=40, depth=3, skip=False, measure=False):
+    for one in tk.design(8, 8, trainable=40, depth=3, skip=False, trials=0, measure=False):
         assert one.trainable == one.edges
 
 
 def test_moved_edges_never_make_it_worse_and_stay_within_their_share():
-    options = {"trainable": 40, "depth": 3, "measure": False, "candidates": 2}
+    options = {"trainable": 40, "depth": 3, "trials": 0, "measure": False, "candidates": 2}
     plain, moved = (tk.design(8, 8, **options, refine=share) for share in (0.0, 0.3))
     best, start = moved[0], plain[0]
     assert best.predicted_loss <= start.predicted_loss
@@ -199,7 +204,8 @@ def test_moved_edges_never_make_it_worse_and_stay_within_their_share():
 
 
 def test_the_first_are_rebuilt_and_what_they_leave_is_told():
-    told = tk.design(6, 6, trainable=20, depth=2, measure=False, candidates=3, verify=2)
+    options = {"depth": 2, "trials": 0, "measure": False}
+    told = tk.design(6, 6, trainable=20, candidates=3, verify=2, **options)
     *rebuilt, last = [one.measured_loss for one in told]
     assert last is None
     assert all(loss is not None and 0 < loss < 1 for loss in rebuilt)
@@ -209,8 +215,54 @@ def test_the_first_are_rebuilt_and_what_they_leave_is_told():
     assert any("the first 2 were rebuilt" in remark for remark in told.remarks())
 
 
+def test_trials_decide_the_order_by_what_short_descents_leave():
+    options = {"trainable": 40, "depth": 3, "measure": False, "candidates": 6}
+    told = tk.design(8, 8, **options, trials=4)
+    left = [one.trial_loss for one in told]
+    assert left[:4] == sorted(left[:4])
+    assert left[4:] == [None, None]
+    assert told.tried == 4
+    targets = np.random.default_rng([0, 1]).standard_normal((16, 8, 8))
+    for one in told[:2]:
+        short = tk.reconstruct(one.layers, targets, solver=Adam(max_steps=500), key=0)
+        assert one.trial_loss == pytest.approx(short.loss.mean(), rel=1e-2)
+        assert one.predicted_loss == tk.predicted_loss(one.layers, method="exact")
+
+
+def test_trials_are_of_all_kinds_in_turns():
+    layers = tk.to_layers(tk.topologies.dense(4, 4))
+
+    def one(loss: float, family: str, depth: int) -> Found:
+        member = nearest(family, 8, 8, 40, among=lambda m: m.depth == depth)
+        return Found(PredictedLoss(loss), member, layers)
+
+    some = [one(0.1, "clos", 3), one(0.11, "clos", 3), one(0.12, "clos", 3)]
+    deep, far = one(0.13, "butterfly", 4), one(0.3, "butterfly", 2)
+    assert leaders([*some, deep, far], 2) == [some[0], deep]
+    assert leaders([*some, deep, far], 9) == [some[0], deep, *some[1:]]
+
+
+def test_a_label_tells_members_of_one_family_apart():
+    labels = [one.label for place in range(len(SEARCHES)) for one in found(place)]
+    assert len({*labels}) == len(labels)
+    digits = [[2, 2, 2], [2, 2, 2], [2, 2]]
+    deep = next(
+        member
+        for member in members("radix_net", 8, 8, most=200, skip=True)
+        if member.arguments == {"radices": digits}
+    )
+    label = replace(found(0)[0], member=deep, moved=0.0).label
+    assert label == "radix_net radices=(2x3)x2,(2x2) + skip"
+
+
+def test_large_layers_have_no_trials_by_themselves():
+    assert affordable(32, 32, 640) == affordable(256, 256, 4096) == 16
+    assert 1 < affordable(784, 300, 23520) < 16
+    assert affordable(768, 3072, 117965) == 0
+
+
 def test_a_measured_step_stands_beside_that_of_the_dense_layer():
-    (one,) = tk.design(4, 4, trainable=8, depth=2, candidates=1)
+    (one,) = tk.design(4, 4, trainable=8, depth=2, trials=0, candidates=1)
     seconds, dense = one.step_seconds, one.dense_seconds
     assert seconds is not None
     assert dense is not None
@@ -220,8 +272,10 @@ def test_a_measured_step_stands_beside_that_of_the_dense_layer():
 
 def test_a_search_tells_how_far_it_is():
     told = []
-    tk.design(6, 6, trainable=20, depth=2, measure=False, callback=lambda *row: told.append(row))
-    assert {words for words, *_ in told} == {"predicts members", "predicts the best"}
+    options = {"depth": 2, "trials": 1, "measure": False, "candidates": 2}
+    tk.design(6, 6, trainable=20, **options, callback=lambda *row: told.append(row))
+    words = {"predicts members", "tries the leaders", "predicts the best"}
+    assert {doing for doing, *_ in told} == words
     assert all(0 <= done <= most for _, done, most in told)
 
 
@@ -243,6 +297,7 @@ def test_a_search_tells_how_far_it_is():
         ((8, 8), {"share": 0.5, "seed": -1}, "seed must be"),
         ((8, 8), {"share": 0.5, "candidates": 0}, "candidates must be"),
         ((8, 8), {"share": 0.5, "verify": -1}, "verify must be"),
+        ((8, 8), {"share": 0.5, "trials": -1}, "trials must be"),
     ],
 )
 def test_bad_input_says_the_least_and_the_most(sizes, options, said):
@@ -252,7 +307,7 @@ def test_bad_input_says_the_least_and_the_most(sizes, options, said):
 
 @pytest.mark.parametrize("sizes", [(2, 2), (2, 7), (5, 2)])
 def test_the_least_budget_joins_all_pairs(sizes):
-    told = tk.design(*sizes, trainable=sum(sizes), measure=False, candidates=1)
+    told = tk.design(*sizes, trainable=sum(sizes), trials=0, measure=False, candidates=1)
     assert told[0].trainable <= sum(sizes)
 
 

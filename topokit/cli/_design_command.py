@@ -15,8 +15,9 @@ from topokit.topologies import shell_line
 
 CAPTION = (
     "pred.: relative loss that reconstruction is likely to leave, +- its standard error; edges: "
-    "trainable ones; widest: neurons of the widest layer; free: degrees of freedom; step: a step "
-    "of training here, 1 as long as the dense layer; loss: what reconstruction left"
+    "trainable ones; widest: neurons of the widest layer; free: degrees of freedom, ~ estimated; "
+    "step: a step of training here, 1 as long as the dense layer; trial: what a short descent left "
+    "of random matrices; loss: what a longer one left of others"
 )
 EXAMPLES = """Examples:
   topokit design --n-in 784 --n-out 300 --share 0.1 -o best.npz
@@ -41,11 +42,17 @@ EXAMPLES = """Examples:
     help="The most of the best one's trainable edges to move, as 0.2; for small layers.",
 )
 @click.option(
+    "--trials",
+    type=int,
+    help="How many leaders rebuild random matrices in short descents, which decide the order.  "
+    "[default: 16, or as many as take a minute or two]",
+)
+@click.option(
     "--verify",
     type=int,
     default=0,
     show_default=True,
-    help="How many of the first to rebuild random matrices with.",
+    help="How many of the first rebuild other random matrices in 2,000 steps, for a check.",
 )
 @click.option("--no-measure", is_flag=True, help="Do not measure what a step of training costs.")
 @click.option(
@@ -61,10 +68,11 @@ EXAMPLES = """Examples:
 def command(
     no_skip: bool, no_measure: bool, output: Path | None, as_json: bool, **options: Any
 ) -> None:
-    """Find a topology for a layer, best first by the loss that is predicted of it.
+    """Find a topology for a layer, best first.
 
     Give the sizes of the layer, and how many trainable edges it may have, by --trainable or
-    --share. Members of all families are looked at.
+    --share. Members of all families are looked at: most are left out by what is predicted of
+    them, and where it is affordable short descents of the leaders decide.
     """
     if (options["trainable"] is None) == (options["share"] is None):
         raise click.UsageError("give either --trainable, a number of edges, or --share")

@@ -1,6 +1,8 @@
 """What a design returns: candidates, best first, in a list that shows itself as a table."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
 
 import networkx as nx
 
@@ -14,15 +16,18 @@ from topokit.layers import Layers, from_layers
 OTHERS = {
     "step_share": "A step of training as a share of that of the dense layer.",
     "widest": "Neurons of its widest layer.",
+    "free": "Degrees of freedom of its end-to-end matrix, estimated where a ~ stands before them.",
 }
+ALIKE = ("n", "n_in", "n_out", "seed")  # what all members of a family have alike
 COLUMNS = (
     ("pred.", "predicted_loss", 3),
     ("+-", "predicted_loss_error", 1),
     ("edges", "trainable", 0),
     ("depth", "depth", 0),
     ("widest", "widest", 0),
-    ("free", "degrees_of_freedom", 0),
+    ("free", "free", 0),
     ("step", "step_share", 2),
+    ("trial", "trial_loss", 3),
     ("loss", "measured_loss", 3),
 )
 
@@ -40,18 +45,22 @@ class Candidate(Record):
         trainable: Trainable edges.
         edges: All edges, constant ones too.
         depth: Layers of edges.
-        degrees_of_freedom: Of its end-to-end matrix; None where they are not counted quickly.
+        degrees_of_freedom: Of its end-to-end matrix: counted where that is quick, estimated beyond.
+        freedom_error: What these may be off by; 0 where they are counted.
         python: Lines of Python that leave its graph in `graph`.
         command: Words of a shell that build it, without the file to write; None where none do.
         moved: Share of its trainable edges that `refine` moved.
+        trial_loss: Mean relative loss that a short descent left, by which those that were tried
+            stand in order; None if not tried.
         step_seconds: A step of training here, of a batch of 128; None if not measured.
         dense_seconds: The same of the dense layer.
-        measured_loss: Mean relative loss that reconstruction left; None if not measured.
+        measured_loss: Mean relative loss that a longer reconstruction left of other matrices; None
+            if not measured.
         measured_loss_error: Standard error of it.
 
     Examples:
         >>> import topokit as tk
-        >>> best = tk.design(8, 8, trainable=32, measure=False)[0]
+        >>> best = tk.design(8, 8, trainable=32, trials=0, measure=False)[0]
         >>> best.trainable <= 32, best.topology.number_of_edges() == best.edges
         (True, True)
 
@@ -69,9 +78,11 @@ class Candidate(Record):
     edges: int
     depth: int
     degrees_of_freedom: int | None
+    freedom_error: float | None
     python: tuple[str, ...]
     command: tuple[str, ...] | None
     moved: float
+    trial_loss: float | None
     step_seconds: float | None
     dense_seconds: float | None
     measured_loss: float | None
@@ -85,12 +96,38 @@ class Candidate(Record):
     @property
     def kind(self) -> str:
         """Its family, and what was changed."""
-        return self.member.family + " + skip" * self.member.skip + " + moved" * (self.moved > 0)
+        return self.member.family + self._changes()
+
+    @property
+    def label(self) -> str:
+        """What tells it from others: its family, its parameters in short, and what was changed."""
+        given = [
+            (name, value) for name, value in self.member.arguments.items() if name not in ALIKE
+        ]
+        texts = (f"{name}={_short(value)}" for name, value in given)
+        return " ".join([self.member.family, *texts]) + self._changes()
+
+    def _changes(self) -> str:
+        return " + skip" * self.member.skip + " + moved" * (self.moved > 0)
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """Best first: those that were tried by their trials, the others by prediction."""
+        if self.trial_loss is None:
+            return True, self.predicted_loss
+        return False, self.trial_loss
 
     @property
     def widest(self) -> int:
         """Neurons of its widest layer."""
         return max(self.layers.widths)
+
+    @property
+    def free(self) -> str | None:
+        """Its degrees of freedom, marked where they are estimated."""
+        if self.degrees_of_freedom is None:
+            return None
+        return "~" * bool(self.freedom_error) + str(self.degrees_of_freedom)
 
     @property
     def step_share(self) -> float | None:
@@ -109,11 +146,13 @@ class Design(list[Candidate]):
         bounded: Those that cannot be among the best, by a bound or a greater member of their line.
         predicted: Those whose loss was predicted.
         unseen: Those that might be better but would have taken too long to predict.
+        tried: Leaders of these that rebuilt random matrices in short descents.
+        agreement: Rank correlation of what that left with predictions; None of fewer than three.
         refused: Families that have no member between layers of these sizes, and what they say.
 
     Examples:
         >>> import topokit as tk
-        >>> found = tk.design(8, 8, share=0.5, measure=False)
+        >>> found = tk.design(8, 8, share=0.5, trials=0, measure=False)
         >>> found.budget, len(found), found.counted == found.bounded + found.predicted
         (32, 5, True)
         >>> print(str(found).splitlines()[0].split()[1:4])
@@ -132,19 +171,22 @@ class Design(list[Candidate]):
         bounded: int,
         predicted: int,
         unseen: int,
+        tried: int,
+        agreement: float | None,
         refused: Mapping[str, str],
     ) -> None:
         """Take the candidates, and what is known of the search."""
         super().__init__(candidates)
         self.budget, self.counted, self.bounded = budget, counted, bounded
         self.predicted, self.unseen, self.refused = predicted, unseen, dict(refused)
+        self.tried, self.agreement = tried, agreement
 
     def texts(self) -> tuple[list[str], list[list[str]]]:
         """The heading of the table, and its rows: the place, the name, and numbers."""
         shown = [column for column in COLUMNS if any(_known(one, column[1]) for one in self)]
         heading = ["", "design", *(title for title, _, _ in shown)]
         rows = [
-            [str(place), one.kind]
+            [str(place), one.label]
             + [readable(getattr(one, field), digits) for _, field, digits in shown]
             for place, one in enumerate(self, start=1)
         ]
@@ -161,6 +203,8 @@ class Design(list[Candidate]):
                 f"{self.unseen} might be better but would take too long to predict: a limit to the "
                 "depth leaves fewer"
             )
+        if self.tried:
+            said.append(self._trials())
         open_ = [str(place) for place, one in enumerate(self, start=1) if not one.converged]
         if open_:
             said.append(
@@ -169,9 +213,16 @@ class Design(list[Candidate]):
         slow = [one for one in self if one.step_share is not None and one.step_share >= 1]
         if slow:
             said.append(f"{len(slow)} of {len(self)} are not faster than the dense layer here")
-        return [*said, *self._agreement()]
+        return [*said, *self._checks()]
 
-    def _agreement(self) -> list[str]:
+    def _trials(self) -> str:
+        """What decided the order."""
+        said = f"the order is that of trials, short descents of {self.tried} leaders of all kinds"
+        if self.agreement is None:
+            return said
+        return f"{said}; the rank correlation of predictions with these is {self.agreement:.2f}"
+
+    def _checks(self) -> list[str]:
         """How measured losses agree with predictions."""
         pairs = [(one.measured_loss, one.predicted_loss) for one in self]
         losses = [measured for measured, _ in pairs if measured is not None]
@@ -203,3 +254,14 @@ class Design(list[Candidate]):
 
 def _known(one: Candidate, field: str) -> bool:
     return getattr(one, field) is not None
+
+
+def _short(value: Any) -> str:
+    """A number, or a list of them or of lists, in which equal neighbors are counted: 32,48x6,32."""
+    if not isinstance(value, Sequence):
+        return readable(value)
+    texts = (
+        f"({_short(part)})" if isinstance(part, Sequence) else readable(part) for part in value
+    )
+    runs = [(text, len([*same])) for text, same in groupby(texts)]
+    return ",".join(text if number == 1 else f"{text}x{number}" for text, number in runs)

@@ -5,18 +5,20 @@ from dataclasses import replace
 from functools import partial
 from math import ceil, inf
 from numbers import Integral
+from operator import attrgetter
 from typing import Any
 
 from topokit._checks import check_count, check_real
 from topokit.designs._candidates import Candidate, Design
-from topokit.designs._rebuild import rebuild
+from topokit.designs._rebuild import affordable, agreement, check, leaders, trial, try_out
 from topokit.designs._refine import check_refine, move_edges
-from topokit.designs._search import Found, is_quick, predict, search
+from topokit.designs._search import Found, best_predicted, precisely, predict, search
 from topokit.products import step_time
-from topokit.scores.freedom import degrees_of_freedom
+from topokit.scores.freedom import freedom_and_error
 from topokit.topologies import lines_of
 
-FIRST = 3  # candidates that are rebuilt where it is not said how many
+COUNTED = 2**33  # operations up to which degrees of freedom are counted, about a second
+FIRST = 3  # candidates that are rebuilt for a check where it is not said how many
 
 
 def design(
@@ -29,6 +31,7 @@ def design(
     skip: bool = True,
     seed: int = 0,
     refine: float = 0.0,
+    trials: int | None = None,
     verify: bool | int = False,
     measure: bool = True,
     candidates: int = 5,
@@ -39,14 +42,18 @@ def design(
     All members of all families within the budget are counted before one is built: all depths and
     fan-ins, and of random wirings widths inside in equal ratios up to twice the larger end.
     What their predicted loss cannot go below is known from their sizes, and better once they are
-    built; the others are predicted, first roughly and the leaders precisely
-    (`topokit.predicted_loss`). The result says how many of each there were.
+    built; the others are predicted (`topokit.predicted_loss`). The result says how many of each
+    there were.
 
-    The best by predicted loss are often deep, which costs time in each step and many steps: give
-    `depth` where that matters, and look at `step_share`.
+    Predictions leave most members out; they do not tell the best ones apart, and favor deep ones.
+    So of the leaders of each kind those that are affordable are tried: they rebuild a few random
+    matrices in short descents, and stand in the order of what is left, before all others.
 
-    Cost: seconds for 32 inputs and outputs, a minute or a few for a layer of 784 x 300, more for
-    larger ones; memory for the topologies that are predicted.
+    The best are often deep still, which costs time in each step and many steps: give `depth` where
+    that matters, and look at `step_share`.
+
+    Cost: half a minute for 32 inputs and outputs, mostly trials, a few for larger layers; memory
+    for the topologies that are predicted.
 
     Args:
         n_in: Number of inputs, at least 2.
@@ -60,14 +67,17 @@ def design(
         seed: Seed of random members and of predictions.
         refine: The share of the best one's trainable edges that may be moved to where the soft
             leverage is least, if that lowers its predicted loss; for small layers.
-        verify: Whether to rebuild random matrices with the first candidates, or with how many of
-            them; three by default.
+        trials: How many leaders to try; by default 16, or as many as take a minute or two in all:
+            3 for a tenth of 784 x 300, none far beyond. 0 leaves the order to predictions.
+        verify: Whether to rebuild other random matrices with the first candidates, in 2,000 steps,
+            or with how many of them; three by default.
         measure: Whether to measure a step of training here, beside the dense layer.
         candidates: The most to return.
         callback: Called with what is being done, how much of it is done, and of how much.
 
     Returns:
-        The candidates, best first.
+        The candidates, best first: those that were tried by `trial_loss`, others by
+        `predicted_loss`.
 
     Raises:
         ValueError: If an argument is out of range, both or neither of `trainable` and `share` are
@@ -75,37 +85,42 @@ def design(
 
     Examples:
         >>> import topokit as tk
-        >>> found = tk.design(8, 8, trainable=40, measure=False)
+        >>> found = tk.design(8, 8, trainable=40, trials=2, measure=False)
         >>> found[0].predicted_loss < 0.2, found[0].trainable <= 40
         (True, True)
-        >>> found[0].predicted_loss <= found[1].predicted_loss
-        True
+        >>> found[0].trial_loss <= found[1].trial_loss, found[2].trial_loss
+        (True, None)
 
     See Also:
         `topokit.rank`, which measures; `topokit.networks.designed`, for whole models.
     """
     budget = _check_budget(n_in, n_out, trainable=trainable, share=share)
     n_in, n_out = int(n_in), int(n_out)
-    settings: dict[str, Any] = {
-        "deepest": inf if depth is None else check_count("depth", depth),
-        "skip": bool(skip),
+    most = check_count("candidates", candidates)
+    rules: dict[str, Any] = {
         "seed": check_count("seed", seed, least=0),
-        "wanted": check_count("candidates", candidates),
         "tell": callback or _silent,
     }
+    deepest = inf if depth is None else check_count("depth", depth)
     moved = check_real("refine", refine, least=0.0, most=1.0)
-    wanted = FIRST * verify if isinstance(verify, bool) else verify
-    rebuilt = check_count("verify", wanted, least=0)
     if moved:
         check_refine(n_in, n_out, budget)
-    searched = search(n_in, n_out, budget, **settings)
-    found = [_candidate(one) for one in searched.found]
+    checked = FIRST * verify if isinstance(verify, bool) else verify
+    checked = check_count("verify", checked, least=0)
+    number = affordable(n_in, n_out, budget) if trials is None else trials
+    number = check_count("trials", number, least=0)
+    wanted = max(most, number // 2)  # and with these many more that are nearly as good
+    limits = {"deepest": deepest, "skip": bool(skip)}
+    searched = search(n_in, n_out, budget, wanted=wanted, **limits, **rules)
+    tried = try_out(leaders(searched.found, number), **rules)
+    best = _best(searched.found, tried, most, rules)
+    found = [*map(_candidate, best)]
     if moved:
-        refined = _refined(searched.found[0], moved, settings)
-        found = [refined, *found][:candidates] if refined.moved else found
-    found = [*_rebuilt(found[:rebuilt], settings), *found[rebuilt:]]
-    found = [*_measured(found, settings)] if measure else found
+        found = _with_refined(found, best[0], moved, rules)[:most]
+    found = [*_checked(found[:checked], rules), *found[checked:]]
+    found = [*_measured(found, rules)] if measure else found
     counts = {name: value for name, value in searched._asdict().items() if name != "found"}
+    counts |= {"tried": len(tried), "agreement": agreement(tried)}
     return Design(found, budget=budget, **counts)
 
 
@@ -145,6 +160,7 @@ def _silent(*_: object) -> None:
 def _candidate(found: Found, moved: float = 0.0) -> Candidate:
     """What is known of a topology before it is measured."""
     layers, member, loss = found.layers, found.member, found.loss
+    freedom, error = freedom_and_error(layers, within=COUNTED)
     lines = lines_of(member.family, member.arguments, [("with_skip", {})] if member.skip else [])
     python = lines.python or ()
     call = "".join(python[2:3]).removeprefix("graph = tk.topologies.")
@@ -159,10 +175,12 @@ def _candidate(found: Found, moved: float = 0.0) -> Candidate:
         trainable=layers.n_trainable,
         edges=layers.n_edges,
         depth=layers.depth,
-        degrees_of_freedom=degrees_of_freedom(layers) if is_quick(layers) else None,
+        degrees_of_freedom=freedom,
+        freedom_error=error,
         python=python,
         command=lines.command,
         moved=moved,
+        trial_loss=found.trial,
         step_seconds=None,
         dense_seconds=None,
         measured_loss=None,
@@ -170,22 +188,37 @@ def _candidate(found: Found, moved: float = 0.0) -> Candidate:
     )
 
 
-def _refined(best: Found, share: float, settings: dict[str, Any]) -> Candidate:
-    """The best one with some of its edges elsewhere."""
-    rules = {name: settings[name] for name in ("seed", "tell")}
-    predict_alike = partial(predict, seed=settings["seed"])
+def _best(found: list[Found], tried: list[Found], most: int, rules: dict[str, Any]) -> list[Found]:
+    """Those that were tried first, or else all by precise predictions."""
+    if not tried:
+        return best_predicted(found, wanted=most, **rules)
+    seen = {id(one.layers) for one in tried}
+    others = [one for one in found if id(one.layers) not in seen]
+    return precisely([*tried, *others][:most], **rules)
+
+
+def _with_refined(
+    found: list[Candidate], best: Found, share: float, rules: dict[str, Any]
+) -> list[Candidate]:
+    """With the best one as it is with some of its edges elsewhere, in its place."""
+    predict_alike = partial(predict, seed=rules["seed"])
     layers, loss, moved = move_edges(best.layers, best.loss, share, predict=predict_alike, **rules)
-    return _candidate(best._replace(layers=layers, loss=loss), moved)
+    if not moved:
+        return found
+    left = None if best.trial is None else trial(layers, seed=rules["seed"])
+    refined = _candidate(best._replace(layers=layers, loss=loss, trial=left), moved)
+    return sorted([refined, *found], key=attrgetter("order"))
 
 
-def _rebuilt(found: list[Candidate], settings: dict[str, Any]) -> Iterator[Candidate]:
+def _checked(found: list[Candidate], rules: dict[str, Any]) -> Iterator[Candidate]:
     for place, one in enumerate(found):
-        settings["tell"]("rebuilds matrices", place, len(found))
-        yield rebuild(one, seed=settings["seed"])
+        rules["tell"]("rebuilds matrices", place, len(found))
+        loss, error = check(one.layers, seed=rules["seed"])
+        yield replace(one, measured_loss=loss, measured_loss_error=error)
 
 
-def _measured(found: list[Candidate], settings: dict[str, Any]) -> Iterator[Candidate]:
+def _measured(found: list[Candidate], rules: dict[str, Any]) -> Iterator[Candidate]:
     for place, one in enumerate(found):
-        settings["tell"]("measures steps", place, len(found))
+        rules["tell"]("measures steps", place, len(found))
         time = step_time(one.layers)
         yield replace(one, step_seconds=time.sparse, dense_seconds=time.dense)

@@ -4,7 +4,7 @@ Of each line of growing members the greatest within the budget stands for all. T
 its lower bound is taken next: it is built for a better bound, and predicted, roughly, when it is
 the most promising again. Shallow and deep ones take turns. Once as many are found as are wanted,
 and no bound is below the worst of these, no other can be among them, and the search ends; or it
-ends where it has cost enough. The leaders are then predicted precisely.
+ends where it has cost enough. The leaders are then tried (`_rebuild`), or predicted precisely.
 """
 
 from collections import deque
@@ -46,11 +46,12 @@ Tell = Callable[[str, int, int], object]
 
 
 class Found(NamedTuple):
-    """A member, built, with its predicted loss."""
+    """A member, built, with its predicted loss, and the loss of a trial if there was one."""
 
     loss: PredictedLoss
     member: Member
     layers: Layers
+    trial: float | None = None
 
     @property
     def order(self) -> tuple[float, int, int]:
@@ -76,7 +77,7 @@ class Searched(NamedTuple):
     """What a search found, and how.
 
     Attributes:
-        found: The best members, best first.
+        found: All members that were predicted, roughly, best first.
         counted: Members within the budget.
         bounded: Those of them that cannot be among the best, by a bound or a greater one like it.
         predicted: Those whose loss was predicted.
@@ -103,18 +104,27 @@ def search(
     wanted: int,
     tell: Tell,
 ) -> Searched:
-    """The `wanted` best members of all families within a budget of trainable edges."""
+    """Members of all families within a budget of trainable edges, the `wanted` best among them."""
     _check_size(n_in, n_out)
     listed, counted, refused = _list(n_in, n_out, budget, deepest=deepest, skip=skip, seed=seed)
     rough, unseen = _leaders(listed, budget, seed=seed, wanted=wanted, tell=tell)
-    likely = _likely(rough, wanted)
-    found = []
-    for place, one in enumerate(likely):
-        tell("predicts the best", place, len(likely))
-        found.append(_precisely(one, seed))
-    found.sort(key=lambda one: one.order)
-    bounded = counted - len(rough) - unseen
-    return Searched(found[:wanted], counted, bounded, len(rough), unseen, refused)
+    rough.sort(key=lambda one: one.order)
+    return Searched(rough, counted, counted - len(rough) - unseen, len(rough), unseen, refused)
+
+
+def best_predicted(found: list[Found], *, wanted: int, seed: int, tell: Tell) -> list[Found]:
+    """The `wanted` best by precise predictions."""
+    likely = precisely(_likely(found, wanted), seed=seed, tell=tell)
+    return sorted(likely, key=lambda one: one.order)[:wanted]
+
+
+def precisely(found: list[Found], *, seed: int, tell: Tell) -> list[Found]:
+    """The same with precise predictions."""
+    known = []
+    for place, one in enumerate(found):
+        tell("predicts the best", place, len(found))
+        known.append(_precisely(one, seed))
+    return known
 
 
 def _check_size(n_in: int, n_out: int) -> None:
@@ -171,11 +181,11 @@ def _leaders(
     queues = _by_depth(listed)
     turns = deque(queues)
     found: list[Found] = []
-    work = 0
+    work, worst = 0, inf
     while turns and (len(found) < FEWEST or work < WORK):
         queue, waiting = turns.popleft(), sum(map(len, queues))
         tell("predicts members", len(listed) - waiting, len(listed))
-        one = _most_promising(queue, listed, budget, _worst(found, wanted))
+        one = _most_promising(queue, listed, budget, worst)
         if one is None:
             continue
         turns.append(queue)
@@ -184,7 +194,7 @@ def _leaders(
             work += _work(layers) * min(LEAST_STEPS + 2 * layers.depth, ROUGH["max_steps"])
             with suppress(TooLargeError):  # of deep ones alone: the layer itself is not too large
                 found.append(Found(_predict_roughly(layers, seed), member, layers))
-    worst = _worst(found, wanted)
+            worst = min(worst, _worst(found, wanted))
     return found, sum(place.bound < worst for queue in queues for place in queue)
 
 

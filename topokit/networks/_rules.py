@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context
 from functools import lru_cache
 from math import isqrt
+from typing import Any
 
 import networkx as nx
 
@@ -243,7 +244,8 @@ class _Designed:
 def _best(
     n_in: int, n_out: int, trainable: int, depth: int | None, skip: bool, seed: int
 ) -> Layers:
-    options = {"depth": depth, "skip": skip, "seed": seed, "measure": False, "candidates": 1}
+    options: dict[str, Any] = {"depth": depth, "skip": skip, "seed": seed, "candidates": 1}
+    options |= {"measure": False, "trials": 0}
     return design(n_in, n_out, trainable=trainable, **options)[0].layers
 
 

@@ -1,7 +1,6 @@
 """Every data-free number of a topology in one row."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import networkx as nx
@@ -20,15 +19,14 @@ from topokit.scores.control import (
 from topokit.scores.counts import Structure, satisfiable_constraints, structure
 from topokit.scores.freedom import (
     cheap,
-    count_quickly,
     draw_leverage,
-    estimate_freedom,
+    freedom_and_error,
     loss_of_maps,
     predicted_loss,
 )
 
-# Operations up to which degrees of freedom are counted, about 10 s; and the steps of an estimate.
-QUICK, STEPS = 2**37, 100
+# Operations up to which degrees of freedom are counted, about 10 s.
+QUICK = 2**37
 
 
 class Score(Structure):
@@ -112,7 +110,8 @@ def score_and_leverage(
     """`score`, and the leverage map that its predicted loss comes from, if there is one."""
     if control is not None:
         _check_control(control, layers)
-    shape, (freedom, freedom_error) = structure(layers), _freedom(layers)
+    shape = structure(layers)
+    freedom, freedom_error = freedom_and_error(layers, within=QUICK)
     maps = None
     if freedom is not None and freedom_error == 0 and cheap(layers):
         maps = draw_leverage(layers, freedom)
@@ -160,16 +159,6 @@ def _control(layers: Layers, control: Controllability | None) -> dict[str, Any]:
         numbers = float(control.total), float(control.loss), float(control.bound), *spread
     names = ("total", "loss", "bound", "mean", "deviation")
     return {f"control_{name}": number for name, number in zip(names, numbers, strict=True)}
-
-
-def _freedom(layers: Layers) -> tuple[int | None, float | None]:
-    """The degrees of freedom and what they may be off by, counted or estimated."""
-    if (counted := count_quickly(layers, QUICK)) is not None:
-        return counted, 0.0
-    found = _within_limits(partial(estimate_freedom, n_samples=2, max_steps=STEPS), layers)
-    if found is None:
-        return None, None
-    return (found.bound if found.at_bound else round(found.degrees_of_freedom)), found.error
 
 
 def _within_limits(part: Callable[..., Any], *arguments: Any) -> Any:

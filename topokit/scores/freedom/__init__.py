@@ -10,12 +10,12 @@ what rank, leverage, `_interaction_order` and bandwidth foretell. Beside constan
 says how large weights are. Who limits its memory says so before it works.
 """
 
-from topokit.scores.freedom._degrees_of_freedom import count_quickly as count_quickly
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom as degrees_of_freedom
 from topokit.scores.freedom._estimate import FreedomEstimate as FreedomEstimate
 from topokit.scores.freedom._estimate import LeverageEstimate as LeverageEstimate
 from topokit.scores.freedom._estimate import estimate_freedom as estimate_freedom
 from topokit.scores.freedom._estimate import estimate_leverage as estimate_leverage
+from topokit.scores.freedom._estimate import freedom_and_error as freedom_and_error
 from topokit.scores.freedom._interaction_order import effective_order as effective_order
 from topokit.scores.freedom._interaction_order import interaction_order as interaction_order
 from topokit.scores.freedom._isometric_weights import flat_weights as flat_weights

@@ -13,10 +13,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from topokit._checks import check_count, check_real
-from topokit._limits import check_memory
+from topokit._limits import TooLargeError, check_memory
 from topokit._records import Record
 from topokit.layers import Layers, ancestors, to_layers
 from topokit.scores.counts import bandwidth
+from topokit.scores.freedom._degrees_of_freedom import count_quickly
 from topokit.scores.freedom._isometric_weights import flat_weights
 from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize
 from topokit.scores.freedom._lsqr_projection import Projection, little_of_all, project
@@ -26,6 +27,9 @@ from topokit.scores.freedom._weight_scale import draw_to_scale
 
 LIMIT = 2**33
 WHOLE = 0.5  # a count is an integer
+
+# Of an estimate where a count takes too long.
+SAMPLES, STEPS = 2, 100
 
 
 class FreedomEstimate(Record):
@@ -286,3 +290,22 @@ def _check(layers: Layers, n_samples: int, tolerance: float, max_steps: int, see
         LIMIT,
         "topokit.structure counts an upper bound, the trainable edges",
     )
+
+
+def freedom_and_error(layers: Layers, *, within: int) -> tuple[int | None, float | None]:
+    """The degrees of freedom, and what they may be off by: 0 where they are counted.
+
+    Args:
+        layers: The recipe.
+        within: Operations of an elimination up to which it is made.
+
+    Returns:
+        Both None where even an estimate is beyond its memory limit.
+    """
+    if (counted := count_quickly(layers, within)) is not None:
+        return counted, 0.0
+    try:
+        found = estimate_freedom(layers, n_samples=SAMPLES, max_steps=STEPS)
+    except TooLargeError:
+        return None, None
+    return (found.bound if found.at_bound else round(found.degrees_of_freedom)), found.error
