@@ -63,10 +63,13 @@ CASES = [
     ("one number more than there are radices: 3; given 2", lambda: t.radix_net([[2, 2]], [1, 1])),
     (r"widths\[1\] must be an integer of at least 1", lambda: t.radix_net([[2, 2]], [1, 0, 1])),
     (
-        "n_in must be an integer of at most 8; given 9",
+        r"n_in must be from 4, .* to 8, .*; given 9: take widths\[0\]=3",
         lambda: t.radix_net([[2, 2]], [2, 2, 1], n_in=9),
     ),
-    ("n_out must be an integer of at least 4; given 3", lambda: t.radix_net([[2, 2]], n_out=3)),
+    (
+        "n_out must be from 4, .*; given 3: take radices of a smaller product",
+        lambda: t.radix_net([[2, 2]], n_out=3),
+    ),
     (r"density must be a number in \(0, 1\]; given 0", lambda: t.erdos_renyi([4, 4], 0.0, seed=0)),
     (r"density must be a number in \(0, 1\]", lambda: t.erdos_renyi([4, 4], 1.5, seed=0)),
     (r"density must be .* given nan", lambda: t.erdos_renyi([4, 4], float("nan"), seed=0)),

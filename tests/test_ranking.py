@@ -231,6 +231,7 @@ def test_no_default_topology_can_set_every_entry():
     assert all(r.n_trainable < r.n_in * r.n_out for r in layers.values())
 
 
+@pytest.mark.filterwarnings("ignore:random has no member near 160")  # as its edges are drawn
 def test_any_number_of_inputs_has_a_default_set_of_the_families_that_have_members():
     assert len(default_topologies(160, n=16)) == 20
     with pytest.warns(UserWarning, match="power of two; given 12") as told:
@@ -249,7 +250,6 @@ def test_a_family_without_a_member_near_the_budget_says_so():
     said = {str(warning.message) for warning in told}
     assert any("has no member near 40 trainable" in text for text in said)
     sizes = {name: tk.to_layers(graph).n_trainable for name, graph in topologies.items()}
-    del sizes["random"], sizes["random + skip"]  # whose edges are counted in expectation
     for name, size in sizes.items():
         text = f"{name} has no member near 40 trainable edges between 16 inputs and outputs"
         assert (abs(size - 40) > 10) == (f"{text}: the nearest has {size}" in said)

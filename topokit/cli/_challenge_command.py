@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import topokit as tk
 from topokit._records import readable
 from topokit.cli._console import busy, console, print_json, print_table
+from topokit.cli._once import Once
 
 EXISTING = click.Path(exists=True, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -24,7 +25,7 @@ CAPTION = (
 )
 
 
-@click.command("challenge")
+@click.command("challenge", cls=Once)
 @click.option(
     "--neurons",
     type=click.IntRange(32),

@@ -8,6 +8,7 @@ import click
 import topokit as tk
 from topokit._progress import progress
 from topokit.cli._console import note, print_json, print_table, print_words
+from topokit.cli._once import Once
 from topokit.cli._output_file import OutputFile
 from topokit.cli._shell_words import arguments_as_options
 from topokit.cli._topology_group import FORMATS
@@ -24,7 +25,7 @@ EXAMPLES = """Examples:
   topokit design --n-in 32 --n-out 32 --trainable 640 --depth 8"""
 
 
-@click.command("design", epilog="\b\n" + EXAMPLES)
+@click.command("design", cls=Once, epilog="\b\n" + EXAMPLES)
 @click.option("--n-in", type=int, required=True, help="Inputs of the layer, at least 2.")
 @click.option("--n-out", type=int, required=True, help="Outputs of the layer, at least 2.")
 @click.option("--trainable", type=int, help="The most trainable edges.")

@@ -5,10 +5,11 @@ import click
 import topokit as tk
 from topokit._docstrings import summary
 from topokit.cli._console import print_json, print_table
+from topokit.cli._once import Once
 from topokit.cli._topology_from_words import describe
 
 
-@click.command("list")
+@click.command("list", cls=Once)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list instead of a table.")
 def command(as_json: bool) -> None:
     """List the families of topologies with their parameters."""

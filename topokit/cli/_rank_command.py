@@ -18,6 +18,7 @@ from topokit._checks import check_budget
 from topokit._extras import MissingExtraError
 from topokit._interrupts import interrupts_ignored
 from topokit.cli._console import busy, note, print_json, print_table, print_words
+from topokit.cli._once import Once
 from topokit.cli._ranking_files import (
     PAGE,
     check_folder,
@@ -102,7 +103,7 @@ def _number(text: str) -> int | str:
         return text
 
 
-@click.command("rank", epilog="\b\n" + LIST)
+@click.command("rank", cls=Once, epilog="\b\n" + LIST)
 @click.argument("sources", nargs=-1, metavar="[FILE|LIST.toml]...", type=click.Path(path_type=Path))
 @_count("--n", 2, "Inputs, and outputs, of the default set.", default=INPUTS, is_eager=True)
 @click.option(

@@ -7,13 +7,14 @@ import click
 
 import topokit as tk
 from topokit.cli._console import busy
+from topokit.cli._once import Once
 from topokit.cli._output_file import OutputFile
 from topokit.cli._ranking_files import PAGE, RANKING, read_results
 
 TRAINING = "training.json"
 
 
-@click.command("report")
+@click.command("report", cls=Once)
 @click.argument("results", metavar="FOLDER|STORE", type=click.Path(path_type=Path))
 @click.option(
     "-o",

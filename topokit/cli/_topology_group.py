@@ -12,6 +12,7 @@ import click
 import topokit as tk
 from topokit._docstrings import summary
 from topokit.cli._family_options import change_options, family_options
+from topokit.cli._once import Once
 from topokit.cli._shell_words import arguments_as_options
 from topokit.cli._topology_from_words import change, find_family, make
 from topokit.cli._topology_lists import read_named, read_sources
@@ -94,7 +95,7 @@ class TopologyGroup(click.Group):
 
         name = family.__name__
         words = ["topokit", self.name, name, EXAMPLES.get(name), self.example]
-        return click.Command(
+        return Once(
             name,
             callback=run,
             params=[*family_options(family), *change_options(), *self.own_options],
@@ -115,7 +116,7 @@ class TopologyGroup(click.Group):
                 self.action({topology.name: topology}, **values)
 
         more = click.Argument(["others"], nargs=-1, type=click.Path(path_type=Path))
-        return click.Command(
+        return Once(
             str(path),
             callback=run_all if self.several else run,
             params=[*self.own_options, *([more] if self.several else [])],

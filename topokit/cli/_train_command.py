@@ -18,6 +18,7 @@ import topokit as tk
 from topokit._atomic import replacing
 from topokit._records import readable
 from topokit.cli._console import console, jsonable, note, print_json, print_table
+from topokit.cli._once import Once
 from topokit.cli._output_folder import check_replaced
 from topokit.cli._shell_words import arguments_as_options
 
@@ -50,7 +51,7 @@ CAPTION = (
 )
 
 
-@click.command("train")
+@click.command("train", cls=Once)
 @click.option("--mnist", type=FOLDER, help="Folder of MNIST's four original files, packed or not.")
 @click.option(
     "--cifar10",

@@ -5,6 +5,7 @@ neuron, both as close to the budget as its usual members come (`topokit.designs`
 """
 
 import warnings
+from dataclasses import replace
 
 import networkx as nx
 
@@ -130,6 +131,7 @@ def default_topologies(budget: int | None = None, *, n: int = 32) -> dict[str, n
             warnings.warn(f"left out: {name}: it is the wiring of {first}", stacklevel=2)
         else:
             built[name] = graph
-            if reason := why_far(member, budget):
+            made = replace(member, trainable=layers.n_trainable)
+            if reason := why_far(made, budget):
                 warnings.warn(f"{name} {reason}", stacklevel=2)
     return built

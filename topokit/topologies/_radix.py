@@ -99,9 +99,18 @@ def radix_net(
     )
 
 
-def _beyond(name: str, kept: int | None, least: int, width: int) -> range:
+def _beyond(name: str, kept: int | None, size: int, width: int) -> range:
     """The neurons of an end that do not stay."""
-    return range(width if kept is None else check_count(name, kept, least=least, most=width), width)
+    if kept is None:
+        return range(0)
+    if not size <= check_count(name, kept) <= width:
+        end = "widths[0]" if name == "n_in" else "widths[-1]"
+        cure = f"{end}={-(-kept // size)}" if kept > width else "radices of a smaller product"
+        raise ValueError(
+            f"{name} must be from {size}, the neurons that the radices count, to {width}, all "
+            f"their copies, {end}={width // size}; given {kept}: take {cure}"
+        )
+    return range(kept, width)
 
 
 def _widen(edges: Edges, widths: tuple[int, int], size: int) -> Edges:
