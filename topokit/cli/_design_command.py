@@ -46,7 +46,7 @@ EXAMPLES = """Examples:
     "--trials",
     type=int,
     help="How many leaders rebuild random matrices in short descents, which decide the order.  "
-    "[default: 16, or as many as take a minute or two]",
+    "[default: 16, or as many as take minutes]",
 )
 @click.option(
     "--verify",

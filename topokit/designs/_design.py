@@ -67,8 +67,8 @@ def design(
         seed: Seed of random members and of predictions.
         refine: The share of the best one's trainable edges that may be moved to where the soft
             leverage is least, if that lowers its predicted loss; for small layers.
-        trials: How many leaders to try; by default 16, or as many as take a minute or two in all:
-            3 for a tenth of 784 x 300, none far beyond. 0 leaves the order to predictions.
+        trials: How many leaders to try; by default 16, or as many as take minutes in all: 7
+            for a tenth of 784 x 300, none far beyond. 0 leaves the order to predictions.
         verify: Whether to rebuild other random matrices with the first candidates, in 2,000 steps,
             or with how many of them; three by default.
         measure: Whether to measure a step of training here, beside the dense layer.

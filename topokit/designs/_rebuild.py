@@ -19,16 +19,18 @@ from topokit.reconstruction import Adam, reconstruct
 # differ by more than those of targets.
 LEADERS, STEPS, ENTRIES = 16, 500, 2**12
 
-# Edges times inputs times targets times steps of all trials together: a minute or two on a core.
-WORK = 2**35
+# Edges times inputs times targets times steps of all trials together: a minute on a core, of deep
+# networks a few.
+WORK = 2**36
 
 FAR = 2  # times the least prediction: beyond, a member is not the best, as far as we know
 
 TARGETS, CHECK_STEPS = 4, 2000  # of a check
+FEW = 5  # losses, whose order says nothing
 
 
 def affordable(n_in: int, n_out: int, budget: int) -> int:
-    """How many leaders of a budget can be tried in a minute or two; 0 if one alone would be."""
+    """How many leaders of a budget can be tried in minutes; 0 if one alone would be."""
     number = WORK // (budget * n_in * STEPS * _targets(n_in, n_out))
     return min(number, LEADERS) if number > 1 else 0
 
@@ -59,8 +61,8 @@ def try_out(found: list[Found], *, seed: int, tell: Tell) -> list[Found]:
 
 
 def agreement(tried: list[Found]) -> float | None:
-    """Spearman's rank correlation of trials with predictions; None of fewer than three."""
-    if len(tried) < 3:
+    """Spearman's rank correlation of trials with predictions; None of fewer than `FEW`."""
+    if len(tried) < FEW:
         return None
     predicted, left = zip(*((float(one.loss), one.trial) for one in tried), strict=True)
     return float(np.asarray(spearmanr(predicted, left))[0])
