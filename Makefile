@@ -14,14 +14,18 @@ FIGURES := $(filter-out analyses/_%,$(sort $(wildcard analyses/*.py)))
 BENCHMARKS := $(filter-out analyses/benchmarks/_%,$(sort $(wildcard analyses/benchmarks/*.py)))
 
 # Files in their own order: by default those of few tests go last, and the longest are among them.
-TESTS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+TESTS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not interop'
+# Tests that need other people's frameworks. PyTorch's ordinary build for Linux is of several GB: where
+# an index has none for the CPU, make interop TORCH=torch takes that.
+INTEROP := tests/interop tests/test_names.py tests/test_examples.py tests/test_docs.py -m interop
+TORCH := torch==$(shell sed -n 's/^torch==//p' constraints.txt)$(if $(filter Linux,$(shell uname)),+cpu)
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 # A check says one line; what it printed is shown where it fails.
 CHECKED = said=$$($(BIN)/$(1) 2>&1) && echo 'passed: $(1)' || \
 	{ printf '%s\n' "$$said" 'FAILED: $(1)'; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help rank test check wheel lowest newest bench docs figures clean
+.PHONY: help rank test interop check wheel lowest newest bench docs figures clean
 .PHONY: types site lint format quick
 
 help: ## Show this list
@@ -32,6 +36,10 @@ rank: .venv/.core ## Rank the default topologies by reconstruction loss into ./r
 
 test: .venv/.dev ## Run the tests
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/pytest $(TESTS)
+
+interop: .venv/.interop ## Run the tests with other people's frameworks: PyTorch
+	@test ! -e $< || { $(call CHECKED,pyright -p tests/interop/types.json --pythonpath $(BIN)/python); }
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest $(INTEROP)
 
 check: .venv/.dev ## Lint, check types, build the docs strictly, run every analysis quickly
 	@$(BIN)/python tests/spent.py $(MAKE) --no-print-directory --keep-going --jobs $(CORES) \
@@ -88,6 +96,14 @@ clean: ## Remove what the other commands made, the virtual environment included
 	@$(PIP) --no-build-isolation --editable '.[dev]'
 	@mv .venv/.unfinished .venv/.core
 	@touch $@
+
+# What cannot be had for this Python is left out, its tests are skipped, and the next call tries again.
+.venv/.interop: .venv/.dev
+	@echo "Installing $(TORCH) into .venv"
+	@mv .venv/.core .venv/.unfinished
+	@if $(PIP) --no-build-isolation --editable '.[torch]' '$(TORCH)' >/dev/null 2>&1; then touch $@; \
+		else echo "There is no $(TORCH) for this Python, or no way to it: its tests are skipped"; fi
+	@mv .venv/.unfinished .venv/.core
 
 .venv/.bench: .venv/.dev
 	@echo "Installing what benchmarks compare with into .venv (PyTorch is large)"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 
 import topokit as tk
+from topokit._extras import MissingExtraError
 
 
 def names(package: ModuleType) -> list[str]:
@@ -12,10 +13,17 @@ def names(package: ModuleType) -> list[str]:
     return [name for name in getattr(package, "__all__", dir(package)) if name[0].isalpha()]
 
 
+class NotInstalled:
+    """What stands at a path of a room whose package is not installed here."""
+
+
 def walk(package: ModuleType = tk) -> Iterator[tuple[str, object]]:
     """Every path with what stands there; rooms are entered."""
     for name in names(package):
-        value = getattr(package, name)
+        try:
+            value = getattr(package, name)
+        except MissingExtraError:
+            value = NotInstalled()
         if inspect.ismodule(value):
             yield from walk(value) if value.__name__.startswith("topokit.") else ()
         else:

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 import click
 import matplotlib as mpl
 import pytest
+from _pytest.mark import ParameterSet
 from click.testing import CliRunner
+from foreign import needing
 
 import topokit as tk
 from analyses.kit._study import FOLDERS
@@ -28,6 +30,8 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SCRIPTS = [s for s in sorted((ROOT / "analyses").rglob("*.py")) if not s.name.startswith("_")]
 
+# Pages for people who come from a framework.
+FROM = {"pytorch.md": "torch"}
 # These take minutes. Of them only the options are checked.
 SLOW = {
     "topokit rank",
@@ -53,13 +57,19 @@ def pages_with(*languages: str) -> list[Path]:
     return [page for page in PAGES if any(b.language in languages for b in blocks(page))]
 
 
+def with_its_package(page: Path) -> ParameterSet:
+    """A page for people who come from a framework, which shows what needs it."""
+    marks = needing(FROM[page.name]) if page.name in FROM else []
+    return pytest.param(page, marks=marks, id=page.name)
+
+
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     mpl.use("agg")
 
 
-@pytest.mark.parametrize("page", pages_with("python", "pycon"), ids=lambda p: p.name)
+@pytest.mark.parametrize("page", [*map(with_its_package, pages_with("python", "pycon"))])
 def test_python_examples_run_and_print_what_the_page_says(page: Path) -> None:
     names: dict[str, object] = {}
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)

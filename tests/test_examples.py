@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
+from foreign import by_room
 from public import DEFINED, PUBLIC
 
 # Theirs need what has to be fetched first: they are shown, and not run.
@@ -18,7 +19,7 @@ FETCHED = {
 SHOWN = {path: inspect.getdoc(value) or "" for path, value in DEFINED.items()}
 
 
-@pytest.mark.parametrize("path", sorted(SHOWN))
+@pytest.mark.parametrize("path", [*map(by_room, sorted(SHOWN))])
 def test_the_example_of_a_name_prints_what_it_says(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

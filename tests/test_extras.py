@@ -28,7 +28,8 @@ def distributions() -> Mapping[str, list[str]]:
 
 
 def distribution(package: str) -> str:
-    return canonicalize_name(distributions()[package][0])
+    """Of what is not installed here, the name alone is known."""
+    return canonicalize_name(distributions().get(package, [package])[0])
 
 
 def test_every_import_is_required_or_known_to_come_with_an_extra() -> None:

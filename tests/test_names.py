@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from foreign import by_room
 from public import DEFINED, PUBLIC, names
 
 import topokit as tk
@@ -63,7 +64,9 @@ def test_every_public_function_and_class_has_a_docstring() -> None:
     assert [path for path, value in DEFINED.items() if not value.__doc__] == []
 
 
-@pytest.mark.parametrize("name", ["", *(n for n in dir(tk) if f"topokit.{n}" not in PUBLIC)])
+@pytest.mark.parametrize(
+    "name", ["", *(by_room(n) for n in dir(tk) if f"topokit.{n}" not in PUBLIC)]
+)
 def test_a_room_shows_its_users_what_it_has_for_them_alone(name: str) -> None:
     room = sys.modules[f"topokit.{name}".rstrip(".")]
     assert sorted(dir(room)) == sorted(names(room))

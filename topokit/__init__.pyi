@@ -10,6 +10,7 @@ from . import reconstruction as reconstruction
 from . import report as report
 from . import scores as scores
 from . import topologies as topologies
+from . import torch as torch
 from .designs import design as design
 from .diagnosis import diagnose as diagnose
 from .files import from_weights as from_weights

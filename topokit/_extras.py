@@ -10,6 +10,7 @@ EXTRAS = {
     "jinja2": "report",
     "safetensors": "networks",
     "sklearn": "networks",
+    "torch": "torch",
 }
 
 

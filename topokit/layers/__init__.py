@@ -12,7 +12,8 @@ Who wants to know something of a network, looks here for how:
 - `live_edges` and its neighbors say what lies on a path, `ancestors` and `descendants` what leads
   to what, `edge_factors` how the end-to-end matrix moves with each weight.
 - `numbered_edges` numbers neurons through all layers; `split_flow` lets flows through them.
-- `padded_table` and `split_by_layer` cut arrays over edges into parts.
+- `padded_table` and `split_by_layer` cut arrays over edges into parts; `complete_blocks` finds
+  dense ones.
 - `xavier_radii` and `draw_xavier` are first weights.
 """
 
@@ -41,6 +42,7 @@ from topokit.layers._carry import pull as pull
 from topokit.layers._carry import push as push
 from topokit.layers._carry import residues as residues
 from topokit.layers._carry import semiring as semiring
+from topokit.layers._complete_blocks import complete_blocks as complete_blocks
 from topokit.layers._edge_factors import edge_factors as edge_factors
 from topokit.layers._edge_factors import end_to_end_matrix as end_to_end_matrix
 from topokit.layers._edge_tables import padded_table as padded_table

@@ -6,8 +6,10 @@ from ._dataset import Dataset as Dataset
 from ._dataset import make_dataset as make_dataset
 from ._dead_neurons import without_dead_neurons as without_dead_neurons
 from ._depthwise import DepthwiseConv2d as DepthwiseConv2d
+from ._designed_rule import designed as designed
 from ._export import to_dense as to_dense
 from ._export import to_matrices as to_matrices
+from ._export import to_recipe as to_recipe
 from ._export import to_topology as to_topology
 from ._group_lasso import group_lasso as group_lasso
 from ._idx import read_idx as read_idx
@@ -31,7 +33,6 @@ from ._prune import prune as prune
 from ._rules import Rule as Rule
 from ._rules import clos_with as clos_with
 from ._rules import dense as dense
-from ._rules import designed as designed
 from ._rules import low_rank_with as low_rank_with
 from ._rules import random_with as random_with
 from ._schedules import Schedule as Schedule

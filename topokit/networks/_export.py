@@ -7,7 +7,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Array, Float
 
-from topokit.layers import from_layers, make_layers
+from topokit.layers import Layers, from_layers, make_layers
 from topokit.networks._linear import SparseLayer, SparseLinear
 from topokit.products import edge_ends
 
@@ -81,27 +81,38 @@ def to_topology(linear: SparseLinear) -> nx.DiGraph:
         16
 
     See Also:
-        `to_matrices`, as arrays.
+        `to_matrices`, as arrays; `to_recipe`, without weights.
     """
-    ends = [edge_ends(layer.wiring) for layer in linear.layers]
+    recipe = to_recipe(linear)
+    graph = from_layers(recipe, name="to_topology", family="to_topology")
+    ends = zip(recipe.senders, recipe.receivers, strict=True)
     values = [np.asarray(layer.weights(), float) for layer in linear.layers]
-    flags = [_trainable(layer) for layer in linear.layers]
-    graph = from_layers(
-        make_layers(
-            [linear.n_in, *(layer.wiring.n_out for layer in linear.layers)],
-            [senders for senders, _ in ends],
-            [receivers for _, receivers in ends],
-            trainable=flags,
-            constant=values,
-        ),
-        name="to_topology",
-        family="to_topology",
-    )
     for number, ((senders, receivers), weights) in enumerate(zip(ends, values, strict=True)):
         rows = zip(senders.tolist(), receivers.tolist(), weights.tolist(), strict=True)
         for sender, receiver, weight in rows:
             graph.edges[(number, sender), (number + 1, receiver)]["weight"] = weight
     return graph
+
+
+def to_recipe(linear: SparseLinear) -> Layers:
+    """The topology as a recipe, with the constants of its constant edges; cost O(edges).
+
+    Examples:
+        >>> import jax
+        >>> import topokit as tk
+        >>> from topokit import networks
+        >>> key = jax.random.key(0)
+        >>> layer = networks.SparseLinear(tk.topologies.butterfly(4), key=key)
+        >>> networks.to_recipe(layer) == tk.topologies.butterfly.layers(4)
+        True
+
+    See Also:
+        `to_topology`, as a graph with weights.
+    """
+    senders, receivers = zip(*(edge_ends(layer.wiring) for layer in linear.layers), strict=True)
+    constant, trainable = zip(*(_constants(layer) for layer in linear.layers), strict=True)
+    widths = [linear.n_in, *(layer.wiring.n_out for layer in linear.layers)]
+    return make_layers(widths, senders, receivers, trainable=trainable, constant=constant)
 
 
 def _matrix(layer: SparseLayer) -> Float[np.ndarray, "n_senders n_receivers"]:
@@ -111,8 +122,10 @@ def _matrix(layer: SparseLayer) -> Float[np.ndarray, "n_senders n_receivers"]:
     return matrix
 
 
-def _trainable(layer: SparseLayer) -> np.ndarray:
-    flags = np.ones(layer.wiring.n_edges, bool)
-    if layer.fixed is not None:
-        flags[np.asarray(layer.fixed)] = False
-    return flags
+def _constants(layer: SparseLayer) -> tuple[np.ndarray, np.ndarray]:
+    """The constant of each edge, 0 of a trainable one, and which are those."""
+    values, free = np.zeros(layer.wiring.n_edges), np.ones(layer.wiring.n_edges, bool)
+    if layer.constant is not None:
+        fixed = np.asarray(layer.fixed)
+        values[fixed], free[fixed] = layer.constant.values, False
+    return values, free

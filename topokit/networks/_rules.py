@@ -13,20 +13,16 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Context
-from functools import lru_cache
 from math import isqrt
-from typing import Any
 
 import networkx as nx
 
 from topokit._checks import check_count, check_real
-from topokit.designs import design
 from topokit.layers import Layers
 from topokit.topologies import clos, low_rank, random_regular
 from topokit.topologies import dense as dense_topology
 
 NARROW = 16
-DEPTH = 3
 LEAST_DIGITS = Context(prec=4, rounding=ROUND_CEILING)
 
 Rule = Callable[[int, int], nx.DiGraph | Layers]
@@ -71,7 +67,7 @@ def clos_with(share: float, *, dense_below: int = NARROW, otherwise: Rule | None
         all; `sparsify`.
     """
     parts = "a Clos network", _middle_routers, _clos
-    return _ByShare(*parts, share, dense_below, otherwise)
+    return ByShare(*parts, share, dense_below, otherwise)
 
 
 def low_rank_with(
@@ -90,7 +86,7 @@ def low_rank_with(
         `clos_with` and `random_with`; `sparsify`.
     """
     parts = "a low-rank product", _rank, low_rank.layers
-    rule = _ByShare(*parts, share, dense_below, otherwise)
+    rule = ByShare(*parts, share, dense_below, otherwise)
     return dense() if share == 1 else rule
 
 
@@ -110,51 +106,11 @@ def random_with(
         `clos_with` and `low_rank_with`; `sparsify`.
     """
     parts = "a random layer", _fan_in, _RandomLayer(check_count("seed", seed, least=0))
-    return _ByShare(*parts, share, dense_below, otherwise)
-
-
-def designed(
-    share: float,
-    *,
-    depth: int | None = DEPTH,
-    skip: bool = True,
-    seed: int = 0,
-    dense_below: int = NARROW,
-    otherwise: Rule | None = None,
-) -> Rule:
-    """The best of all families by predicted loss, found by `topokit.design`.
-
-    Layers of the same sizes get the same topology, which is looked for once in a process: that
-    takes seconds to minutes a layer.
-
-    Args:
-        share: The most of the dense layer's connections that are trained, in (0, 1].
-        depth: The most layers of a topology, as many as a Clos network has by default: deeper ones
-            are predicted to be better still, but take longer steps and more of them. None is any.
-        skip: Whether constant edges are allowed beside those of the share.
-        seed: Seed of random members and of predictions.
-        dense_below: Layers with fewer inputs or fewer outputs stay dense.
-        otherwise: The rule for layers that the share has no room for; None refuses them.
-
-    Raises:
-        ValueError: If an argument is out of range; the rule, if a share has no room.
-
-    Examples:
-        >>> from topokit import networks
-        >>> rule = networks.designed(0.4, depth=2)
-        >>> rule(16, 16).n_trainable <= 0.4 * 16 * 16
-        True
-
-    See Also:
-        `topokit.design`, which says more; `clos_with`, quicker; `sparsify`.
-    """
-    depth = None if depth is None else check_count("depth", depth)
-    build = _Designed(depth, bool(skip), check_count("seed", seed, least=0))
-    return _ByShare("a designed layer", _trainable, build, share, dense_below, otherwise)
+    return ByShare(*parts, share, dense_below, otherwise)
 
 
 @dataclass(frozen=True)
-class _ByShare:
+class ByShare:
     """The rule that builds what it builds as large as the share allows; it can be pickled.
 
     Attributes:
@@ -223,30 +179,6 @@ class _RandomLayer:
 
     def __call__(self, n_in: int, n_out: int, fan_in: int) -> Layers:
         return random_regular.layers([n_in, n_out], fan_in, seed=self.seed)
-
-
-def _trainable(share: float, n_in: int, n_out: int) -> int:
-    budget = int(share * n_in * n_out)
-    return budget if budget >= n_in + n_out else 0
-
-
-@dataclass(frozen=True)
-class _Designed:
-    depth: int | None
-    skip: bool
-    seed: int
-
-    def __call__(self, n_in: int, n_out: int, trainable: int) -> Layers:
-        return _best(n_in, n_out, trainable, self.depth, self.skip, self.seed)
-
-
-@lru_cache(maxsize=64)
-def _best(
-    n_in: int, n_out: int, trainable: int, depth: int | None, skip: bool, seed: int
-) -> Layers:
-    options: dict[str, Any] = {"depth": depth, "skip": skip, "seed": seed, "candidates": 1}
-    options |= {"measure": False, "trials": 0}
-    return design(n_in, n_out, trainable=trainable, **options)[0].layers
 
 
 def _least(fits: Callable[[float], bool]) -> float | None:

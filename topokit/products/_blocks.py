@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Num
 
+from topokit.layers import complete_blocks
 from topokit.products._block_members import Members, find_members
 from topokit.products._column_plan import Step
 from topokit.products._slot_tables import indices, rows_at
@@ -133,18 +134,10 @@ class Dense(NamedTuple):
 
 def find_blocks(step: Step) -> Blocks | None:
     """The blocks of a step, or None where it does not fall into equal ones; O(E log E)."""
-    fan_in = step.edges.size // step.n_receivers
-    counts = np.bincount(step.receivers, minlength=step.n_receivers)
-    if step.parts > 1 or (counts != fan_in).any():
+    if step.parts > 1:
         return None
-    rows = step.senders.reshape(step.n_receivers, fan_in)
-    senders, block = np.unique(rows, axis=0, return_inverse=True)
-    sizes = np.bincount(block.ravel())
-    disjoint = np.array_equal(np.sort(senders, axis=None), np.arange(step.n_senders))
-    if not disjoint or (sizes != sizes[0]).any():
-        return None
-    receivers = np.argsort(block.ravel(), kind="stable").reshape(len(senders), -1)
-    return Blocks(find_members(senders), find_members(receivers))
+    both = complete_blocks(step.senders, step.receivers, step.n_senders, step.n_receivers)
+    return None if both is None else Blocks(*map(find_members, both))
 
 
 def fill(step: Step) -> Dense:

@@ -1,0 +1,10 @@
+from ._dense_modules import to_dense as to_dense
+from ._dense_modules import to_pruned as to_pruned
+from ._equinox import from_equinox as from_equinox
+from ._equinox import to_equinox as to_equinox
+from ._pointwise import SparsePointwiseConv2d as SparsePointwiseConv2d
+from ._replace import kernel_topologies as kernel_topologies
+from ._replace import kernels as kernels
+from ._replace import sparsify as sparsify
+from ._sparse_modules import SparseLayer as SparseLayer
+from ._sparse_modules import SparseLinear as SparseLinear

@@ -1,0 +1,47 @@
+"""A pointwise convolution through a topology, in the place of a 1 x 1 `torch.nn.Conv2d`."""
+
+from jaxtyping import Float
+from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
+
+from topokit.torch._sparse_modules import SparseLinear
+
+
+class SparsePointwiseConv2d(nn.Module):
+    """Every pixel of an image goes through one sparse linear map of its channels.
+
+    Attributes:
+        linear: The map.
+        stride: Of so many rows, and of so many columns, one is taken.
+
+    Examples:
+        >>> import torch
+        >>> import topokit as tk
+        >>> linear = tk.torch.SparseLinear(tk.topologies.low_rank(8, 6, 2))
+        >>> layer = tk.torch.SparsePointwiseConv2d(linear, stride=(2, 2))
+        >>> layer(torch.ones(5, 8, 4, 4)).shape
+        torch.Size([5, 6, 2, 2])
+
+    See Also:
+        `sparsify`, which puts it into a model.
+    """
+
+    def __init__(self, linear: SparseLinear, *, stride: tuple[int, int] = (1, 1)) -> None:
+        """Take a map of channels."""
+        super().__init__()
+        self.linear, self.stride = linear, stride
+
+    def forward(self, x: Tensor) -> Float[Tensor, "*batch n_out height width"]:
+        """Convolve images `(..., n_in, height, width)`."""
+        if x.ndim < 3 or x.shape[-3] != self.linear.in_features:
+            raise ValueError(
+                f"images of this layer are (..., {self.linear.in_features}, height, width); given "
+                f"shape {tuple(x.shape)}"
+            )
+        down, right = self.stride
+        pixels = x[..., ::down, ::right].movedim(-3, 0)
+        rows = self.linear.rows(pixels.reshape(pixels.shape[0], -1))
+        return rows.reshape(-1, *pixels.shape[1:]).movedim(0, -3).contiguous()
+
+    def extra_repr(self) -> str:
+        """The stride, where there is one."""
+        return "" if self.stride == (1, 1) else f"stride={self.stride}"
