@@ -49,6 +49,8 @@ def unchecked() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+# PyTorch's compiler does to a function what PyTorch then warns of.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("layers", FORMS.values(), ids=FORMS)
 def test_compilation_breaks_no_graph_and_changes_no_number(layers):

@@ -1,26 +1,25 @@
 """A layer as lists of edges, in PyTorch: three sums, each of them the derivative of another.
 
 A layer is a trilinear form in the weights `w`, the senders' rows `x` and the receivers' rows `y`,
-as in `topokit.products`. Each of its partial sums is an operator of PyTorch, which autograd and
-`torch.compile` take as one piece: `receive` makes `y` of `(w, x)`, `send_back` makes `x` of
-`(w, y)`, `correlate` makes `w` of `(x, y)`. They are closed under differentiation, gather alone,
-and keep nothing that is larger than the weights and the signals.
+as in `topokit.products`. Each partial sum leaves one role open: `y` is made of `(w, x)`, what goes
+back to `x` of `(w, y)`, the gradient of `w` of `(x, y)`. They are closed under differentiation,
+gather alone, and keep nothing that is larger than the weights and the signals.
 
-Sums of gathered rows are what `embedding_bag` computes; one column is multiplied faster by a matrix
-in CSR, and the products of rows are a sampled matrix product. Measured on one core of a CPU
-(analyses/benchmarks/torch_layers.py).
+Sums of gathered rows are what `embedding_bag` computes; a single column of many senders goes faster
+through a matrix in CSR, and products of rows are a sampled product of matrices. Measured on one
+core of a CPU (analyses/benchmarks/torch_layers.py). To `torch.compile` each sum is one operator.
 """
 
 import warnings
-from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch  # pyright: ignore[reportMissingImports]
 from torch import Tensor  # pyright: ignore[reportMissingImports]
 
 ROLES = ("w", "x", "y")
-TABLES = 5
-# Columns of a sampled product at a time, so that rows stay in the cache.
-COLUMNS = 512
+# Columns of a sampled product at a time, so that rows stay in the cache, and the fan-in from which
+# on a matrix in CSR is faster for a single column.
+COLUMNS, CSR_FAN_IN = 512, 8
 CSR_TYPES = (torch.float32, torch.float64)
 
 with warnings.catch_warnings():
@@ -29,110 +28,84 @@ with warnings.catch_warnings():
     torch.sparse_csr_tensor([0, 1], [0], [1.0], (1, 1), check_invariants=False, device="cpu")
 
 
-@torch.library.custom_op("topokit::receive", mutates_args=())
-def receive(
-    w: Tensor,
-    x: Tensor,
-    ends: Tensor,
-    senders: Tensor,
-    back_ends: Tensor,
-    receivers: Tensor,
-    order: Tensor,
-) -> Tensor:
-    """The receivers' rows from the senders'.
+class EdgeTables(NamedTuple):
+    """The edges of a layer by receiver and then by sender, as weights are; and back.
 
-    Args:
-        w: The weight of each edge, by receiver and then by sender.
-        x: Rows of the senders, `(n_in, columns)`.
+    Attributes:
         ends: Where the edges of each receiver begin, and at last where all end.
         senders: The sender of each edge.
-        back_ends: Where the edges of each sender begin, by sender and then by receiver.
-        receivers: The receiver of each edge in that order.
-        order: Place of each of these edges among the weights.
+        back_ends: Where the edges of each sender begin, and at last where all end.
+        receivers: The receiver of each of these.
+        order: The place of each of these among the weights.
     """
-    del back_ends, receivers, order
-    return _sum(w, x, ends, senders)
+
+    ends: Tensor
+    senders: Tensor
+    back_ends: Tensor
+    receivers: Tensor
+    order: Tensor
 
 
-@torch.library.custom_op("topokit::send_back", mutates_args=())
-def send_back(
-    w: Tensor,
-    y: Tensor,
+def contract(missing: str, first: Tensor, second: Tensor, tables: EdgeTables) -> Tensor:
+    """The partial sum that leaves one role open, from the other two in the order w, x, y."""
+    if torch.is_grad_enabled():
+        return _Contraction.apply(missing, first, second, *tables)
+    return _compute(missing, first, second, *tables)
+
+
+class _Contraction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, missing: str, first: Tensor, second: Tensor, *tables: Tensor) -> Tensor:
+        ctx.missing, ctx.tables = missing, tables
+        ctx.save_for_backward(first, second)
+        return _compute(missing, first, second, *tables)
+
+    @staticmethod
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+        given = [role for role in ROLES if role != ctx.missing]
+        roles = dict(zip(given, ctx.saved_tensors, strict=True)) | {ctx.missing: cotangent}
+        parts = []
+        for unknown, needed in zip(given, ctx.needs_input_grad[1:3], strict=True):
+            known = [roles[role] for role in ROLES if role != unknown]
+            tables = EdgeTables(*ctx.tables)
+            parts.append(contract(unknown, *known, tables) if needed else None)
+        return None, *parts, *(None for _ in ctx.tables)
+
+
+def _compute(missing: str, first: Tensor, second: Tensor, *tables: Tensor) -> Tensor:
+    compute = _one_operator if torch.compiler.is_compiling() else _partial_sum
+    return compute(missing, first, second, *tables)
+
+
+def _partial_sum(
+    missing: str,
+    first: Tensor,
+    second: Tensor,
     ends: Tensor,
     senders: Tensor,
     back_ends: Tensor,
     receivers: Tensor,
     order: Tensor,
 ) -> Tensor:
-    """What comes back to the senders from the receivers; arguments as in `receive`."""
-    del ends, senders
-    return _sum(w.index_select(0, order), y, back_ends, receivers)
+    if missing == "y":
+        return _sum(first, second, ends, senders)
+    if missing == "x":
+        return _sum(first.index_select(0, order), second, back_ends, receivers)
+    products = sampled_products if first.device.type == "cpu" else bag_products
+    return products(first, second, ends, senders)
 
 
-@torch.library.custom_op("topokit::correlate", mutates_args=())
-def correlate(
-    x: Tensor,
-    y: Tensor,
-    ends: Tensor,
-    senders: Tensor,
-    back_ends: Tensor,
-    receivers: Tensor,
-    order: Tensor,
-) -> Tensor:
-    """For each edge the scalar product of its sender's row and its receiver's."""
-    del back_ends, receivers, order
-    products = sampled_products if x.device.type == "cpu" else bag_products
-    return products(x, y, ends, senders)
+_one_operator = torch.library.custom_op("topokit::partial_sum", _partial_sum, mutates_args=())
 
 
-@receive.register_fake
-def _(w: Tensor, x: Tensor, ends: Tensor, *tables: Tensor) -> Tensor:
-    del w, tables
-    return x.new_empty(ends.shape[0] - 1, x.shape[1])
-
-
-@send_back.register_fake
-def _(
-    w: Tensor, y: Tensor, ends: Tensor, senders: Tensor, back_ends: Tensor, *tables: Tensor
-) -> Tensor:
-    del w, ends, senders, tables
-    return y.new_empty(back_ends.shape[0] - 1, y.shape[1])
-
-
-@correlate.register_fake
-def _(x: Tensor, y: Tensor, ends: Tensor, senders: Tensor, *tables: Tensor) -> Tensor:
-    del y, ends, tables
-    return x.new_empty(senders.shape[0])
-
-
-PARTIAL_SUMS = {"w": correlate, "x": send_back, "y": receive}
-
-
-def _derivative_without(missing: str) -> Callable[..., tuple[Tensor | None, ...]]:
-    """The derivative of the sum that leaves this role open: sums that leave another one open."""
-    given = [role for role in ROLES if role != missing]
-
-    def backward(ctx, cotangent: Tensor) -> tuple[Tensor | None, ...]:
-        first, second, *tables = ctx.saved_tensors
-        roles = {given[0]: first, given[1]: second, missing: cotangent}
-        parts = [
-            PARTIAL_SUMS[unknown](*(roles[role] for role in ROLES if role != unknown), *tables)
-            if needed
-            else None
-            for unknown, needed in zip(given, ctx.needs_input_grad, strict=False)
-        ]
-        return *parts, *[None] * TABLES
-
-    return backward
-
-
-def _save(ctx, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    del output
-    ctx.save_for_backward(*inputs)
-
-
-for _missing, _operator in PARTIAL_SUMS.items():
-    _operator.register_autograd(_derivative_without(_missing), setup_context=_save)
+@_one_operator.register_fake
+def _shape(missing: str, first: Tensor, second: Tensor, *tables: Tensor) -> Tensor:
+    del first
+    ends, senders, back_ends, *_ = tables
+    if missing == "w":
+        return second.new_empty(senders.shape[0])
+    n_rows = (ends if missing == "y" else back_ends).shape[0] - 1
+    return second.new_empty(n_rows, second.shape[1])
 
 
 def _sum(w: Tensor, x: Tensor, ends: Tensor, senders: Tensor) -> Tensor:
@@ -140,15 +113,16 @@ def _sum(w: Tensor, x: Tensor, ends: Tensor, senders: Tensor) -> Tensor:
     columns = x.shape[1]
     if columns == 0:
         return x.new_zeros(ends.shape[0] - 1, 0)
-    if columns == 1 and _by_csr(x):
+    if columns == 1 and _by_csr(x, ends, senders):
         return _csr(ends, senders, w, x.shape[0]) @ x
     rows, weights = x.detach().contiguous(), w.detach().contiguous()
     # Its arguments: no gradient by frequency, mode 0 for sums, none sparse, the last end is given.
     return torch.embedding_bag(rows, senders, ends, False, 0, False, weights, True)[0]
 
 
-def _by_csr(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype in CSR_TYPES and torch.backends.mkl.is_available()
+def _by_csr(x: Tensor, ends: Tensor, senders: Tensor) -> bool:
+    known = x.device.type == "cpu" and x.dtype in CSR_TYPES and torch.backends.mkl.is_available()
+    return known and senders.shape[0] >= CSR_FAN_IN * (ends.shape[0] - 1)
 
 
 def _csr(ends: Tensor, senders: Tensor, values: Tensor, n_senders: int) -> Tensor:
@@ -158,13 +132,13 @@ def _csr(ends: Tensor, senders: Tensor, values: Tensor, n_senders: int) -> Tenso
 
 def sampled_products(x: Tensor, y: Tensor, ends: Tensor, senders: Tensor) -> Tensor:
     """Products of rows by edge, the faster way on a CPU; at least in single precision."""
-    wide = torch.promote_types(x.dtype, torch.float32)
-    total = torch.zeros(senders.shape[0], dtype=wide, device=x.device)
-    places = _csr(ends, senders, total, x.shape[0])
-    for before, after in zip(x.split(COLUMNS, 1), y.split(COLUMNS, 1), strict=True):
-        factors = after.to(wide).contiguous(), before.to(wide).contiguous().T
-        total = total + torch.sparse.sampled_addmm(places, *factors, beta=0.0).values()
-    return total.to(x.dtype)
+    if x.dtype not in CSR_TYPES:
+        return sampled_products(x.float(), y.float(), ends, senders).to(x.dtype)
+    places = _csr(ends, senders, x.new_zeros(senders.shape[0]), x.shape[0])
+    parts = zip(x.split(COLUMNS, 1), y.split(COLUMNS, 1), strict=True)
+    factors = ((after.contiguous(), before.contiguous().T) for before, after in parts)
+    first, *more = (torch.sparse.sampled_addmm(places, *f, beta=0.0).values() for f in factors)
+    return sum(more, first)
 
 
 def bag_products(x: Tensor, y: Tensor, ends: Tensor, senders: Tensor) -> Tensor:

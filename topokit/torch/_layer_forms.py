@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
 
 from topokit.layers import Layers, complete_blocks, in_bundles, out_bundles
-from topokit.torch._edge_sums import receive
+from topokit.torch._edge_sums import EdgeTables, contract
 from topokit.torch._index_arrays import IndexArrays
 
 # Measured on one core of a CPU (analyses/benchmarks/torch_layers.py): edges of a block from which
@@ -44,7 +44,7 @@ class EdgeList(IndexArrays):
     ) -> Float[Tensor, "n_out columns"]:
         """Sums of the senders' rows."""
         tables = self.ends, self.senders, self.back_ends, self.receivers, self.order
-        return receive(w, x, *tables)
+        return contract("y", w, x, EdgeTables(*tables))
 
 
 class CompleteBlocks(IndexArrays):
