@@ -32,6 +32,7 @@ SCRIPTS = [s for s in sorted((ROOT / "analyses").rglob("*.py")) if not s.name.st
 
 # Pages for people who come from a framework.
 FROM = {"pytorch.md": "torch"}
+WORKS = "forward", "training"
 # These take minutes. Of them only the options are checked.
 SLOW = {
     "topokit rank",
@@ -167,6 +168,22 @@ def test_the_gallery_tells_the_verdicts_of_the_numbers() -> None:
         docstring = " ".join((ast.get_docstring(ast.parse(script.read_text())) or "").split())
         assert picture.title in docstring
         assert " ".join(picture.claim.split("\n\n")[0].split()) in docstring
+
+
+def test_the_page_for_pytorch_shows_what_was_measured() -> None:
+    page = (ROOT / "docs" / "pytorch.md").read_text()
+    kept = json.loads((ROOT / "analyses" / "benchmarks" / "torch_layers.json").read_text())
+    pairs = [("clos", "dense"), ("butterfly", "dense")]
+    pairs += [("random", peer) for peer in ("dense", "masked", "CSR")]
+    measured = [name for name in kept if name.startswith("width")]
+    assert len(measured) > 4
+    for name in measured:
+        width, batch = re.findall(r"\d+", name)
+        ratios = [
+            " / ".join(f"{kept[name][work]['ratios'][own][peer][1]:.2g}" for work in WORKS)
+            for own, peer in pairs
+        ]
+        assert " | ".join([f"| {int(width):,}", batch, *ratios]) + " |\n" in page
 
 
 @cache

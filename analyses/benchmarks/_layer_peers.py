@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from analyses.kit import Clock, timed
 from topokit.networks import SparseLinear, to_matrices
 
 RATE = 1e-3
@@ -53,6 +54,49 @@ def draw_batch(n: int, examples: int) -> Batch:
     rng = np.random.default_rng(examples)
     x, y = (rng.normal(size=(examples, n)).astype(np.float32) for _ in range(2))
     return Batch(x, y)
+
+
+def compare(
+    name: str, peer: Peer, other_name: str, other: Peer, *, loss: float, step: float
+) -> None:
+    """Outputs, losses, and weights after two steps must be the same within these tolerances."""
+    start = peer.matrices(peer.begin(True))
+    results = [(p.forward(1), *two_steps(p, start)) for p in (peer, other)]
+    (outputs, *losses, moved), (others, *other_losses, other_moved) = results
+    apart = distance(others, outputs), distance(other_moved, moved)
+    if not np.allclose(losses, other_losses, rtol=loss) or max(apart) > step:
+        raise RuntimeError(
+            f"{name} and {other_name} disagree: losses {losses} and {other_losses}, outputs and "
+            f"steps apart by {apart}"
+        )
+
+
+def two_steps(peer: Peer, start: list[np.ndarray]) -> tuple[float, float, np.ndarray]:
+    """Losses before each of two steps, and how far the entries of `start` have come."""
+    first, state = peer.train(peer.begin(True), 1)
+    second, state = peer.train(state, 1)
+    pairs = zip(peer.matrices(state), start, strict=True)
+    return first, second, np.concatenate([(now - was)[was != 0] for now, was in pairs])
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Relative to the second."""
+    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
+
+
+def forward_clock(peer: Peer, taking: Callable = timed) -> Clock:
+    """Seconds of sending the batch through, `timed` or `busy`."""
+    return lambda steps: taking(lambda: peer.forward(steps))[0]
+
+
+def training_clock(peer: Peer, taking: Callable = timed) -> Clock:
+    """Seconds of steps after the first, which sets up what the optimizer keeps."""
+
+    def clock(steps: int) -> float:
+        state = peer.train(peer.begin(True), 1)[1]
+        return taking(lambda: peer.train(state, steps))[0]
+
+    return clock
 
 
 def by_topokit(model: SparseLinear, batch: Batch) -> Peer:

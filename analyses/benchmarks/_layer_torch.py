@@ -1,9 +1,10 @@
 """The layer of `_layer_peers.py` as one would write it in PyTorch, the gradient by autograd.
 
 `torch.nn.Linear` and `torch.optim.Adam`: as they come, and with the fused step, which one has to
-ask for on a CPU. Adam refuses parameters in CSR, and the gradient of a CSR matrix comes as a dense
-one; so the parameters are the values of its entries, from which the matrix is built in each pass.
-Its gradient is dense on the way even so.
+ask for on a CPU; masked as `torch.nn.utils.prune` masks. Adam refuses parameters in CSR, and the
+gradient of a CSR matrix comes as a dense one; so the parameters are the values of its entries, from
+which the matrix is built in each pass. Its gradient is dense on the way even so. `by_module` is
+topokit's own module.
 """
 
 import copy
@@ -13,6 +14,8 @@ import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 
 from analyses.benchmarks._layer_peers import RATE, Batch, Peer
+from topokit.layers import Layers
+from topokit.torch import SparseLinear
 
 warnings.filterwarnings("ignore", "Sparse", UserWarning)
 torch.set_num_threads(1)
@@ -44,6 +47,40 @@ class CSRLinear(torch.nn.Module):
         return self.sparse().to_dense().T
 
 
+class OwnLinear(torch.nn.Module):
+    """A layer of topokit."""
+
+    def __init__(self, recipe: Layers) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.linear = SparseLinear(recipe, generator=generator)
+
+    def forward(self, x: "torch.Tensor") -> "torch.Tensor":
+        return self.linear(x)
+
+    def matrix(self) -> "torch.Tensor":
+        return self.linear.weight.T
+
+
+class MaskedLinear(torch.nn.Linear):
+    """`torch.nn.Linear` with a mask on its weights: the nonzeros of a matrix."""
+
+    mask: torch.Tensor
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        super().__init__(*matrix.shape)
+        with torch.no_grad():
+            self.weight.copy_(torch.tensor(matrix.T))
+            self.bias.zero_()
+        self.register_buffer("mask", (self.weight != 0).to(self.weight.dtype))
+
+    def forward(self, x: "torch.Tensor") -> "torch.Tensor":
+        return torch.nn.functional.linear(x, self.weight * self.mask, self.bias)
+
+    def matrix(self) -> "torch.Tensor":
+        return (self.weight * self.mask).T
+
+
 class DenseLinear(torch.nn.Linear):
     """`torch.nn.Linear` with a given matrix `(senders, receivers)`."""
 
@@ -65,6 +102,16 @@ def by_dense(matrix: list[np.ndarray], batch: Batch) -> Peer:
 def by_fused(matrix: list[np.ndarray], batch: Batch) -> Peer:
     """A dense layer and Adam's fused step."""
     return _peer(DenseLinear(matrix[0]), batch, fused=True)
+
+
+def by_masked(start: list[np.ndarray], batch: Batch) -> Peer:
+    """A dense layer times its mask and Adam's fused step."""
+    return _peer(MaskedLinear(start[0]), batch, fused=True)
+
+
+def by_module(recipe: Layers, batch: Batch) -> Peer:
+    """The module of topokit and Adam's fused step."""
+    return _peer(OwnLinear(recipe), batch, fused=True)
 
 
 def by_csr(start: list[np.ndarray], batch: Batch) -> Peer:
@@ -112,4 +159,10 @@ def _n_bytes(state: tuple) -> dict[str, int]:
     return {name: sum(part.nbytes for part in each) for name, each in parts.items()}
 
 
-MAKERS = {"dense": by_dense, "fused": by_fused, "CSR": by_csr}
+MAKERS = {
+    "dense": by_dense,
+    "fused": by_fused,
+    "masked": by_masked,
+    "CSR": by_csr,
+    "module": by_module,
+}

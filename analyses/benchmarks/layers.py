@@ -36,8 +36,16 @@ from analyses.benchmarks._layer_cases import (
 )
 from analyses.benchmarks._layer_forms import measure_forms
 from analyses.benchmarks._layer_memory import measure_memory
-from analyses.benchmarks._layer_peers import Batch, Peer, by_masked, draw_batch
-from analyses.kit import Clock, Study, exponent, quartiles, race, timed
+from analyses.benchmarks._layer_peers import (
+    Batch,
+    Peer,
+    by_masked,
+    compare,
+    draw_batch,
+    forward_clock,
+    training_clock,
+)
+from analyses.kit import Study, exponent, quartiles, race, timed
 from topokit.networks import to_matrices
 
 WIDTHS, BATCHES = (1024, 4096), (1, 32, 256)
@@ -109,60 +117,26 @@ def check(n: int, batch: Batch, peers: dict[str, Peer]) -> None:
     for first, *others in groups:
         for name in others:
             if name in peers:
-                compare(first, peers[first], name, peers[name])
+                compare(
+                    first, peers[first], name, peers[name], loss=LOSS_TOLERANCE, step=STEP_TOLERANCE
+                )
     for name in OWN:
         if name != SAME and n <= WIDEST_COMPARED:
+            matrices = by_masked(to_matrices(model(name, n)), batch)
             compare(
-                name, peers[name], "its matrices", by_masked(to_matrices(model(name, n)), batch)
+                name,
+                peers[name],
+                "its matrices",
+                matrices,
+                loss=LOSS_TOLERANCE,
+                step=STEP_TOLERANCE,
             )
-
-
-def compare(name: str, peer: Peer, other_name: str, other: Peer) -> None:
-    """The same outputs, losses, and weights after two steps."""
-    start = peer.matrices(peer.begin(True))
-    results = [(p.forward(1), *two_steps(p, start)) for p in (peer, other)]
-    (outputs, *losses, moved), (others, *other_losses, other_moved) = results
-    apart = distance(others, outputs), distance(other_moved, moved)
-    same = np.allclose(losses, other_losses, rtol=LOSS_TOLERANCE)
-    if not same or max(apart) > STEP_TOLERANCE:
-        raise RuntimeError(
-            f"{name} and {other_name} disagree: losses {losses} and {other_losses}, outputs and "
-            f"steps apart by {apart}"
-        )
-
-
-def two_steps(peer: Peer, start: list[np.ndarray]) -> tuple[float, float, np.ndarray]:
-    """Losses before each of two steps, and how far the entries of `start` have come."""
-    first, state = peer.train(peer.begin(True), 1)
-    second, state = peer.train(state, 1)
-    pairs = zip(peer.matrices(state), start, strict=True)
-    return first, second, np.concatenate([(now - was)[was != 0] for now, was in pairs])
-
-
-def distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Relative to the second."""
-    return float(np.linalg.norm(a - b) / np.linalg.norm(b))
 
 
 def compiling(peer: Peer) -> float:
     """Seconds that the first training step takes beyond the second."""
     first, second = (timed(lambda: peer.train(peer.begin(True), 1))[0] for _ in range(2))
     return first - second
-
-
-def forward_clock(peer: Peer) -> Clock:
-    """Seconds of sending the batch through."""
-    return lambda steps: timed(lambda: peer.forward(steps))[0]
-
-
-def training_clock(peer: Peer) -> Clock:
-    """Seconds of steps after the first, which sets up what the optimizer keeps."""
-
-    def clock(steps: int) -> float:
-        state = peer.train(peer.begin(True), 1)[1]
-        return timed(lambda: peer.train(state, steps))[0]
-
-    return clock
 
 
 def count_bytes(peer: Peer) -> dict[str, int]:

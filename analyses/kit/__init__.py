@@ -18,6 +18,7 @@ from analyses.kit._browser import Browser as Browser
 from analyses.kit._browser import open_browser as open_browser
 from analyses.kit._clock import Clock as Clock
 from analyses.kit._clock import apart as apart
+from analyses.kit._clock import busy as busy
 from analyses.kit._clock import exponent as exponent
 from analyses.kit._clock import n_cores as n_cores
 from analyses.kit._clock import peak_bytes as peak_bytes
