@@ -14,7 +14,7 @@ import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 
 from analyses.benchmarks._layer_peers import RATE, Batch, Peer
-from topokit.layers import Layers
+from topokit import Layers
 from topokit.torch import SparseLinear
 
 warnings.filterwarnings("ignore", "Sparse", UserWarning)
