@@ -19,6 +19,7 @@ TESTS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not
 # an index has none for the CPU, make interop TORCH=torch takes that.
 INTEROP := tests/interop tests/test_names.py tests/test_examples.py tests/test_docs.py -m interop
 TORCH := torch==$(shell sed -n 's/^torch==//p' constraints.txt)$(if $(filter Linux,$(shell uname)),+cpu)
+FRAMEWORKS := $(TORCH) flax
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 # A check says one line; what it printed is shown where it fails.
 CHECKED = said=$$($(BIN)/$(1) 2>&1) && echo 'passed: $(1)' || \
@@ -37,7 +38,7 @@ rank: .venv/.core ## Rank the default topologies by reconstruction loss into ./r
 test: .venv/.dev ## Run the tests
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/pytest $(TESTS)
 
-interop: .venv/.interop ## Run the tests with other people's frameworks: PyTorch
+interop: .venv/.interop ## Run the tests with other people's frameworks: PyTorch, Flax
 	@test ! -e $< || { $(call CHECKED,pyright -p tests/interop/types.json --pythonpath $(BIN)/python); }
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest $(INTEROP)
 
@@ -99,10 +100,11 @@ clean: ## Remove what the other commands made, the virtual environment included
 
 # What cannot be had for this Python is left out, its tests are skipped, and the next call tries again.
 .venv/.interop: .venv/.dev
-	@echo "Installing $(TORCH) into .venv"
+	@echo "Installing $(FRAMEWORKS) into .venv"
 	@mv .venv/.core .venv/.unfinished
-	@if $(PIP) --no-build-isolation --editable '.[torch]' '$(TORCH)' >/dev/null 2>&1; then touch $@; \
-		else echo "There is no $(TORCH) for this Python, or no way to it: its tests are skipped"; fi
+	@for wanted in $(FRAMEWORKS); do $(PIP) "$$wanted" >/dev/null 2>&1 || { missing=$$wanted; \
+		echo "There is no $$wanted for this Python, or no way to it: its tests are skipped"; }; \
+		done; test -n "$$missing" || touch $@
 	@mv .venv/.unfinished .venv/.core
 
 .venv/.bench: .venv/.dev

@@ -6,7 +6,7 @@ import pytest
 from _pytest.mark import ParameterSet
 
 # The rooms that need such a package, and which.
-ROOMS = {"torch": "torch"}
+ROOMS = {"torch": "torch", "flax": "flax"}
 
 
 def needing(package: str) -> list[pytest.MarkDecorator]:

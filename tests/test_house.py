@@ -41,6 +41,7 @@ ROOMS = {
     "designs": {"layers", "topologies", "scores.freedom", "products", "reconstruction"},
     "networks": {"layers", "topologies", "products", "designs"},
     "torch": {"layers", "networks"},
+    "flax": {"layers", "networks"},
     "challenge": {"layers", "products"},
     "ranking": {
         "layers",
@@ -66,7 +67,7 @@ ROOMS = {
     },
 }
 # Rooms that say the same thing in another framework; there it has the same name.
-FRAMEWORKS = {"networks", "torch"}
+FRAMEWORKS = {"networks", "torch", "flax"}
 HEAVY = {"bokeh", "jax", "jaxlib", "matplotlib", "optax", "pandas", "rich"}
 GRAPH_CODE = {"layers", "files", "topologies", "designs", "_checks"}
 

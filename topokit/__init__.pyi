@@ -1,6 +1,7 @@
 from . import challenge as challenge
 from . import designs as designs
 from . import diagnosis as diagnosis
+from . import flax as flax
 from . import layers as layers
 from . import networks as networks
 from . import plotting as plotting

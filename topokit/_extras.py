@@ -7,6 +7,7 @@ from contextlib import contextmanager
 EXTRAS = {
     "bokeh": "report",
     "equinox": "networks",
+    "flax": "flax",
     "jinja2": "report",
     "safetensors": "networks",
     "sklearn": "networks",

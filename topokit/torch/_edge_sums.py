@@ -61,14 +61,15 @@ class _Contraction(torch.autograd.Function):
         return _compute(missing, first, second, *tables)
 
     @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         given = [role for role in ROLES if role != ctx.missing]
+        (cotangent,) = grad_outputs
         roles = dict(zip(given, ctx.saved_tensors, strict=True)) | {ctx.missing: cotangent}
         parts = []
         for unknown, needed in zip(given, ctx.needs_input_grad[1:3], strict=True):
-            known = [roles[role] for role in ROLES if role != unknown]
+            first, second = (roles[role] for role in ROLES if role != unknown)
             tables = EdgeTables(*ctx.tables)
-            parts.append(contract(unknown, *known, tables) if needed else None)
+            parts.append(contract(unknown, first, second, tables) if needed else None)
         return None, *parts, *(None for _ in ctx.tables)
 
 
