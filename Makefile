@@ -19,7 +19,7 @@ TESTS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not
 # an index has none for the CPU, make interop TORCH=torch takes that.
 INTEROP := tests/interop tests/test_names.py tests/test_examples.py tests/test_docs.py -m interop
 TORCH := torch==$(shell sed -n 's/^torch==//p' constraints.txt)$(if $(filter Linux,$(shell uname)),+cpu)
-FRAMEWORKS := $(TORCH) flax
+FRAMEWORKS := $(TORCH) flax jax2onnx onnxruntime
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 # A check says one line; what it printed is shown where it fails.
 CHECKED = said=$$($(BIN)/$(1) 2>&1) && echo 'passed: $(1)' || \
@@ -38,7 +38,7 @@ rank: .venv/.core ## Rank the default topologies by reconstruction loss into ./r
 test: .venv/.dev ## Run the tests
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/pytest $(TESTS)
 
-interop: .venv/.interop ## Run the tests with other people's frameworks: PyTorch, Flax
+interop: .venv/.interop ## Run the tests with other people's frameworks: PyTorch, Flax, ONNX
 	@test ! -e $< || { $(call CHECKED,pyright -p tests/interop/types.json --pythonpath $(BIN)/python); }
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest $(INTEROP)
 

@@ -31,7 +31,7 @@ FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SCRIPTS = [s for s in sorted((ROOT / "analyses").rglob("*.py")) if not s.name.startswith("_")]
 
 # Pages for people who come from a framework.
-FROM = {"pytorch.md": "torch", "flax.md": "flax"}
+FROM = {"pytorch.md": "torch", "flax.md": "flax", "onnx.md": "jax2onnx"}
 WORKS = "forward", "training"
 # These take minutes. Of them only the options are checked.
 SLOW = {

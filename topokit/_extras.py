@@ -8,6 +8,7 @@ EXTRAS = {
     "bokeh": "report",
     "equinox": "networks",
     "flax": "flax",
+    "jax2onnx": "onnx",
     "jinja2": "report",
     "safetensors": "networks",
     "sklearn": "networks",
