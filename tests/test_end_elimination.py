@@ -12,7 +12,7 @@ import topokit as tk
 from topokit import degrees_of_freedom
 from topokit._limits import TooLargeError
 from topokit.layers import draw_xavier, edge_factors
-from topokit.scores.freedom import _degrees_of_freedom, count_quickly
+from topokit.scores.freedom import _degrees_of_freedom
 from topokit.scores.freedom._end_pivots import find_pivots
 from topokit.scores.freedom._rank_mod_p import PRIME, times
 from topokit.scores.freedom._row_by_row import all_independent, see
@@ -141,9 +141,9 @@ def test_probes_of_rows_do_not_prove_a_narrow_network_independent():
 
 def test_counting_stops_where_it_would_take_more_than_allowed():
     layers = t.random_regular.layers([24] * 4, 4, seed=0)
-    assert count_quickly(layers, np.inf) == degrees_of_freedom(layers)
-    assert count_quickly(layers, 1) is None
-    assert count_quickly(tk.to_layers(t.dense(4, 4)), 0) == 16
+    assert _degrees_of_freedom.count_quickly(layers, np.inf) == degrees_of_freedom(layers)
+    assert _degrees_of_freedom.count_quickly(layers, 1) is None
+    assert _degrees_of_freedom.count_quickly(tk.to_layers(t.dense(4, 4)), 0) == 16
 
 
 def test_what_is_left_is_refused_once_it_is_known(monkeypatch):
@@ -159,4 +159,4 @@ def test_what_is_left_is_refused_once_it_is_known(monkeypatch):
     monkeypatch.setattr(_degrees_of_freedom, "make_readers", None)
     with pytest.raises(TooLargeError, match="degrees_of_freedom"):
         degrees_of_freedom(layers)
-    assert count_quickly(layers, np.inf) is None
+    assert _degrees_of_freedom.count_quickly(layers, np.inf) is None

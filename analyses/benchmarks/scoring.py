@@ -43,9 +43,7 @@ def cases() -> list[Case]:
     layers = [(n, n, budget) for n, budget in SQUARE.items()]
     layers += [(*widths, int(SHARE * widths[0] * widths[1])) for widths in REAL]
     named = [name for name in tk.topologies.families() if name not in WITHOUT]
-    every = [
-        Case(*layer, name, skip) for layer in layers for name in named for skip in (False, True)
-    ]
+    every = (Case(*at, name, skip) for at, name, skip in product(layers, named, (False, True)))
     return [case for case in every if has_member(case)]
 
 
@@ -97,12 +95,8 @@ def summarize(found: dict[Case, dict[str, Any]]) -> dict[str, Any]:
     filled = not any(row["empty"] for row in found.values())
     return {
         "verdict": verdict(filled and max(limited, default=0.0) <= LIMIT_S, len(found)),
-        "slowest_s": {
-            name: max(r["seconds"] for r in rows.values()) for name, rows in layers.items()
-        },
-        "peak_gib": {
-            name: max(r["peak_gib"] for r in rows.values()) for name, rows in layers.items()
-        },
+        "slowest_processor_s": {name: most(rows, "processor_s") for name, rows in layers.items()},
+        "peak_gib": {name: most(rows, "peak_gib") for name, rows in layers.items()},
         "empty": sorted({name for row in found.values() for name in row["empty"]}),
         "layers": layers,
     }
