@@ -17,7 +17,8 @@ BENCHMARKS := $(filter-out analyses/benchmarks/_%,$(sort $(wildcard analyses/ben
 TESTS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m 'not interop'
 # Tests that need other people's frameworks. PyTorch's ordinary build for Linux is of several GB: where
 # an index has none for the CPU, make interop TORCH=torch takes that.
-INTEROP := tests/interop tests/test_names.py tests/test_examples.py tests/test_docs.py -m interop
+INTEROP := tests/interop $(addprefix tests/test_,$(addsuffix .py,names examples docs from_weights \
+	weight_formats)) -m interop
 TORCH := torch==$(shell sed -n 's/^torch==//p' constraints.txt)$(if $(filter Linux,$(shell uname)),+cpu)
 FRAMEWORKS := $(TORCH) flax jax2onnx onnxruntime
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)

@@ -183,6 +183,7 @@ def test_the_graph_says_where_it_is_from():
     assert (graph.graph["name"], graph.graph["family"]) == ("from_weights", "from_weights")
 
 
+@pytest.mark.interop
 def test_a_real_state_dict_of_pytorch_gives_its_wiring_back():
     torch = pytest.importorskip("torch")
     prune = pytest.importorskip("torch.nn.utils.prune")

@@ -64,6 +64,18 @@ def test_half_precision_reads_back_equal(tmp_path, ending) -> None:
 
 
 @each_format
+def test_lists_of_edges_are_no_matrices_that_could_be_left_out(tmp_path, ending) -> None:
+    key, path = jax.random.key(0), tmp_path / f"weights{ending}"
+    first = tk.networks.SparseLinear(tk.topologies.butterfly(16), key=key)
+    write(eqx.nn.Sequential([first, eqx.nn.Linear(16, 4, key=key)]), path)
+    with pytest.raises(ValueError, match="take the topology of the layer") as caught:
+        tk.from_weights(path)
+    assert "\n" not in str(caught.value)
+    dense = tk.from_weights(path, names=["layers.1.weight"])
+    assert tk.to_layers(dense).widths == (16, 4)
+
+
+@each_format
 def test_another_wiring_is_refused(tmp_path, ending) -> None:
     path = tmp_path / f"weights{ending}"
     write(model(0, random_with(0.3, seed=0)), path)

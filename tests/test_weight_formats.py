@@ -602,6 +602,7 @@ def signal(torch: Any, layer: Any) -> np.ndarray:
     return np.array([row.float().flatten().numpy() != 0 for row in rows])
 
 
+@pytest.mark.interop
 @pytest.mark.filterwarnings("ignore")  # What PyTorch says of its own plans.
 def test_real_state_dicts_of_pytorch_are_what_their_modules_compute() -> None:
     torch = pytest.importorskip("torch")

@@ -15,7 +15,7 @@ import numpy as np
 
 from topokit._checks import check_choice
 from topokit.files._found_layers import Choices, listed_layers, mapped_layers
-from topokit.files._named_leaves import named_leaves, read_named
+from topokit.files._named_leaves import Named, label, named_leaves, read_named
 from topokit.files._readings import Network
 from topokit.files._settle import Said, settle
 from topokit.layers import Layers, from_layers, make_layers
@@ -124,8 +124,23 @@ def _network(weights: Any, choices: Choices, said: Said) -> Network:
         except ValueError:
             return None
 
-    layers = mapped_layers(named_leaves(weights), choices, attempt)
+    named = named_leaves(weights)
+    if choices.names is None:
+        _refuse_edges(named)
+    layers = mapped_layers(named, choices, attempt)
     return settle(layers, said._replace(order="given") if choices.names is not None else said)
+
+
+def _refuse_edges(named: Named) -> None:
+    """Sparse layers of topokit: their widths and constants are known to their topology alone."""
+    for name in named:
+        stem = name.removesuffix("senders")
+        if stem != name and {f"{stem}receivers", f"{stem}weight"} <= named.keys():
+            raise ValueError(
+                f"{label(stem + 'weight')} belongs to a sparse layer of topokit, a list of edges: "
+                "take the topology of the layer, topokit.networks.to_topology(layer) or, in "
+                "PyTorch, layer.topology; or choose matrices with names=[...]"
+            )
 
 
 def _layers(found: Network) -> Layers:
