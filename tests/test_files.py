@@ -142,6 +142,14 @@ def flipped(path):
     path.write_bytes(data)
 
 
+def misplaced(path):
+    """An archive whose list of contents lies far beyond the end of the file."""
+    saved(path)
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 0xC3
+    path.write_bytes(data)
+
+
 LAUGHS = """<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>
 <graphml><graph edgedefault="directed"><node id="&b;"/></graph></graphml>"""
 
@@ -154,6 +162,7 @@ HOSTILE_ATTRIBUTES = {
 HOSTILE = {
     "empty.npz": lambda p: p.write_bytes(b""),
     "flipped.npz": flipped,
+    "misplaced.npz": misplaced,
     "noise.npz": lambda p: p.write_bytes(bytes(range(256))),
     "truncated.npz": lambda p: (saved(p), p.write_bytes(p.read_bytes()[:200])),
     "single-array.npz": lambda p: p.write_bytes(npy(np.eye(2))),

@@ -161,7 +161,7 @@ def test_a_matrix_that_scipy_saved_is_read(tmp_path):
 
 @pytest.mark.parametrize("kind", ["csr", "csc", "bsr"])
 def test_indices_beyond_a_sparse_matrix_are_refused(kind):
-    matrix = sparse.coo_array(np.eye(3)).asformat(kind)
+    matrix: Any = sparse.coo_array(np.eye(3)).asformat(kind)
     matrix.indices = matrix.indices + 1
     with pytest.raises(ValueError, match="cannot be read as an array"):
         from_weights([matrix])

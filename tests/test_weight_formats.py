@@ -414,6 +414,13 @@ def scipy_list(widths, rng, kind) -> Case:
     return Case([kind(w) for w in arrays], [multiplied(w) for w in arrays], {"transpose": False})
 
 
+def named_sparse(widths, rng, kind) -> Case:
+    """Sparse matrices under the names of a tree."""
+    arrays = chain(widths, rng, turned=False)
+    named = {f"fc{n}": {"kernel": kind(w)} for n, w in enumerate(arrays)}
+    return Case(named, [multiplied(w) for w in arrays])
+
+
 def with_duplicates(w: np.ndarray) -> sparse.coo_array:
     """Entries in two parts, some of which cancel, and zeros that are stored."""
     places = tuple(
@@ -480,6 +487,8 @@ WAYS: dict[str, Callable[..., Case]] = {
     "scipy, csc": lambda w, r: scipy_list(w, r, sparse.csc_array),
     "scipy, duplicates": lambda w, r: scipy_list(w, r, with_duplicates),
     "jax, BCOO": lambda w, r: scipy_list(w, r, padded_bcoo),
+    "jax, BCOO in a tree": lambda w, r: named_sparse(w, r, padded_bcoo),
+    "scipy, in a tree": lambda w, r: named_sparse(w, r, sparse.coo_matrix),
     "jax, BCSR": lambda w, r: scipy_list(w, r, lambda a: jax_sparse.BCSR.fromdense(jnp.asarray(a))),
 }
 

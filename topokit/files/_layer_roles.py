@@ -7,7 +7,7 @@ part in the network its name does not tell is never passed over, unless it is a 
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any, NamedTuple
 
@@ -84,12 +84,16 @@ def shapes_of(leaves: Named) -> dict[str, tuple[int, ...]]:
     for name, leaf in leaves.items():
         if is_array(leaf):
             shapes[name] = _shape(label(name), leaf)
-        elif not isinstance(leaf, PLAIN) and not callable(leaf) and "dtype" not in name:
+        elif not isinstance(leaf, PLAIN) and not callable(leaf) and not _is_dtype(leaf):
             raise ValueError(
                 f"{label(name)} is of {type(leaf).__name__}, which is no array; leave it out of "
                 "weights, or put the array that it stands for in its place"
             )
     return shapes
+
+
+def _is_dtype(leaf: Any) -> bool:
+    return type(leaf).__name__ == "dtype"
 
 
 def _shape(shown: str, leaf: Any) -> tuple[int, ...]:
@@ -243,17 +247,25 @@ def _in_order(kept: list[str], layers: dict[str, Factors]) -> dict[str, Factors]
 
 def _target(mask: str, layers: Mapping[str, Any], shapes: Shapes) -> str | None:
     """What a mask multiplies: the one layer, or vector, that its name fits."""
-    *owner, last = components(mask)
-    fits: Callable[[tuple[str, ...]], bool]
-    if {"mask", "masks"} & {*owner}:
-        at = next(n for n, part in enumerate(owner) if part in ("mask", "masks"))
-        tail = (*owner[at + 1 :], last)
-        fits = lambda parts: parts[-len(tail) :] == tail  # noqa: E731
-    else:
-        stem = re.sub(r"_?masks?$|^mask_", "", last)
-        whole = ((*owner, stem),) if stem else ((*owner,),)
-        fits = lambda parts: parts in whole or not stem and parts[:-1] == (*owner,)  # noqa: E731
-    found = [name for name in layers if fits(components(name))]
-    vectors = [n for n in shapes if n != mask and len(shapes[n]) < 2 and fits(components(n))]
+    found = [name for name in layers if _fits(mask, name)]
+    vectors = [n for n in shapes if n != mask and len(shapes[n]) < 2 and _fits(mask, n)]
     vectors += [n for n in shapes if n == mask.replace("_mask", "_orig") and len(shapes[n]) < 2]
     return found[0] if len(found) == 1 else vectors[0] if vectors and not found else None
+
+
+def _fits(mask: str, name: str) -> bool:
+    """Whether a mask is that of an array by its name.
+
+    As `masks/fc1/kernel` is of `params/fc1/kernel`, `weight_mask` and `weight/mask` of `weight`,
+    and `mask` of what stands beside it.
+    """
+    *owner, last = components(mask)
+    parts = components(name)
+    at = next((n for n, part in enumerate(owner) if part in ("mask", "masks")), None)
+    if at is not None:
+        tail = (*owner[at + 1 :], last)
+        return parts[-len(tail) :] == tail
+    stem = re.sub(r"_?masks?$|^mask_", "", last)
+    if stem:
+        return parts == (*owner, stem)
+    return parts == (*owner,) or parts[:-1] == (*owner,)

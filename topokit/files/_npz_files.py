@@ -86,7 +86,10 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         if not zipfile.is_zipfile(file):
             raise ValueError("it is no archive of arrays, or a damaged one")
         file.seek(0)
-        return _load_arrays(file)
+        try:
+            return _load_arrays(file)
+        except OSError as error:  # A place in the archive that no file has.
+            raise ValueError(f"it is damaged: {error}") from error
 
 
 def _load_arrays(file: BinaryIO) -> dict[str, np.ndarray]:
