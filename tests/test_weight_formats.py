@@ -84,14 +84,14 @@ def torch_sequential(widths, rng, *, bias: bool) -> Case:
     return Case(named, [linear(w) for w in arrays], {"transpose": True})
 
 
-def torch_attributes(widths, rng) -> Case:
+def torch_attributes(widths, rng, *, bias: bool) -> Case:
     """A module with `self.encoder`, `self.middle`, `self.decoder`."""
     arrays = chain(widths, rng, turned=True)
     names = ["encoder", "middle", "decoder"]
     names = [names[0], *names[1 : len(arrays) - 1], names[-1]]
     named = {}
     for name, w in zip(names, arrays, strict=True):
-        named |= {f"{name}.weight": w, f"{name}.bias": np.ones(len(w))}
+        named |= {f"{name}.weight": w} | ({f"{name}.bias": np.ones(len(w))} if bias else {})
     return Case(named, [linear(w) for w in arrays], {"transpose": True, "order": "given"})
 
 
@@ -440,7 +440,8 @@ def padded_bcoo(w: np.ndarray) -> Any:
 WAYS: dict[str, Callable[..., Case]] = {
     "torch, with biases": lambda w, r: torch_sequential(w, r, bias=True),
     "torch, without biases": lambda w, r: torch_sequential(w, r, bias=False),
-    "torch, attributes": torch_attributes,
+    "torch, attributes": lambda w, r: torch_attributes(w, r, bias=True),
+    "torch, attributes without biases": lambda w, r: torch_attributes(w, r, bias=False),
     "torch, batch norms": torch_normed,
     "torch, prune": torch_pruned,
     "torch, masked linear": torch_masked,
@@ -523,6 +524,16 @@ def test_the_network_is_right_or_the_question_names_what_settles_it(name: str) -
         assert not case.refused
         assert is_network(graph, masks)
     assert is_network(from_weights(case.weights, **case.settles), masks)
+
+
+# What no widths tell.
+ASKED = ("grouped", "pointwise", "transposed", "sparsifier", "two copies")
+
+
+@pytest.mark.parametrize("name", [n for n in CASES if n.endswith(", telling")])
+def test_widths_that_differ_are_understood_without_a_word(name: str) -> None:
+    asked = any(word in name for word in ASKED)
+    assert (answered(CASES[name].weights)[0] is None) == asked
 
 
 def answered(weights: Any) -> tuple[nx.DiGraph | None, str]:
@@ -788,6 +799,15 @@ def test_what_is_no_chain_of_layers_is_refused_with_the_cure(name: str) -> None:
     weights, cure = REFUSED[name]
     with pytest.raises(ValueError, match=cure):
         from_weights(weights)
+
+
+def test_the_question_of_many_layers_is_short_and_shows_the_order_of_numbers() -> None:
+    rng = np.random.default_rng(0)
+    kernels = {f"Dense_{n}": {"kernel": thin(rng, 3, 3)} for n in range(12)}
+    with pytest.raises(ValueError, match='order="given", or as .* order="numbers"; say') as asked:
+        from_weights(dict(sorted(kernels.items())))
+    assert "widths (3, 3, 3, 3, 3, 3, ..., 3)" in str(asked.value)
+    assert len(str(asked.value)) < 250
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -18,6 +18,7 @@ from topokit.files._stored_arrays import shape_of
 from topokit.files._stored_layers import StoredLayer
 
 MOST_STEPS = 20_000
+SHOWN = 8  # of layers in a message
 
 
 class Arrangement(NamedTuple):
@@ -47,7 +48,16 @@ class Network(NamedTuple):
         return Network(self.names, tuple(turned), tuple(matrices))
 
     def __str__(self) -> str:
-        return f"widths {self.widths} and {sum(m.nnz for m in self.matrices)} edges"
+        return f"widths {few(self.widths)} and {sum(m.nnz for m in self.matrices)} edges"
+
+
+def few(values: Any) -> str:
+    """A list or a tuple as text, of many entries the first ones and the last."""
+    text = str(values)
+    if not isinstance(values, list | tuple) or len(values) <= SHOWN:
+        return text
+    shown = [*map(repr, values[: SHOWN - 2]), "...", repr(values[-1])]
+    return f"{text[0]}{', '.join(shown)}{text[-1]}"
 
 
 def network(layers: Sequence[StoredLayer], reading: Arrangement) -> Network:
@@ -122,6 +132,11 @@ def precedes(first: str, second: str) -> bool:
 def precedes_in_count(first: str, second: str) -> bool:
     """The same, with numbers that frameworks append, as in `Dense_2` and `Dense_10`."""
     return _compared(first, second, counted=True)
+
+
+def in_count(names: Sequence[str]) -> bool:
+    """Whether numbers in names say the order of all of them."""
+    return all(precedes_in_count(a, b) for a, b in pairwise(names))
 
 
 def _compared(first: str, second: str, *, counted: bool) -> bool:

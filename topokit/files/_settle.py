@@ -9,40 +9,25 @@ stand the Conv1D of transformers, transposed convolutions and tables of embeddin
 receivers last. So a square matrix is asked for, unless the matrices are a list without biases.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice, pairwise, product
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 
+from topokit.files._reading_questions import no_chain, question
 from topokit.files._readings import (
     Arrangement,
     Network,
     digest,
+    in_count,
     network,
-    never,
-    precedes,
     precedes_in_count,
     readings,
     shape,
 )
+from topokit.files._said import Said, keeps, rule_of_order
 from topokit.files._stored_arrays import shape_of
 from topokit.files._stored_layers import StoredLayer, in_groups
 
-MOST_MIXED = 8
 MOST_CANDIDATES = 8
-MOST_CURES = 2
-
-
-class Said(NamedTuple):
-    """What the caller said of the layers as a whole, and how they were given.
-
-    `order` is "given", "numbers" or None; `ordered` says whether the container keeps an order,
-    `listed` whether it has no names.
-    """
-
-    transpose: bool | Sequence[bool] | None
-    order: str | None
-    ordered: bool
-    listed: bool
 
 
 def settle(layers: Sequence[StoredLayer], said: Said) -> Network:
@@ -58,9 +43,9 @@ def settle(layers: Sequence[StoredLayer], said: Said) -> Network:
     ]
     found = list(islice(_distinct(_candidates(layers, said)), 2))
     if not found or said.listed and _is_turned_alone(found, layers):
-        raise ValueError(_no_chain(layers, told, said))
+        raise ValueError(no_chain(layers, told, said))
     if len(found) > 1:
-        raise ValueError(_question(found, layers, said))
+        raise ValueError(question(found, layers, said))
     _check_groups(found[0], layers)
     return found[0]
 
@@ -137,16 +122,23 @@ def _turned_alike(layers: Sequence[StoredLayer], said: Said) -> Iterator[Network
         for all_turned in ((False, True) if said.listed else (True, False))
     ]
     ways = list(dict.fromkeys(uniform))
-    before = _before(layers, said)
+    before = rule_of_order(layers, said)
     given = [r for turned in ways for r in readings(layers, turned, None)]
     if before is None:
         yield from (network(layers, reading) for reading in given)
         return
     found = [r for turned in ways for r in islice(readings(layers, turned, before), 3)]
-    fitting = [r for r in given if _keeps(layers, r, before)]
+    fitting = [r for r in given if keeps(layers, r, before)]
+    fitting += [r for turned in ways for r in _in_count(layers, turned)]
     if fitting and fitting[0].turned == ways[0] and _is_pytorch(layers, said):
         found = _from_front(layers, [*fitting, *found], ways)
     yield from (network(layers, reading) for reading in [*fitting, *found])
+
+
+def _in_count(layers: Sequence[StoredLayer], turned: Sequence[bool]) -> list[Arrangement]:
+    """The reading in the order of all numbers in names, if these say one."""
+    found = islice(readings(layers, turned, precedes_in_count), 1)
+    return [r for r in found if in_count([layers[n].name for n in r.order])]
 
 
 def _from_front(
@@ -167,28 +159,9 @@ def _chains(layers: Sequence[StoredLayer], order: tuple[int, ...], turned: Seque
     return all(a[1] == b[0] for a, b in pairwise(shapes))
 
 
-def _keeps(
-    layers: Sequence[StoredLayer], reading: Arrangement, before: Callable[[str, str], bool]
-) -> bool:
-    names = [layers[n].name for n in reading.order]
-    return not any(before(b, a) for n, b in enumerate(names) for a in names[:n])
-
-
 def _is_pytorch(layers: Sequence[StoredLayer], said: Said) -> bool:
     """Whether all that is not told otherwise has PyTorch's name, in a container with an order."""
     return said.ordered and {k.word for k in layers if k.turned is None} == {"weight"}
-
-
-def _before(layers: Sequence[StoredLayer], said: Said) -> Callable[[str, str], bool] | None:
-    """What names say of the order; None if the order is given."""
-    if said.listed or said.order == "given":
-        return None
-    if said.order == "numbers":
-        return precedes_in_count
-    names = [layer.name for layer in layers]
-    given = Arrangement(tuple(range(len(layers))), (True,) * len(layers))
-    agree = not said.ordered or names == sorted(names) or _keeps(layers, given, precedes)
-    return precedes if agree else never
 
 
 def _distinct(networks: Iterator[Network]) -> Iterator[Network]:
@@ -203,99 +176,6 @@ def _distinct(networks: Iterator[Network]) -> Iterator[Network]:
         if kind not in seen:
             seen.add(kind)
             yield found
-
-
-def _question(found: Sequence[Network], layers: Sequence[StoredLayer], said: Said) -> str:
-    """Two networks, and what to say for each."""
-    first, second = (f"{f}, {_settings(f, found, layers, said)}" for f in found[:2])
-    inputs = "" if said.listed else ", or names=[...] if not all of these are layers of one chain"
-    return f"weights can be read as {first}, or as {second}; say which{inputs}"
-
-
-def _settings(
-    one: Network, found: Sequence[Network], layers: Sequence[StoredLayer], said: Said
-) -> str:
-    given = tuple(layer.name for layer in layers)
-    words, names = [], given
-    if _before(layers, said) is not None and not _counted(one.names):
-        names = one.names
-        in_order = said.ordered and names == given
-        words.append('order="given"' if in_order else f"names={list(names)}")
-    elif len({f.names for f in found}) > 1:
-        names = one.names
-        words.append(f"names={list(names)}")
-    if any(layer.turned is None for layer in layers):
-        by_name = dict(zip(one.names, one.turned, strict=True))
-        words.insert(0, f"transpose={_flags([by_name[name] for name in names])}")
-    return " and ".join(words)
-
-
-def _counted(names: Sequence[str]) -> bool:
-    return all(precedes(a, b) for a, b in pairwise(names))
-
-
-def _no_chain(layers: Sequence[StoredLayer], told: Sequence[bool | None], said: Said) -> str:
-    """Where the layers break, and what would make a chain of them without contradicting names."""
-    base = not said.listed and any(k.turned is None and k.word == "weight" for k in layers)
-    turned = tuple(base if layer.turned is None else layer.turned for layer in layers)
-    rows = [(k.label, *shape(k, t), t) for k, t in zip(layers, turned, strict=True)]
-    cures = _cures(layers, turned, told, said)
-    broken = [(a, b) for a, b in pairwise(rows) if a[2] != b[1]]
-    if not broken:
-        return f"the numbers in the names say an order in which the layers do not chain{cures}"
-    (before, _, receivers, t), (after, senders, _, _) = broken[0]
-    return (
-        f"{before} has {receivers} receivers but {after} has {senders} senders "
-        f"(transpose={t}); they must be equal{cures}"
-    )
-
-
-def _cures(
-    layers: Sequence[StoredLayer],
-    turned: tuple[bool, ...],
-    told: Sequence[bool | None],
-    said: Said,
-) -> str:
-    if groups := _groups_that_chain(layers, turned):
-        return f"; they chain with groups={groups}, if these are grouped convolutions"
-    mixed = (r for ways in _other_ways(turned, told) for r in readings(layers, ways, None))
-    if ways := [
-        f"transpose={_flags(r.turned)}, {network(layers, r)}" for r in islice(mixed, MOST_CURES)
-    ]:
-        return f"; they chain with {', or with '.join(ways)}"
-    if not said.listed:
-        for reading in readings(layers, turned, never):
-            found = network(layers, reading)
-            return f"; they chain with names={list(found.names)}, {found}"
-    return "" if said.listed else "; choose the layers that feed each other with names=[...]"
-
-
-def _other_ways(
-    turned: tuple[bool, ...], told: Sequence[bool | None]
-) -> Iterator[tuple[bool, ...]]:
-    """All layers the other way, then some of them, but none against what is told of it."""
-    ways = product((False, True), repeat=len(turned)) if len(turned) <= MOST_MIXED else ()
-    for way in (tuple(not t for t in turned), *ways):
-        if way != turned and all(t in (None, w) for t, w in zip(told, way, strict=True)):
-            yield way
-
-
-def _flags(turned: Sequence[bool]) -> bool | list[bool]:
-    return turned[0] if len(set(turned)) == 1 else list(turned)
-
-
-def _groups_that_chain(layers: Sequence[StoredLayer], turned: tuple[bool, ...]) -> dict[str, int]:
-    """Groups of convolutions that make layers fit which do not without."""
-    groups = {}
-    for before, after, t, u in zip(layers, layers[1:], turned, turned[1:], strict=False):
-        receivers, senders = shape(before, t)[1], shape(after, u)[0]
-        if receivers == senders:
-            continue
-        lengthened = after.grouped == (1 if u else 0)
-        if not lengthened or receivers % senders or shape(after, u)[1] % (receivers // senders):
-            return {}
-        groups[after.name] = receivers // senders
-    return groups
 
 
 def _check_groups(found: Network, layers: Sequence[StoredLayer]) -> None:
