@@ -527,7 +527,7 @@ def test_the_network_is_right_or_the_question_names_what_settles_it(name: str) -
 
 
 # What no widths tell.
-ASKED = ("grouped", "pointwise", "transposed", "sparsifier", "two copies")
+ASKED = ("attributes without", "grouped", "pointwise", "transposed", "sparsifier", "two copies")
 
 
 @pytest.mark.parametrize("name", [n for n in CASES if n.endswith(", telling")])

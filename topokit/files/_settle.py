@@ -3,14 +3,13 @@
 What tells without being asked: the length of a bias says which axis receives; the name `kernel`
 says the last, as in Flax and Keras; numbers in names, such as `fc2` or `layers.10`, say the order,
 but not those that frameworks append by themselves (`Dense_1`, `linear_1`), which count layers as
-they are made and not as they are called. The name `weight` says the first axis only against the
-same network from behind. Layers of one name need not be turned alike: beside PyTorch's linear ones
-stand the Conv1D of transformers, transposed convolutions and tables of embeddings, which have
-receivers last. So a square matrix is asked for, unless the matrices are a list without biases.
+they are made and not as they are called. The name `weight` says nothing: beside PyTorch's linear
+layers stand the Conv1D of transformers, transposed convolutions and tables of embeddings, which
+have receivers last. So a square matrix is asked for, unless the matrices are a list without biases.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import islice
 
 from topokit.files._reading_questions import no_chain, question
 from topokit.files._readings import (
@@ -130,8 +129,6 @@ def _turned_alike(layers: Sequence[StoredLayer], said: Said) -> Iterator[Network
     found = [r for turned in ways for r in islice(readings(layers, turned, before), 3)]
     fitting = [r for r in given if keeps(layers, r, before)]
     fitting += [r for turned in ways for r in _in_count(layers, turned)]
-    if fitting and fitting[0].turned == ways[0] and _is_pytorch(layers, said):
-        found = _from_front(layers, [*fitting, *found], ways)
     yield from (network(layers, reading) for reading in [*fitting, *found])
 
 
@@ -139,29 +136,6 @@ def _in_count(layers: Sequence[StoredLayer], turned: Sequence[bool]) -> list[Arr
     """The reading in the order of all numbers in names, if these say one."""
     found = islice(readings(layers, turned, precedes_in_count), 1)
     return [r for r in found if in_count([layers[n].name for n in r.order])]
-
-
-def _from_front(
-    layers: Sequence[StoredLayer], found: Sequence[Arrangement], ways: Sequence[tuple[bool, ...]]
-) -> list[Arrangement]:
-    """Without the networks from behind, all of whose layers are turned and in another order.
-
-    Against them speaks PyTorch's word together with the order given; of either alone this is not
-    so.
-    """
-    orders = {reading.order for reading in found if reading.turned == ways[0]}
-    turned = [Arrangement(order, ways[-1]) for order in orders if _chains(layers, order, ways[-1])]
-    return [*(r for r in found if r.turned == ways[0]), *turned]
-
-
-def _chains(layers: Sequence[StoredLayer], order: tuple[int, ...], turned: Sequence[bool]) -> bool:
-    shapes = [shape(layers[n], turned[n]) for n in order]
-    return all(a[1] == b[0] for a, b in pairwise(shapes))
-
-
-def _is_pytorch(layers: Sequence[StoredLayer], said: Said) -> bool:
-    """Whether all that is not told otherwise has PyTorch's name, in a container with an order."""
-    return said.ordered and {k.word for k in layers if k.turned is None} == {"weight"}
 
 
 def _distinct(networks: Iterator[Network]) -> Iterator[Network]:
