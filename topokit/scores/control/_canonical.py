@@ -33,7 +33,8 @@ STEPS_AT_ONCE = 50
 # Numbers on all edges from which on a step takes so long that JAX is worth loading: 10 ms.
 LARGE = 2**22
 
-# Where pairs have so many times fewer kinds than there are places for them, they are merged.
+# Where pairs have so many times fewer kinds than there are places for them, they are merged; where
+# they take so many times less memory, before anything else is tried.
 SMALLER = 8
 
 # A plan is good if the loss it comes to is within this of the bound, relative to the bound or to 1
@@ -61,6 +62,11 @@ class Sizes(NamedTuple):
     by_pair: int
     merging: int
 
+    @property
+    def few(self) -> bool:
+        """Whether it goes by pairs in any case: they are few, or nothing else fits."""
+        return self.whole > LIMIT or SMALLER * self.by_pair <= self.whole
+
 
 def find_canonical(
     layers: Layers, *, steps: int, callback: Callable[[int, int], object] | None = None
@@ -74,7 +80,7 @@ def find_canonical(
     totals, kinds = least_totals(network), find_kinds(network)
     found, whole = None, (neuron_by_neuron(network), totals)
     merging = _can_merge(network, kinds, sizes)
-    if merging and 2 * sizes.by_pair > sizes.whole:
+    if merging and not sizes.few:
         found = _search(*whole, network.n_in, steps=0)
     if found is None or not found.converged:
         merged = _merge(network, kinds, totals, sizes) if merging else None
@@ -147,10 +153,9 @@ def _check_size(network: ControlNetwork) -> Sizes:
 
 
 def _can_merge(network: ControlNetwork, kinds: Int[np.ndarray, " neurons"], sizes: Sizes) -> bool:
-    """Whether there may be much fewer kinds of pairs, or nothing else fits."""
+    """Whether many pairs may be alike, or pairs are few, and all that merging takes fits."""
     alike = 2 * int(kinds.max()) < network.gain.size
-    few = SMALLER * sizes.by_pair <= sizes.whole
-    return sizes.merging <= LIMIT and (alike or few or sizes.whole > LIMIT)
+    return sizes.merging <= LIMIT and (alike or sizes.few)
 
 
 def _merge(
