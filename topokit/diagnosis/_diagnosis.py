@@ -114,8 +114,8 @@ def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnos
     of K (`Fairness`), the neurons that cut all paths (`Bottleneck`), the weights wasted in each
     layer (`Waste`), and more, for users to set thresholds of their own.
 
-    Cost: mostly that of `controllability`, of `degrees_of_freedom` where it fits its memory limit,
-    and of two maximum flows. What does not fit is None.
+    Cost: mostly that of `controllability`, of `degrees_of_freedom` where that takes a minute at
+    most, and of two maximum flows. What does not fit is None.
 
     Args:
         topology: A graph or a recipe.

@@ -88,8 +88,8 @@ def tell_waste(waste: Waste) -> list[str]:
         head = f"At least {waste.known:,} of {trainable:,} trainable edges are wasted"
         return [
             f"{head}{': ' * bool(rest)}{' and '.join(rest)}.",
-            "The rest is beyond the memory limit of topokit.degrees_of_freedom; "
-            "topokit.scores.estimate_freedom estimates it.",
+            "To count the rest would take more than a minute: topokit.degrees_of_freedom does, "
+            "and topokit.scores.estimate_freedom estimates it.",
         ]
     if not waste.total:
         return [f"None of {trainable:,} trainable edges."]

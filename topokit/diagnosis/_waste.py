@@ -25,10 +25,13 @@ from topokit._limits import TooLargeError, check_memory
 from topokit._one_thread import one_thread
 from topokit._records import Record
 from topokit.layers import Layers, edge_factors, live_weights, numbered_edges, split_by_size
-from topokit.scores.freedom import degrees_of_freedom, flat_weights, free_neurons
+from topokit.scores.freedom import count_quickly, flat_weights, free_neurons
 
 LIMIT = 2**31
 DRAWS = 4
+
+# Operations up to which degrees of freedom are counted, about a minute.
+PATIENCE = 2**40
 
 
 class Waste(Record):
@@ -41,7 +44,7 @@ class Waste(Record):
             such a neuron up and its receivers' weights down changes nothing, which wastes one
             weight of those before and behind it.
         total: Trainable edges less degrees of freedom, at least the sum of `unused` and `scales`;
-            None where `degrees_of_freedom` is beyond its memory limit.
+            None where `degrees_of_freedom` would take more than a minute.
         wasted: For each layer, how many of its edges are wasted: shares of edges, which add up to
             `total`. None where `total` is, or where they would take more than 2 GiB.
 
@@ -74,7 +77,7 @@ def most_freedom(layers: Layers) -> int:
 
 
 def find_waste(layers: Layers, freedom: int | None = None) -> Waste:
-    """Count the waste and name its layers; cost mostly that of `degrees_of_freedom`, if unknown.
+    """Count the waste and name its layers; cost mostly that of the freedom, if unknown, a minute.
 
     Where more than scales is wasted, `DRAWS` factorizations of a matrix of live edges by pairs.
     """
@@ -85,9 +88,11 @@ def find_waste(layers: Layers, freedom: int | None = None) -> Waste:
     scales = tuple(int(neurons.sum()) for neurons in free_neurons(layers)[1:-1])
     dead = tuple((trainable - live).tolist())
     waste = Waste(tuple(trainable.tolist()), dead, scales, None, None)
+    rank = count_quickly(layers, PATIENCE) if freedom is None else freedom
+    if rank is None:
+        return waste
+    waste = replace(waste, total=layers.n_trainable - rank)
     try:
-        rank = degrees_of_freedom(layers) if freedom is None else freedom
-        waste = replace(waste, total=layers.n_trainable - rank)
         return replace(waste, wasted=_shares(layers, waste, rank))
     except TooLargeError:
         return waste

@@ -131,8 +131,9 @@ class _Elimination:
             return None
         sight = see(self.layers, self.ends)
         entries = self.readers.n_entries - self.readers.columns.strip.n_entries
-        if sight.work + OF_AN_ENTRY * entries * sight.n_probes > min(most, self.work):
-            return None
+        work = sight.work + OF_AN_ENTRY * entries * sight.n_probes
+        if work > min(most, self.work) or 2 * sight.common.sum() > self.n_probes:
+            return None  # of more common edges the proof would take more memory than `by_all`
         independent = all_independent(self.layers, self.ends, self.readers, sight)
         return self.ends.rank + self.ends.n_kept if independent else None
 

@@ -57,7 +57,7 @@ def multiply(x: Float[np.ndarray, "m k"], y: Float[np.ndarray, "k n"]) -> Float[
     result = np.zeros((x.shape[0], y.shape[1]))
     for first in range(0, x.shape[1], TERMS):
         part, other = x[:, first : first + TERMS], y[first : first + TERMS]
-        result += _halves(part) @ _twice(other)
+        result += halves(part) @ twice(other)
         settle(result)
     return result
 
@@ -147,21 +147,21 @@ def _update(block: Float[np.ndarray, "m w"], sweep: _Sweep) -> None:
     block[vacant], change[vacant] = block[moved], change[moved]
     for left in range(0, block.shape[1], COLUMNS_AT_ONCE):
         columns = slice(left, left + COLUMNS_AT_ONCE)
-        factor = _twice(pivots[:, columns])
+        factor = twice(pivots[:, columns])
         for first in range(n_pivots, len(block), ROWS_AT_ONCE):
             rows = slice(first, first + ROWS_AT_ONCE)
-            result = _halves(change[rows]) @ factor
+            result = halves(change[rows]) @ factor
             result += block[rows, columns]
             block[rows, columns] = settle(result)
 
 
-def _halves(values: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m twice"]:
+def halves(values: Float[np.ndarray, "m k"]) -> Float[np.ndarray, "m twice"]:
     """The high halves of residues, and beside them the low ones."""
     high = np.rint(values * (1 / HALF))
     return np.hstack([high, values - high * HALF])
 
 
-def _twice(values: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "twice n"]:
+def twice(values: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "twice n"]:
     """What high halves are to meet, and below it what low ones are."""
     return np.vstack([settle(values * HALF), values])
 

@@ -18,11 +18,13 @@ from topokit.layers import ANY, Layers, forward
 from topokit.scores.freedom._end_elimination import AT_ONCE, Ends, Readers, columns_of, read_probes
 from topokit.scores.freedom._rank_mod_p import (
     PRIME,
+    TERMS,
     clear,
     eliminate,
-    multiply,
+    halves,
     settle,
     to_residues,
+    twice,
 )
 
 Numbers = Int[np.ndarray, " _edges"]
@@ -55,14 +57,6 @@ class Sight(NamedTuple):
         return 2 * len(self.by_row) * seen * (seen + n_common) + n_common**3 / 2
 
 
-class _Block(NamedTuple):
-    """Edges with pivots, and what others are taken for one of them."""
-
-    pivots: Numbers
-    others: Numbers
-    change: Float[np.ndarray, "others pivots"]
-
-
 def see(layers: Layers, ends: Ends) -> Sight:
     """What probes of rows see."""
     reached = forward(layers, np.eye(layers.n_in, dtype=bool), algebra=ANY)
@@ -74,43 +68,43 @@ def see(layers: Layers, ends: Ends) -> Sight:
 
 def all_independent(layers: Layers, ends: Ends, readers: Readers, sight: Sight) -> bool:
     """Whether probes of rows prove it."""
-    rng, blocks, rest = np.random.default_rng(3), [], []
-    common, todo = np.flatnonzero(sight.common), ~sight.common
+    rng, common = np.random.default_rng(3), np.flatnonzero(sight.common)
+    own = np.flatnonzero(~sight.common)
+    order, small = np.concatenate([own, common]), _SmallBlocks(own.size)
+    sees = sight.by_row[own]
 
     def reduce(row: int, n_probes: int) -> Float[np.ndarray, "left common"]:
         v = to_residues(rng.integers(0, PRIME, (layers.n_out, n_probes)))
-        products = _read_row(layers, ends, readers, row, v)
-        block, left = _reduce(products, blocks, todo, common)
-        blocks.append(block)
-        todo[block.pivots] = False
-        return left
+        return small.reduce(_read_row(layers, ends, readers, row, v)[:, order])
 
     able = np.ones(layers.n_in, bool)
     able[ends.last.places] = False
-    while todo.any():
-        gain = todo.astype(np.float32) @ sight.by_row * able
+    while small.todo.any():
+        gain = small.todo.astype(np.float32) @ sees * able
         row = int(gain.argmax())
         if not gain[row]:
             return False
         reduce(row, int(gain[row]))
         able[row] = False
     # Mostly rows that see common edges tell them apart, and sometimes only the others do.
-    for edges, probes in ((common, PROBES), (np.arange(todo.size), MORE)):
+    rest = [np.zeros((0, common.size))]
+    for edges, probes in ((common, PROBES), (order, MORE)):
         for row, share in _shares(sight.by_row[edges], ends.last.places):
             rest.append(reduce(row, int(np.ceil(probes * common.size * share))))
-        if eliminate(np.concatenate([np.zeros((0, common.size)), *rest])) == common.size:
+        if eliminate(np.concatenate(rest)) == common.size:
             return True
     return False
 
 
 def _read_row(
     layers: Layers, ends: Ends, readers: Readers, row: int, v: Float[np.ndarray, "n_out probes"]
-) -> Float[np.ndarray, "kept probes"]:
-    """Products of the edges that are left with probes of one row."""
+) -> Float[np.ndarray, "probes kept"]:
+    """Products of probes of one row with the edges that are left."""
     u = (np.arange(layers.n_in) == row)[:, None] * 1.0
     columns = columns_of(layers, ends, readers, row)
     parts = np.split(v, range(AT_ONCE, v.shape[1], AT_ONCE), axis=1)
-    return np.hstack([read_probes(layers, ends, readers, u, v, columns=columns) for v in parts])
+    found = [read_probes(layers, ends, readers, u, v, columns=columns).T for v in parts]
+    return np.concatenate(found)
 
 
 def _shares(
@@ -129,22 +123,44 @@ def _shares(
     return list(zip(rows, (each / max(each.sum(), 1)).tolist(), strict=True))
 
 
-def _reduce(
-    products: Float[np.ndarray, "kept probes"],
-    blocks: list[_Block],
-    todo: Bool[np.ndarray, " kept"],
-    common: Numbers,
-) -> tuple[_Block, Float[np.ndarray, "left common"]]:
-    """Eliminate the edges of earlier blocks, then those to do; what is left of the common ones."""
-    for block in blocks:
-        part = products[block.pivots]
-        if part.any():
-            products[block.others] = settle(products[block.others] - multiply(block.change, part))
-    open_ = np.flatnonzero(todo & products.any(axis=1))
-    edges = np.concatenate([open_, common])
-    matrix = np.ascontiguousarray(products[edges].T)
-    rows, columns = clear(matrix, open_.size)
-    others = np.delete(np.arange(edges.size), columns)
-    change = matrix[np.ix_(rows, others)].T
-    left = np.delete(matrix, rows, axis=0)[:, open_.size :]
-    return _Block(edges[columns], edges[others], np.ascontiguousarray(change)), left
+class _Block(NamedTuple):
+    """Pivots, at most `TERMS`, and `twice` what to take for one: of some others, then of common."""
+
+    pivots: Numbers
+    others: Numbers
+    change: Float[np.ndarray, "twice others_and_common"]
+
+
+class _SmallBlocks:
+    """The elimination of all edges but the common ones, which come last in what it is given."""
+
+    def __init__(self, n_own: int) -> None:
+        self.todo = np.ones(n_own, bool)
+        self._blocks: list[_Block] = []
+
+    def reduce(self, products: Float[np.ndarray, "probes kept"]) -> np.ndarray:
+        """Eliminate edges that have pivots and give them to others; what common ones then are."""
+        own, common = products[:, : self.todo.size], products[:, self.todo.size :]
+        for block in self._blocks:
+            part = own[:, block.pivots]
+            if part.any():
+                change = settle(halves(part) @ block.change)
+                own[:, block.others] = settle(own[:, block.others] - change[:, : block.others.size])
+                common -= change[:, block.others.size :]
+        seen = np.flatnonzero(self.todo & own.any(axis=0))
+        matrix = np.hstack([own[:, seen], settle(common)])
+        rows, columns = clear(matrix, seen.size)
+        self._keep(matrix[rows], seen, columns)
+        return np.delete(matrix, rows, axis=0)[:, seen.size :]
+
+    def _keep(
+        self, rows: Float[np.ndarray, "pivots columns"], seen: Numbers, columns: Numbers
+    ) -> None:
+        """Keep the rows of pivots at these columns, of which the first are the edges seen."""
+        others = np.delete(np.arange(rows.shape[1]), columns)
+        left = np.delete(seen, columns)
+        for part in np.split(np.arange(columns.size), range(TERMS, columns.size, TERMS)):
+            if part.size:
+                change = twice(rows[np.ix_(part, others)])
+                self._blocks.append(_Block(seen[columns[part]], left, change))
+        self.todo[seen[columns]] = False
