@@ -33,6 +33,9 @@ Numbers = Int[np.ndarray, " _edges"]
 # rows that see some, and then in all rows.
 ROWS, PROBES, MORE = 4, 1.1, 2.0
 
+# Operations, as those of an elimination count, of an entry that changes with small blocks.
+OF_SMALL = 10
+
 
 class Sight(NamedTuple):
     """Which edges that are left, in recipe order, the probes see.
@@ -54,7 +57,7 @@ class Sight(NamedTuple):
     def work(self) -> float:
         """How many operations it takes beside reading them, about."""
         n_common, seen = int(self.common.sum()), float(self.by_row[~self.common].sum(axis=0).max())
-        return 2 * len(self.by_row) * seen * (seen + n_common) + n_common**3 / 2
+        return OF_SMALL * len(self.by_row) * seen * (seen + n_common) + n_common**3 / 2
 
 
 def see(layers: Layers, ends: Ends) -> Sight:
