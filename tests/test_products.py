@@ -42,7 +42,7 @@ REGULAR = {
     "random": tk.topologies.erdos_renyi.layers([8, 12, 6], 0.4, seed=0),
     "diagonal": tk.to_layers(tk.with_diagonal(tk.topologies.hypercube(8, 2))),
 }
-DEFAULT = tk.ranking.default_topologies(150, n=16)
+DEFAULT = tk.ranking.default_topologies(160, n=16)
 
 
 def random_weights(layers: tk.Layers, batch: int = BATCH, dtype: type = np.float32) -> np.ndarray:

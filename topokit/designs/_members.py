@@ -17,10 +17,11 @@ import networkx as nx
 from topokit._checks import check_count
 from topokit._records import Record
 from topokit.designs._profiles import FINE, PROFILES, Layer, Sheet
-from topokit.layers import Layers
+from topokit.layers import Layers, to_layers
 from topokit.topologies import families, with_skip
 
 DRAWS = 1000  # of one random network, with one seed after the other
+STRAYED = 0.125  # of the expected edges, which a draw may miss by so many
 FAR = 0.25  # of the budget: a member that misses it by more is not near
 
 Made = TypeVar("Made", nx.DiGraph, Layers)
@@ -52,7 +53,7 @@ class Member(Record):
     hidden: int
 
     def build(self) -> nx.DiGraph:
-        """The topology as a graph; random edges are drawn again while an output has no path."""
+        """The topology as a graph; random edges are drawn again while too few or too many."""
         return self._made(families()[self.family])[0]
 
     def layers(self) -> Layers:
@@ -74,9 +75,15 @@ class Member(Record):
             except ValueError:
                 if not draws:
                     raise
-                bound.arguments["seed"] += 1
             else:
-                return with_skip(made) if self.skip else made, dict(bound.arguments)
+                made = with_skip(made) if self.skip else made
+                if not draws or self._as_large(made):
+                    return made, dict(bound.arguments)
+            bound.arguments["seed"] += 1
+
+    def _as_large(self, made: nx.DiGraph | Layers) -> bool:
+        """Whether a draw has about as many trainable edges as are expected."""
+        return abs(to_layers(made).n_trainable - self.trainable) <= STRAYED * self.trainable
 
 
 def members(
