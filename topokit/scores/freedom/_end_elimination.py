@@ -139,7 +139,7 @@ def make_readers(layers: Layers, weights: Weights, ends: Ends) -> Readers:
     everything = np.arange(ends.first.owners.size)
     return Readers(
         [SparseResidues(r, s, w, shape) for r, s, w, shape in edges[:-1]],
-        [SparseResidues(s, r, w, shape[::-1]) for r, s, w, shape in edges[1:]],
+        [SparseResidues(s, r, w, (shape[1], shape[0])) for r, s, w, shape in edges[1:]],
         SparseResidues(*ends.first.solution, (ends.first.n_rows, layers.widths[1])),
         SparseResidues(*ends.last.solution, (ends.last.n_rows, layers.widths[-2])),
         rows,

@@ -88,7 +88,7 @@ def _classes(
                 near,
                 np.tile(np.eye(size, dtype=np.int64), (len(groups), 1, 1)),
                 np.full(near.shape, -1),
-                test[near].any(axis=1),
+                np.asarray(test[near].any(axis=1)),
                 np.array([reach[each].any(axis=0) for each in near], np.float32),
             )
         )
@@ -107,7 +107,7 @@ def _most_useful(classes: list[_Class]) -> int | None:
     """The place that most unsettled neighborhoods reach; None where there is no such place."""
     if not classes:
         return None
-    gain = sum(each.unsettled.astype(np.float32) @ each.reach for each in classes)
+    gain = np.sum([each.unsettled.astype(np.float32) @ each.reach for each in classes], axis=0)
     place = int(np.argmax(gain))
     return place if gain[place] else None
 

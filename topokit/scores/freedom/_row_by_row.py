@@ -65,7 +65,7 @@ def see(layers: Layers, ends: Ends) -> Sight:
     reached = forward(layers, np.eye(layers.n_in, dtype=bool), algebra=ANY)
     rows = zip(reached, layers.senders, ends.kept, strict=False)
     by_row = np.concatenate([near[senders[kept]] for near, senders, kept in rows])
-    common = by_row[:, ends.last.places].any(axis=1)
+    common = np.asarray(by_row[:, ends.last.places].any(axis=1))
     return Sight(common, by_row.astype(np.float32))
 
 

@@ -91,6 +91,11 @@ def _mark(held: Held, neurons: Numbers, wanted: np.ndarray) -> None:
     held[neurons[rows], places] = True
 
 
+def _hold(pairs: Pairs) -> Bool[np.ndarray, " _width"]:
+    """Which neurons have a pair."""
+    return np.asarray((pairs >= 0).any(axis=1))
+
+
 def _number(held: Held) -> Pairs:
     numbers = np.full(held.shape, -1)
     numbers[held] = np.arange(np.count_nonzero(held))
@@ -98,7 +103,7 @@ def _number(held: Held) -> Pairs:
 
 
 def _read(pairs: Pairs, layer: Passage) -> SparseResidues:
-    holding = (pairs >= 0).any(axis=1)[layer.tails[layer.reading]]
+    holding = _hold(pairs)[layer.tails[layer.reading]]
     edges = layer.reading[holding]
     near, far = pairs[layer.tails[edges]], layer.values[layer.heads[edges]]
     found, places = np.nonzero((near >= 0) & (far != 0))
@@ -108,7 +113,7 @@ def _read(pairs: Pairs, layer: Passage) -> SparseResidues:
 
 def _step(pairs: Pairs, layer: Passage, need: Held) -> tuple[SparseResidues, Pairs]:
     """The layer from pairs to pairs, and the numbers of those behind it."""
-    edges = np.flatnonzero((pairs >= 0).any(axis=1)[layer.tails])
+    edges = np.flatnonzero(_hold(pairs)[layer.tails])
     passed = (pairs[layer.tails[edges]] >= 0) & need[layer.heads[edges]]
     held = np.zeros(need.shape, bool)
     _mark(held, layer.heads[edges], passed)
