@@ -13,8 +13,13 @@ measured too. Equal trainable edges are thus 90 to 100 % of the budget, and as f
 hand-made members that are smaller; no one has more than the budget. Targets are others than those
 of the design's own trials; all wirings of a panel have the same, and the same number of steps.
 
-Claim: the designed wiring leaves at least 10 % less than the best hand-made member in four of six
-cases, and no random member that is measured leaves less than it does, but for the error.
+Claim: (a) the designed wiring leaves at least 10 % less than the best hand-made member in four of
+six cases. (b) It does where only hand-made members count whose edges are not random. (c) No member
+that is measured leaves less, but for the error.
+
+(a) and (b) do not hold: a design is a member of a family, and where the families have good members
+it finds one that is as good. What the best of very different families leave is nearly the same
+power of one less the share of weights, 2.5 to 2.8.
 
 Writes `designed.png` and, with its numbers, `designed.json` beside this script; `--quick` takes one
 small layer and keeps nothing.
@@ -62,6 +67,9 @@ STYLES = {
     "hand-made": (Look("o", COLORS.blue, "none"), "hand-made member"),
     "random": (Look("^", COLORS.amber, "none"), "best of random members, by prediction"),
 }
+
+# Ticks for axes that span so many times their lower end.
+STYLE_TICKS = ((5, (1, 2, 5)), (1.5, (1, 1.5, 2, 3, 4, 5, 7)), (0, (7, 7.5, 8, 8.5, 9, 9.5, 1)))
 
 
 def cases() -> list[tuple[Layer, str]]:
@@ -177,17 +185,13 @@ def summarize(found: dict[tuple[Layer, str], dict[str, Any]]) -> dict[str, Any]:
     """For each layer the design beside the best of the others, and whether the claims hold."""
     parts = {layer: {p: r for (of, p), r in found.items() if of == layer} for layer, _ in found}
     rows = {place(layer): compared(layer, some) for layer, some in parts.items()}
-    won = {
-        kind: sum(row[kind] <= GAIN for row in rows.values())
-        for kind in ("ratio", "structured_ratio")
-    }
+    ratios = ("ratio", "structured_ratio")
+    won = {kind: sum(row[kind] <= GAIN for row in rows.values()) for kind in ratios}
     first = sum(row["first"] for row in rows.values())
     return {
-        "gain_over_hand_made": kit.verdict(won["ratio"] >= ENOUGH, won["ratio"]),
-        "gain_over_structured": kit.verdict(
-            won["structured_ratio"] >= ENOUGH, won["structured_ratio"]
-        ),
-        "first_of_all_measured": kit.verdict(first == len(rows), first),
+        "a": kit.verdict(won["ratio"] >= ENOUGH, False),
+        "b": kit.verdict(won["structured_ratio"] >= ENOUGH, False),
+        "c": kit.verdict(first == len(rows), first),
         "won": won,
         "compared": rows,
         "layers": {place(layer): some for layer, some in parts.items()},
@@ -276,7 +280,9 @@ def panel(ax: Axes, parts: dict[str, dict[str, Any]]) -> None:
     )
     ax.set_yticks(range(len(parts)), [part.replace("_", " ") for part in parts], fontsize=10)
     ax.set(xscale="log", ylim=(len(parts) - 0.5, -0.5))
-    kit.written_out(ax.xaxis)
+    low, high = ax.get_xlim()
+    fineness = next(subs for span, subs in STYLE_TICKS if high > span * low)
+    kit.written_out(ax.xaxis, subs=fineness)
     ax.grid(axis="x", alpha=0.3)
 
 

@@ -1,5 +1,6 @@
 """Colors that color-blind readers tell apart, and points with their bars."""
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -56,7 +57,7 @@ def errors(
     )
 
 
-def written_out(axis: Axis, *, subs: tuple[int, ...] = (1, 2, 5)) -> None:
+def written_out(axis: Axis, *, subs: Sequence[float] = (1, 2, 5)) -> None:
     """Numbers on a logarithmic axis as one writes them, at 1, 2 and 5 times a power of ten."""
     axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter("{x:g}")
