@@ -132,7 +132,8 @@ def predict(layers: Layers) -> float:
     """The predicted loss, roughly where it is not quick."""
     if layers.n_trainable <= EXACT_UP_TO:
         return tk.predicted_loss(layers, method="exact", n_samples=2)
-    return tk.predicted_loss(layers, **dict(ROUGH))
+    options: dict[str, Any] = dict(ROUGH)
+    return tk.predicted_loss(layers, **options)
 
 
 def hand_made(layer: Layer, name: str) -> list[tuple[Member, Layers]]:

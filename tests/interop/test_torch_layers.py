@@ -45,7 +45,8 @@ def made(layers, **options):
     generator = torch.Generator().manual_seed(0)
     module = tk.torch.SparseLinear(layers, generator=generator, **options)
     with torch.no_grad():
-        module.bias.normal_(generator=generator)
+        if module.bias is not None:
+            module.bias.normal_(generator=generator)
     return module
 
 
@@ -148,6 +149,7 @@ def test_the_equinox_layer_computes_the_same_with_the_same_bits(layers):
 def test_bits_go_to_equinox_and_back_in_every_type(dtype):
     module = made(TOPOLOGIES["skip butterfly"], dtype=dtype)
     linear = tk.torch.to_equinox(module)
+    assert linear.bias is not None
     assert str(linear.bias.dtype) == str(dtype).removeprefix("torch.")
     assert same_state(tk.torch.from_equinox(linear), module)
 
@@ -193,6 +195,7 @@ def test_first_weights_are_those_of_the_rule_and_of_the_seed():
         share = layer.weight.detach().numpy() / radii
         assert abs(share).max() <= 1
         assert abs(share).max() > 0.9
+    assert first.bias is not None
     assert not first.bias.any()
     exact = tk.torch.SparseLinear(layers, init=lambda _: [np.zeros(s.size) for s in layers.senders])
     assert not any(parameter.any() for parameter in exact.parameters())
@@ -272,6 +275,7 @@ def test_the_dense_layer_of_a_layer_computes_the_same(layers):
     dense = tk.torch.to_dense(module)
     close(dense(x), module(x))
     assert dense.weight.is_leaf
+    assert module.bias is not None
     assert dense.bias.data_ptr() != module.bias.data_ptr()
 
 

@@ -120,7 +120,7 @@ def test_a_state_dict_of_a_pruned_model_is_a_topology_to_score():
     prune.l1_unstructured(net[0], "weight", amount=0.5)
     topology = tk.from_weights(net.state_dict())
     assert tk.to_layers(topology).n_edges == 54 + 36
-    assert tk.score(topology).degrees_of_freedom > 0
+    assert tk.degrees_of_freedom(topology) > 0
 
 
 class Tied(nn.Module):

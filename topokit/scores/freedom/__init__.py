@@ -10,6 +10,7 @@ what rank, leverage, `_interaction_order` and bandwidth foretell. Beside constan
 says how large weights are. Who limits its memory says so before it works.
 """
 
+from topokit.scores.freedom._degrees_of_freedom import count_quickly as count_quickly
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom as degrees_of_freedom
 from topokit.scores.freedom._estimate import FreedomEstimate as FreedomEstimate
 from topokit.scores.freedom._estimate import LeverageEstimate as LeverageEstimate
