@@ -44,6 +44,7 @@ needs = {{
     "load_digits": (lambda: tk.networks.load_digits, "networks"),
     "write_weights": (lambda: tk.networks.write_weights, "networks"),
     "from_weights": (lambda: tk.from_weights("w.safetensors"), "networks"),
+    "SparseLinear": (lambda: tk.torch.SparseLinear, "torch"),
     "write_report": (lambda: tk.report.write_report, "report"),
 }}
 for name, (call, extra) in needs.items():
