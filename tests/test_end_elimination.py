@@ -36,7 +36,7 @@ def numerical_rank(layers):
     return int(np.linalg.matrix_rank(columns[:, lengths > 0] / lengths[lengths > 0], tol=1e-9))
 
 
-default = tk.ranking.default_topologies(n=16)
+default = tk.ranking.default_topologies(150, n=16)
 
 
 @pytest.mark.parametrize("name", default)
