@@ -175,7 +175,9 @@ def _bytes(layers: Layers, kept: int, probes: int, places: int) -> int:
 def _least_work(layers: Layers) -> float:
     """How many operations counting takes at least."""
     passed = OF_A_PASS * layers.n_edges * (layers.n_in + layers.n_out)
-    return _work(*_least(layers)) + passed + OF_A_PIVOT * end_work(layers)
+    kept, probes = _least(layers)
+    proof = OF_AN_ENTRY * layers.n_edges * kept  # that all are independent, if single rows prove it
+    return min(_work(kept, probes), proof) + passed + OF_A_PIVOT * end_work(layers)
 
 
 def _work(kept: int, probes: int) -> float:
