@@ -132,8 +132,8 @@ def predict(layers: Layers) -> float:
     """The predicted loss, roughly where it is not quick."""
     if layers.n_trainable <= EXACT_UP_TO:
         return tk.predicted_loss(layers, method="exact", n_samples=2)
-    options: dict[str, Any] = dict(ROUGH)
-    return tk.predicted_loss(layers, **options)
+    rough: dict[str, Any] = dict(ROUGH)
+    return tk.predicted_loss(layers, **rough)
 
 
 def hand_made(layer: Layer, name: str) -> list[tuple[Member, Layers]]:

@@ -218,9 +218,9 @@ def test_the_first_are_rebuilt_and_what_they_leave_is_told():
 def test_trials_decide_the_order_by_what_short_descents_leave():
     options = {"trainable": 40, "depth": 3, "measure": False, "candidates": 6}
     told = tk.design(8, 8, **options, trials=4)
-    left: list[Any] = [one.trial_loss for one in told]
-    assert left[:4] == sorted(left[:4])
+    left = [one.trial_loss for one in told]
     assert left[4:] == [None, None]
+    assert left[:4] == sorted(filter(None, left))
     assert told.tried == 4
     targets = np.random.default_rng([0, 1]).standard_normal((16, 8, 8))
     for one in told[:2]:
