@@ -103,7 +103,7 @@ clean: ## Remove what the other commands made, the virtual environment included
 .venv/.interop: .venv/.dev
 	@echo "Installing $(FRAMEWORKS) into .venv"
 	@mv .venv/.core .venv/.unfinished
-	@for wanted in $(FRAMEWORKS); do $(PIP) "$$wanted" >/dev/null 2>&1 || { missing=$$wanted; \
+	@missing=; for wanted in $(FRAMEWORKS); do $(PIP) "$$wanted" >/dev/null 2>&1 || { missing=$$wanted; \
 		echo "There is no $$wanted for this Python, or no way to it: its tests are skipped"; }; \
 		done; test -n "$$missing" || touch $@
 	@mv .venv/.unfinished .venv/.core
