@@ -38,8 +38,8 @@ from matplotlib.figure import Figure
 import topokit as tk
 from analyses import kit
 from analyses.kit import COLORS, Look, Study, significant
+from topokit import Layers
 from topokit.designs import Member, members, usual
-from topokit.layers import Layers
 from topokit.reconstruction import Adam
 
 # Inputs, outputs, trainable edges; targets and steps of what is measured.
