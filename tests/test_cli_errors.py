@@ -59,8 +59,6 @@ BAD = [
         "score radix_net --radices 2,2 --radices 3,3",
         "--radices is given 2 times; give it once, as '2,2,2 4,2'",
     ),
-    ("design --n-in 4 --n-out 4 --share 1 --n-in 8", "--n-in is given 2 times; give it once"),
-    ("rank --budget 9 --budget 8", "--budget is given 2 times"),
     ("score radix_net --radices ''", "radices"),
     ("score radix_net --radices '2,2 3'", "radices[1]"),
     ("score erdos_renyi --widths 4,4 --density 2", "density must be a number in (0, 1]"),

@@ -1,4 +1,8 @@
-"""Commands whose options are given once: of two values the first would be lost without a word."""
+"""Commands whose lists of numbers are given once: of two lists the first would be lost in silence.
+
+Of other options the last one counts, as everywhere in a shell, so that what an alias says can be
+replaced; a second list of radices or widths looks as if it were added.
+"""
 
 from collections import Counter
 from typing import Any
@@ -9,7 +13,7 @@ from topokit.cli._family_options import Numbers
 
 
 class Once(click.Command):
-    """A command that refuses an option which is given twice; flags may be."""
+    """A command that refuses an option of several numbers which is given twice."""
 
     def make_parser(self, ctx: click.Context) -> Any:
         """The parser of click, which tells what was given how often."""
@@ -19,18 +23,10 @@ class Once(click.Command):
         def parse_args(args: list[str]) -> Any:
             values, rest, given = read(args)
             for parameter, times in Counter(given).items():
-                if times > 1 and _has_one_value(parameter):
-                    ctx.fail(f"{parameter.opts[0]} is given {times} times; {_cure(parameter)}")
+                if times > 1 and isinstance(parameter.type, Numbers):
+                    option, form = parameter.opts[0], parameter.type.form
+                    ctx.fail(f"{option} is given {times} times; give it once, as {form}")
             return values, rest, given
 
         parser.parse_args = parse_args
         return parser
-
-
-def _has_one_value(parameter: click.Parameter) -> bool:
-    return isinstance(parameter, click.Option) and not (parameter.is_flag or parameter.multiple)
-
-
-def _cure(option: click.Parameter) -> str:
-    form = option.type.form if isinstance(option.type, Numbers) else None
-    return f"give it once, as {form}" if form else "give it once"
