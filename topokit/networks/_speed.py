@@ -91,8 +91,8 @@ def speed(layer: SparseLinear, *, batch: int = BATCH) -> LayerSpeed:
         (True, True)
 
     See Also:
-        `SparseLinear`, which chooses forms by time with `form="auto"`; `topokit.design`, whose
-        candidates say what a step costs.
+        `SparseLinear`, which can measure how to multiply; `topokit.design`, whose candidates say
+        what a step costs.
     """
     if not isinstance(layer, SparseLinear):
         raise ValueError(f"layer must be a SparseLinear; given a {type(layer).__name__}")
