@@ -1,8 +1,8 @@
 """Every number of `score` at the sizes of real layers: which are there, how sure, and how soon.
 
-The member of each family nearest to a number of trainable edges, without and with skip
-connections: between 32 neurons as the default ranking has them, between 256 and 1,024, and in the
-place of layers of real networks, at a tenth of the dense layer. Each is scored in a process of its
+The member of each family nearest to a number of trainable edges: between 32 neurons as the default
+ranking has them, there also with skip connections; between 256 and 1,024; and in the place of layers
+of real networks, at a tenth of the dense layer. Each is scored in a process of its
 own, and says its seconds on the clock and of the processor, the peak of its memory, which fields
 stay empty, and what is an estimate, with its error.
 
@@ -25,6 +25,7 @@ SQUARE = {32: 640, 256: 15_360, 1024: 61_440}
 REAL = ((784, 300), (300, 100), (3072, 512), (512, 10), (768, 3072))
 SHARE = 0.1
 WITHOUT = ("dense",)  # which has one size
+WITH_SKIPS = 32  # neurons up to which members with skip connections, twice as deep, are scored
 LIMIT_S, LIMITED = 30.0, 1024
 
 
@@ -43,7 +44,11 @@ def cases() -> list[Case]:
     layers = [(n, n, budget) for n, budget in SQUARE.items()]
     layers += [(*widths, int(SHARE * widths[0] * widths[1])) for widths in REAL]
     named = [name for name in tk.topologies.families() if name not in WITHOUT]
-    every = (Case(*at, name, skip) for at, name, skip in product(layers, named, (False, True)))
+    every = (
+        Case(*layer, name, skip)
+        for layer, name, skip in product(layers, named, (False, True))
+        if not skip or max(layer[:2]) <= WITH_SKIPS
+    )
     return [case for case in every if has_member(case)]
 
 
