@@ -1,10 +1,10 @@
 """Every number of `score` at the sizes of real layers: which are there, how sure, and how soon.
 
 The member of each family nearest to a number of trainable edges: between 32 neurons as the default
-ranking has them, there also with skip connections; between 256 and 1,024; and in the place of layers
-of real networks, at a tenth of the dense layer. Each is scored in a process of its
-own, and says its seconds on the clock and of the processor, the peak of its memory, which fields
-stay empty, and what is an estimate, with its error.
+ranking has them, there also with skip connections; between 256 and 1,024; and in the place of
+layers of real networks, at a tenth of the dense layer. Each is scored in a process of its own, and
+says its seconds on the clock and of the processor, the peak of its memory, which fields stay empty,
+and what is an estimate, with its error.
 
 Claim: no field is empty at any of these sizes, and none of 1,024 inputs takes a processor more than
 30 s.
