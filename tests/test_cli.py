@@ -24,7 +24,8 @@ from shell import output_of, topokit
 import topokit as tk
 from topokit._records import readable
 from topokit.cli import main
-from topokit.cli._topology_group import EXAMPLES, TopologyGroup
+from topokit.cli._topology_group import EXAMPLES, FORMATS, WRITTEN, TopologyGroup
+from topokit.files._topology_files import READERS, WRITERS
 
 FAMILIES = tuple(tk.topologies.families())
 
@@ -349,3 +350,8 @@ def test_what_needs_neither_jax_nor_matplotlib_does_not_load_them(words):
         "sys.exit(bool({'jax', 'matplotlib', 'optax'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_the_commands_know_what_is_written_and_what_is_read() -> None:
+    assert [*WRITTEN] == [*WRITERS]
+    assert [*FORMATS] == [*READERS]

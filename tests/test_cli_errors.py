@@ -47,6 +47,8 @@ BAD = [
     ("score butterfly --n 4 --dept 1", "No such option '--dept'. Did you mean --depth? See"),
     ("score butterfly --n 4 --widths 3", "No such option"),
     ("score butterfly --n 4 --skip sideways", "'sideways' is not one of"),
+    ("build butterfly --n 4 -o net.gml", "must end in .npz or .json or .graphml."),
+    ("design --n-in 4 --n-out 4 --share 1 -o net.mtx", "must end in .npz or .json or .graphml"),
     ("score butterfly --n 4 --seed -1", "seed"),
     (
         "score clos --n-in 4 --n-out 4 --input-routers 3 --middle-routers 1 --output-routers 2",

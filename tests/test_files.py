@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import pickle
+import re
 import zipfile
 from typing import Any
 
@@ -365,3 +366,22 @@ def test_defaults_of_graphml_hold_where_nothing_else_is_said(tmp_path):
     layers = tk.read_layers(tmp_path / "net.graphml")
     assert layers.trainable[0].tolist() == [False, True]
     assert layers.constant[0].tolist() == [2.5, 0.0]
+
+
+def test_an_archive_with_something_before_it_is_damaged(tmp_path):
+    tk.write(tk.topologies.dense(2, 2), tmp_path / "net.npz")
+    content = (tmp_path / "net.npz").read_bytes()
+    (tmp_path / "net.npz").write_bytes(b"xyz" + content)
+    with pytest.raises(ValueError, match="net.npz does not hold .*: it is no archive"):
+        tk.read(tmp_path / "net.npz")
+
+
+def test_what_the_system_says_is_said_of_the_file_that_was_named(tmp_path):
+    (tmp_path / "folder.npz").mkdir()
+    long = tmp_path / ("n" * 240 + ".npz")
+    tk.write(tk.topologies.dense(2, 2), long)
+    assert tk.read(long).number_of_edges() == 4
+    for path in (tmp_path / "none" / "net.npz", tmp_path / "folder.npz"):
+        with pytest.raises(OSError, match=re.escape(str(path))) as caught:
+            tk.write(tk.topologies.dense(2, 2), path)
+        assert ".part" not in str(caught.value)

@@ -7,7 +7,7 @@ import networkx as nx
 
 import topokit as tk
 from topokit.cli._output_file import output_option
-from topokit.cli._topology_group import FORMATS, TopologyGroup
+from topokit.cli._topology_group import WRITTEN, TopologyGroup
 
 
 def build(topology: nx.DiGraph, output: Path) -> None:
@@ -21,5 +21,5 @@ def build(topology: nx.DiGraph, output: Path) -> None:
 
 
 command = TopologyGroup(
-    build, [output_option("The file to write.", *FORMATS)], files=False, example="-o net.npz"
+    build, [output_option("The file to write.", *WRITTEN)], files=False, example="-o net.npz"
 )

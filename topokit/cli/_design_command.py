@@ -11,7 +11,7 @@ from topokit.cli._console import note, print_json, print_table, print_words
 from topokit.cli._once import Once
 from topokit.cli._output_file import OutputFile
 from topokit.cli._shell_words import arguments_as_options
-from topokit.cli._topology_group import FORMATS
+from topokit.cli._topology_group import WRITTEN
 from topokit.topologies import shell_line
 
 CAPTION = (
@@ -62,8 +62,8 @@ EXAMPLES = """Examples:
 @click.option(
     "-o",
     "--output",
-    type=OutputFile(*FORMATS),
-    help=f"A file for the best one. Its ending says how: {', '.join(FORMATS)}.",
+    type=OutputFile(*WRITTEN),
+    help=f"A file for the best one. Its ending says how: {', '.join(WRITTEN)}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def command(

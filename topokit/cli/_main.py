@@ -93,7 +93,8 @@ def _usage(error: click.UsageError, context: click.Context) -> str:
 def main() -> None:
     """Build, score and rank the wiring of sparse neural networks, without data.
 
-    A topology is a family with its options, or a file (.npz, .json, .graphml).
+    A topology is a family with its options, or a file (.npz, .json, .graphml, .gml, .edgelist,
+    .mtx).
     """
 
 

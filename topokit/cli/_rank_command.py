@@ -148,7 +148,7 @@ def command(
     """Rank topologies by how well they rebuild random matrices.
 
     Without arguments the default set is ranked: twenty topologies of about 640 trainable edges
-    between 32 inputs and 32 outputs. Otherwise give files (.npz, .json, .graphml) or lists (.toml).
+    between 32 inputs and 32 outputs. Otherwise give files, as score takes them, or lists (.toml).
 
     The results go into a folder: ranking.json and ranking.csv; ranking.png; parameters.png with
     losses against parameters, where the default set is shown at a smaller budget too; the three

@@ -37,7 +37,9 @@ EXAMPLES = {
     "small_world": "--n 32 --depth 5 --neighbours 4 --rewiring 0.2 --seed 1",
 }
 LINE = 70  # characters of an example in a help
-FORMATS, LIST = (".npz", ".json", ".graphml", ".gml", ".edgelist", ".mtx"), ".toml"
+# What is written, what is read, and lists of topologies.
+WRITTEN = ".npz", ".json", ".graphml"
+FORMATS, LIST = (*WRITTEN, ".gml", ".edgelist", ".mtx"), ".toml"
 
 
 class TopologyGroup(click.Group):

@@ -83,7 +83,9 @@ def _replace(attributes: dict[str, Any], data: dict[str, Any]) -> None:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
+        whole = zipfile.is_zipfile(file)
+        file.seek(0)
+        if not whole or file.read(2) != b"PK":  # numpy takes what begins otherwise for a pickle
             raise ValueError("it is no archive of arrays, or a damaged one")
         file.seek(0)
         try:
