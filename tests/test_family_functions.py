@@ -138,3 +138,8 @@ def test_arguments_are_bound_as_those_of_any_function():
         butterfly()  # pyright: ignore[reportCallIssue]
     with pytest.raises(TypeError, match="unexpected keyword argument 'deep'"):
         butterfly(4, deep=3)  # pyright: ignore[reportCallIssue]
+
+
+def test_a_missing_argument_is_told_with_the_name_and_what_it_takes():
+    with pytest.raises(TypeError, match=r"random_regular\(widths.*missing .*'seed'"):
+        tk.topologies.random_regular([4, 4], 2)  # pyright: ignore[reportCallIssue]

@@ -66,7 +66,11 @@ def family(build: Callable[P, Layers]) -> Family[P]:
 
     @functools.wraps(build)
     def builder(*args: P.args, **kwargs: P.kwargs) -> nx.DiGraph:
-        bound = signature.bind(*args, **kwargs)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            takes = ", ".join(signature.parameters)
+            raise TypeError(f"{name}({takes}): {error}") from None
         named = [f"{key}={_plain(value)!r}" for key, value in kwargs.items()]
         label = f"{name}({', '.join([*(repr(_plain(a)) for a in args), *named])})"
         bound.apply_defaults()
