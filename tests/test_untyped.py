@@ -28,6 +28,24 @@ CASES = {
         "tk.networks.speed(tk.topologies.dense(2, 2))",
         "layer must be a SparseLinear; given a DiGraph",
     ),
+    "what is made dense is a model": (
+        "tk.networks.to_dense(MODEL)",
+        "linear must be a SparseLinear; given a ",
+    ),
+    "first weights are a name": (
+        "tk.networks.SparseLinear(ONE['d'], key=jax.random.key(0), init='kaiming')",
+        "init must be a function of a recipe, such as topokit.networks.kaiming; given 'kaiming'",
+    ),
+    "a rule is a share": (
+        "tk.networks.sparsify(MODEL, .25, key=jax.random.key(0))",
+        "wiring must be a rule, such as topokit.networks.clos_with(0.25), or a dict",
+    ),
+    "a model holds no array": (
+        "tk.networks.sparsify({'a': 1}, tk.networks.dense(), key=jax.random.key(0))",
+        "model must hold arrays, as a model of Equinox does; there is none in the dict",
+    ),
+    "a model is a number": ("tk.networks.kernels(3)", "there is none in the int"),
+    "a model is text": ("tk.networks.n_parameters('a')", "there is none in the str"),
     "a network without dead neurons is no sequence": (
         "tk.networks.without_dead_neurons(tk.networks)",
         "must be an equinox.nn.Sequential",

@@ -1,6 +1,6 @@
 """One voice for arguments that cannot be right: what was given, what was expected."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from numbers import Integral, Number, Real
 from typing import Any
@@ -43,6 +43,31 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     if not isinstance(value, str) or value not in choices:
         *others, last = map(repr, choices)
         raise ValueError(f"{name} must be {', '.join(others)} or {last}; given {value!r}")
+
+
+def check_instance(name: str, value: Any, kind: type | tuple[type, ...], said: str) -> None:
+    """Raise a ValueError that names the argument unless it is of a class, `said` in words."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be {said}; given a {type(value).__name__}")
+
+
+def check_init(init: Any) -> None:
+    """Refuse what is no function, such as the name of one."""
+    if not isinstance(init, Callable):
+        raise ValueError(
+            f"init must be a function of a recipe, such as topokit.networks.kaiming; given {init!r}"
+        )
+
+
+def check_wiring(wiring: Any) -> None:
+    """Refuse what is neither a rule for all layers nor a mapping from their names."""
+    if isinstance(wiring, Mapping | Callable):
+        return
+    share = wiring if isinstance(wiring, Real) else 0.25
+    raise ValueError(
+        f"wiring must be a rule, such as topokit.networks.clos_with({share}), or a dict from names "
+        f"of layers to topologies; given a {type(wiring).__name__}"
+    )
 
 
 def check_budget(budget: Any, n: int) -> int:

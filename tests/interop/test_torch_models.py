@@ -72,6 +72,9 @@ def test_pixels_go_through_as_through_a_convolution(contiguous):
     close(layer(x), dense(x), rtol=1e-4, atol=1e-5)
     close(layer(x[0]), dense(x[0]), rtol=1e-4, atol=1e-5)
     assert layer(x).is_contiguous()
+    assert (layer.in_channels, layer.out_channels) == (dense.in_channels, dense.out_channels)
+    assert torch.equal(layer.weight, dense.weight)
+    assert torch.equal(layer.bias, dense.bias)
     with pytest.raises(ValueError, match=r"\(..., 16, height, width\); given shape \(3, 8\)"):
         layer(torch.ones(3, 8))
 
@@ -184,3 +187,57 @@ def test_masks_of_cascades_and_constants_are_refused():
     for topology in (tk.topologies.butterfly(8), skip):
         with pytest.raises(ValueError, match="take to_dense"):
             tk.torch.to_pruned(tk.torch.SparseLinear(topology))
+
+
+def twice_the_outputs(_module, _inputs, outputs):
+    return 2 * outputs
+
+
+OWN = {
+    "forward_hooks": lambda layer: layer.register_forward_hook(twice_the_outputs),
+    "forward_pre_hooks": lambda layer: layer.register_forward_pre_hook(lambda _, x: x),
+    "backward_hooks": lambda layer: layer.register_full_backward_hook(lambda *_: None),
+    "state_dict_hooks": lambda layer: layer.register_state_dict_post_hook(lambda *_: None),
+    "forward": lambda layer: setattr(layer, "forward", torch.sin),
+    "scale": lambda layer: layer.register_parameter("scale", nn.Parameter(torch.ones(1))),
+    "mean": lambda layer: layer.register_buffer("mean", torch.ones(1)),
+    "adapter": lambda layer: layer.add_module("adapter", nn.Identity()),
+    "weight_g": nn.utils.weight_norm,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*")
+@pytest.mark.parametrize("place", [0, 4])
+@pytest.mark.parametrize("own", OWN)
+def test_a_layer_with_something_of_its_own_is_refused_or_stays(own, place):
+    net = model()
+    OWN[own](net[place])
+    said = rf"layer '{place}' has .*\b{own}\b.* of its own"
+    with pytest.raises(ValueError, match=said) as caught:
+        tk.torch.sparsify(net, tk.torch.kernel_topologies(net), keep=True)
+    assert "\n" not in str(caught.value)
+    others = {k: v for k, v in tk.torch.kernel_topologies(net).items() if k != str(place)}
+    if own != "forward":
+        close(tk.torch.sparsify(net, others, keep=True)(images()), net(images()))
+
+
+def test_attributes_go_over_with_a_layer():
+    net = pruned()
+    net[4].note, net[4].whole = ["a"], (net,)
+    sparse = tk.torch.sparsify(net, networks.clos_with(0.5))
+    assert sparse[4].note == ["a"]
+    assert sparse[4].note is not net[4].note
+    assert sparse[4].whole == (sparse,)
+    assert tk.torch.kernels(sparse) == {}
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize("make", [model, pruned])
+def test_what_is_frozen_stays_frozen(make, keep):
+    net = make()
+    net[0].requires_grad_(False)
+    net[4].bias.requires_grad_(False)
+    sparse = tk.torch.sparsify(net, tk.torch.kernel_topologies(net), keep=keep)
+    flags = {name: p.requires_grad for name, p in sparse.named_parameters()}
+    frozen = {name for name, learns in flags.items() if not learns}
+    assert frozen == {"0.linear.layers.0.weight", "0.linear.bias", "4.bias"}

@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from topokit import networks
+from topokit._checks import check_instance
 from topokit.layers import Layers
 
 Radii = list[Float[np.ndarray, " _edges"]]
@@ -71,6 +72,7 @@ class SparseLinear(nnx.Module):
             ValueError: If the topology is not valid (see `topokit.to_layers`), or the type is not
                 one of real numbers.
         """
+        check_instance("rngs", rngs, nnx.Rngs, "a flax.nnx.Rngs, such as nnx.Rngs(0)")
         kind = {"bias": bias, "init": init, "dtype": param_dtype}
         linear = networks.SparseLinear(topology, key=rngs.params(), **kind)
         self.weights = nnx.List([nnx.Param(layer.weight) for layer in linear.layers])

@@ -7,6 +7,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Array, Float
 
+from topokit._checks import check_instance
 from topokit.layers import Layers, from_layers, make_layers
 from topokit.networks._linear import SparseLayer, SparseLinear
 from topokit.products import edge_ends
@@ -29,6 +30,7 @@ def to_dense(linear: SparseLinear) -> eqx.nn.Linear:
     See Also:
         `to_matrices`, layer by layer.
     """
+    check_instance("linear", linear, SparseLinear, "a SparseLinear")
     weight = _product(linear.layers)
     biased = linear.bias is not None
     dense = eqx.nn.Linear(linear.n_in, linear.n_out, use_bias=biased, key=jax.random.key(0))

@@ -11,7 +11,7 @@ from jax.core import Tracer
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from topokit._checks import check_count
+from topokit._checks import check_count, check_init
 from topokit.layers import Layers, to_layers
 from topokit.networks._constants import Constants
 from topokit.networks._initialization import Radii, kaiming
@@ -122,6 +122,7 @@ class SparseLinear(eqx.Module):
             ValueError: If the topology is not valid (see `topokit.to_layers`), the type is not one
                 of real numbers, the form is none of these, or the batch is no positive integer.
         """
+        check_init(init)
         layers = to_layers(topology)
         dtype = jnp.zeros(0).dtype if dtype is None else jnp.dtype(dtype)
         if not jnp.issubdtype(dtype, jnp.floating):

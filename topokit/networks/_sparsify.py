@@ -10,6 +10,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
+from topokit._checks import check_wiring
 from topokit.layers import Layers, sort_layers, to_layers
 from topokit.networks._conv import SparseConv2d
 from topokit.networks._initialization import Radii, kaiming
@@ -62,8 +63,8 @@ def sparsify(
         numbers. A bias starts at 0.
 
     Raises:
-        ValueError: If a name is not in the model, a topology has other widths than its layer, or
-            the rule has none for a layer.
+        ValueError: If a name is not in the model, a topology has other widths than its layer,
+            the rule has none for a layer, or there is no array in the model, as in PyTorch's.
 
     Examples:
         >>> import jax
@@ -79,6 +80,7 @@ def sparsify(
         `clos_with`, `low_rank_with` and `random_with`, rules for all layers; `kernels`, the names.
     """
     found = dict(_dense_layers(model))
+    check_wiring(wiring)
     chosen = wiring if isinstance(wiring, Mapping) else _by_rule(wiring, found)
     unknown = [name for name in chosen if name not in found]
     if unknown:
@@ -128,10 +130,12 @@ def n_parameters(model: Any) -> int:
     See Also:
         `kernels`, layer by layer.
     """
+    _check_model(model)
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
 
 
 def _dense_layers(model: Any) -> list[tuple[str, Any]]:
+    _check_model(model)
     tied = _tied(model)
     named = [
         (name, node)
@@ -142,6 +146,21 @@ def _dense_layers(model: Any) -> list[tuple[str, Any]]:
     if twice:
         raise ValueError(f"two layers of the model are called {twice[0]}; rename a field or a key")
     return named
+
+
+def _check_model(model: Any) -> None:
+    """Refuse what holds no array, as a model of PyTorch does: none is said to be in it."""
+    if any(hasattr(leaf, "dtype") for leaf in jax.tree.leaves(model)):
+        return
+    if any(kind.__module__.startswith("torch.nn.") for kind in type(model).__mro__):
+        raise ValueError(
+            "model must be one of Equinox; given one of PyTorch: take topokit.torch.sparsify and "
+            "its neighbors"
+        )
+    raise ValueError(
+        "model must hold arrays, as a model of Equinox does; there is none in the "
+        f"{type(model).__name__} that is given"
+    )
 
 
 def _with_layers(model: Model, new: Mapping[str, Any]) -> Model:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from topokit._checks import check_count
+from topokit._checks import check_count, check_instance
 from topokit._records import Record
 from topokit.networks._linear import BATCH, SparseLinear
 from topokit.products import in_turn
@@ -94,8 +94,7 @@ def speed(layer: SparseLinear, *, batch: int = BATCH) -> LayerSpeed:
         `SparseLinear`, which can measure how to multiply; `topokit.design`, whose candidates say
         what a step costs.
     """
-    if not isinstance(layer, SparseLinear):
-        raise ValueError(f"layer must be a SparseLinear; given a {type(layer).__name__}")
+    check_instance("layer", layer, SparseLinear, "a SparseLinear")
     batch = check_count("batch", batch)
     dense = eqx.nn.Linear(
         layer.n_in, layer.n_out, use_bias=layer.bias is not None, key=jax.random.key(0)

@@ -4,10 +4,13 @@ import torch  # pyright: ignore[reportMissingImports]
 from torch import nn  # pyright: ignore[reportMissingImports]
 from torch.nn.utils import prune  # pyright: ignore[reportMissingImports]
 
+from topokit._checks import check_instance
 from topokit.torch._pointwise import SparsePointwiseConv2d
 from topokit.torch._sparse_modules import SparseLinear
 
 Sparse = SparseLinear | SparsePointwiseConv2d
+KINDS = SparseLinear, SparsePointwiseConv2d
+SAID = "a SparseLinear or a SparsePointwiseConv2d, one layer of a model"
 
 
 @torch.no_grad()
@@ -25,6 +28,7 @@ def to_dense(sparse: Sparse) -> nn.Linear | nn.Conv2d:
     See Also:
         `to_pruned`, with the zeros of one layer.
     """
+    check_instance("sparse", sparse, KINDS, SAID)
     linear = sparse if isinstance(sparse, SparseLinear) else sparse.linear
     widths = linear.in_features, linear.out_features
     kind = {"bias": linear.bias is not None, "device": "meta", "dtype": linear.weight.dtype}
@@ -57,6 +61,7 @@ def to_pruned(sparse: Sparse) -> nn.Linear | nn.Conv2d:
     See Also:
         `sparsify` with `keep=True`, the way back.
     """
+    check_instance("sparse", sparse, KINDS, SAID)
     linear = sparse if isinstance(sparse, SparseLinear) else sparse.linear
     recipe = linear.topology
     if recipe.depth > 1 or recipe.n_trainable < recipe.n_edges:

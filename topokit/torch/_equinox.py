@@ -8,6 +8,7 @@ import torch  # pyright: ignore[reportMissingImports]
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
 
 from topokit import networks
+from topokit._checks import check_instance
 from topokit.torch._sparse_modules import SparseLinear
 
 
@@ -25,6 +26,7 @@ def from_equinox(linear: networks.SparseLinear) -> SparseLinear:
     See Also:
         `to_equinox`, the way back.
     """
+    check_instance("linear", linear, networks.SparseLinear, "a topokit.networks.SparseLinear")
     arrays = [layer.weight for layer in linear.layers]
     kind = {"device": "cpu", "dtype": _tensor(arrays[0]).dtype}
     module = SparseLinear(networks.to_recipe(linear), bias=linear.bias is not None, **kind)
@@ -52,6 +54,7 @@ def to_equinox(module: SparseLinear) -> networks.SparseLinear:
     See Also:
         `from_equinox`, the way back.
     """
+    check_instance("module", module, SparseLinear, "a topokit.torch.SparseLinear")
     arrays = [_array(layer.weight) for layer in module.layers]
     dtype = arrays[0].dtype
     if jax.dtypes.canonicalize_dtype(dtype) != dtype:

@@ -3,6 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
 
+from topokit._checks import check_instance
 from topokit.torch._sparse_modules import SparseLinear
 
 
@@ -30,8 +31,29 @@ class SparsePointwiseConv2d(nn.Module):
         super().__init__()
         self.linear, self.stride = linear, stride
 
+    @property
+    def in_channels(self) -> int:
+        """Number of channels of the inputs."""
+        return self.linear.in_features
+
+    @property
+    def out_channels(self) -> int:
+        """Number of channels of the outputs."""
+        return self.linear.out_features
+
+    @property
+    def weight(self) -> Float[Tensor, "n_out n_in 1 1"]:
+        """The weight of the dense convolution that computes the same, as in `SparseLinear`."""
+        return self.linear.weight[..., None, None]
+
+    @property
+    def bias(self) -> nn.Parameter | None:
+        """The bias of the map; None if there is none."""
+        return self.linear.bias
+
     def forward(self, x: Tensor) -> Float[Tensor, "*batch n_out height width"]:
         """Convolve images `(..., n_in, height, width)`."""
+        check_instance("images", x, Tensor, "a torch.Tensor")
         if x.ndim < 3 or x.shape[-3] != self.linear.in_features:
             raise ValueError(
                 f"images of this layer are (..., {self.linear.in_features}, height, width); given "

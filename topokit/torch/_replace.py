@@ -8,13 +8,14 @@ import networkx as nx
 import torch  # pyright: ignore[reportMissingImports]
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
 
+from topokit._checks import check_instance, check_wiring
 from topokit.layers import Layers, sort_layers, to_layers
 from topokit.networks import Rule, kaiming
+from topokit.torch._own_attributes import Dense, own_attributes
 from topokit.torch._pointwise import SparsePointwiseConv2d
 from topokit.torch._sparse_modules import Radii, SparseLinear
 
 Topology = nx.DiGraph | Layers
-Dense = nn.Linear | nn.Conv2d
 
 
 def kernels(model: nn.Module) -> dict[str, tuple[int, int]]:
@@ -85,11 +86,13 @@ def sparsify(
 
     Returns:
         The copy, with `SparseLinear` and `SparsePointwiseConv2d` in these places, on the same
-        devices and of the same types. A fresh bias starts at 0.
+        devices and of the same types, as frozen or not as the old ones, and with what attributes
+        others have put on these. A fresh bias starts at 0.
 
     Raises:
         ValueError: If a name is not in the model, a topology has other widths than its layer, the
-            rule has none for a layer, or a topology cannot keep weights.
+            rule has none for a layer, a topology cannot keep weights, or a layer has hooks (but
+            those of pruning), a `forward` or parameters of its own, which would be lost with it.
 
     Examples:
         >>> import topokit as tk
@@ -106,18 +109,36 @@ def sparsify(
         `topokit.networks.clos_with` and its neighbors, rules for all layers; `kernels`, the names.
     """
     found = _dense_layers(model)
+    check_wiring(wiring)
     chosen = wiring if isinstance(wiring, Mapping) else _by_rule(wiring, found)
     unknown = [name for name in chosen if name not in found]
     if unknown:
         raise ValueError(f"the model has no layer {unknown[0]!r}; its layers are {list(found)}")
-    copies = _without_history(model)
+    copies, own = _without_history(model), {}
     for name, topology in chosen.items():
         layers, dense = _fitting(name, topology, found[name]), found[name]
         sparse = _sparse(dense, layers, init, generator)
+        copies[id(dense)] = _in_place_of(dense, sparse)
+        own[id(dense)] = own_attributes(name, dense, copies[id(dense)])
+        _freeze_alike(dense, sparse)
         if keep:
             _take_over(name, dense, sparse)
-        copies[id(dense)] = _in_place_of(dense, sparse)
+    for place, attributes in own.items():
+        vars(copies[place]).update(copy.deepcopy(attributes, copies))
     return copy.deepcopy(model, copies)
+
+
+def _freeze_alike(dense: Dense, sparse: SparseLinear) -> None:
+    for layer in sparse.layers:
+        layer.weight.requires_grad_(_learns(dense, "weight"))
+    if sparse.bias is not None:
+        sparse.bias.requires_grad_(_learns(dense, "bias"))
+
+
+def _learns(dense: Dense, part: str) -> bool:
+    """Whether what is stored of a part learns: from it, pruning computes the part."""
+    parameters, before = dict(dense.named_parameters()), f"{part}_orig"
+    return parameters[before if before in parameters else part].requires_grad
 
 
 def _without_history(model: nn.Module) -> dict[int, Any]:
@@ -128,6 +149,7 @@ def _without_history(model: nn.Module) -> dict[int, Any]:
 
 
 def _dense_layers(model: nn.Module) -> dict[str, Dense]:
+    check_instance("model", model, nn.Module, "a torch.nn.Module")
     owners: dict[int, set[int]] = {}
     for module in model.modules():
         for parameter in module.parameters(recurse=False):

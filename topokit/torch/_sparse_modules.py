@@ -9,6 +9,7 @@ import torch  # pyright: ignore[reportMissingImports]
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
 
+from topokit._checks import check_init, check_instance
 from topokit.layers import Layers, to_layers
 from topokit.networks import kaiming
 from topokit.torch._index_arrays import IndexArrays
@@ -21,8 +22,8 @@ class SparseLayer(IndexArrays):
     """One layer of edges, without a bias.
 
     Its state dict has the weights and the sender and receiver of each, by the names that
-    `topokit.networks.write_weights` gives them. A state dict of another wiring is refused; one
-    without senders and receivers is taken at its word.
+    `topokit.networks.write_weights` gives them. A state dict of another wiring is refused, and so
+    is one without senders and receivers, unless by `strict=False`, which takes it at its word.
 
     Attributes:
         weight: Weights of the trainable edges, by receiver and then by sender: the only parameters.
@@ -103,7 +104,9 @@ class SparseLayer(IndexArrays):
     ) -> None:
         for end in ("senders", "receivers"):
             given, own = state_dict.pop(prefix + end, None), getattr(self, end)
-            if given is not None and not torch.equal(torch.as_tensor(given).to(own), own):
+            if given is None and strict:
+                missing_keys.append(prefix + end)
+            elif given is not None and not torch.equal(torch.as_tensor(given).to(own), own):
                 error_msgs.append(
                     f"{prefix}{end} are of another wiring than the model's: make the model from "
                     "the topology whose weights these are"
@@ -176,6 +179,7 @@ class SparseLinear(nn.Module):
         super().__init__()
         if dtype is not None and not dtype.is_floating_point:
             raise ValueError(f"dtype must be one of floating point; given {dtype}")
+        check_init(init)
         self.topology, self._init = to_layers(topology), init
         layers = range(self.topology.depth)
         kind = {"device": device, "dtype": dtype}
@@ -216,6 +220,7 @@ class SparseLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Float[Tensor, "*batch n_out"]:
         """Send signals `(..., n_in)` through."""
+        check_instance("signals", x, Tensor, "a torch.Tensor")
         if x.ndim == 0 or x.shape[-1] != self.in_features:
             raise ValueError(
                 f"signals of this layer have {self.in_features} features along their last axis; "
