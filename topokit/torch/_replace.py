@@ -24,7 +24,7 @@ def kernels(model: nn.Module) -> dict[str, tuple[int, int]]:
     These are `torch.nn.Linear`, and `torch.nn.Conv2d` of 1 x 1 pixels in one group without padding,
     pruned ones too. What derives from them or is parametrized is left out, as others read its
     weights; so is a layer that shares its parameters with another module. A module that is used in
-    several places has the name of the first.
+    several places has the name of the first. What has hooks is listed, for `sparsify` to refuse.
 
     Examples:
         >>> import topokit as tk
