@@ -13,6 +13,7 @@ CASES = {
     "mask is a vector": ("tk.from_masks([np.ones(3)])", "must be a matrix"),
     "mask is text": ("tk.from_masks(['abc'])", "must be a matrix"),
     "a weight has a number for a name": ("tk.from_weights({0: np.eye(2)})", "given the name 0"),
+    "a model is an object": ("tk.from_weights(object())", "object; give its arrays by name"),
     "what is pruned is a number": ("tk.from_weights(3)", "weights must be a list"),
     "a turn is text": ("tk.from_weights([np.eye(2)], transpose='yes')", "transpose must be True"),
     "an order is a number": ("tk.from_weights([np.eye(2)], order=3)", "order must be 'given'"),

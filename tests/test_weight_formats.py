@@ -7,6 +7,7 @@ the arrays under the names of the framework and the functions, and no case reads
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -658,6 +659,105 @@ def test_masks_of_ones_own_multiply_the_weights() -> None:
     assert is_network(unmasked, whole)
 
 
+# Layers, senders first, that chain as given and may be a tree as well.
+BRANCHES = {
+    "two outputs of a trunk": {"trunk": (8, 16), "cls": (16, 16), "bbox": (16, 1)},
+    "policy and value": {"trunk": (8, 16), "p": (16, 16), "v": (16, 1)},
+    "actor and critic": {
+        "actor.0": (8, 64), "actor.2": (64, 8), "critic.0": (8, 64), "critic.2": (64, 1)
+    },
+    "pi and v": {"pi.0": (4, 8), "pi.2": (8, 4), "v.0": (4, 8), "v.2": (8, 1)},
+    "two encoders": {"image.encoder.0": (6, 5), "image.encoder.2": (5, 6), "text.encoder": (6, 4)},
+    "user and item": {"user.0": (6, 3), "user.1": (3, 6), "item.0": (6, 3), "item.1": (3, 6)},
+    "numbered modules": {
+        "mlp/~/linear_0": (4, 8), "mlp/~/linear_1": (8, 4), "mlp_1/~/linear_0": (4, 1)
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("torch", [True, False])
+@pytest.mark.parametrize("name", BRANCHES)
+def test_layers_that_can_be_branches_are_a_chain_only_if_it_is_said(
+    name: str, *, torch: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {n: thin(rng, *shape) for n, shape in BRANCHES[name].items()}
+    weights: dict[str, Any] = {f"{n}/kernel": w for n, w in arrays.items()}
+    if torch:
+        weights = {f"{n}.weight": w.T for n, w in arrays.items()}
+        weights |= {f"{n}.bias": np.ones(w.shape[1]) for n, w in arrays.items()}
+    graph, question = answered(weights)
+    assert graph is None
+    assert 'order="given"' in question
+    assert is_network(from_weights(weights, order="given"), [w != 0 for w in arrays.values()])
+
+
+@pytest.mark.parametrize("widths", [*product((2, 3, 4), repeat=4)])
+def test_a_chain_without_a_word_is_the_only_tree_of_its_layers(widths: tuple[int, ...]) -> None:
+    shapes = [*zip(widths, widths[1:], strict=False)]
+    layers = zip("abc", shapes, strict=True)
+    graph, _ = answered({n: {"kernel": np.ones(shape)} for n, shape in layers})
+    assert (graph is not None) == (len(trees(shapes)) == 1)
+
+
+def trees(shapes: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
+    """For each layer the one that feeds it, -1 for the inputs, in all ways that fit."""
+    places = range(-1, len(shapes))
+    return [t for t in product(places, repeat=len(shapes)) if is_tree(t, shapes)]
+
+
+def is_tree(feeders: Sequence[int], shapes: Sequence[tuple[int, int]]) -> bool:
+    inputs = {shapes[n][0] for n, feeder in enumerate(feeders) if feeder < 0}
+    fed = {-1}
+    for _ in feeders:
+        fed |= {n for n, feeder in enumerate(feeders) if feeder in fed}
+    fits = all(f < 0 or shapes[f][1] == shapes[n][0] for n, f in enumerate(feeders))
+    return fits and len(inputs) == 1 and fed == {-1, *range(len(shapes))}
+
+
+def test_square_layers_lie_as_the_others_of_their_kind() -> None:
+    rng = np.random.default_rng(0)
+    arrays = [thin(rng, *shape) for shape in ((4, 4), (4, 4), (4, 3))]
+    named = {f"{2 * n}.weight": w.T for n, w in enumerate(arrays)}
+    biases = {f"{2 * n}.bias": np.ones(w.shape[1]) for n, w in enumerate(arrays)}
+    for weights in (named, named | biases):
+        assert is_network(from_weights(weights), [w != 0 for w in arrays])
+    del biases["0.bias"], biases["2.bias"]
+    graph, question = answered(named | biases)
+    assert graph is None
+    assert "transpose=[" in question
+
+
+class Model:
+    """What a module of PyTorch shows, which may also be a sequence of others."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def __iter__(self) -> Any:
+        return iter([self])
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (Model(), r"given Model; give its arrays, weights.state_dict\(\)"),
+        ([Model()], r"weights\[0\] is of Model, no matrix; .* weights\[0\].state_dict\(\)"),
+        (np.eye(3), r"given ndarray; write \[matrix\]"),
+        (sparse.csr_matrix(np.eye(3)), r"given csr_matrix; write \[matrix\]"),
+    ],
+)
+def test_what_is_no_list_of_arrays_is_told_what_to_give(weights: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        from_weights(weights)
+
+
+def test_a_cure_is_shown_once() -> None:
+    with pytest.raises(ValueError, match="they chain with transpose=True") as refused:
+        from_weights([np.ones((2, 3)), np.ones((4, 2))])
+    assert str(refused.value).count("transpose=True") == 1
+
+
 ones, square = np.ones, np.arange(9.0).reshape(3, 3)
 
 # What has no reading as a chain of layers, or one that the arrays do not hold, and the cure.
@@ -735,6 +835,27 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "torch, experts": ({f"experts.{n}.weight": square + n for n in (0, 1)}, "side by side"),
     "torch, heads": ({f"heads.{n}.weight": square + n for n in (0, 1)}, "side by side"),
     "torch, numbered heads": ({f"head{n}.weight": square + n for n in (1, 2)}, "side by side"),
+    "torch, two heads": (
+        {
+            "trunk.weight": ones((4, 2)),
+            "policy_head.weight": ones((4, 4)),
+            "value_head.weight": ones((1, 4)),
+        },
+        "several heads, side by side.* such as 'trunk.weight'",
+    ),
+    "haiku, recurrent": (
+        {"lstm/linear": {"w": ones((8, 16))}, "linear": {"w": ones((16, 2))}},
+        "'lstm/linear/w'. is of a recurrent layer.* such as 'linear/w'",
+    ),
+    "flax, recurrent": (
+        {"LSTMCell_0": {n: {"kernel": square + len(n)} for n in ("ii", "hi", "if", "hf")}},
+        "recurrent",
+    ),
+    "flax, a cell alone": ({n: {"kernel": square} for n in ("hr", "ir", "hz")}, "recurrent"),
+    "a scale of neurons": (
+        {"fc.weight": ones((3, 2)), "fc.weight_scale": np.array([1.0, 0.0, 2.0])},
+        "holds zeros.*multiply them in",
+    ),
     "torch, gated": (
         {
             "w1.weight": ones((6, 4)),

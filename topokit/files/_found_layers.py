@@ -41,10 +41,10 @@ def listed_layers(weights: Any, choices: Choices) -> list[StoredLayer]:
     """The layers of a list of matrices, each with the vector that follows it as its bias."""
     if choices.names is not None:
         raise ValueError("names choose from a mapping or a file; put a list in order instead")
-    if not isinstance(weights, Iterable) or hasattr(weights, "shape"):
+    if not isinstance(weights, Iterable) or _instead("weights", weights):
         raise ValueError(
             "weights must be a list of matrices, a mapping from names to arrays, or the path of a "
-            f"file; given {type(weights).__name__}"
+            f"file; given {type(weights).__name__}{_instead('weights', weights)}"
         )
     arrays = {f"weights[{n}]": _item(f"weights[{n}]", item) for n, item in enumerate(weights)}
     if not arrays:
@@ -66,7 +66,18 @@ def listed_layers(weights: Any, choices: Choices) -> list[StoredLayer]:
     ]
 
 
+def _instead(name: str, given: Any) -> str:
+    """What to give instead of a single matrix or of a model; nothing of a list."""
+    if hasattr(given, "state_dict"):
+        return f"; give its arrays, {name}.state_dict()"
+    if hasattr(given, "shape"):
+        return "; write [matrix] for a network of one layer"
+    return "" if isinstance(given, Iterable) else "; give its arrays by name"
+
+
 def _item(name: str, item: Any) -> Stored:
+    if hasattr(item, "state_dict"):
+        raise ValueError(f"{name} is of {type(item).__name__}, no matrix{_instead(name, item)}")
     if not isinstance(item, str | os.PathLike):
         return stored(name, item)
     arrays = read_named(Path(item))
@@ -222,7 +233,8 @@ def _parts(
         beside.append((f"masks[{name!r}]", masks[name]))
     beside += [(label(p), a) for p, a in zip(factors.arrays, own, strict=True) if _masks(p)]
     for scale in (s for s in leaves if _scales(name, s)):
-        if not np.all(np.asarray(leaves[scale])):
+        factor = stored(label(scale), leaves[scale])
+        if isinstance(factor, np.ndarray) and not np.all(factor):
             raise ValueError(
                 f"{label(scale)} holds zeros, which leave neurons of {label(name)} no edge; "
                 "multiply them in"
@@ -235,9 +247,11 @@ def _masks(part: str) -> bool:
 
 
 def _scales(name: str, scale: str) -> bool:
-    """Whether a vector is what Flax's weight norm multiplies a kernel by."""
+    """Whether a vector multiplies a layer: a scale beside it, or one of Flax's weight norm."""
     *owner, last = components(scale)
     whole = components(name)
+    if (*owner,) == whole[:-1] and last in ("scale", f"{whole[-1]}_scale"):
+        return True
     return (
         last == "scale"
         and len(owner) > 1

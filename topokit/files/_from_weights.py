@@ -59,12 +59,13 @@ def from_weights(
         transpose: True if arrays are `(n_out, n_in)`, as PyTorch and Equinox keep them, false if
             they are `(n_in, n_out)`; a list of one for each layer where they differ. By default
             what the lengths of biases, the name `kernel` and the chain of widths tell; a square
-            matrix tells nothing. A list without biases is turned as a whole, and false if it
-            chains that way alone.
+            matrix of a mapping lies as the others of its kind do. A list without biases is turned
+            as a whole, and false if it chains that way alone.
         order: `"given"` if a mapping has its layers in order, `"numbers"` if all numbers in their
             names say the order. By default numbers such as those of `fc2` and `layers.10` do, and
             not those that frameworks append, as in `Dense_1`; without them the one order that
-            chains.
+            chains, unless layers of different names, such as an actor and a critic, could also be
+            fed side by side.
         masks: What multiplies the weights beside what their names tell. Of a mapping or file, by
             the name of the layer, the name of its mask, the mask itself, or None if there is none;
             of a list, a list of the same length.

@@ -22,7 +22,8 @@ NO_LAYERS = {
         "is part of an adapter, which is added to a weight; merge it first, as merge_and_unload() "
         "of peft does"
     ),
-    r"(weight|kernel)_(ih|hh)|recurrent": "is of a recurrent layer, whose weights serve every step",
+    r"(weight|kernel)_(ih|hh)|recurrent|.*(lstm|rnn|(gru|mgu|simple)_?cell)|gru(_|\d|$)"
+    r"|(h[ifgrzn]|i[ifgrz])$": "is of a recurrent layer, whose weights serve every step",
     r"in_proj_weight|(query|key|value|qkv|[qkv]_proj|w[qkvo])$|attn|attention": (
         "is of an attention, which multiplies activations and is no chain of layers"
     ),
@@ -116,7 +117,8 @@ def roles(shapes: Shapes) -> Roles:
     known = [n for n in plain if re.fullmatch(LAYER_WORD, components(n)[-1], re.IGNORECASE)]
     layers = {n: Factors((n,)) for n in known or (() if composed else plain)}
     layers = _in_order(kept, layers | composed)
-    reasons = {n: _reason(n) for n in [*plain, *composed]} | _gated(layers, shapes)
+    reasons = {n: _reason(n) for n in [*plain, *composed]}
+    reasons |= _gated(layers, shapes) | _heads(layers)
     unknown = {n: why or "" for n, why in reasons.items() if why or n not in layers}
     targets = targets_of([n for n in masks if n not in layers], layers, shapes)
     kept_layers = {n: f for n, f in layers.items() if n not in unknown}
@@ -238,6 +240,18 @@ def _gated(layers: Mapping[str, Factors], shapes: Shapes) -> dict[str, str]:
             if one == last == two[1::-1] + two[2:]:
                 found |= dict.fromkeys(three, GATED)
     return found
+
+
+def _heads(layers: Iterable[str]) -> dict[str, str]:
+    """Layers of several heads, such as `policy_head` and `value_head`."""
+    owners = {
+        name: components(name)[: n + 1]
+        for name in layers
+        for n, part in enumerate(components(name))
+        if "head" in part.lower()
+    }
+    several = len({*owners.values()}) > 1
+    return dict.fromkeys(owners, "is one of several heads, side by side") if several else {}
 
 
 def _in_order(kept: list[str], layers: dict[str, Factors]) -> dict[str, Factors]:

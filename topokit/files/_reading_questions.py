@@ -95,7 +95,7 @@ def _other_ways(
 ) -> Iterator[tuple[bool, ...]]:
     """All layers the other way, then some of them, but none against what is told of it."""
     ways = product((False, True), repeat=len(turned)) if len(turned) <= MOST_MIXED else ()
-    for way in (tuple(not t for t in turned), *ways):
+    for way in dict.fromkeys((tuple(not t for t in turned), *ways)):
         if way != turned and all(t in (None, w) for t, w in zip(told, way, strict=True)):
             yield way
 

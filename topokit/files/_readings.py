@@ -139,6 +139,21 @@ def in_count(names: Sequence[str]) -> bool:
     return all(precedes_in_count(a, b) for a, b in pairwise(names))
 
 
+def in_a_row(first: str, second: str) -> bool:
+    """Whether two names differ in numbers, as layers of one row do, and not in words.
+
+    Numbers that frameworks append count the layers of a row, but not what holds several layers.
+    """
+    owners = [(*components(name)[:-2],) for name in (first, second)]
+    for n, (a, b) in enumerate(zip(components(first), components(second), strict=False)):
+        if a != b:
+            (text, _), (other, _) = _numbered(a), _numbered(b)
+            holder = all(n < len(owner) for owner in owners)
+            made = holder and (text.endswith("_") or other.endswith("_"))
+            return text.rstrip("_") == other.rstrip("_") and not made
+    return True
+
+
 def _compared(first: str, second: str, *, counted: bool) -> bool:
     for a, b in zip(components(first), components(second), strict=False):
         if a != b:

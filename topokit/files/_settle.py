@@ -5,12 +5,15 @@ says the last, as in Flax and Keras; numbers in names, such as `fc2` or `layers.
 but not those that frameworks append by themselves (`Dense_1`, `linear_1`), which count layers as
 they are made and not as they are called. The name `weight` says nothing: beside PyTorch's linear
 layers stand the Conv1D of transformers, transposed convolutions and tables of embeddings, which
-have receivers last. So a square matrix is asked for, unless the matrices are a list without biases.
+have receivers last. So a square matrix is asked for, unless the matrices are a list without biases,
+or others of its kind, of the same last name and with or without a bias as it is, are not square: a
+mapping keeps one kind in one way.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from topokit.files._branches import check_one_chain
 from topokit.files._reading_questions import no_chain, question
 from topokit.files._readings import (
     Arrangement,
@@ -40,11 +43,13 @@ def settle(layers: Sequence[StoredLayer], said: Said) -> Network:
     layers = [
         layer._replace(turned=_turned(layer, place, said)) for place, layer in enumerate(layers)
     ]
+    layers = layers if said.listed else [_as_its_kind(layer, layers) for layer in layers]
     found = list(islice(_distinct(_candidates(layers, said)), 2))
     if not found or said.listed and _is_turned_alone(found, layers):
         raise ValueError(no_chain(layers, told, said))
     if len(found) > 1:
         raise ValueError(question(found, layers, said))
+    check_one_chain(found[0], layers, said)
     _check_groups(found[0], layers)
     return found[0]
 
@@ -92,6 +97,28 @@ def _told(layer: StoredLayer) -> bool | None:
     return None if first and last else first
 
 
+def _as_its_kind(layer: StoredLayer, layers: Sequence[StoredLayer]) -> StoredLayer:
+    """A layer of which nothing tells the axes, with those of the others of its kind that tell."""
+    if layer.turned is not None or not _is_square(layer):
+        return layer
+    told = {k.turned for k in _of_kind(layer, layers)} - {None}
+    return layer._replace(turned=told.pop()) if len(told) == 1 else layer
+
+
+def _of_kind(layer: StoredLayer, layers: Sequence[StoredLayer]) -> list[StoredLayer]:
+    """The layers that are not square and kept as this one is."""
+    kind = _kind(layer)
+    return [k for k in layers if not _is_square(k) and _kind(k) == kind]
+
+
+def _kind(layer: StoredLayer) -> tuple[str, bool, bool]:
+    return layer.word.lower(), layer.convolved, layer.bias is None
+
+
+def _is_square(layer: StoredLayer) -> bool:
+    return len(set(shape_of(layer.matrix))) == 1
+
+
 def _check_bias(layer: StoredLayer, turned: bool) -> None:
     receivers = shape(layer, turned)[1]
     if layer.bias is not None and receivers != layer.bias[1]:
@@ -107,11 +134,14 @@ def _candidates(layers: Sequence[StoredLayer], said: Said) -> Iterator[Network]:
     alike = list(islice(_turned_alike(layers, said), MOST_CANDIDATES))
     yield from alike
     if not said.listed or any(layer.bias for layer in layers):
-        open_layers = {layer.name for layer in layers if layer.turned is None}
+        squares = {k.name: k for k in layers if k.turned is None and _is_square(k)}
         for found in alike[:1]:
-            for place in (n for n, name in enumerate(found.names) if name in open_layers):
-                if len(set(shape_of(found.matrices[place]))) == 1:
-                    yield found.with_turned(place)
+            turned = dict(zip(found.names, found.turned, strict=True))
+            for place, name in enumerate(found.names):
+                if name in squares:
+                    kind = [] if said.listed else _of_kind(squares[name], layers)
+                    if {turned[k.name] for k in kind} != {turned[name]}:
+                        yield found.with_turned(place)
 
 
 def _turned_alike(layers: Sequence[StoredLayer], said: Said) -> Iterator[Network]:
