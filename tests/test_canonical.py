@@ -295,7 +295,9 @@ def test_any_positive_fairness_is_fair(fairness):
 
 def test_what_does_not_fit_is_refused_before_it_is_taken(monkeypatch):
     monkeypatch.setattr(_canonical, "LIMIT", 2**20)
-    with pytest.raises(ValueError, match=r"needs .* GiB of memory .*control_bound"):
+    with pytest.raises(
+        ValueError, match=r"needs .* MiB of memory .* itself 1 MiB; .*control_bound"
+    ):
         controllability(t.butterfly.layers(256, 8))
 
 

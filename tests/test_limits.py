@@ -79,7 +79,7 @@ def test_what_does_not_fit_is_refused_before_any_work(function, place, monkeypat
     with pytest.raises(AssertionError, match="the work has begun"):
         function(layers)
     monkeypatch.setattr(module(place), "LIMIT", 1)
-    with pytest.raises(TooLargeError, match="GiB of memory"):
+    with pytest.raises(TooLargeError, match="of memory and allows itself 1 B; "):
         function(layers)
 
 

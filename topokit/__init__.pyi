@@ -12,6 +12,7 @@ from . import report as report
 from . import scores as scores
 from . import topologies as topologies
 from . import torch as torch
+from ._limits import memory_limit as memory_limit
 from .designs import design as design
 from .diagnosis import diagnose as diagnose
 from .files import from_weights as from_weights
