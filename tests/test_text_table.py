@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from topokit._text_table import PADDED, cells, fold, is_number, printable, shorten, text_table
+from topokit._text_table import PADDED, cells, fold, is_number, shorten, text_table
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
 proses = st.lists(words, max_size=12).map(" ".join)
@@ -123,17 +123,3 @@ def test_a_cut_text_keeps_its_ends(text, width) -> None:
     short = shorten(text, width)
     assert cells(short) <= width
     assert short == text or (short[0], short[-1]) == (text[0], text[-1])
-
-
-@given(text=st.text())
-def test_what_is_printable_is_one_line_that_controls_nothing(text) -> None:
-    assert printable(text).isprintable()
-    assert printable(text) == text or not text.isprintable()
-
-
-@pytest.mark.parametrize(
-    ("text", "seen"),
-    [("\x1b[31m", r"\x1b[31m"), ("a\nb", r"a\nb"), ("\u202e", r"\u202e"), ("\udcff", r"\udcff")],
-)
-def test_what_controls_a_terminal_is_written_out(text, seen) -> None:
-    assert printable(text) == seen

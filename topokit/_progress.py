@@ -23,7 +23,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from topokit._text_table import printable, shorten
+from topokit._escapes import printable
+from topokit._text_table import shorten
 
 FIRST = "compiles and runs the first"  # a compilation can take seconds, and says nothing
 SILENT = 60.0  # seconds without anything finished after which that is said; then twice as many

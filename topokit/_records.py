@@ -12,9 +12,10 @@ from typing import Any, ClassVar, dataclass_transform
 import numpy as np
 
 from topokit._docstrings import meanings
+from topokit._escapes import printable
 from topokit._html import Html, table
 from topokit._read_only import read_only
-from topokit._text_table import SHELL, printable, text_table
+from topokit._text_table import SHELL, text_table
 
 # Characters of a record, and of one of its strings; members of a tuple that are shown.
 LONGEST, WORD, MEMBERS = 300, 40, 4

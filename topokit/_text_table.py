@@ -32,15 +32,12 @@ class Line(NamedTuple):
     heading: bool
 
 
-def printable(text: object) -> str:
-    r"""Text on one line that is only shown: what controls a terminal is written out as `\x1b`."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
-
-
 def cells(text: str) -> int:
     """How many columns a text takes: wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+    return len(text) + wide - sum(unicodedata.category(c) in ("Mn", "Me") for c in text)
 
 
 def shorten(text: str, width: int) -> str:
@@ -48,8 +45,8 @@ def shorten(text: str, width: int) -> str:
     if len(text) > 4 * width:
         text = f"{text[: 2 * width]}...{text[-2 * width :]}"
     short, kept = text, len(text)
-    while cells(short) > width and kept > 1:
-        kept -= 1
+    while (more := cells(short) - width) > 0 and kept > 1:
+        kept -= (more + 1) // 2  # no character takes more than two columns
         short = f"{text[: kept - kept // 2]}...{text[len(text) - kept // 2 :]}"
     return short
 

@@ -18,8 +18,9 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from topokit._escapes import printable
 from topokit._records import brief
-from topokit._text_table import GAP, fold, printable, text_table
+from topokit._text_table import GAP, fold, text_table
 
 # Of an integer that JSON holds as such: Python writes and reads none of more than 4,300 digits.
 MOST_BITS = 14_000

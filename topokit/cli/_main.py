@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from topokit import __version__
+from topokit._escapes import printable
 from topokit._extras import MissingExtraError
-from topokit._text_table import printable
 from topokit.cli import (
     _build_command,
     _challenge_command,

@@ -10,8 +10,8 @@ import click
 import networkx as nx
 
 import topokit as tk
+from topokit._escapes import printable
 from topokit._progress import progress
-from topokit._text_table import printable
 from topokit.cli._console import busy
 from topokit.cli._output_file import output_option
 from topokit.cli._topology_group import TopologyGroup

@@ -17,9 +17,10 @@ import networkx as nx
 
 import topokit as tk
 from topokit._atomic import replacing
+from topokit._escapes import printable
 from topokit._file_names import file_name
 from topokit._records import brief
-from topokit._text_table import printable, shorten
+from topokit._text_table import shorten
 from topokit.cli._console import jsonable
 from topokit.cli._output_folder import check_replaced
 

@@ -13,7 +13,8 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from topokit._atomic import replacing
-from topokit._text_table import printable, shorten
+from topokit._escapes import printable
+from topokit._text_table import shorten
 
 # Without the date, equal pictures are equal bytes.
 UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}

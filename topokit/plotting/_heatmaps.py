@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.image import AxesImage
 
+from topokit._escapes import printable
 from topokit._matrix_blocks import farthest
-from topokit._text_table import printable, shorten
+from topokit._text_table import shorten
 from topokit.plotting._color_scales import (
     ColorScale,
     limits_of,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from topokit._escapes import printable
 from topokit._records import Record
-from topokit._text_table import printable
 
 # Rows of which an order says anything.
 FEWEST = 5

@@ -4,7 +4,7 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
-from topokit._text_table import printable
+from topokit._escapes import printable
 
 LONGEST = 80  # characters of a name; its middle gives way
 FINE = 4  # decimals from which on a number that they do not show is told as a power of ten
