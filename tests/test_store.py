@@ -1,5 +1,6 @@
 """The store: what went in comes out, from any process, and no other file is taken for one."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -28,6 +29,11 @@ DENSE = {"dense": tk.topologies.dense(3, 3)}
 VALUES = st.dictionaries(
     st.text(), st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 )
+RESULTS = {"name": "d", "family": "dense", "skip": False, "n_in": 3, "n_out": 3, "depth": 1}
+RESULTS |= {"edges": 9, "trainable": 9, "solver": "Idle(steps=1)", "seed": 4, "seconds": 0.5}
+RESULTS |= {"loss": [0.5, 0.25], "steps": [7, 8]}
+KEY = "7" * 64
+
 MATRICES = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, min_side=0))
 
 
@@ -49,9 +55,8 @@ def test_what_went_in_comes_out(value, matrices):
 
 
 def test_results_lie_in_a_file_as_one_entry_for_each_seed(tmp_path):
-    shared = {"name": "d", "family": "dense", "skip": False, "n_in": 3, "n_out": 3, "depth": 1}
-    shared |= {"edges": 9, "trainable": 9, "solver": "Idle(steps=1)", "seed": 4, "seconds": 0.5}
-    entry = Entry("reconstruction", shared | {"loss": [0.5, 0.25], "steps": [7, 8]})
+    shared = {name: value for name, value in RESULTS.items() if name not in ("loss", "steps")}
+    entry = Entry("reconstruction", RESULTS)
     with closing(Store(tmp_path / "s")) as store:
         store.put("a", entry)
     results = read_store(tmp_path / "s")
@@ -236,6 +241,76 @@ def test_a_damaged_store_never_gives_a_wrong_number(place, noise):
         for number, entry in found.items():
             assert entry is None or entry.value == {"number": number}
             assert entry is None or np.all(entry.arrays["K"] == 0.5)
+
+
+def read_or_refused(path: Path) -> list[Result] | None:
+    """What a store gives, or None where it says in one line that it is damaged."""
+    try:
+        return read_store(path)
+    except ValueError as error:
+        said = str(error)
+    assert str(path) in said
+    assert len(said.splitlines()) == 1
+    return None
+
+
+def test_no_bit_of_a_row_makes_it_another_or_none(tmp_path):
+    path = tmp_path / "s"
+    with closing(Store(path)) as store:
+        store.put(KEY, Entry("reconstruction", RESULTS))
+    data, whole = path.read_bytes(), read_store(path)
+    start = data.index(KEY.encode() + b"reconstruction")  # behind the sizes and types of columns
+    for place in range(8 * (start - 12), 8 * (start + len(KEY) + 20), 5):
+        damaged = bytearray(data)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        assert read_or_refused(path) in (None, whole), place
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[" * 99_999,
+        "[]",
+        "{}",
+        json.dumps(RESULTS | {"loss": 1}),
+        json.dumps(RESULTS | {"loss": [0.5]}),
+        json.dumps(RESULTS | {"loss": ["a", "b"]}),
+        json.dumps(RESULTS | {"name": None}),
+        json.dumps(RESULTS | {"edges": "\x1b[2J" * 9_999}),
+        json.dumps(RESULTS | {"x" * 99_999: 1}),
+    ],
+    ids=["deep", "list", "empty", "number", "short", "texts", "none", "control", "long"],
+)
+def test_a_row_with_a_right_sum_and_no_result_is_refused_in_a_line(value, tmp_path):
+    path = tmp_path / "s"
+    Store(path).close()
+    row = KEY, "reconstruction", value, None
+    with closing(sqlite3.connect(path)) as connection, connection:
+        filled_in = "INSERT INTO results VALUES (?, ?, ?, ?, ?)"
+        connection.execute(filled_in, (*row, _store._checksum(*row)))
+    with pytest.raises(ValueError, match="is damaged: row 7777.* is no result") as caught:
+        read_store(path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "CREATE TABLE other (x)",
+        "CREATE TRIGGER t AFTER INSERT ON results BEGIN DELETE FROM results; END",
+        "CREATE TABLE kept AS SELECT * FROM results; DROP TABLE results;"
+        " CREATE VIEW results AS SELECT * FROM kept",
+    ],
+    ids=["table", "trigger", "view"],
+)
+def test_a_store_that_holds_more_than_its_table_is_refused(command, tmp_path):
+    filled(tmp_path / "s", 2)
+    with closing(sqlite3.connect(tmp_path / "s")) as connection, connection:
+        connection.executescript(command)
+    with pytest.raises(ValueError, match="it has another table than that of results"):
+        Store(tmp_path / "s")
 
 
 @contextmanager

@@ -10,8 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from sys import float_info
-from types import NoneType
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple
 
 import networkx as nx
 
@@ -19,6 +18,7 @@ import topokit as tk
 from topokit._atomic import replacing
 from topokit._escapes import printable
 from topokit._file_names import file_name
+from topokit._plain_records import declared_kinds, record_of
 from topokit._records import brief
 from topokit._text_table import shorten
 from topokit.cli._console import jsonable
@@ -197,25 +197,23 @@ def _read_topology(path: Path, row: "tk.ranking.Row") -> nx.DiGraph:
     return topology
 
 
-def _row(kind: type[Any], record: Mapping[str, Any]) -> Any:
+def _row(kind: "type[tk.ranking.SizedLoss]", record: Any) -> Any:
     """A row from its JSON, where each value is of the kind and in the range that it was."""
-    types = get_type_hints(kind)
+    declared = declared_kinds(kind)
+    lost = {n: math.nan for n in record if record[n] is None and declared.get(n) == (float,)}
+    found = record_of(kind, {**record, **lost})
     for name, value in record.items():
-        if name in types and not _fits(name, value, types[name]):
+        if not _fits(name, value, declared[name]):
             raise ValueError(f"{name} is {brief(value)}")
-    lost = {name: math.nan for name in record if record[name] is None and types[name] is float}
-    return kind(**{**record, **lost})
+    return found
 
 
-def _fits(name: str, value: Any, declared: Any) -> bool:
-    """Whether JSON holds what a field declares; floats that are no numbers are null there."""
-    kinds = get_args(declared) or (declared,)
-    if value is None:
-        return float in kinds or NoneType in kinds
-    if isinstance(value, bool | str) or not isinstance(value, int | float):
-        return type(value) in kinds
+def _fits(name: str, value: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether a number is in the range that such a field has."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return True
     if int in kinds:
-        return isinstance(value, int) and value >= 0 and (value < MOST or name.startswith(PATHS))
+        return value >= 0 and (value < MOST or name.startswith(PATHS))
     least = 0 if name in ("loss", "loss_error", *SHARES) else -float_info.max
     return least <= value <= (1 if name in SHARES else float_info.max)
 

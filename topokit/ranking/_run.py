@@ -70,10 +70,9 @@ def _run(
         return
     with closing(Store(path)) as store:
         for key in list(missing):
-            entry = store.get(key)
-            if entry is not None:
-                task = missing.pop(key)
-                yield task.subject.content, task.read(entry)
+            found = store.get(key, missing[key].read)
+            if found is not None:
+                yield missing.pop(key).subject.content, found
         yield from _run_all(list(missing.values()), executor, store, doing)
 
 

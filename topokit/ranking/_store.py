@@ -10,24 +10,27 @@ import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+
+from topokit._escapes import shown
 
 APPLICATION = 0x746F706F  # "topo": how one tells the file from other people's SQLite files
 SCHEMA = 4
 PATIENCE = 60.0  # seconds to wait for another process to finish its transaction
 
-TABLE = """
-CREATE {} IF NOT EXISTS results (
+COLUMNS = """results (
     key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, arrays BLOB, checksum INTEGER
-)
-"""
+)"""
+ROWS = "SELECT key, kind, value, arrays, checksum FROM results"
+# All that such a file holds: the table, and the index of its keys, of which SQLite keeps no text.
+OWN = {("table", f"CREATE TABLE {COLUMNS}"), ("index", None)}
 
 ANOTHER = "give another file"
 DAMAGED = (
@@ -45,6 +48,9 @@ REASONS = {
 }
 
 
+Read = TypeVar("Read")
+
+
 class Entry(NamedTuple):
     """One result: plain values, and arrays where it has some.
 
@@ -57,6 +63,10 @@ class Entry(NamedTuple):
     kind: str
     value: dict[str, Any]
     arrays: Mapping[str, np.ndarray] = MappingProxyType({})
+
+
+def _itself(entry: Entry) -> Any:
+    return entry
 
 
 class Store:
@@ -80,6 +90,7 @@ class Store:
                 check_same_thread=False,
                 uri=True,
             )
+        self._connection.text_factory = _text
         try:
             with self._explained():
                 self._prepare(create=create)
@@ -87,13 +98,11 @@ class Store:
             self.close()
             raise
 
-    def get(self, key: str) -> Entry | None:
-        """The result of that key, if it is finished."""
+    def get(self, key: str, read: Callable[[Entry], Read] = _itself) -> Read | None:
+        """The result of that key, if it is finished, as `read` makes it of its entry."""
         with self._explained(), self._lock:
-            row = self._connection.execute(
-                "SELECT key, kind, value, arrays, checksum FROM results WHERE key = ?", (key,)
-            ).fetchone()
-        return None if row is None else self._entry(row)
+            row = self._connection.execute(f"{ROWS} WHERE key = ?", (key,)).fetchone()
+        return None if row is None else self._read(self._checked(row), read)
 
     def put(self, key: str, entry: Entry) -> None:
         """Keep a result; one transaction. The first result of a key stays."""
@@ -101,15 +110,16 @@ class Store:
         with self._explained(), self._lock:
             self._connection.execute("INSERT OR IGNORE INTO results VALUES (?, ?, ?, ?, ?)", row)
 
-    def entries(self, kind: str) -> Iterator[Entry]:
-        """All results of a kind, oldest first."""
+    def entries(self, kind: str, read: Callable[[Entry], Read] = _itself) -> Iterator[Read]:
+        """All results of a kind, oldest first; every row is checked, for its kind may be damaged.
+
+        Raises:
+            ValueError: At once, if a row of any kind was changed.
+        """
         with self._explained(), self._lock:
-            rows = self._connection.execute(
-                "SELECT key, kind, value, arrays, checksum FROM results WHERE kind = ?"
-                " ORDER BY rowid",
-                (kind,),
-            ).fetchall()
-        yield from map(self._entry, rows)
+            every = map(self._checked, self._connection.execute(f"{ROWS} ORDER BY rowid"))
+            rows = [row for row in every if row[1] == kind]
+        return (self._read(row, read) for row in rows)
 
     def close(self) -> None:
         """Close the file."""
@@ -130,28 +140,54 @@ class Store:
         self._connection.execute("COMMIT")
         if not (application or schema or tables):
             # A table that is not in the file: reading finds nothing, and writes nothing.
-            self._make() if create else self._connection.execute(TABLE.format("TEMP TABLE"))
+            if create:
+                self._make()
+            else:
+                self._connection.execute(f"CREATE TEMP TABLE {COLUMNS}")
             return
         if (application, schema) != (APPLICATION, SCHEMA):
             raise ValueError(_another(self.path, application, schema))
-        (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse a damaged file; and one that would run what others wrote into it, when read."""
+        if {*self._connection.execute("SELECT type, sql FROM sqlite_master")} != OWN:
+            raise self._damage("it has another table than that of results")
+        (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
         if found != "ok":
-            raise ValueError(f"store: {self.path} is damaged: {found}; {DAMAGED}")
+            raise self._damage(found.splitlines()[-1])
+
+    def _damage(self, what: str) -> ValueError:
+        return ValueError(f"store: {self.path} is damaged: {shown(what)}; {DAMAGED}")
 
     def _make(self) -> None:
         """Two processes may do this at once: all of it is one transaction, and can be repeated."""
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.executescript(
-            f"BEGIN IMMEDIATE; {TABLE.format('TABLE')}; PRAGMA application_id = {APPLICATION};"
-            f" PRAGMA user_version = {SCHEMA}; COMMIT"
+            f"BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS {COLUMNS};"
+            f" PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA}; COMMIT"
         )
 
-    def _entry(self, row: tuple) -> Entry:
-        """A row as a result, if it is what was written."""
+    def _checked(self, row: tuple) -> tuple:
+        """A row, if it is what was written."""
         key, kind, value, arrays, checksum = row
-        if _checksum(key, kind, value, arrays) != checksum:
-            raise ValueError(f"store: {self.path} is damaged: a row was changed; {DAMAGED}")
-        return Entry(kind, json.loads(value), {} if arrays is None else _unpacked(arrays))
+        texts = all(isinstance(part, str) for part in (key, kind, value))
+        if (
+            not texts
+            or not isinstance(arrays, bytes | None)
+            or _checksum(key, kind, value, arrays) != checksum
+        ):
+            raise self._damage("a row was changed")
+        return row
+
+    def _read(self, row: tuple, read: Callable[[Entry], Read]) -> Read:
+        """What `read` makes of a row; whoever writes sums into a file may write anything there."""
+        key, kind, value, arrays, _ = row
+        try:
+            found = json.loads(value)
+            return read(Entry(kind, found, {} if arrays is None else _unpacked(arrays)))
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise self._damage(f"row {key} is no result ({error})") from error
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -161,7 +197,12 @@ class Store:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             reason = REASONS.get(code, "cannot be used; see what SQLite says")
-            raise ValueError(f"store: {self.path} {reason} ({error})") from error
+            raise ValueError(f"store: {self.path} {reason} ({shown(error)})") from error
+
+
+def _text(stored: bytes) -> str:
+    """A text; of a damaged one something else, which its sum shows."""
+    return stored.decode(errors="surrogateescape")
 
 
 def _address(path: Path, *, create: bool) -> str:

@@ -117,8 +117,8 @@ def read_store(path: str | os.PathLike[str]) -> list[Result]:
         `sweep` and `topokit.rank`, which fill a store.
     """
     with closing(Store(path, create=False)) as store:
-        entries = store.entries(Rebuilt.KIND)
-        return [result for entry in entries for result in Rebuilt.from_entry(entry).results]
+        found = store.entries(Rebuilt.KIND, Rebuilt.from_entry)
+        return [result for one in found for result in one.results]
 
 
 def _check_seeds(seeds: int | Iterable[int]) -> list[int]:

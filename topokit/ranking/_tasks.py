@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from topokit._plain_records import record_of
+from topokit._records import brief
 from topokit.layers import Layers
 from topokit.products import Cost
 from topokit.ranking._content_keys import describe, key_of, packed, unpacked
@@ -49,8 +51,10 @@ class Scored:
     @classmethod
     def from_entry(cls, entry: Entry) -> "Scored":
         """What `to_entry` wrote."""
-        arrays = entry.arrays
-        return cls(Score(**entry.value), arrays["control"], arrays.get("leverage"))
+        control, leverage = _maps(entry, "control", "leverage")
+        if control is None:
+            raise ValueError("control is missing")
+        return cls(record_of(Score, entry.value), control, leverage)
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ class Descended:
     @classmethod
     def from_entry(cls, entry: Entry) -> "Descended":
         """What `to_entry` wrote."""
-        return cls(entry.arrays.get("K"))
+        (K,) = _maps(entry, "K")
+        return cls(K)
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class Rebuilt:
         """One result for each target, from what they share and what is their own."""
         own = enumerate(zip(losses, steps, strict=True))
         rows = ({"target": target, "loss": loss, "steps": taken} for target, (loss, taken) in own)
-        return cls(tuple(Result(**shared | row) for row in rows))
+        return cls(tuple(record_of(Result, shared | row) for row in rows))
 
     def to_entry(self) -> Entry:
         """What all results share, once; the losses and the steps as lists."""
@@ -97,6 +102,14 @@ class Rebuilt:
     def from_entry(cls, entry: Entry) -> "Rebuilt":
         """What `to_entry` wrote."""
         return cls.of(entry.value, entry.value["loss"], entry.value["steps"])
+
+
+def _maps(entry: Entry, *names: str) -> list[np.ndarray | None]:
+    """The maps of an entry, each a matrix of floats or not there."""
+    for name, array in entry.arrays.items():
+        if name not in names or array.ndim != 2 or array.dtype.kind != "f":
+            raise ValueError(f"the array {name} is {brief(array)}")
+    return [entry.arrays.get(name) for name in names]
 
 
 def _given(maps: dict[str, np.ndarray | None]) -> dict[str, np.ndarray]:
