@@ -237,7 +237,8 @@ values = st.recursive(
     max_leaves=5,
 )
 RESERVED = ("id", "key", "source", "target", "node_default", "edge_default", "topokit", "label", "")
-keys = texts | st.sampled_from(RESERVED)
+MUST_BE_TEXT = ("name", "family")
+keys = (texts | st.sampled_from(RESERVED)).filter(lambda key: key not in MUST_BE_TEXT)
 attributes = st.dictionaries(keys, values, max_size=3)
 
 

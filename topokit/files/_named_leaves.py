@@ -5,19 +5,29 @@ The names of nested dictionaries, lists and named tuples are joined by `/`, as i
 """
 
 import re
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from io import SEEK_END
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from scipy import sparse
 
+from topokit._archives import read_archive
 from topokit._extras import MissingExtraError, extras_named
+from topokit._limits import check_read
 from topokit.files._stored_arrays import is_array
 
 Named = dict[str, Any]
+
+# What `scipy.sparse` keeps of a matrix beside its data, by the name of its form.
+SPARSE_PARTS = {
+    "coo": ("row", "col"),
+    "dia": ("offsets",),
+    **dict.fromkeys(("csr", "csc", "bsr"), ("indices", "indptr")),
+}
+BYTES_A_ROW = 16
 
 # What `.safetensors` calls the types that numpy has.
 SAFE_TYPES = {
@@ -82,14 +92,30 @@ def read_named(path: Path) -> Named:
 
 
 def _read_npz(file: BinaryIO) -> Named:
-    if not zipfile.is_zipfile(file):
-        raise ValueError("it is no archive of arrays, or a damaged one")
-    file.seek(0)
-    with np.load(file, allow_pickle=False) as archive:
-        if "format" not in archive or "shape" not in archive:
-            return dict(archive)
-    file.seek(0)
-    return {"matrix": sparse.load_npz(file)}
+    arrays = read_archive(file)
+    if not {"format", "shape"} <= arrays.keys():
+        return dict(arrays)
+    return {"matrix": _sparse_matrix(arrays, stored=file.seek(0, SEEK_END))}
+
+
+def _sparse_matrix(arrays: Named, *, stored: int) -> Any:
+    """What `scipy.sparse.save_npz` wrote; scipy itself follows arrays that no one has checked."""
+    form, shape = arrays["format"], arrays["shape"]
+    code = str(form.astype(np.str_)) if form.ndim == 0 and form.dtype.kind in "SU" else ""
+    if code not in SPARSE_PARTS or shape.dtype.kind not in "iu" or shape.shape != (2,):
+        raise ValueError(
+            f"it holds no sparse matrix of a form that is known, {', '.join(SPARSE_PARTS)}"
+        )
+    rows, columns = shape.tolist()
+    check_read("the sparse matrix", BYTES_A_ROW * (rows + columns), stored)
+    data, *parts = [arrays[name] for name in ("data", *SPARSE_PARTS[code]) if name in arrays]
+    if len(parts) < len(SPARSE_PARTS[code]) or any(part.dtype.kind not in "iu" for part in parts):
+        raise ValueError(
+            f"a matrix of the form {code} needs {', '.join(SPARSE_PARTS[code])}, of integers"
+        )
+    places = parts[0] if code == "dia" else tuple(parts)
+    inner = (data, places) if code in ("coo", "dia") else (data, *parts)
+    return getattr(sparse, f"{code}_array")(inner, shape=(rows, columns))
 
 
 def _read_safetensors(file: BinaryIO) -> Named:

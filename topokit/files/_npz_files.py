@@ -1,19 +1,20 @@
 """Topologies as arrays in an archive, without pickle; what the arrays do not say is JSON."""
 
 import json
-import zipfile
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import networkx as nx
 import numpy as np
 
+from topokit._archives import read_archive
 from topokit.files._checked_graphs import checked_attributes, node_pair
 from topokit.files._plain_values import from_plain, plain_attributes
 from topokit.layers import Layers, from_layers, make_layers, to_layers
 
-ARRAYS = ("widths", "sizes", "senders", "receivers", "trainable", "constant", "attributes")
+EDGES = {"senders": ("iu", 1), "receivers": ("iu", 1), "trainable": ("b", 1), "constant": ("f", 1)}
+ARRAYS = {"widths": ("iu", 1), "sizes": ("iu", 1), **EDGES, "attributes": ("U", 0)}
 
 
 def npz_content(topology: nx.DiGraph | Layers, layers: Layers) -> dict[str, np.ndarray]:
@@ -83,35 +84,15 @@ def _replace(attributes: dict[str, Any], data: dict[str, Any]) -> None:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:
-        whole = zipfile.is_zipfile(file)
-        file.seek(0)
-        if not whole or file.read(2) != b"PK":  # numpy takes what begins otherwise for a pickle
-            raise ValueError("it is no archive of arrays, or a damaged one")
-        file.seek(0)
-        try:
-            return _load_arrays(file)
-        except OSError as error:  # A place in the archive that no file has.
-            raise ValueError(f"it is damaged: {error}") from error
-
-
-def _load_arrays(file: BinaryIO) -> dict[str, np.ndarray]:
-    with np.load(file, allow_pickle=False) as archive:
-        missing = [name for name in ARRAYS if name not in archive]
-        if missing:
-            raise ValueError(f"the arrays {', '.join(missing)} are missing")
-        return {name: archive[name] for name in ARRAYS}
+        return read_archive(file, ARRAYS)
 
 
 def _unpack(arrays: dict[str, np.ndarray]) -> Layers:
-    for name, kinds in zip(ARRAYS[:-1], ("iu", "iu", "iu", "iu", "b", "f"), strict=True):
-        if arrays[name].ndim != 1 or arrays[name].dtype.kind not in kinds:
-            raise ValueError(f"array {name} has the wrong shape or type")
     ends = np.concatenate([[0], np.cumsum(arrays["sizes"])])
-    columns = ARRAYS[2:-1]
-    if (arrays["sizes"] < 0).any() or any(arrays[c].size != ends[-1] for c in columns):
+    if (arrays["sizes"] < 0).any() or any(arrays[c].size != ends[-1] for c in EDGES):
         raise ValueError("the edge arrays do not have the length that sizes says")
     senders, receivers, trainable, constant = (
-        [arrays[column][start:stop] for start, stop in pairwise(ends)] for column in columns
+        [arrays[column][start:stop] for start, stop in pairwise(ends)] for column in EDGES
     )
     widths = arrays["widths"].tolist()
     return make_layers(widths, senders, receivers, trainable=trainable, constant=constant)
