@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import re
+import tracemalloc
 import zipfile
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from strategies import layered_networks
 
 import topokit as tk
+from topokit._limits import TooLargeError
 
 ENDINGS = (".npz", ".json", ".graphml")
 
@@ -154,13 +156,27 @@ def misplaced(path):
 LAUGHS = """<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]>
 <graphml><graph edgedefault="directed"><node id="&b;"/></graph></graphml>"""
 
-HOSTILE_ATTRIBUTES = {
-    "unknown-node.npz": lambda p: saved(p, attributes=np.array('{"nodes": [[5, 5, {}]]}')),
-    "attribute-list.npz": lambda p: saved(p, attributes=np.array("[1, 2]")),
-    "attributes.npz": lambda p: saved(p, attributes=np.array("[1, 2")),
-}
+
+def kept(path, **parts):
+    """An archive of two by two trainable edges with attributes beside its arrays."""
+    saved(path, attributes=np.array(json.dumps(parts)))
+
 
 HOSTILE = {
+    "unknown-node.npz": lambda p: kept(p, nodes=[[5, 5, {}]]),
+    "moved-node.npz": lambda p: kept(p, nodes=[[0, 1, {"layer": 1}]]),
+    "unknown-edge.npz": lambda p: kept(p, edges=[[0, 0, 1, 7, {}]]),
+    "frozen-edge.npz": lambda p: kept(p, edges=[[0, 0, 1, 1, {"trainable": False}]]),
+    "twice.npz": lambda p: kept(p, edges=[[0, 0, 1, 1, {}], [0, 0, 1, 1, {"weight": 2}]]),
+    "unknown-part.npz": lambda p: kept(p, weights=[]),
+    "attribute-list.npz": lambda p: saved(p, attributes=np.array("[1, 2]")),
+    "attributes.npz": lambda p: saved(p, attributes=np.array("[1, 2")),
+    "same-key.npz": lambda p: saved(p, attributes=np.array('{"graph": {}, "graph": {}}')),
+    "surplus.npz": lambda p: saved(p, weights=np.zeros(4)),
+    "weight.npz": lambda p: saved(p, constant=np.ones(4)),
+    "overflow.npz": lambda p: saved(
+        p, widths=np.array([2] * 6), sizes=np.array([2**62] * 4 + [4], np.int64)
+    ),
     "empty.npz": lambda p: p.write_bytes(b""),
     "flipped.npz": flipped,
     "misplaced.npz": misplaced,
@@ -204,13 +220,25 @@ def test_a_malformed_or_hostile_file_is_one_value_error(name, tmp_path):
         tk.read_layers(path)
 
 
-@pytest.mark.parametrize("name", HOSTILE_ATTRIBUTES)
-def test_attributes_that_fit_no_graph_are_one_value_error(name, tmp_path):
-    path = tmp_path / name
-    HOSTILE_ATTRIBUTES[name](path)
-    with pytest.raises(ValueError, match="does not hold a topology"):
-        tk.read(path)
-    assert tk.read_layers(path).n_edges == 4
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"widths": np.array([10**7, 1]), "sizes": np.array([1])},
+        {"widths": np.array([2**63, 2], np.uint64)},
+        {"widths": np.ones(10**5, np.int8)},
+        {"attributes": np.array(" " * 6 * 10**6)},
+    ],
+    ids=["neurons", "more neurons than a word counts", "layers", "attributes"],
+)
+def test_what_a_small_file_cannot_mean_is_refused_before_it_is_made(changes, tmp_path):
+    path = tmp_path / "net.npz"
+    one = {"senders": [0], "receivers": [0], "trainable": [True], "constant": [0.0]}
+    np.savez_compressed(path, **arrays(**{k: np.array(v) for k, v in one.items()}, **changes))
+    tracemalloc.start()
+    with pytest.raises(TooLargeError, match="net.npz: .* is the most for a file of"):
+        tk.read_layers(path)
+    assert tracemalloc.get_traced_memory()[1] < 2**26
+    tracemalloc.stop()
 
 
 texts = st.text(

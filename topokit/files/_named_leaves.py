@@ -7,9 +7,9 @@ The names of nested dictionaries, lists and named tuples are joined by `/`, as i
 import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from io import SEEK_END
+from io import SEEK_END, BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -91,7 +91,7 @@ def read_named(path: Path) -> Named:
             raise ValueError(f"weights: {path} cannot be read: {error}") from error
 
 
-def _read_npz(file: BinaryIO) -> Named:
+def _read_npz(file: BufferedIOBase) -> Named:
     arrays = read_archive(file)
     if not {"format", "shape"} <= arrays.keys():
         return dict(arrays)
@@ -118,7 +118,7 @@ def _sparse_matrix(arrays: Named, *, stored: int) -> Any:
     return getattr(sparse, f"{code}_array")(inner, shape=(rows, columns))
 
 
-def _read_safetensors(file: BinaryIO) -> Named:
+def _read_safetensors(file: BufferedIOBase) -> Named:
     with extras_named():
         safetensors = import_module("safetensors")
     entries = dict(safetensors.deserialize(file.read()))

@@ -6,16 +6,15 @@ moved there. Files of graphs from elsewhere are read too: `.gml`, `.edgelist`, `
 """
 
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import ParseError
 
 import networkx as nx
 
 from topokit._atomic import replacing
+from topokit._escapes import shown
+from topokit._limits import TooLargeError
 from topokit.files._edge_lists import read_edge_list
 from topokit.files._gml_files import read_gml
 from topokit.files._graphml_files import graphml_content, read_graphml, save_graphml
@@ -23,6 +22,8 @@ from topokit.files._json_files import json_content, read_json, save_text
 from topokit.files._matrix_market import read_matrix_market
 from topokit.files._npz_files import npz_content, read_npz, read_npz_layers, save_npz
 from topokit.layers import Layers, each_layer, from_layers, make_layers, to_layers
+
+LONGEST_ERROR = 300
 
 # For each ending what makes the content of a file, or says why it cannot, and what writes it.
 WRITERS: dict[str, tuple[Callable[..., Any], Callable[[Any, Path], None]]] = {
@@ -153,22 +154,13 @@ def _checked(layers: Layers) -> Layers:
 
 
 def _guarded(load: Callable[[Path], Any], path: Path) -> Any:
-    """Whatever a malformed file does to a parser, say that it is not a topology."""
+    """Whatever a malformed file does to a parser, say in one line that it is not a topology."""
     try:
         return load(path)
-    except (
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        EOFError,
-        OverflowError,
-        MemoryError,
-        RecursionError,
-        NotImplementedError,
-        ParseError,
-        nx.NetworkXError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise ValueError(f"{path} does not hold a topology: {error}") from error
+    except OSError:
+        raise
+    except TooLargeError as error:
+        raise TooLargeError(f"{path}: {error}") from error
+    except Exception as error:
+        why = shown(str(error) or type(error).__name__, LONGEST_ERROR)
+        raise ValueError(f"{path} does not hold a topology: {why}") from error
