@@ -16,6 +16,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Bool, Shaped
 
+from topokit.layers._graph_size import check_graph
 from topokit.layers._make_layers import make_layers
 from topokit.layers._recipe import Layers, each_layer
 
@@ -91,6 +92,9 @@ def from_layers(layers: Layers, **attributes: Any) -> nx.DiGraph:
         layers: The recipe.
         attributes: What `G.graph` shall keep, such as `name="mine"`.
 
+    Raises:
+        ValueError: If it would take more than 4 GiB of memory: some nine million edges.
+
     Examples:
         >>> import topokit as tk
         >>> graph = tk.from_layers(tk.topologies.butterfly.layers(4), name="mine")
@@ -100,6 +104,7 @@ def from_layers(layers: Layers, **attributes: Any) -> nx.DiGraph:
     See Also:
         `to_layers`, the way back.
     """
+    check_graph(sum(layers.widths), layers.n_edges)
     graph = nx.DiGraph()
     graph.graph.update(attributes)
     for layer, width in enumerate(layers.widths):

@@ -12,6 +12,7 @@ from topokit.layers import Layers
 from topokit.topologies._compose import cascade, join
 from topokit.topologies._edge_algebra import Edges, out_lists, stack
 from topokit.topologies._family import family
+from topokit.topologies._member_size import check_size
 
 
 @family
@@ -55,6 +56,7 @@ def butterfly(n: int, depth: int | None = None) -> Layers:
     """
     bits = check_power_of_two("n", n)
     depth = bits if depth is None else check_count("depth", depth)
+    check_size(neurons=n * (depth + 1), edges=2 * n * depth, parts=depth)
     strides = [2 ** (layer % bits) for layer in range(depth)]
     neurons = np.arange(n)[:, None]
     return stack([n] * (depth + 1), [out_lists(neurons ^ [0, stride]) for stride in strides])
@@ -105,6 +107,9 @@ def parallel_butterfly(n: int, depth: int, copies: int) -> Layers:
             f"depth must be at least 2 for copies={copies}; given 1: without a hidden layer the "
             "edges of the copies coincide"
         )
+    check_power_of_two("n", n)
+    inside = copies * n * (depth - 1)
+    check_size(neurons=2 * n + inside, edges=2 * n * depth * copies, parts=depth)
     return join([butterfly.layers(n, depth)] * copies, shared=True)
 
 
@@ -169,15 +174,33 @@ def rectangular_butterfly(
             f"radices must multiply to at least {wide}, the wider end; given {radices}, whose "
             f"product is {size}: raise one, or give one more"
         )
-    ends = [n_in, *[size] * (check_count("sweeps", sweeps) - 1), n_out]
-    return cascade([_sweep(*pair, radices) for pair in pairwise(ends)])
+    inner = check_count("sweeps", sweeps) - 2  # between the first and the last
+    whole = [(size, size, inner)] * (inner > 0)
+    runs = [(n_in, size, 1), *whole, (size, n_out, 1)] if sweeps > 1 else [(n_in, n_out, 1)]
+    _check_sweeps(runs, radices)
+    return cascade([_sweep(*ends, radices) for *ends, times in runs for _ in range(times)])
+
+
+def _check_sweeps(runs: Sequence[tuple[int, int, int]], radices: Sequence[int]) -> None:
+    """Check the size of sweeps, each between its ends so many times."""
+    neurons, edges, parts = runs[0][0], 0, 0
+    for n_in, n_out, times in runs:
+        heads, tails = _heads_and_tails(n_in, n_out, radices)
+        neurons += times * sum(map(mul, heads[1:], tails[1:]))
+        edges += times * sum(map(mul, heads, tails[1:]))
+        parts += times * len(radices)
+    check_size(neurons=neurons, edges=edges, parts=parts)
+
+
+def _heads_and_tails(n_in: int, n_out: int, radices: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The numbers of `h` and of `w` of each layer of neurons."""
+    values = list(accumulate(radices, mul, initial=1))
+    return [-(-n_in // value) for value in values], [min(value, n_out) for value in values]
 
 
 def _sweep(n_in: int, n_out: int, radices: Sequence[int]) -> Layers:
     """The part between so many inputs and outputs of one change of all digits."""
-    values = list(accumulate(radices, mul, initial=1))
-    heads = [-(-n_in // value) for value in values]
-    tails = [min(value, n_out) for value in values]
+    heads, tails = _heads_and_tails(n_in, n_out, radices)
     rows = zip(heads[:-1], pairwise(tails), radices, strict=True)
     layers = [_digit(head, *pair, radix) for head, pair, radix in rows]
     return stack([head * tail for head, tail in zip(heads, tails, strict=True)], layers)

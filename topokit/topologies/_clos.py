@@ -4,6 +4,7 @@ from topokit._checks import check_count
 from topokit.layers import Layers
 from topokit.topologies._edge_algebra import complete, identity, kron, stack
 from topokit.topologies._family import family
+from topokit.topologies._member_size import check_size
 
 
 @family
@@ -57,6 +58,11 @@ def clos(
     inputs = _share("n_in", n_in, "input_routers", input_routers)
     outputs = _share("n_out", n_out, "output_routers", output_routers)
     wires = check_count("middle_routers", middle_routers)
+    check_size(
+        neurons=n_in + (input_routers + output_routers) * wires + n_out,
+        edges=(n_in + input_routers * output_routers + n_out) * wires,
+        parts=3,
+    )
     stages = [
         kron(identity(input_routers), complete(inputs, wires), (inputs, wires)),
         kron(complete(input_routers, output_routers), identity(wires), (wires, wires)),

@@ -10,6 +10,7 @@ from topokit._checks import check_count
 from topokit.layers import Layers
 from topokit.topologies._edge_algebra import complete, stack
 from topokit.topologies._family import family
+from topokit.topologies._member_size import check_size
 
 
 @family
@@ -39,6 +40,7 @@ def dense(n_in: int, n_out: int) -> Layers:
         `low_rank`, which keeps every pair joined with fewer edges.
     """
     widths = [check_count("n_in", n_in), check_count("n_out", n_out)]
+    check_size(neurons=sum(widths), edges=n_in * n_out, parts=1)
     return stack(widths, [complete(n_in, n_out)])
 
 
@@ -75,4 +77,5 @@ def low_rank(n_in: int, n_out: int, rank: int) -> Layers:
         `dense`; `topokit.scores.low_rank_loss`, the least loss of a matrix of that rank.
     """
     widths = [check_count("n_in", n_in), check_count("rank", rank), check_count("n_out", n_out)]
+    check_size(neurons=sum(widths), edges=rank * (n_in + n_out), parts=2)
     return stack(widths, [complete(n_in, rank), complete(rank, n_out)])

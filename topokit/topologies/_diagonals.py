@@ -6,6 +6,7 @@ from topokit._checks import check_count
 from topokit.layers import Layers
 from topokit.topologies._edge_algebra import in_lists, stack
 from topokit.topologies._family import family
+from topokit.topologies._member_size import check_size
 
 
 @family
@@ -56,6 +57,7 @@ def diagonals(n_in: int, n_out: int, bands: int, width: int = 1) -> Layers:
             f"bands must be at most {n_in // width} for n_in={n_in} and width={width}, so that "
             f"they fit side by side; given {bands}"
         )
+    check_size(neurons=n_in + n_out, edges=n_out * bands * width, parts=1)
     starts = np.arange(bands) * n_in // bands
     offsets = (starts[:, None] + np.arange(width)).ravel()
     return stack([n_in, n_out], [in_lists((np.arange(n_out)[:, None] + offsets) % n_in)])

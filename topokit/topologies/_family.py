@@ -15,6 +15,7 @@ import networkx as nx
 import numpy as np
 
 from topokit.layers import Layers, from_layers
+from topokit.topologies._member_size import as_graph
 
 P = ParamSpec("P")
 
@@ -74,7 +75,8 @@ def family(build: Callable[P, Layers]) -> Family[P]:
         named = [f"{key}={_plain(value)!r}" for key, value in kwargs.items()]
         label = f"{name}({', '.join([*(repr(_plain(a)) for a in args), *named])})"
         bound.apply_defaults()
-        layers = build(*args, **kwargs)
+        with as_graph():
+            layers = build(*args, **kwargs)
         return from_layers(layers, name=label, family=name, parameters=_plain(bound.arguments))
 
     builder.__annotations__ = {**build.__annotations__, "return": nx.DiGraph}

@@ -14,6 +14,7 @@ from topokit._checks import check_count, check_counts, check_power_of_two
 from topokit.layers import Layers
 from topokit.topologies._edge_algebra import out_lists, stack
 from topokit.topologies._family import family
+from topokit.topologies._member_size import check_size
 
 
 @family
@@ -56,6 +57,7 @@ def hypercube(n: int, depth: int) -> Layers:
         `butterfly`, which takes one direction of the cube a layer; `torus`.
     """
     bits = check_power_of_two("n", n)
+    _check_repeated(n, bits + 1, depth)
     flips = np.concatenate([[0], 2 ** np.arange(bits)])
     return _repeat(np.arange(n)[:, None] ^ flips, depth)
 
@@ -101,6 +103,7 @@ def torus(shape: Sequence[int], depth: int) -> Layers:
     sides = check_counts("shape", shape)
     if not sides:
         raise ValueError("shape is empty: give the sides of the grid, such as (8, 4)")
+    _check_repeated(prod(sides), 1 + sum(min(side, 3) - 1 for side in sides), depth)
     neurons = np.arange(prod(sides)).reshape(sides)
     rolls = [
         np.roll(neurons, step, axis)
@@ -110,6 +113,12 @@ def torus(shape: Sequence[int], depth: int) -> Layers:
     return _repeat(np.stack([neurons, *rolls], axis=-1).reshape(neurons.size, -1), depth)
 
 
+def _check_repeated(n: int, degree: int, depth: int) -> None:
+    """Check the depth, and that so many equal layers fit."""
+    check_count("depth", depth)
+    check_size(neurons=n * (depth + 1), edges=n * degree * depth, parts=depth)
+
+
 def _repeat(neighbors: Int[np.ndarray, "n degree"], depth: int) -> Layers:
     n = len(neighbors)
-    return stack([n] * (depth + 1), [out_lists(neighbors)] * check_count("depth", depth))
+    return stack([n] * (depth + 1), [out_lists(neighbors)] * depth)

@@ -11,6 +11,7 @@ from topokit._checks import check_count
 from topokit.layers import Layers
 from topokit.topologies._edge_algebra import groups, stack
 from topokit.topologies._family import family
+from topokit.topologies._member_size import check_size
 
 
 @family
@@ -49,6 +50,9 @@ def block_diagonal(n_in: int, n_out: int, blocks: int) -> Layers:
         `monarch`, which joins all pairs; `clos`, in which routers are the blocks.
     """
     _check_blocks(n_in, n_out, blocks)
+    (p, r), (q, s) = divmod(n_in, blocks), divmod(n_out, blocks)
+    edges = p * q * blocks + r * q + s * p + min(r, s)
+    check_size(neurons=n_in + n_out, edges=edges, parts=blocks)
     return stack([n_in, n_out], [groups(_cut(n_in, blocks), _cut(n_out, blocks))])
 
 
@@ -102,6 +106,7 @@ def monarch(n_in: int, n_out: int, blocks: int, rank: int = 1) -> Layers:
     """
     _check_blocks(n_in, n_out, blocks)
     width = blocks * blocks * check_count("rank", rank)
+    check_size(neurons=n_in + width + n_out, edges=(n_in + n_out) * blocks * rank, parts=2 * blocks)
     columns = list(np.arange(width).reshape(-1, blocks).T)
     stages = [
         groups(_cut(n_in, blocks), _cut(width, blocks)),

@@ -1,8 +1,9 @@
 """RadiX-Nets: layers that are the digits of a mixed-radix number system."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from math import prod
+from operator import mul
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from topokit._checks import check_count, check_counts
 from topokit.layers import Layers
 from topokit.topologies._edge_algebra import Edges, complete, kron, out_lists, stack
 from topokit.topologies._family import family
+from topokit.topologies._member_size import check_size
 from topokit.topologies._trim import trim
 
 
@@ -76,18 +78,21 @@ def radix_net(
         `rectangular_butterfly`, of which hidden layers narrow towards the narrower end;
         `topokit.challenge.plain_network`, those of the Graph Challenge.
     """
-    size = _check_radices(radices)
+    size, depth = _check_radices(radices), sum(map(len, radices))
+    widths = check_counts("widths", [1] * (depth + 1) if widths is None else widths)
+    if len(widths) != depth + 1:
+        raise ValueError(
+            f"widths must have one number more than there are radices: {depth + 1}; "
+            f"given {len(widths)}"
+        )
+    copies = map(prod, pairwise(widths))
+    edges = size * sum(map(mul, chain(*radices), copies))
+    check_size(neurons=size * sum(widths), edges=edges, parts=depth)
     layers = [
         out_lists((np.arange(size)[:, None] - prod(row[:place]) * np.arange(radix)) % size)
         for row in radices
         for place, radix in enumerate(row)
     ]
-    widths = check_counts("widths", [1] * (len(layers) + 1) if widths is None else widths)
-    if len(widths) != len(layers) + 1:
-        raise ValueError(
-            f"widths must have one number more than there are radices: {len(layers) + 1}; "
-            f"given {len(widths)}"
-        )
     wide = [_widen(edges, pair, size) for edges, pair in zip(layers, pairwise(widths), strict=True)]
     whole = stack([size * width for width in widths], wide)
     if n_in is n_out is None:

@@ -4,6 +4,7 @@ All randomness comes from `seed`: the same seed gives the same arrays.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from topokit._checks import check_count, check_counts, check_real
 from topokit.layers import Layers
 from topokit.topologies._edge_algebra import stack
 from topokit.topologies._family import family
+from topokit.topologies._member_size import check_size
 from topokit.topologies._random_layers import coins, regular_layer, rewired_ring
 
 
@@ -52,8 +54,11 @@ def erdos_renyi(widths: Sequence[int], density: float, *, seed: int) -> Layers:
     """
     widths = _check_widths(widths)
     check_real("density", density, least=0, most=1, above=True)
+    pairs = list(pairwise(widths))
+    edges = density * sum(n * m for n, m in pairs)
+    check_size(neurons=sum(widths), edges=edges, parts=len(pairs))
     rng = _generator(seed)
-    cells = [coins(n * m, density, rng) for n, m in zip(widths, widths[1:], strict=False)]
+    cells = [coins(n * m, density, rng) for n, m in pairs]
     layers = [divmod(cell, width) for cell, width in zip(cells, widths[1:], strict=True)]
     try:
         return stack(widths, layers)
@@ -114,9 +119,9 @@ def random_regular(widths: Sequence[int], fan_in: int, *, seed: int) -> Layers:
             f"fan_in must be at most {min(widths[:-1])}, the smallest layer that sends "
             f"(widths={widths}); given {fan_in}"
         )
+    check_size(neurons=sum(widths), edges=fan_in * sum(widths[1:]), parts=len(widths) - 1)
     rng = _generator(seed)
-    pairs = zip(widths, widths[1:], strict=False)
-    return stack(widths, [regular_layer(n, m, fan_in, rng) for n, m in pairs])
+    return stack(widths, [regular_layer(n, m, fan_in, rng) for n, m in pairwise(widths)])
 
 
 @family
@@ -166,10 +171,10 @@ def small_world(n: int, depth: int, neighbours: int, rewiring: float, *, seed: i
             f"neighbours must be even and at most n / 2 = {n / 2:g}; given {neighbours}"
         )
     check_real("rewiring", rewiring, least=0, most=1)
+    check_count("depth", depth)
+    check_size(neurons=n * (depth + 1), edges=n * (neighbours + 1) * depth, parts=depth)
     rng = _generator(seed)
-    layers = [
-        rewired_ring(n, neighbours, rewiring, rng) for _ in range(check_count("depth", depth))
-    ]
+    layers = [rewired_ring(n, neighbours, rewiring, rng) for _ in range(depth)]
     return stack([n] * (depth + 1), layers)
 
 
