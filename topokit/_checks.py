@@ -5,14 +5,24 @@ from math import inf
 from numbers import Integral, Number, Real
 from typing import Any
 
+from topokit._records import brief
 
-def check_count(name: str, value: int, *, least: int = 1, most: int | None = None) -> int:
+LARGEST = 2**63 - 1  # what an integer of an array holds: no number of anything is greater
+
+
+def check_count(name: str, value: int, *, least: int = 1, most: int = LARGEST) -> int:
     """Return an integer in `[least, most]`, or raise a ValueError that names the argument."""
-    if most is not None and isinstance(value, Integral) and value > most:
-        raise ValueError(f"{name} must be an integer of at most {most}; given {value!r}")
+    if isinstance(value, Integral) and value > most:
+        raise ValueError(f"{name} must be an integer of at most {most}; given {_said(value)}")
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}; given {value!r}")
+        raise ValueError(f"{name} must be an integer of at least {least}; given {_said(value)}")
     return int(value)
+
+
+def _said(value: Any) -> str:
+    """A value as Python writes it; an integer of more digits than one reads by its size."""
+    huge = isinstance(value, Integral) and abs(int(value)) > LARGEST
+    return brief(value) if huge else repr(value)
 
 
 def check_counts(name: str, values: Iterable[int], *, least: int = 1) -> list[int]:
@@ -88,7 +98,7 @@ def check_key(key: Any) -> None:
         return
     if isinstance(key, bool) or not isinstance(key, Integral):
         raise ValueError(f"key must be a JAX random key or an integer seed; given {key!r}")
-    check_count("key", int(key), least=0, most=2**63 - 1)
+    check_count("key", int(key), least=0)
 
 
 def check_power_of_two(name: str, value: int) -> int:

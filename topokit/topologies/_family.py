@@ -72,11 +72,11 @@ def family(build: Callable[P, Layers]) -> Family[P]:
         except TypeError as error:
             takes = ", ".join(signature.parameters)
             raise TypeError(f"{name}({takes}): {error}") from None
+        with as_graph():
+            layers = build(*args, **kwargs)
         named = [f"{key}={_plain(value)!r}" for key, value in kwargs.items()]
         label = f"{name}({', '.join([*(repr(_plain(a)) for a in args), *named])})"
         bound.apply_defaults()
-        with as_graph():
-            layers = build(*args, **kwargs)
         return from_layers(layers, name=label, family=name, parameters=_plain(bound.arguments))
 
     builder.__annotations__ = {**build.__annotations__, "return": nx.DiGraph}
