@@ -1,9 +1,23 @@
-"""Docstrings as data: help of commands and meanings of numbers, so that each is said once."""
+"""Docstrings as data: help of commands and meanings of numbers, so that each is said once.
 
+Where Python leaves docstrings out (`python -OO`), they are read from the source; where there is
+none either, nothing is said.
+"""
+
+import ast
 import inspect
 import re
+import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
+from textwrap import dedent
+from typing import Any
+
+
+def described(documented: object) -> str:
+    """A docstring as it stands."""
+    return "\n".join(_lines(documented))
 
 
 def summary(documented: object) -> str:
@@ -30,8 +44,9 @@ def entries(documented: object, section: str) -> dict[str, str]:
 
 def meanings(kind: type) -> dict[str, str]:
     """What each attribute of a class is, in a clause: its entry up to the first stop."""
-    texts = entries(kind, "Attributes").items()
-    return {name: re.split(r"[;.] ", text)[0].rstrip(".") for name, text in texts}
+    texts = dict.fromkeys(getattr(kind, "__dataclass_fields__", ()), "")
+    texts |= entries(kind, "Attributes")
+    return {name: re.split(r"[;.] ", text)[0].rstrip(".") for name, text in texts.items()}
 
 
 def _section(documented: object, section: str) -> Iterator[str]:
@@ -44,7 +59,18 @@ def _section(documented: object, section: str) -> Iterator[str]:
 
 
 def _lines(documented: object) -> list[str]:
-    return (inspect.getdoc(documented) or "").split("\n")
+    read = _from_source if sys.flags.optimize > 1 else inspect.getdoc
+    return (read(documented) or "").split("\n")
+
+
+@cache
+def _from_source(documented: Any) -> str | None:
+    try:
+        definition = ast.parse(dedent(inspect.getsource(documented))).body[0]
+    except (OSError, TypeError, SyntaxError):  # there is no source of it
+        return None
+    documentable = isinstance(definition, ast.FunctionDef | ast.ClassDef)
+    return ast.get_docstring(definition) if documentable else None
 
 
 def _plain(text: str) -> str:

@@ -9,8 +9,10 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from io import TextIOWrapper
+from shutil import get_terminal_size
 from typing import Any
 
 import click
@@ -25,18 +27,36 @@ from topokit._text_table import GAP, fold, text_table
 # Of an integer that JSON holds as such: Python writes and reads none of more than 4,300 digits.
 MOST_BITS = 14_000
 
+# The least columns of a table, so that a word still has some.
+NARROWEST = 20
+
 
 def console(*, stderr: bool = False) -> Console:
     """A rich console that shows texts as they are."""
-    return Console(stderr=stderr, highlight=False, markup=False)
+    width, height = get_terminal_size()  # of rich's own there are none where `COLUMNS` is 0
+    return Console(stderr=stderr, highlight=False, markup=False, width=width, height=height)
+
+
+@contextmanager
+def all_encoded() -> Iterator[None]:
+    """Standard output escapes what its encoding has not, as standard error does anyway."""
+    out = sys.stdout
+    if not isinstance(out, TextIOWrapper):
+        yield
+        return
+    before = out.errors
+    out.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        out.reconfigure(errors=before)
 
 
 def columns() -> int | None:
     """How wide a table may be; None in a pipe, unless `COLUMNS` says it."""
-    if sys.stdout.isatty():
-        return console().width
-    told = os.environ.get("COLUMNS", "")
-    return int(told) if told.isdecimal() and int(told) else None
+    told = get_terminal_size((0, 0)).columns if os.environ.get("COLUMNS") else 0
+    width = console().width if sys.stdout.isatty() else told
+    return max(width, NARROWEST) if width else None
 
 
 def print_table(

@@ -2,6 +2,7 @@
 
 import difflib
 import sys
+from importlib import import_module
 from typing import Any
 
 import click
@@ -21,6 +22,7 @@ from topokit.cli import (
     _score_command,
     _train_command,
 )
+from topokit.cli._console import all_encoded
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -44,6 +46,11 @@ class Root(click.Group):
         """Run a command, and exit with 0, 2 for wrong input, or 130 after Ctrl-C."""
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **kwargs)
+        with all_encoded():
+            sys.exit(self._status(*args, **kwargs))
+
+    def _status(self, *args: Any, **kwargs: Any) -> Any:
+        """What a command returns, or the status of an error that is told."""
         try:
             status = super().main(*args, standalone_mode=False, **kwargs)
         except click.exceptions.NoArgsIsHelpError as error:
@@ -52,9 +59,21 @@ class Root(click.Group):
         except (click.ClickException, MissingExtraError, ValueError, OSError, MemoryError) as error:
             click.echo(f"Error: {_one_line(error)}", err=True)
             status = WRONG_INPUT
+        except (RuntimeError, AssertionError):
+            missing = _missing_device()
+            if missing is None:
+                raise
+            click.echo(f"Error: {printable(missing)}", err=True)
+            status = WRONG_INPUT
         except click.Abort:
             status = INTERRUPTED
-        sys.exit(status)
+        return status
+
+
+def _missing_device() -> str | None:
+    """What is wrong if JAX was needed, and has nothing to compute on."""
+    needed = "jax" in sys.modules  # which takes half a second
+    return import_module("topokit._jax_backend").missing_backend() if needed else None
 
 
 def _one_line(error: Exception) -> str:

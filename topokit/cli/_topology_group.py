@@ -1,6 +1,5 @@
 """Commands whose object is a topology: `topokit VERB FAMILY --options` or `topokit VERB FILE`."""
 
-import inspect
 import re
 import textwrap
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from typing import Any
 import click
 
 import topokit as tk
-from topokit._docstrings import summary
+from topokit._docstrings import described, summary
 from topokit.cli._family_options import change_options, family_options
 from topokit.cli._once import Once
 from topokit.cli._shell_words import arguments_as_options
@@ -66,7 +65,7 @@ class TopologyGroup(click.Group):
         self.example = example
         super().__init__(
             action.__name__,
-            help=inspect.getdoc(action),
+            help=described(action),
             subcommand_metavar=f"{'FAMILY|FILE' if files else 'FAMILY'}{'...' * several} [OPTIONS]",
             epilog=f"'topokit {action.__name__} butterfly --help' explains the options of a family."
             + f" A file ends in {', '.join(FORMATS)}." * files

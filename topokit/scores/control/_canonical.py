@@ -129,8 +129,8 @@ def _plans(
         return
     problem = primal_dual.make_problem(network, taken)
     search = primal_dual.begin_on_host(problem, plan)
-    large = plan.sent.size >= LARGE
-    improve = primal_dual.improve_on_device if large else primal_dual.improve_on_host
+    on_device = plan.sent.size >= LARGE and primal_dual.has_device()
+    improve = primal_dual.improve_on_device if on_device else primal_dual.improve_on_host
     for first in range(0, steps, STEPS_AT_ONCE):
         at_once = min(STEPS_AT_ONCE, steps - first)
         search, moved = improve(at_once, problem, search)

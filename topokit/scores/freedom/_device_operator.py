@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from topokit._jax_backend import jax_backend
 from topokit.layers import Layers, live_weights
 from topokit.scores.freedom._lsqr_projection import Operator
 
@@ -23,7 +24,7 @@ compiled = partial(jax.jit, compiler_options=QUICK_START)
 
 def has_gpu() -> bool:
     """Whether JAX computes on a GPU."""
-    return jax.default_backend() == "gpu"
+    return jax_backend() == "gpu"
 
 
 def device_operator(layers: Layers, weights: list[Float[np.ndarray, " _edges"]]) -> Operator:

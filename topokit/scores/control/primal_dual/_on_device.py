@@ -7,7 +7,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from topokit._compilation import compiled
+from topokit._jax_backend import jax_backend
 from topokit.scores.control.primal_dual._flow_steps import FlowProblem, Search, step, step_sizes
+
+
+def has_device() -> bool:
+    """Whether JAX has a device to compute on."""
+    return jax_backend() is not None
 
 
 class DeviceSums(NamedTuple):
