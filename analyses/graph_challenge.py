@@ -36,6 +36,7 @@ from matplotlib.figure import Figure
 
 import topokit as tk
 from analyses._learning import load
+from analyses._published_rates import CHAMPION, PAPER, SIZES
 from analyses.kit import COLORS, Look, Study, data_folder
 from topokit.challenge import ChallengeNetwork, Images, by_classes, by_edges, infer
 
@@ -47,27 +48,6 @@ OFFICIAL, DEPTH, BLOCK = True, 120, 6
 # Images of the plain networks, equally many pixels but for the first.
 PLAIN = {1024: 60000, 4096: 6000, 16384: 1500}
 INPUTS = 60000
-SIZES = [(neurons, depth) for neurons in (1024, 4096, 16384) for depth in (120, 480, 1920)]
-# Rates and seconds on the V100, by neurons and depth as in SIZES: tables VII to IX, and IV to VI.
-PAPER = {
-    "V100 with buffer": (
-        (8.43365e10, 9.64312e10, 9.60037e10, 6.50565e10, 6.67917e10, 6.61727e10)
-        + (3.79747e10, 3.74672e10, 3.75027e10),
-        (2.78748, 9.78644, 39.3201, 14.5041, 56.5171, 228.183, 99.4049, 403.006, 1610.5),
-    ),
-    "V100 without buffer": (
-        (6.04366e10, 6.44601e10, 6.53671e10, 1.88824e10, 1.91352e10, 1.91517e10)
-        + (6.27363e9, 6.22304e9, 6.20261e9),
-        (3.90375, 14.6403, 57.7488, 49.9786, 197.274, 788.416, 601.705, 2420.39, 9737.52),
-    ),
-    "V100 with filter": (
-        (8.56385e10, 8.92383e10, 9.06312e10, 6.71254e10, 6.69231e10, 6.60102e10)
-        + (3.92834e10, 3.83412e10, 3.82711e10),
-        (2.75839, 9.7138, 38.2703, 13.9857, 54.1294, 223.583, 98.1582, 399.274, 1588.71),
-    ),
-}
-CHAMPION = {(1024, 120): 1.3e13}
-
 
 STYLES_ALIVE = {
     "official, 1024": Look("", COLORS.blue, "-"),

@@ -44,6 +44,8 @@ class Study:
         needed: Whether it is an error if such a folder is not there.
         alone: Whether cases are measured in this process, one after the other.
         one_thread: Whether it is held to one core and one thread, too.
+        as_it_goes: Whether numbers are kept after each case, too, for runs that may be cut off:
+            `summarize` is then called with the cases so far.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Study:
     needed: bool = True
     alone: bool = False
     one_thread: bool = False
+    as_it_goes: bool = False
 
     @property
     def module(self) -> ModuleType:
@@ -111,12 +114,10 @@ class Study:
         self._tell_folders(quick, data)
         other = self.quick if quick else self.full if full or _accelerator() else {}
         with changed(self.module, other):
-            results = self._find(other, store, processes=not quick)
+            results = self._find(other, store, folder, processes=not quick)
             self.part("show", _tables.show)(results)
             self._picture(results, folder)
-        if folder is not None:
-            text = to_text({"provenance": provenance(self.module)} | results)
-            (folder / f"{self.script.stem}.json").write_text(text + "\n", encoding="utf-8")
+            self._keep(results, folder)
 
     def _tell_folders(self, quick: bool, data: Mapping[str, Path | None]) -> None:
         for name, given in data.items():
@@ -130,9 +131,16 @@ class Study:
             os.environ[PLACE.format(name)] = ""
 
     def _find(
-        self, other: Mapping[str, Any], store: Path | None, *, processes: bool
+        self, other: Mapping[str, Any], store: Path | None, folder: Path | None, *, processes: bool
     ) -> dict[str, Any]:
         kept = Store(store, self.script.stem, settings(self.module))
+        found: dict[Any, Any] = {}
+
+        def keep(case: Any, record: Any) -> None:
+            found[case] = record
+            if self.as_it_goes:
+                self._keep(self._summarized(found), folder)
+
         cases = list(self.part("cases", None)())
         records = each(
             partial(_measure, self.part("measure", None), other),
@@ -141,10 +149,22 @@ class Study:
             name=plain,
             # Processes would share an accelerator's memory.
             processes=processes and not (self.alone or self.one_thread or _accelerator()),
+            told=keep,
         )
-        found = dict(zip(cases, records, strict=True))
+        return self._summarized(dict(zip(cases, records, strict=True)))
+
+    def _summarized(self, found: dict[Any, Any]) -> dict[str, Any]:
         results = self.part("summarize", _as_rows)(found)
         return json.loads(json.dumps(results, default=_listed))
+
+    def _keep(self, results: dict[str, Any], folder: Path | None) -> None:
+        """Write the numbers, whole or not at all."""
+        if folder is None:
+            return
+        text = to_text({"provenance": provenance(self.module)} | results)
+        part = folder / f"{self.script.stem}.json.part"
+        part.write_text(text + "\n", encoding="utf-8")
+        part.replace(part.with_suffix(""))
 
     def _picture(self, results: dict[str, Any], folder: Path | None) -> None:
         """Draw; without a folder into nowhere."""

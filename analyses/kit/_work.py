@@ -53,20 +53,28 @@ def each(
     store: Store,
     name: Callable[[Any], Any],
     processes: bool,
+    told: Callable[[Any, Any], object] | None = None,
 ) -> list[Any]:
     """The record of every case, in order; `name` says how the store knows a case.
+
+    `told` is called with each case and its record as soon as that is there.
 
     Processes, as many as there are cores, because most cases gain little from threads.
     """
     listed = list(cases)
     known = {place: store.read(name(case)) for place, case in enumerate(listed)}
     left = [place for place, record in known.items() if not record]
+    for place, record in known.items():
+        if record and told is not None:
+            told(listed[place], record[0])
     todo = [listed[place] for place in left]
     for place, record in zip(
         left, _progress(_run(measure, todo, processes), len(todo)), strict=True
     ):
         known[place] = [record]
         store.write(name(listed[place]), record)
+        if told is not None:
+            told(listed[place], record)
     return [record for (record,) in known.values()]
 
 
