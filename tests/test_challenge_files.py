@@ -2,6 +2,7 @@
 
 import gzip
 import tarfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 from challenges import lists, permuted
 
+from topokit import memory_limit
+from topokit._limits import TooLargeError
 from topokit.challenge import plain_network, read_class_tables, read_network, write_network
 
 NETWORK = plain_network(64, 4)
@@ -184,6 +187,83 @@ def test_a_link_to_itself_and_a_network_without_neurons_are_refused(tmp_path):
     (tmp_path / "n0-l1.tsv").touch()
     with pytest.raises(ValueError, match="found those of no neurons"):
         read_network(tmp_path)
+
+
+def sparse(name: str, size: int) -> bytes:
+    """A member that is all holes, as GNU's tar packs it."""
+    with BytesIO() as file:
+        header = tarfile.TarInfo(name)
+        header.type, header.size = tarfile.GNUTYPE_SPARSE, 0
+        block = bytearray(header.tobuf(tarfile.GNU_FORMAT))
+        block[483:495] = b"%011o\0" % size
+        block[148:156] = b"%06o\0 " % (256 + sum(block[:148]) + sum(block[156:]))
+        return file.getvalue() + bytes(block) + bytes(1024)
+
+
+def test_a_member_with_holes_is_refused_before_they_are_filled(tmp_path):
+    (tmp_path / "bomb.tar").write_bytes(sparse("n64-l1.tsv", 2**32))
+    with tarfile.open(tmp_path / "bomb.tar") as file:
+        assert file.getmembers()[0].size == 2**32
+    with pytest.raises(ValueError, match=r"bomb\.tar .*'n64-l1.tsv' has holes"):
+        read_network(tmp_path / "bomb.tar")
+
+
+def packed(attributes: dict[str, str], content: bytes, name: str = "other") -> bytes:
+    """An archive of one file with an extended header."""
+    header = tarfile.TarInfo(name)
+    header.size, header.pax_headers = len(content), attributes
+    with BytesIO() as file:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            archive.addfile(header, BytesIO(content))
+        return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (packed({"GNU.sparse.major": "1"}, b""), "has holes"),
+        (packed({"size": "9" * 30}, b""), "has a size of"),
+        (packed({"size": "-5"}, b""), "has a size of"),
+        (packed({"comment": "x" * 2**21}, b""), "a header of the archive says"),
+        (packed({}, b"1\t1\t0.0625\n")[:1024], "ends before its end"),
+        (packed({}, b"") * 2, "goes on behind its end"),
+        (bytes(100), "ends before its end"),
+        (b"\xff" * 1024, "no tar archive, or a damaged one"),
+        (tarfile.TarInfo("a").tobuf() * 9, "more than 8 members"),
+    ],
+    ids=["holes", "large", "negative", "long", "cut", "two", "short", "none", "many"],
+)
+def test_an_archive_that_lies_is_refused_in_a_line(content, message, tmp_path, monkeypatch):
+    monkeypatch.setattr("topokit._tar_members.MOST_MEMBERS", 8)
+    path = tmp_path / "net.tar"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"net\.tar cannot be read as .*{message}") as caught:
+        read_network(path)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("folder_name", ["a", "é" * 40, "long/" * 40])
+def test_archives_are_read_as_tarfile_reads_them(form, folder_name, folder):
+    path = folder.parent / "net.tar"
+    with tarfile.open(path, "w", format=form) as file:
+        file.add(folder, folder_name)
+    again = read_network(path)
+    assert all(np.array_equal(*pair) for pair in zip(layers(again), layers(NETWORK), strict=True))
+
+
+def test_layers_that_unpack_to_too_much_are_refused(folder, monkeypatch):
+    monkeypatch.setattr("topokit._limits.SMALL_FILE", 100)
+    path = folder.parent / "net.tar.xz"
+    with tarfile.open(path, "w:xz") as file:
+        header = tarfile.TarInfo("other")
+        header.size = 10**6
+        file.addfile(header, BytesIO(bytes(header.size)))
+        file.add(folder, "neuron64")
+    with pytest.raises(TooLargeError, match=r"net\.tar\.xz would take .* TOPOKIT_MEMORY"):
+        read_network(path)
+    with memory_limit(10**7):
+        assert read_network(path).depth == NETWORK.depth
 
 
 def test_the_first_layers_alone_are_read(folder):

@@ -11,6 +11,8 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import topokit as tk
+from topokit._limits import TooLargeError
 from topokit.challenge import (
     pack_images,
     read_categories,
@@ -131,6 +133,63 @@ def test_wrong_images_are_refused_by_name(content, message, tmp_path):
     assert "i.tsv" in str(caught.value)
 
 
+@pytest.mark.parametrize("field", ["pattern", "integer", "real"])
+@pytest.mark.parametrize("form", [scipy.sparse.coo_array, np.asarray])
+def test_matrices_are_read_as_scipy_reads_them(form, field, tmp_path):
+    pixels = form(IMAGES.pixels(slice(None)).astype(int))
+    if form is np.asarray and field == "pattern":
+        field = "integer"
+    scipy.io.mmwrite(tmp_path / "i.mtx", pixels, field=field, comment="one\n\ntwo")
+    read = scipy.sparse.coo_array(scipy.io.mmread(tmp_path / "i.mtx", spmatrix=False)).toarray()
+    np.testing.assert_array_equal(read_images(tmp_path / "i.mtx", 64).pixels(slice(None)), read)
+
+
+HEAD = "%%MatrixMarket matrix coordinate real general\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (f"{HEAD}4 32 5\n3 6 1 4 32", "ends in the middle of a line"),
+        (f"{HEAD}4 32 5\n3 6 1 4 32\n", "found 5 columns"),
+        (f"{HEAD}4 32 2\n3 6 1\n", "has 1 of the 2 entries"),
+        (f"{HEAD}4 32 0\n3 6 1\n", "has 1 of the 0 entries"),
+        (f"{HEAD}4 32 1\n5 6 1\n", r"an entry \(5, 6\); rows are 1 to 4"),
+        (f"{HEAD}4 32 1\n4 1e9 1\n", r"an entry \(4, 1e\+09\); rows are 1 to 4, columns 1 to 32"),
+        (f"{HEAD}4 32 1\n4 0 1\n", r"an entry \(4, 0\)"),
+        (f"{HEAD}4 32 1\n1.5 2 1\n", r"an entry \(1.5, 2\)"),
+        (f"{HEAD}4 32 1\n1 2 0.5\n", "a value 0.5; pixels are 0 or 1"),
+        (f"{HEAD}4 32 2\n1 2 1\n1 2 1\n", "a pixel of an image twice"),
+        (f"{HEAD}4 33 1\n1 2 1\n", "a column for each of 32 pixels; 33"),
+        (f"{HEAD}4 32 {'9' * 30}\n1 2 1\n", "expected the sizes"),
+        (f"{HEAD}-4 32 1\n1 2 1\n", "expected the sizes"),
+        (HEAD.replace("real", "complex"), "none of real numbers"),
+        (HEAD.replace("general", "symmetric"), "must be general; found symmetric"),
+        (HEAD.replace("coordinate", "\x1b[2J"), r"matrix of \\x1b\[2j real is none"),
+        (HEAD + "%\n" * 20_000, "lines of comments"),
+        (HEAD + "x" * 20_000, "too long"),
+        ("", "ends within its first lines"),
+    ],
+)
+def test_a_wrong_matrix_is_refused_by_name(content, message, tmp_path):
+    (tmp_path / "i.mtx").write_text(content)
+    with pytest.raises(ValueError, match=rf"i\.mtx .*{message}") as caught:
+        read_images(tmp_path / "i.mtx", 32)
+    assert str(caught.value).isprintable()
+
+
+def test_bits_behind_the_last_pixel_and_pixels_listed_twice_are_refused(tmp_path):
+    np.savez(tmp_path / "i.npz", bits=np.ones((2, 8), np.uint8))
+    with pytest.raises(ValueError, match="bits behind the last of 60 pixels"):
+        read_images(tmp_path / "i.npz", 60)
+    (tmp_path / "i.tsv").write_text("1\t5\t1\n2\t5\t1\n1\t5\t1\n")
+    with pytest.raises(ValueError, match="a pixel of an image twice"):
+        read_images(tmp_path / "i.tsv", 60)
+    (tmp_path / "c.tsv").write_text("3\n1\n3\n")
+    with pytest.raises(ValueError, match="names an image twice"):
+        read_categories(tmp_path / "c.tsv")
+
+
 def test_more_images_than_a_file_holds_are_refused(tmp_path):
     write_images(IMAGES, tmp_path / "i.npz")
     pixels = scipy.sparse.coo_array(IMAGES.pixels(slice(None)).astype(int))
@@ -152,11 +211,15 @@ def test_images_larger_than_memory_are_refused_by_name(images, tmp_path):
             read_images(tmp_path / name, 64)
 
 
-def test_a_file_of_too_many_bytes_is_refused_by_name(tmp_path, monkeypatch):
-    monkeypatch.setattr("topokit.challenge._number_files.MOST_BYTES", 100)
-    (tmp_path / "i.tsv.gz").write_bytes(gzip.compress(b"1\t1\t1\n" * 100))
-    with pytest.raises(ValueError, match=r"i\.tsv\.gz cannot be read .* more than"):
-        read_images(tmp_path / "i.tsv.gz", 64)
+def test_a_file_that_unpacks_to_too_much_is_refused_until_it_is_allowed(tmp_path, monkeypatch):
+    monkeypatch.setattr("topokit._limits.SMALL_FILE", 100)
+    path = tmp_path / "i.tsv.gz"
+    path.write_bytes(gzip.compress(b"\n" * 99_999 + b"1\t1\t1\n"))
+    for read in (read_images, read_categories):
+        with pytest.raises(TooLargeError, match=r"i\.tsv\.gz would take .* TOPOKIT_MEMORY"):
+            read(path)
+    with tk.memory_limit(200_000):
+        assert len(read_images(path, 64).bits) == 1
 
 
 def test_what_could_not_be_read_back_is_not_written(tmp_path):

@@ -4,23 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import scipy.io
-import scipy.sparse
 from jaxtyping import Int
 
 from topokit._atomic import replacing
 from topokit._checks import check_count
+from topokit._limits import check_memory, check_read
+from topokit._unpacked_streams import unpacked_file
 from topokit.challenge._images import Images
-from topokit.challenge._number_files import (
-    as_integers,
-    opened,
-    read_arrays,
-    read_lines,
-    reading,
-    written,
-)
+from topokit.challenge._number_files import read_arrays, read_integers, written
+from topokit.challenge._pixel_matrices import read_matrix
 
 LARGEST = 2**31  # bytes of all images of a file
+COUNTS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
 
 
 def read_images(path: str | Path, neurons: int = 1024, *, n: int | None = None) -> Images:
@@ -55,37 +50,37 @@ def read_images(path: str | Path, neurons: int = 1024, *, n: int | None = None) 
         case ".npz":
             return _read_bits(path, neurons, n)
         case ".mtx":
-            with reading(path, "a Matrix Market file"):
-                held, matrix = (
-                    scipy.io.mminfo(path)[0],
-                    scipy.sparse.coo_array(scipy.io.mmread(path, spmatrix=False)),
-                )
-            rows, columns = (part.astype(np.int64) + 1 for part in matrix.nonzero())
-            n = _first(path, held, n)
+            held, lit = read_matrix(path, neurons)
+            return _images(path, lit, neurons, _first(path, held, n), holds=held)
         case ".tsv":
-            with opened(path) as file:
-                table = read_lines(path, file, 3)
-            rows, columns = (as_integers(path, column) for column in table.T[:2])
-            if (table[:, 2] != 1).any():
-                wrong = table[table[:, 2] != 1][0, 2]
-                raise ValueError(f"{path} has a value {wrong:g}; it lists the pixels that are 1")
+            with unpacked_file(path) as file:
+                lit = read_integers(path, file, 2, last=("value", 1))
+            last = int(lit[:, 0].max(initial=1))
+            return _images(path, lit, neurons, last if n is None else n, holds=last)
         case other:
             raise ValueError(f"images are .tsv, .mtx or .npz files; given {other!r} ({path})")
-    last = int(rows.max(initial=1)) if n is None else n
+
+
+def _images(
+    path: Path, lit: Int[np.ndarray, "lit 2"], neurons: int, n: int, *, holds: int
+) -> Images:
+    """The first `n` of the images in a file, from image and pixel, from 1, of all lit pixels."""
+    rows, columns = lit.T
     if rows.min(initial=1) < 1:
         raise ValueError(f"{path} has an image {rows.min()}; images are numbered from 1")
     if rows.size and not (1 <= columns.min() <= columns.max() <= neurons):
         wrong = columns.max() if columns.max() > neurons else columns.min()
         raise ValueError(f"{path} has a pixel {wrong}; an image has pixels 1 to {neurons}")
     bytes_each = -(-neurons // 8)
-    if last * bytes_each > LARGEST:
-        raise ValueError(
-            f"{path} has an image {last}; so many of {neurons} pixels would take "
-            f"{last * bytes_each / 2**30:,.1f} GiB"
-        )
-    bits, wanted = np.zeros((last, bytes_each), np.uint8), rows <= last
+    if n == holds:
+        said = f"{path} has an image {n}; so many of {neurons} pixels"
+        check_read(said, n * bytes_each, path.stat().st_size)
+    check_memory(f"{n} images", n * bytes_each, LARGEST, "give a smaller n", of=str(path))
+    bits, wanted = np.zeros((n, bytes_each), np.uint8), rows <= n
     byte, bit = np.divmod(columns[wanted] - 1, 8)
     np.bitwise_or.at(bits, (rows[wanted] - 1, byte), (128 >> bit).astype(np.uint8))
+    if COUNTS[bits].sum(dtype=np.int64) != len(byte):
+        raise ValueError(f"{path} has a pixel of an image twice; each is listed once")
     return Images(bits, neurons)
 
 
@@ -168,12 +163,14 @@ def read_categories(path: str | Path) -> Int[np.ndarray, " alive"]:
         `infer`, whose result is compared with it.
     """
     path = Path(path)
-    with opened(path) as file:
-        table = read_lines(path, file, 1)
-    numbers = as_integers(path, table[:, 0])
+    with unpacked_file(path) as file:
+        numbers = read_integers(path, file, 1)[:, 0]
     if numbers.min(initial=1) < 1:
         raise ValueError(f"{path} has an image {numbers.min()}; they are numbered from 1")
-    return np.unique(numbers)
+    found = np.unique(numbers)
+    if found.size < numbers.size:
+        raise ValueError(f"{path} names an image twice; each that is left is named once")
+    return found.astype(np.int64)
 
 
 def _kind(path: Path) -> str:
@@ -195,4 +192,6 @@ def _read_bits(path: Path, neurons: int, n: int | None) -> Images:
             f"{path} must hold bits of {neurons} pixels an image, uint8 of shape (images, "
             f"{-(-neurons // 8)}); found {bits.dtype} of shape {bits.shape}"
         )
+    if neurons % 8 and (bits[:, -1] & (255 >> neurons % 8)).any():
+        raise ValueError(f"{path} has bits behind the last of {neurons} pixels; they must be 0")
     return Images(bits[: _first(path, len(bits), n)], neurons)

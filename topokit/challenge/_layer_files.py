@@ -5,11 +5,8 @@ numbered from 1, and tabs are between numbers. Files may be gzip, and may lie in
 any compression.
 """
 
-import gzip
 import re
-import tarfile
 from functools import lru_cache
-from io import BufferedIOBase, BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,9 @@ from jaxtyping import Int
 
 from topokit._atomic import replacing
 from topokit._checks import check_count
+from topokit._limits import check_read
+from topokit._tar_members import tar_members
+from topokit._unpacked_streams import GZIP, UnpackedStream, unpacked_file
 from topokit.challenge._challenge_network import (
     CONNECTIONS,
     COPIES,
@@ -24,9 +24,9 @@ from topokit.challenge._challenge_network import (
     ChallengeNetwork,
     bias_of,
 )
-from topokit.challenge._number_files import as_integers, opened, read_arrays, read_lines, reading
+from topokit.challenge._number_files import read_arrays, read_integers, reading
 
-LAYER = re.compile(r"n([1-9]\d*)-l([1-9]\d*)\.tsv(\.gz)?")
+LAYER = re.compile(r"n([1-9]\d{,8})-l([1-9]\d{,8})\.tsv(\.gz)?")
 KEPT = 2**27  # numbers of layers that are kept after they were read
 
 
@@ -192,41 +192,39 @@ def _twin(found: dict[str, re.Match], name: str) -> str:
 
 
 def _read_archive(path: Path) -> dict[str, Int[np.ndarray, "neurons fan_in"]]:
-    found = {}
-    with reading(path, "a tar archive"), tarfile.open(path) as archive:
-        for member in archive:
-            name = Path(member.name).name
-            match = LAYER.fullmatch(name)
-            file = archive.extractfile(member) if match else None
+    found: dict[str, Int[np.ndarray, "neurons fan_in"]] = {}
+    with reading(path, "a tar archive"), unpacked_file(path) as file:
+        for member, part in tar_members(file):
+            name = Path(member).name
             if name in found:
                 raise ValueError(f"it has {name} twice")
-            if match and file:
-                content = file.read()
-                plain = gzip.decompress(content) if match[3] else content
-                found[name] = _senders(Path(name), BytesIO(plain), int(match[1]))
+            match = LAYER.fullmatch(name)
+            if match and part is None:
+                raise ValueError(f"its {name} is a link; pack the file itself")
+            if match:
+                lines = UnpackedStream(part, name, file.stored, GZIP if match[3] else None)
+                found[name] = _senders(Path(name), lines, int(match[1]))
+                held = len(found) * found[name].nbytes
+                check_read(f"the layers of {path}", held, file.stored)
     return found
 
 
 def _read_layer(path: Path, neurons: int) -> Int[np.ndarray, "neurons fan_in"]:
-    with opened(path) as file:
+    with unpacked_file(path) as file:
         return _senders(path, file, neurons)
 
 
-def _senders(path: Path, file: BufferedIOBase, neurons: int) -> Int[np.ndarray, "neurons fan_in"]:
+def _senders(path: Path, file: UnpackedStream, neurons: int) -> Int[np.ndarray, "neurons fan_in"]:
     """The senders of each neuron from the lines of a layer."""
-    table = read_lines(path, file, 3)
-    ends, weights = as_integers(path, table[:, :2].ravel()).reshape(-1, 2) - 1, table[:, 2]
-    if len(table) != CONNECTIONS * neurons:
+    ends = read_integers(path, file, 2, last=("weight", WEIGHT)) - 1
+    if len(ends) != CONNECTIONS * neurons:
         raise ValueError(
-            f"{path} has {len(table)} connections; a layer of {neurons} neurons has "
+            f"{path} has {len(ends)} connections; a layer of {neurons} neurons has "
             f"{CONNECTIONS * neurons}: fetch it again"
         )
     if ends.min() < 0 or ends.max() >= neurons:
         wrong = ends.max() + 1 if ends.max() >= neurons else ends.min() + 1
         raise ValueError(f"{path} has a neuron {wrong}; a layer has neurons 1 to {neurons}")
-    if (weights != WEIGHT).any():
-        wrong = weights[weights != WEIGHT][0]
-        raise ValueError(f"{path} has a weight {wrong}; the challenge's are all {WEIGHT}")
     order = np.lexsort((ends[:, 0], ends[:, 1]))
     senders, receivers = ends[order].T
     rows = senders.reshape(neurons, CONNECTIONS)

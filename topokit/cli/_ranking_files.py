@@ -197,7 +197,7 @@ def _read_topology(path: Path, row: "tk.ranking.Row") -> nx.DiGraph:
     return topology
 
 
-def _row(kind: "type[tk.ranking.SizedLoss]", record: Any) -> Any:
+def _row(kind: type[Any], record: Mapping[str, Any]) -> Any:
     """A row from its JSON, where each value is of the kind and in the range that it was."""
     declared = declared_kinds(kind)
     lost = {n: math.nan for n in record if record[n] is None and declared.get(n) == (float,)}
