@@ -4,12 +4,16 @@ import os
 
 import jax
 
+# What JAX raises where it has no device: the last two if told of one kind alone, the very last
+# where Python leaves assertions out.
+NO_DEVICE = (RuntimeError, AssertionError, AttributeError)
+
 
 def jax_backend() -> str | None:
     """Such as "cpu" or "gpu"; None where JAX finds none of the kinds that it was told to take."""
     try:
         return jax.default_backend()
-    except (RuntimeError, AssertionError):  # the latter where it was told of one kind alone
+    except NO_DEVICE:
         return None
 
 

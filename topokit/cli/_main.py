@@ -59,7 +59,7 @@ class Root(click.Group):
         except (click.ClickException, MissingExtraError, ValueError, OSError, MemoryError) as error:
             click.echo(f"Error: {_one_line(error)}", err=True)
             status = WRONG_INPUT
-        except (RuntimeError, AssertionError):
+        except Exception:  # of what kind is JAX's to say
             missing = _missing_device()
             if missing is None:
                 raise
