@@ -133,14 +133,13 @@ def test_a_file_scores_as_the_family_it_was_built_from():
 def two_files() -> None:
     tk.write(tk.topologies.butterfly(4), "a.npz")
     tk.write(tk.topologies.low_rank(4, 4, 1), "b.json")
-    text = '[[topology]]\nfile = "b.json"\nname = "\\u001b[31mred\\u202e"'
-    Path("more.toml").write_text(text)
+    Path("more.toml").write_text('[[topology]]\nfile = "b.json"\nname = "[red]字[/red]"')
 
 
 @pytest.mark.usefixtures("two_files")
 def test_files_are_scored_side_by_side_under_their_names():
     heading, *lines = output_of("score a.npz b.json more.toml").splitlines()
-    assert heading.split() == ["score", "a", "b", r"\x1b[31mred\u202e", "meaning"]
+    assert heading.split() == ["score", "a", "b", "[red]字[/red]", "meaning"]
     graphs = tk.topologies.butterfly(4), tk.topologies.low_rank(4, 4, 1)
     one, other = (tk.score(graph)._asdict() for graph in graphs)
     for line, name in zip(lines, one, strict=True):
@@ -154,7 +153,7 @@ def test_scores_of_files_are_a_list_in_json():
     found = json.loads(output_of("score a.npz b.json --json"))
     assert found == [one | {"name": name} for one, name in zip(alone, "ab", strict=True)]
     (listed,) = [json.loads(output_of("score more.toml --json"))]
-    assert listed == alone[1] | {"name": "\x1b[31mred\u202e"}
+    assert listed == alone[1] | {"name": "[red]字[/red]"}
 
 
 @pytest.mark.parametrize(
@@ -162,10 +161,12 @@ def test_scores_of_files_are_a_list_in_json():
     ["score {}", "diagnose {}", "rank {} --max-steps 2 --jobs 1", "build {}", "plot {} -o a.png"],
 )
 def test_no_name_of_a_file_controls_the_terminal(words):
-    graph = tk.topologies.butterfly(4)
-    graph.graph["name"] = "\x1b]0;title\x07\r\n"
-    tk.write(graph, "\x1b[2J.npz")
-    for name in ("\x1b[2J.npz", "\x1b[3J.npz"):
+    tk.write(tk.topologies.butterfly(4), "\x1b[2J.npz")
+    tk.write(tk.topologies.butterfly(4), "named.json")
+    said = json.loads(Path("named.json").read_text())
+    said["graph"]["name"] = "\x1b]0;title\x07\r\n"
+    Path("named.json").write_text(json.dumps(said))
+    for name in ("\x1b[2J.npz", "\x1b[3J.npz", "'\x1b[2J.npz' --help", "named.json"):
         result = topokit(words.format(name))
         shown = (result.stdout + result.stderr).replace("\n", "")
         assert shown.isprintable()

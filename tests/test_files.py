@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from strategies import layered_networks
 
 import topokit as tk
+from topokit._escapes import printable
 from topokit._limits import TooLargeError
 
 ENDINGS = (".npz", ".json", ".graphml")
@@ -292,7 +293,7 @@ def content(graph):
 @given(layered_networks(max_width=3, max_depth=2), attributes, st.data())
 @settings(max_examples=60)
 def test_whatever_is_written_reads_back_equal(ending, tmp_path_factory, layers, of_graph, data):
-    graph = tk.from_layers(layers, **{"name": data.draw(texts)})
+    graph = tk.from_layers(layers, name=printable(data.draw(texts)))
     graph.graph.update(of_graph)
     for places in (graph.nodes, graph.edges):
         place = data.draw(st.sampled_from(sorted(places)))
@@ -352,6 +353,10 @@ UNFIT: dict[str, tuple[Any, str]] = {
     "bytes": ({"note": b"a"}, "is of bytes"),
     "a name that is no text": ({"name": 3}, "the graph's name must be text"),
     "a family that is no text": ({"family": ["a"]}, "the graph's family must be text"),
+    "a name that controls a terminal": ({"name": "\x1b[2J"}, r"must be one line .*; given '\\x1b"),
+    "a family of two lines": ({"family": "a\nb"}, "the graph's family must be one line"),
+    "half a letter in a name": ({"name": "a\ud800"}, r"the graph's name must .* given 'a\\ud800'"),
+    "a book for a name": ({"name": "a" * 10**5}, "name must have at most 10,000 characters; given"),
     "a number too long": ({"note": 10**5000}, "is of int|Exceeds"),
 }
 

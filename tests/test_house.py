@@ -134,6 +134,17 @@ def test_imports_run_one_way_and_nothing_private_leaves_its_room() -> None:
     assert wrong == []
 
 
+def test_one_place_writes_to_the_terminal() -> None:
+    """What a command says goes through `_console`, which writes out what controls a terminal."""
+    places = set()
+    for module in MODULES:
+        for node in ast.walk(ast.parse(module.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(id=name)) | ast.Call(func=ast.Attribute(attr=name)):
+                    places |= {dotted(module)} if name in {"echo", "secho", "print"} else set()
+    assert places == {"topokit.cli._console", "topokit._progress"}
+
+
 def test_the_rooms_have_an_order() -> None:
     tuple(graphlib.TopologicalSorter(ROOMS).static_order())
 

@@ -9,7 +9,7 @@ import topokit as tk
 from topokit._text_table import cells
 from topokit.ranking._ranked import COLUMNS, MOST
 
-NAMES = ["one", "<b>two</b> \x1b[31m", "a name that is far too long for a table of 80 columns " * 3]
+NAMES = ["one", "<b>two</b> [red]", "a name that is far too long for a table of 80 columns " * 3]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_a_notebook_shows_it_as_a_table_in_which_no_name_is_a_tag(rows) -> None:
     html = rows._repr_html_()
     assert html.count("<tr>") == len(rows) + 1
     assert "<b>" not in html
-    assert "&lt;b&gt;two&lt;/b&gt; \\x1b[31m" in html
+    assert "&lt;b&gt;two&lt;/b&gt; [red]" in html
     assert 'title="Mean relative reconstruction loss over the targets"' in html
 
 

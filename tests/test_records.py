@@ -50,7 +50,7 @@ KINDS = sorted(descendants(Record) - {Record}, key=lambda kind: kind.__name__)
 
 def tiny_data() -> tk.networks.Dataset:
     x, y = np.zeros((6, 3), np.float32), np.arange(6) % 2
-    return tk.networks.make_dataset(x, y, x, y, name="a\nb")
+    return tk.networks.make_dataset(x, y, x, y, name="a b")
 
 
 def trained() -> tk.networks.Training:

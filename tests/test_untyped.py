@@ -93,6 +93,9 @@ CASES = {
         "to 2048, two dense layers; given True",
     ),
     "inputs of the default set are text": ("tk.ranking.default_topologies(n='x')", "n must be"),
+    "a name is a number": ("tk.rank({1: ONE['d']})", "name of a topology must be text; given 1"),
+    "a name is bytes": ("tk.rank({b'a': 3})", "name of a topology must be text; given b'a'"),
+    "a name is None": ("tk.rank({None: 3})", "name of a topology must be text; given None"),
     "names of maps are alike": (
         "tk.ranking.write_maps({1: tk.ranking.Maps(None, None, None)}, 'p')",
         "name of a topology must be a text; given 1",

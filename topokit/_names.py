@@ -5,9 +5,13 @@ refused at the door, such as `\x1b` or half of a surrogate pair, needs no care b
 signs that mean something where a name is shown (`topokit._escapes`).
 """
 
+from collections import Counter
+from collections.abc import Iterable
+from itertools import count
 from typing import Any
 
 from topokit._escapes import printable, shown
+from topokit._text_table import shorten
 
 # Characters of a name: those of a member with hundreds of radices or widths, and not of a book.
 LONGEST = 10_000
@@ -20,7 +24,7 @@ def check_name(name: Any, what: str = "the name of a topology") -> str:
     terminal, nothing that turns the order of reading or stands in no font.
     """
     if not isinstance(name, str):
-        raise ValueError(f"{what} must be a text; given {shown(repr(name))}")
+        raise ValueError(f"{what} must be text; given {shown(repr(name))}")
     if not name:
         raise ValueError(f"{what} must not be empty")
     if len(name) > LONGEST:
@@ -38,3 +42,20 @@ def fitting(name: str) -> str:
     """A name made of others, its middle left out where it would be too long for one."""
     half = LONGEST // 2 - 2
     return name if len(name) <= LONGEST else f"{name[:half]}...{name[-half:]}"
+
+
+def short_names(names: Iterable[str], width: int) -> dict[str, str]:
+    """Names as they stand where long ones would leave no room, each of at most `width` columns.
+
+    Those that would look alike are numbered in their order, so that no two of them do.
+    """
+    short = {name: shorten(printable(name), width) for name in names}
+    seen = Counter(short.values())
+    taken = {text for text, times in seen.items() if times == 1}
+    for name, text in short.items():
+        if seen[text] > 1:
+            signs = (f" ({number})" for number in count(1))
+            tries = (shorten(text, width - len(sign)) + sign for sign in signs)
+            short[name] = next(each for each in tries if each not in taken)
+            taken.add(short[name])
+    return short

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-import click
 import networkx as nx
 
 import topokit as tk
+from topokit._escapes import shown
+from topokit.cli._console import say
 from topokit.cli._output_file import output_option
 from topokit.cli._topology_group import WRITTEN, TopologyGroup
 
@@ -14,8 +15,8 @@ def build(topology: nx.DiGraph, output: Path) -> None:
     """Build a member of a family and save it."""
     tk.write(topology, output)
     layers = tk.to_layers(topology)
-    click.echo(
-        f"{output}: {topology.name}, {layers.depth} layers, {layers.n_edges} edges, "
+    say(
+        f"{output}: {shown(topology.name)}, {layers.depth} layers, {layers.n_edges} edges, "
         f"{layers.n_trainable} of them trainable"
     )
 

@@ -20,7 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from topokit._escapes import printable
+from topokit._escapes import printable, shown
 from topokit._records import brief
 from topokit._text_table import GAP, fold, text_table
 
@@ -29,6 +29,9 @@ MOST_BITS = 14_000
 
 # The least columns of a table, so that a word still has some.
 NARROWEST = 20
+
+# Columns of what is told of while it runs.
+DOING = 70
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -95,15 +98,22 @@ def print_words(*paragraphs: str, style: str = "", indent: str = "") -> None:
         console().print(Text("\n".join(lines), style), soft_wrap=True)
 
 
+def say(text: str, *, err: bool = False) -> None:
+    """Say one line, as a result or to standard error."""
+    click.echo(printable(text), err=err)
+
+
 def note(text: str, *, as_json: bool) -> None:
     """Say something beside the result; nothing where JSON is asked for in a pipe."""
     if not as_json or sys.stderr.isatty():
-        click.echo(printable(text), err=True)
+        say(text, err=True)
 
 
 def busy(doing: str) -> AbstractContextManager[object]:
     """A sign on a terminal, while something runs, that it does; nothing in a pipe."""
-    return console(stderr=True).status(f"{doing} ...") if sys.stderr.isatty() else nullcontext()
+    if not sys.stderr.isatty():
+        return nullcontext()
+    return console(stderr=True).status(Text(f"{shown(doing, DOING)} ..."))
 
 
 def print_json(value: Any) -> None:

@@ -4,7 +4,7 @@ import click
 import networkx as nx
 
 import topokit as tk
-from topokit.cli._console import busy, print_json, print_table, print_words
+from topokit.cli._console import busy, print_json, print_table, print_words, say
 from topokit.cli._topology_group import TopologyGroup
 
 COLORS = {"met": "green", "in part": "yellow", "not met": "red", "open": "cyan"}
@@ -23,7 +23,7 @@ def diagnose(topology: nx.DiGraph, as_json: bool, descend: bool) -> None:
     changes = [f"{row.name}: {row.advice}" for row in found.criteria if row.advice]
     for title, lines in ({"What to change": changes} | found.findings()).items():
         if lines:
-            click.echo()
+            say("")
             print_words(title, style="bold")
             print_words(*lines, indent="  ")
     if layers := found.wasted_layers():

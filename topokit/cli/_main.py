@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from topokit import __version__
-from topokit._escapes import printable
+from topokit._escapes import shown
 from topokit._extras import MissingExtraError
 from topokit.cli import (
     _build_command,
@@ -22,10 +22,11 @@ from topokit.cli import (
     _score_command,
     _train_command,
 )
-from topokit.cli._console import all_encoded
+from topokit.cli._console import all_encoded, say
 
 WRONG_INPUT = 2
 INTERRUPTED = 130
+MESSAGE = 2000  # columns of an error, of which names and values of any length are a part
 EXAMPLES = """Examples:
   topokit list                             the families of topologies
   topokit score butterfly --help           the options of one of them
@@ -57,13 +58,13 @@ class Root(click.Group):
             error.show()
             status = WRONG_INPUT
         except (click.ClickException, MissingExtraError, ValueError, OSError, MemoryError) as error:
-            click.echo(f"Error: {_one_line(error)}", err=True)
+            say(f"Error: {_one_line(error)}", err=True)
             status = WRONG_INPUT
         except Exception:  # of what kind is JAX's to say
             missing = _missing_device()
             if missing is None:
                 raise
-            click.echo(f"Error: {printable(missing)}", err=True)
+            say(f"Error: {missing}", err=True)
             status = WRONG_INPUT
         except click.Abort:
             status = INTERRUPTED
@@ -88,7 +89,7 @@ def _one_line(error: Exception) -> str:
             message = f"{name}: {reason}"
         case _:
             message = str(error) or type(error).__name__
-    return printable(" ".join(message.split()))
+    return shown(" ".join(message.split()), MESSAGE)
 
 
 def _usage(error: click.UsageError, context: click.Context) -> str:

@@ -10,9 +10,9 @@ import click
 import networkx as nx
 
 import topokit as tk
-from topokit._escapes import printable
+from topokit._escapes import shown
 from topokit._progress import progress
-from topokit.cli._console import busy
+from topokit.cli._console import busy, say
 from topokit.cli._output_file import output_option
 from topokit.cli._topology_group import TopologyGroup
 
@@ -43,7 +43,7 @@ def plot(topology: nx.DiGraph, what: str, output: Path) -> None:
     """Draw the edges of a topology, its masks, or one of its heatmaps."""
     with nullcontext() if what in STEPWISE else busy("Drawing"):
         tk.plotting.save_figure(PICTURES[what](topology), output)
-    click.echo(printable(f"{output}: {what} of {topology.name or 'the topology'}"))
+    say(f"{output}: {what} of {shown(topology.name or 'the topology')}")
 
 
 WHAT = click.Option(

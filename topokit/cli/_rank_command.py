@@ -17,7 +17,7 @@ import topokit as tk
 from topokit._checks import check_budget
 from topokit._extras import MissingExtraError
 from topokit._interrupts import interrupts_ignored
-from topokit.cli._console import busy, note, print_json, print_table, print_words
+from topokit.cli._console import busy, note, print_json, print_table, print_words, say
 from topokit.cli._once import Once
 from topokit.cli._ranking_files import (
     PAGE,
@@ -177,7 +177,7 @@ def command(
     except tk.ranking.UnfinishedError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        click.echo(f"interrupted: {len(done.pairs)} of {len(topologies)} are finished", err=True)
+        say(f"interrupted: {len(done.pairs)} of {len(topologies)} are finished", err=True)
         ctx.exit(INTERRUPTED)
     finally:
         if done.pairs:

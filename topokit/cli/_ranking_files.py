@@ -4,7 +4,6 @@ The folder holds all that the page needs: the rows in `ranking.json`, the maps i
 each topology as a file in `topologies/`, under the name that `ranking.json` gives it.
 """
 
-import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,21 +15,19 @@ import networkx as nx
 
 import topokit as tk
 from topokit._atomic import replacing
-from topokit._escapes import printable
 from topokit._file_names import file_name
+from topokit._names import check_name
 from topokit._plain_records import declared_kinds, record_of
 from topokit._records import brief
 from topokit._text_table import shorten
 from topokit.cli._console import jsonable
+from topokit.cli._csv_files import write_csv
 from topokit.cli._output_folder import check_replaced
 
 RANKING, MAPS, PAGE, TOPOLOGIES = "ranking.json", "maps.npz", "report.html", "topologies"
 
 # What counts of a ranking stay below, but those of paths, and what no share is above.
 MOST, PATHS, SHARES = 2**28, "paths_", ("density", "reachable")
-
-# What a formula of a spreadsheet begins with.
-FORMULA = ("=", "+", "-", "@")
 
 
 class Results(NamedTuple):
@@ -140,7 +137,7 @@ def write_results(
     with replacing(folder / RANKING) as part:
         part.write_text(json.dumps(jsonable(ranking), indent=2, allow_nan=False) + "\n")
     with replacing(folder / "ranking.csv") as part:
-        _write_csv(part, rows)
+        write_csv(part, [row._asdict() for row in rows])
     names = [RANKING, "ranking.csv"]
     if _any_finite(rows):
         all_rows = [*rows, *ranking["beside"]]
@@ -163,8 +160,10 @@ def read_results(folder: Path) -> Results:
         if not rows:
             raise ValueError("rows is []")
         beside = [_row(tk.ranking.SizedLoss, record) for record in said["beside"]]
-        files = dict(said["topologies"])
-        paths = {row.name: folder / TOPOLOGIES / Path(files[row.name]).name for row in rows}
+        files = {name: check_name(file, "a file") for name, file in said["topologies"].items()}
+        paths = {
+            check_name(row.name): folder / TOPOLOGIES / Path(files[row.name]).name for row in rows
+        }
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ValueError(
             f"{place} is damaged, or of another version of topokit ({error!r}): the same `topokit "
@@ -227,18 +226,3 @@ def topology_files(names: Sequence[str]) -> dict[str, str]:
         file = next(f for t in tries if (f := f"{TOPOLOGIES}/{t}.npz") not in found.values())
         found[name] = file
     return found
-
-
-def _write_csv(path: Path, rows: Sequence[Any]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(rows[0]._asdict())
-        writer.writerows(map(_plain, row._asdict().values()) for row in rows)
-
-
-def _plain(value: Any) -> Any:
-    """A cell on which neither a terminal nor a spreadsheet acts: a formula is quoted by a '."""
-    if not isinstance(value, str):
-        return value
-    text = printable(value)
-    return f"'{text}" if text.lstrip().startswith(FORMULA) else text

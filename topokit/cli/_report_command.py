@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 import topokit as tk
-from topokit.cli._console import busy
+from topokit.cli._console import busy, say
 from topokit.cli._once import Once
 from topokit.cli._output_file import OutputFile
 from topokit.cli._ranking_files import PAGE, RANKING, read_results
@@ -41,7 +41,7 @@ def command(results: Path, output: Path | None) -> None:
             f"{results} holds neither {RANKING} nor {TRAINING}; give a folder that 'topokit rank' "
             "or 'topokit train' wrote."
         )
-    click.echo(f"{page}: open it in a browser")
+    say(f"{page}: open it in a browser")
 
 
 def write_ranking_page(folder: Path, page: Path) -> Path:

@@ -7,6 +7,7 @@ import networkx as nx
 
 import topokit as tk
 from topokit._docstrings import meanings
+from topokit._names import short_names
 from topokit._records import readable
 from topokit._text_table import shorten
 from topokit.cli._console import busy, print_json, print_table
@@ -30,7 +31,7 @@ def score(topologies: Mapping[str, nx.DiGraph], as_json: bool) -> None:
         for field, meaning in meanings(tk.scores.Score).items()
     ]
     alone = len(names) == 1
-    heading = ["value"] if alone else [shorten(name, HEADING) for name in names]
+    heading = ["value"] if alone else [*short_names(names, HEADING).values()]
     title = shorten(names[0], TITLE) if alone else ""
     print_table(("score", *heading, "meaning"), rows, title=title, words=1)
 

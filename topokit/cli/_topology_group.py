@@ -10,6 +10,7 @@ import click
 
 import topokit as tk
 from topokit._docstrings import described, summary
+from topokit._escapes import printable
 from topokit.cli._family_options import change_options, family_options
 from topokit.cli._once import Once
 from topokit.cli._shell_words import arguments_as_options
@@ -83,6 +84,13 @@ class TopologyGroup(click.Group):
             return self._file_command(Path(cmd_name))
         return self._family_command(find_family(cmd_name))
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of the first word, which usage tells as it can be seen."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name and printable(name), command, rest
+
     def _family_command(self, family: Family) -> click.Command:
         own = {option.name for option in self.own_options}
 
@@ -118,7 +126,7 @@ class TopologyGroup(click.Group):
 
         more = click.Argument(["others"], nargs=-1, type=click.Path(path_type=Path))
         return Once(
-            str(path),
+            printable(path),
             callback=run_all if self.several else run,
             params=[*self.own_options, *([more] if self.several else [])],
             help=self.help,

@@ -20,6 +20,8 @@ from typing import Any
 import networkx as nx
 
 import topokit as tk
+from topokit._escapes import printable, shown
+from topokit._names import check_name
 from topokit.cli._topology_from_words import SEED, change, find_family, make
 from topokit.topologies import true_name
 
@@ -42,20 +44,16 @@ def read_sources(paths: Iterable[Path]) -> dict[str, nx.DiGraph]:
     found: dict[str, nx.DiGraph] = {}
     for path in paths:
         entries = (
-            _read_list(path) if path.suffix == ".toml" else [(_readable(path.stem), tk.read(path))]
+            _read_list(path) if path.suffix == ".toml" else [(printable(path.stem), tk.read(path))]
         )
         for name, topology in entries:
             if name in found:
                 raise ValueError(
-                    f"{path}: two topologies are called {name!r}; give them names in a list (.toml)"
+                    f"{path}: two topologies are called {shown(name)!r}; give them names in a list "
+                    "(.toml)"
                 )
             found[name] = topology
     return found
-
-
-def _readable(name: str) -> str:
-    """A file's name without the bytes that are no text."""
-    return name.encode("utf-8", "replace").decode()
 
 
 def _read_list(path: Path) -> Iterator[tuple[str, nx.DiGraph]]:
@@ -88,15 +86,12 @@ def _entry(table: Any, folder: Path) -> tuple[str, nx.DiGraph]:
     else:
         topology = _file(folder, **rest)
     topology = change(topology, **changes)
-    name = topology.name if name is None else name
-    if not isinstance(name, str) or not name:
-        raise ValueError(f"name must be a word; given {name!r}")
-    return name, topology
+    return check_name(topology.name if name is None else name, "name"), topology
 
 
 def _file(folder: Path, *, file: Any, **rest: Any) -> nx.DiGraph:
     if rest or not isinstance(file, str):
         raise ValueError(f"a file takes no parameters; given {', '.join(rest) or repr(file)}")
     topology = read_named(folder / file)
-    topology.graph.setdefault("name", Path(file).stem)
+    topology.graph.setdefault("name", printable(Path(file).stem))
     return topology

@@ -16,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import topokit as tk
 from topokit._atomic import replacing
+from topokit._file_names import file_name
 from topokit._records import readable
-from topokit.cli._console import console, jsonable, note, print_json, print_table
+from topokit.cli._console import console, jsonable, note, print_json, print_table, say
 from topokit.cli._once import Once
 from topokit.cli._output_folder import check_replaced
 from topokit.cli._shell_words import arguments_as_options
@@ -150,7 +151,7 @@ def command(
             for seed in range(seeds):
                 runs.append(_run(data, out, seed, **options))
     except KeyboardInterrupt:
-        click.echo(f"interrupted: {len(runs)} of {seeds} seeds are finished", err=True)
+        say(f"interrupted: {len(runs)} of {seeds} seeds are finished", err=True)
         ctx.exit(INTERRUPTED)
     finally:
         if runs:
@@ -207,7 +208,7 @@ def _run(
     """Train one seed, and write its weights."""
     what = "-".join(map(str, (model, *(hidden or ()), *([width] if width else []))))
     how = f"{layers}-{share}-{dense_below}-{epochs}-{batch_size}-{learning_rate}"
-    name = f"{data.name}-{len(data.train_x)}-{what}-{how}-seed-{seed}"
+    name = f"{file_name(data.name)}-{len(data.train_x)}-{what}-{how}-seed-{seed}"
     with _bar(f"seed {seed}", epochs) as advance, _divergence_told(seed):
         training = tk.networks.train_from_seed(
             _builder(model, hidden, width, data),
@@ -236,7 +237,7 @@ def _divergence_told(seed: int) -> Iterator[None]:
         warnings.simplefilter("always", RuntimeWarning)
         yield
     if caught:
-        click.echo(f"seed {seed}: {caught[0].message}", err=True)
+        say(f"seed {seed}: {caught[0].message}", err=True)
 
 
 def _builder(

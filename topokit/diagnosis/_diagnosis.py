@@ -4,6 +4,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Float
 
+from topokit._escapes import shown
 from topokit._html import bullets, table
 from topokit._text_table import SHELL, text_table
 from topokit.diagnosis._bottleneck import Bottleneck, find_bottleneck
@@ -66,7 +67,7 @@ class Diagnosis(Size, Label):
     def title(self) -> str:
         """Name and size on one line."""
         return (
-            f"{self.name}: n_in {self.n_in:,}, n_out {self.n_out:,}, depth {self.depth:,}, "
+            f"{shown(self.name)}: n_in {self.n_in:,}, n_out {self.n_out:,}, depth {self.depth:,}, "
             f"{self.trainable:,} of {self.edges:,} edges trainable"
         )
 

@@ -8,16 +8,17 @@ from typing import Any
 
 import networkx as nx
 
+from topokit._names import check_name
 from topokit.layers import to_layers
 
 
 def checked_attributes(attributes: Any) -> dict[str, Any]:
-    """Attributes of a graph; what has a meaning here must be text."""
+    """Attributes of a graph; what has a meaning here must be a name."""
     if not isinstance(attributes, dict):
         raise ValueError(f"the graph's attributes must be an object; given {attributes!r}")
     for key in ("name", "family"):
-        if not isinstance(attributes.get(key, ""), str):
-            raise ValueError(f"the graph's {key} must be text; given {attributes[key]!r}")
+        if attributes.get(key, "") != "":
+            check_name(attributes[key], f"the graph's {key}")
     return attributes
 
 

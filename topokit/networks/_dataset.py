@@ -15,6 +15,8 @@ import numpy as np
 from jaxtyping import Float32, Int, Integer, Shaped, UInt8
 
 from topokit._checks import check_real
+from topokit._escapes import printable
+from topokit._names import check_name
 from topokit._records import Record, brief
 
 PARTS = ("train", "validation", "test")
@@ -110,12 +112,12 @@ def make_dataset(
             validation examples of one's own with their labels, `(x, y)`.
         classes: What each label stands for. Without it the classes are those up to the largest
             label of the training part, named by their numbers.
-        name: What to call the data set in results.
+        name: What to call the data set in results: a line of characters that can be seen.
 
     Raises:
         ValueError: If there are no examples, none are left for training, examples and labels are
-            not equally many, the shapes of the parts differ, a value is not finite, or a label is
-            not one of the classes.
+            not equally many, the shapes of the parts differ, a value is not finite, a label is
+            not one of the classes, or the name is not such a line.
 
     Examples:
         >>> import numpy as np
@@ -143,6 +145,7 @@ def make_dataset(
     test = _checked_pair("test", (test_x, test_y))
     for part, pair in zip(PARTS, ((train_x, train_y), held_out, test), strict=True):
         _check_part(part, *pair, train_x.shape[1:], len(classes))
+    name = check_name(name, "the name of a data set")
     return Dataset(train_x, train_y, *held_out, *test, tuple(classes), name)
 
 
@@ -208,7 +211,7 @@ def image_dataset(
         test_y,
         validation=validation,
         classes=classes,
-        name=name,
+        name=printable(name) or "data",
     )
 
 

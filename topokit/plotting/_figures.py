@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,11 +9,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from topokit._atomic import replacing
-from topokit._escapes import printable
-from topokit._text_table import shorten
+from topokit._escapes import printable, written_out
+from topokit._names import short_names
 
 # Without the date, equal pictures are equal bytes.
 UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
@@ -28,24 +28,28 @@ NAME, LEGEND = 32, 60
 
 
 def literal(text: str) -> str:
-    """Text that matplotlib shall not take for mathematics, and that it has glyphs for."""
-    return printable(text).replace("$", r"\$")
+    """Text that matplotlib shall not take for mathematics, and that it has glyphs for.
 
-
-def short_names(names: Iterable[str], width: int = NAME) -> dict[str, str]:
-    """Names as they stand beside a picture, for which long ones would leave no room.
-
-    Those that would look alike are numbered in their order.
+    Others are written out, as two that are boxes alike could not be told apart.
     """
-    shown = {name: shorten(printable(name), width) for name in names}
-    alike = Counter(shown.values())
-    numbers: Counter[str] = Counter()
-    for name, short in shown.items():
-        if alike[short] > 1:
-            numbers[short] += 1
-            sign = f" ({numbers[short]})"
-            shown[name] = shorten(short, width - len(sign)) + sign
-    return {name: literal(short) for name, short in shown.items()}
+    seen = printable(text)
+    if not seen.isascii():
+        seen = "".join(c if _has_glyph(c) else written_out(c) for c in seen)
+    return seen.replace("$", r"\$")
+
+
+def _has_glyph(character: str) -> bool:
+    """Whether a font that the settings name first has a sign for it."""
+    if character.isascii():
+        return True
+    paths = (findfont(FontProperties(family=[name])) for name in plt.rcParams["font.family"])
+    return any(get_font(path).get_char_index(ord(character)) for path in paths)
+
+
+def names_beside(names: Iterable[str], width: int = NAME) -> dict[str, str]:
+    """Names as they stand beside a picture; legends leave out what begins with an underscore."""
+    short = short_names(names, width).items()
+    return {name: literal(f" {text}" if text.startswith("_") else text) for name, text in short}
 
 
 def new_axes(width: float, height: float) -> Axes:

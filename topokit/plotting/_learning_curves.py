@@ -7,7 +7,7 @@ from jaxtyping import Real
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from topokit.plotting._figures import COLORS, LEGEND, new_axes, short_names
+from topokit.plotting._figures import COLORS, LEGEND, names_beside, new_axes
 from topokit.plotting._loss_curves import DASHES
 
 
@@ -38,7 +38,7 @@ def plot_learning(
     if not accuracies:
         raise ValueError("accuracies is empty: give at least one {name: [array for each seed]}")
     ax = new_axes(5.4, 3.6) if ax is None else ax
-    shown = short_names(accuracies, LEGEND)
+    shown = names_beside(accuracies, LEGEND)
     for number, (name, seeds) in enumerate(accuracies.items()):
         lengths = sorted({len(seed) for seed in seeds})
         if len(lengths) != 1 or not lengths[0]:

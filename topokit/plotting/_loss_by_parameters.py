@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from topokit.plotting._figures import new_axes, plain_log_numbers, short_names
+from topokit.plotting._figures import names_beside, new_axes, plain_log_numbers
 from topokit.plotting._ranking_chart import finite_rows, row_looks
 
 
@@ -47,7 +47,7 @@ def plot_parameters(rows: Sequence[Any], ax: Axes | None = None) -> Axes:
         _draw(ax, line, looks)
     _scale(ax, rows)
     heights = _spread([_height(ax, row) for row in named])
-    shown = short_names(row.name for row in rows)
+    shown = names_beside(row.name for row in rows)
     for row, height in zip(named, heights, strict=True):
         _name(ax, row, shown[row.name], looks[id(row)], height)
     return ax

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Real
 from matplotlib.axes import Axes
 
-from topokit.plotting._figures import COLORS, LEGEND, new_axes, plain_log_numbers, short_names
+from topokit.plotting._figures import COLORS, LEGEND, names_beside, new_axes, plain_log_numbers
 
 DASHES = ("solid", "dashed", "dashdot", "dotted")
 
@@ -41,7 +41,7 @@ def plot_losses(losses: Mapping[str, Real[np.ndarray, "..."]], ax: Axes | None =
     if not losses:
         raise ValueError("losses is empty: give at least one {name: array}")
     ax = new_axes(5.4, 3.6) if ax is None else ax
-    shown = short_names(losses, LEGEND)
+    shown = names_beside(losses, LEGEND)
     for number, (name, values) in enumerate(losses.items()):
         curves = np.atleast_2d(values)
         if curves.ndim != 2 or not curves.size:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from topokit._text_table import cells
 from topokit.plotting._color_scales import limits_of, scale_that_shows
-from topokit.plotting._figures import short_names
+from topokit.plotting._figures import names_beside
 from topokit.plotting._heatmaps import heat_map, label_bar
 
 # Field of a record of maps, and what its picture is called, as values and as deviations.
@@ -102,7 +102,7 @@ def _new_places(names: list[str]) -> np.ndarray:
     size = np.array([across, -(-len(names) // across)]) * CELL
     figure = plt.figure(figsize=tuple(size))
     places = np.empty((len(names), 3), object)
-    for place, name in enumerate(short_names(names, WIDEST).values()):
+    for place, name in enumerate(names_beside(names, WIDEST).values()):
         corner = np.array([place % across * CELL[0], size[1] - CELL[1] * (place // across + 1)])
         x, y = (corner + [NAME, CELL[1] - NAME]) / size
         size_of_name = LARGE if cells(name) <= SHORT else SMALL

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from topokit.plotting._figures import COLORS, new_axes, plain_log_numbers, short_names
+from topokit.plotting._figures import COLORS, names_beside, new_axes, plain_log_numbers
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">", "h")
 
@@ -65,7 +65,7 @@ def plot_ranking(rows: Sequence[Any], ax: Axes | None = None) -> Axes:
     ax.set_xlim(left=0.75 * max(FLOOR, min(map(_least, rows))))
     plain_log_numbers(ax.xaxis, crowded=4)
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    shown = short_names(row.name for row in rows)
+    shown = names_beside(row.name for row in rows)
     ax.set_yticks(range(len(rows)), [shown[row.name] for row in rows], fontsize=9)
     ax.set_xlabel("relative reconstruction loss, ± 2 standard errors")
     ax.text(1.02, 1.0, "trainable", transform=ax.transAxes, fontsize=8.5, va="bottom")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from topokit._escapes import printable
+from topokit._escapes import shown
 from topokit._records import Record
 
 # Rows of which an order says anything.
@@ -131,12 +131,12 @@ def _prediction(rows: Sequence[Any]) -> str:
     some = f" of {len(known)} of the {len(rows)}" if len(known) < len(rows) else ""
     said = (
         f"losses predicted without training{some} are off by {found.median_error:.0%} in the "
-        f"median and by {error:.0%} at most ({printable(worst.name)})"
+        f"median and by {error:.0%} at most ({shown(worst.name)})"
     )
     if found.correlation is None:
         return said
     first, named = (min(known, key=attrgetter(key)) for key in ("loss", "predicted_loss"))
-    best = f"but the best by prediction is {printable(named.name)}"
+    best = f"but the best by prediction is {shown(named.name)}"
     best = "and both have the same best" if named is first else best
     return (
         f"{said}; their order agrees with the measured one at {found.correlation:.2f} (Spearman's "

@@ -3,7 +3,9 @@
 from typing import Any, SupportsIndex, overload
 
 from topokit._docstrings import meanings
+from topokit._escapes import SHOWN
 from topokit._html import table
+from topokit._names import short_names
 from topokit._records import readable
 from topokit._text_table import SHELL, text_table
 from topokit.ranking._rows import Row
@@ -53,10 +55,11 @@ class Ranking(list[Row]):
         return Ranking(found) if isinstance(index, slice) else found
 
     def texts(self) -> tuple[list[str], list[list[str]]]:
-        """The heading of the table, and its rows: the place, the name, and numbers."""
+        """The heading of the table, and its rows: the place, the name, cut if long, and numbers."""
         heading = ["", "topology", *(title for title, _, _ in COLUMNS)]
+        names = short_names((row.name for row in self), SHOWN)
         rows = [
-            [str(place), readable(row.name)]
+            [str(place), names[row.name]]
             + [readable(getattr(row, field), digits) for _, field, digits in COLUMNS]
             for place, row in enumerate(self, start=1)
         ]

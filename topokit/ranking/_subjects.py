@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from topokit._escapes import shown
+from topokit._names import check_name
 from topokit.layers import Layers, to_layers
 from topokit.ranking._content_keys import content_of
 from topokit.scores.counts import Label, label_of
@@ -31,6 +33,7 @@ def subjects_of(topologies: Mapping[str, nx.DiGraph | Layers]) -> list[Subject]:
         raise ValueError("topologies is empty: give at least one, {name: topology}")
     subjects = []
     for name, topology in topologies.items():
+        check_name(name)
         with naming(name):
             layers = to_layers(topology)
         subjects.append(Subject(label_of(name, topology, layers), layers, content_of(layers)))
@@ -43,7 +46,7 @@ def naming(name: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"topology {name!r}: {error}") from error
+        raise ValueError(f"topology {shown(name)!r}: {error}") from error
 
 
 def labels_by_content(subjects: Iterable[Subject]) -> dict[str, list[Label]]:

@@ -3,7 +3,10 @@
 from concurrent.futures import BrokenExecutor, CancelledError
 from pathlib import Path
 
+from topokit._escapes import shown
+
 NAMED = 5  # of many failures so many are told in full
+LINE = 400  # columns of what is told of one
 LOST = (BrokenExecutor, CancelledError)
 
 
@@ -37,12 +40,13 @@ def _sentences(failures: dict[str, BaseException], of: int, path: Path | None) -
     failed = {name: _brief(error) for name, error in failures.items() if name not in lost}
     said = []
     if failed:
-        told = [f"{name}: {error}" for name, error in failed.items()]
+        told = [f"{shown(name)}: {error}" for name, error in failed.items()]
         said.append(f"{len(told)} of {of} evaluations failed: {_some(told)}")
     if lost:
         why = _why(failures[lost[0]])
         were = "was" if len(lost) == 1 else "were"
-        said.append(f"{len(lost)} of {of} evaluations {were} lost because {why}: {_some(lost)}")
+        told = _some([*map(shown, lost)])
+        said.append(f"{len(lost)} of {of} evaluations {were} lost because {why}: {told}")
     finished = of - len(failures)
     if finished:
         said.append(f"The other {'one is' if finished == 1 else f'{finished} are'} finished")
@@ -65,7 +69,7 @@ def _why(error: BaseException) -> str:
 
 def _brief(error: BaseException) -> str:
     lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"
+    return shown(f"{type(error).__name__}: {lines[0]}", LINE)
 
 
 def _some(told: list[str]) -> str:

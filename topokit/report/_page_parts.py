@@ -1,6 +1,7 @@
 """What a page takes from topologies: maps, wirings and diagnoses, packed for its script."""
 
 import base64
+import shlex
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -91,7 +92,7 @@ def building_part(name: str, topology: nx.DiGraph | Layers, file: str | None) ->
     if file is not None:
         said.append(f"It is saved beside this page, as {file}.")
         if command is None:
-            means, command = "Its numbers, from there:", f"topokit score {file}"
+            means, command = "Its numbers, from there:", shlex.join(["topokit", "score", file])
         python = python or ["import topokit as tk", "", f"graph = tk.read({file!r})"]
     if lines.python:
         python.append(f"tk.write(graph, {output!r})")

@@ -10,6 +10,7 @@ import networkx as nx
 import numpy as np
 
 from topokit._docstrings import entries
+from topokit._names import check_name
 from topokit.diagnosis import Diagnosis, diagnose_known
 from topokit.layers import Layers
 from topokit.ranking import Maps, Row, SizedLoss
@@ -104,12 +105,14 @@ def write_report(
         rows: What `topokit.rank` returned, at least one.
         topologies: Of each row the topology, by its name.
         maps: Of each row the maps that the callback of `topokit.rank` got, by its name.
-        files: Of topologies that are saved, where, as seen from the page's folder.
+        files: Of topologies that are saved, where, as seen from the page's folder, for commands
+            to copy.
         beside: Losses of topologies with the names of rows, such as those at another budget, as
             `topokit.ranking.mean_losses` gives them: drawn against their parameters beside those.
 
     Raises:
-        ValueError: If there is no row, a row has no topology or no maps, or these are of another.
+        ValueError: If there is no row, a row has no topology or no maps, these are of another, or
+            the name of a file holds what cannot be seen.
         OSError: If the file cannot be written.
 
     Examples:
@@ -128,6 +131,8 @@ def write_report(
         `topokit.rank`, which makes rows and maps; `write_sweep_report`, for a sweep.
     """
     _check(rows, topologies, maps)
+    for file in (files or {}).values():
+        check_name(file, "the name of a file")
     rows = sorted(rows, key=lambda row: (not math.isfinite(row.loss), *row.order))
     write_page(_page(rows, topologies, maps, files or {}, beside), path)
 

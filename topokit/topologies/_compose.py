@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import networkx as nx
 import numpy as np
 
+from topokit._names import fitting
 from topokit.layers import Layers, from_layers, make_layers, to_layers
 
 Topology = TypeVar("Topology", nx.DiGraph, Layers)
@@ -155,7 +156,7 @@ def changed(graph: nx.DiGraph, words: str, change: str, **options: Any) -> dict[
     """Name and `changes` of a graph after a call of the function `change` with such options."""
     before = graph.graph.get("changes")
     calls = [*(before if isinstance(before, list) else ()), [change, options]]
-    return {"name": f"{name_of(graph)} {words}", "changes": calls}
+    return {"name": fitting(f"{name_of(graph)} {words}"), "changes": calls}
 
 
 def name_of(topology: nx.DiGraph | Layers) -> str:
@@ -218,7 +219,7 @@ def _as_given_all(
     short += [f"{key}={value}" for key, value in options.items() if value is not True]
     return from_layers(
         layers,
-        name=f"{verb}({', '.join(short)})",
+        name=fitting(f"{verb}({', '.join(short)})"),
         family=verb,
         parameters={"topologies": names, **options},
     )

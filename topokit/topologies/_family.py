@@ -14,6 +14,7 @@ from typing import ParamSpec, Protocol, cast, runtime_checkable
 import networkx as nx
 import numpy as np
 
+from topokit._names import fitting
 from topokit.layers import Layers, from_layers
 from topokit.topologies._member_size import as_graph
 
@@ -75,7 +76,7 @@ def family(build: Callable[P, Layers]) -> Family[P]:
         with as_graph():
             layers = build(*args, **kwargs)
         named = [f"{key}={_plain(value)!r}" for key, value in kwargs.items()]
-        label = f"{name}({', '.join([*(repr(_plain(a)) for a in args), *named])})"
+        label = fitting(f"{name}({', '.join([*(repr(_plain(a)) for a in args), *named])})")
         bound.apply_defaults()
         return from_layers(layers, name=label, family=name, parameters=_plain(bound.arguments))
 
