@@ -68,6 +68,7 @@ def samples() -> dict[type, Record]:
     assert found.fairness is not None
     network = tk.challenge.plain_network(64, 2)
     training = trained()
+    small = tk.networks.mlp((8,), [2], 2, key=jax.random.key(0))
     rows = tk.rank({NAME: GRAPH}, **options)
     results = list(tk.ranking.sweep({NAME: GRAPH}, **options))
     made = [
@@ -85,6 +86,7 @@ def samples() -> dict[type, Record]:
         *[tk.design(6, 4, trainable=20, depth=1, trials=0, measure=False)[0]],
         *[tk.products.StepTime(0.1, 0.2)],
         tk.networks.LayerSpeed(32, 0.5, 0.1, 0.2, 0.3, 0.4, 8, None),
+        tk.networks.kernel_regression(small, np.eye(8), np.arange(8) % 2),
         tk.reconstruct(GRAPH, targets, solver=SOLVER),
         tk.reconstruction.satisfy(GRAPH, targets, solver=SOLVER, restarts=1),
         tk.challenge.infer(network, tk.challenge.pack_images(np.ones((3, 64)))),

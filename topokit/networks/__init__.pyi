@@ -17,6 +17,8 @@ from ._idx import read_mnist as read_mnist
 from ._initialization import dense_xavier as dense_xavier
 from ._initialization import kaiming as kaiming
 from ._initialization import xavier as xavier
+from ._kernel_regression import KernelRegression as KernelRegression
+from ._kernel_regression import kernel_regression as kernel_regression
 from ._linear import SparseLayer as SparseLayer
 from ._linear import SparseLinear as SparseLinear
 from ._mobilenet import mobilenet_v1 as mobilenet_v1
@@ -47,6 +49,7 @@ from ._sparsify import n_parameters as n_parameters
 from ._sparsify import sparsify as sparsify
 from ._speed import LayerSpeed as LayerSpeed
 from ._speed import speed as speed
+from ._tangent_kernel import tangent_kernel as tangent_kernel
 from ._train import Epoch as Epoch
 from ._train import Metrics as Metrics
 from ._train import Training as Training

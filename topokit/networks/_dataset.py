@@ -219,7 +219,8 @@ def _scaled(pixels: UInt8[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"
     return np.divide(pixels, np.float32(255), dtype=np.float32)
 
 
-def _examples(name: str, x: np.ndarray) -> Float32[np.ndarray, "..."]:
+def check_examples(name: str, x: np.ndarray) -> Float32[np.ndarray, "..."]:
+    """Examples in single precision, or a ValueError that says what is wrong with them."""
     if x.dtype.kind != "f" or x.ndim < 2 or not x.size:
         raise ValueError(
             f"{name} must be an array of floats, (examples, ...), with at least one example of at "
@@ -236,7 +237,8 @@ def _examples(name: str, x: np.ndarray) -> Float32[np.ndarray, "..."]:
     return x
 
 
-def _labels(name: str, y: np.ndarray) -> Int[np.ndarray, " n"]:
+def check_labels(name: str, y: np.ndarray) -> Int[np.ndarray, " n"]:
+    """Labels as integers of 32 bits, or a ValueError that says what is wrong with them."""
     if y.dtype.kind not in "iu" or y.ndim != 1:
         raise ValueError(
             f"{name} must be integers, one for each example; given {y.dtype} of shape {y.shape}"
@@ -251,7 +253,7 @@ def _checked_pair(
 ) -> tuple[Float32[np.ndarray, "..."], Int[np.ndarray, " n"]]:
     """The examples and labels of a part, of the types that a data set has."""
     x, y = map(np.asarray, pair)
-    x, y = _examples(f"{name}_x", x), _labels(f"{name}_y", y)
+    x, y = check_examples(f"{name}_x", x), check_labels(f"{name}_y", y)
     if len(x) != len(y):
         raise ValueError(
             f"{name}_y must have a label for each of the {len(x)} examples of {name}_x; "

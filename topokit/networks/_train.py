@@ -29,6 +29,7 @@ from topokit._records import Record, brief
 from topokit.networks._checkpoint import Progress, read_checkpoint, write_checkpoint
 from topokit.networks._dataset import Dataset
 from topokit.networks._fingerprint import fingerprint
+from topokit.networks._infer_one import double_if, infer_one
 
 # Steps of one compiled call, long enough to hide its start and short enough to be interrupted, and
 # the examples that are evaluated at a time.
@@ -281,14 +282,8 @@ def evaluate(
     """
     if not len(x):
         raise ValueError("there are no examples to evaluate the model on")
-    loss, accuracy = _metrics((model, state), jnp.asarray(x, _double(model)), jnp.asarray(y))
+    loss, accuracy = _metrics((model, state), jnp.asarray(x, double_if(model)), jnp.asarray(y))
     return Metrics(float(loss), float(accuracy))
-
-
-def _double(model: PyTree) -> type[np.float64] | None:
-    """Double precision, for the examples, where a model has it: convolutions mix none."""
-    weights = filter(eqx.is_inexact_array, jax.tree.leaves(model))
-    return np.float64 if any(weight.dtype == np.float64 for weight in weights) else None
 
 
 def _epochs(
@@ -301,7 +296,7 @@ def _epochs(
     seed: int,
 ) -> Iterator[Progress]:
     """Yield after each epoch what a checkpoint has to hold."""
-    x = jnp.asarray(data.train_x, _double(progress.arrays))
+    x = jnp.asarray(data.train_x, double_if(progress.arrays))
     examples, key = (x, jax.device_put(data.train_y)), jax.random.key(seed)
     begin = perf_counter() - (progress.rows[-1, -1] if len(progress.rows) else 0.0)
     for epoch in range(len(progress.rows), epochs):
@@ -371,16 +366,10 @@ def _loss(
 def _metrics(
     both: tuple[Any, Any], x: Array, y: Array
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    one = partial(_inferred, *both)
+    one = partial(infer_one, *both)
     logits = lax.map(one, x, batch_size=min(TOGETHER, len(x)))
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
     return loss, (logits.argmax(1) == y).mean()
-
-
-def _inferred(model: Any, state: Any, x: Array) -> Array:
-    """The logits of one example, without dropout and with means that were kept."""
-    model = eqx.nn.inference_mode(model)
-    return model(x) if state is None else model(x, state)[0]
 
 
 def _path(checkpoint: str | Path | None) -> Path | None:
@@ -449,12 +438,12 @@ def _check(model: Any, state: Any, data: Dataset, epochs: int, batch_size: int, 
         raise ValueError(
             "the model has a state; make it by equinox.nn.make_with_state, and give state="
         )
-    kind = _double(model) or np.float32
+    kind = double_if(model) or np.float32
     example = jax.ShapeDtypeStruct(data.shape, kind)
     batch = jax.ShapeDtypeStruct((2, *data.shape), kind)
     labels = jax.ShapeDtypeStruct((2,), np.int32)
     try:
-        logits = eqx.filter_eval_shape(_inferred, model, state, example)
+        logits = eqx.filter_eval_shape(infer_one, model, state, example)
         eqx.filter_eval_shape(
             _loss, model, state, batch, labels, jax.random.split(jax.random.key(0))
         )

@@ -1,0 +1,163 @@
+"""The empirical tangent kernel of a network, from the gradients of its outputs.
+
+For weights `w` and outputs `f(x)` the kernel of two examples is `J(x) J(x')^T` with the Jacobian
+`J = df/dw`: how far a step that changes the output of one changes that of the other. A sparse
+layer's gradient is as short as its edges, so that Jacobians are multiplied as they stand, some
+examples at a time.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Shaped
+
+from topokit._limits import check_memory
+from topokit._progress import progress
+from topokit.networks._infer_one import infer_one
+from topokit.networks._untrained import Untrained, check_batch, count_outputs, draw_models
+
+# Bytes of the Jacobians that are held while others pass by, of those, and of what is computed at
+# once: arrays beyond some 32 MiB are slow to come by.
+HELD, PASSING, AT_ONCE = 2**29, 2**27, 2**25
+
+# Bytes that the kernel may take.
+LIMIT = 2**32
+
+# Bytes for each entry: the kernel's own, and in double precision those of what takes it apart.
+ENTRY = 4 + 3 * 8
+
+
+def tangent_kernel(
+    model: Any, x: Shaped[np.ndarray | Array, "n *shape"], *, state: Any = None, full: bool = False
+) -> Float[np.ndarray, "rows rows"]:
+    """The tangent kernel of a network at its weights, on a batch.
+
+    Source: Jacot, Gabriel and Hongler (2018, arXiv:1806.07572), section 4, at finite width. The
+    weights are all inexact arrays of the model, biases among them, as for an optimizer; dropout and
+    batch normalization are set to inference.
+
+    Cost: for n examples, c outputs and P weights about `n^2 c P` operations, `n^2 c^2 P` for the
+    full kernel: a network of sparse layers takes as much less as it has fewer edges. Memory: `n^2`
+    numbers, `(n c)^2` for the full one, and about 768 MiB of gradients, or those of one example if
+    they are more.
+
+    Args:
+        model: Any Equinox model that takes one example and returns a vector.
+        x: Examples.
+        state: The state of a model that has one, as in `train`.
+        full: Whether each output of each example has a row, and not each example the sum over its
+            outputs.
+
+    Returns:
+        The kernel, symmetric and positive semidefinite but for rounding; in single precision unless
+        the model has double. Of the full one row `i c + k` is output k of example i.
+
+    Raises:
+        ValueError: If there are fewer than 8 examples or one does not fit the model, a value is not
+            finite, the model returns no vector, or more than 4 GiB would be needed.
+
+    Examples:
+        >>> import jax
+        >>> import numpy as np
+        >>> from topokit import networks
+        >>> model = networks.mlp((5,), [16], 3, key=jax.random.key(0))
+        >>> x = np.random.default_rng(0).standard_normal((10, 5))
+        >>> networks.tangent_kernel(model, x).shape
+        (10, 10)
+        >>> networks.tangent_kernel(model, x, full=True).shape
+        (30, 30)
+
+    See Also:
+        `kernel_regression`, what it can learn; `effective_rank` and `condition_number`, of it.
+    """
+    (one,) = draw_models(model, state, draws=1, seed=0)
+    return kernel_of(one, check_batch(one, x).x, full=full)
+
+
+def kernel_of(
+    one: Untrained, x: Float[Array, "n *shape"], *, full: bool = False
+) -> Float[np.ndarray, "rows rows"]:
+    """The same, of what was checked."""
+    n, n_outputs = len(x), count_outputs(one, x.shape[1:])
+    rows = n_outputs if full else 1
+    numbers = n_outputs * _count_weights(one.model)
+    each = numbers * x.dtype.itemsize
+    _check_memory(n, rows, each)
+    held, passing = (_at_most(n, size, each) for size in (HELD, PASSING))
+    large, small = (np.empty((k * rows, numbers // rows), x.dtype) for k in (held, passing))
+    kernel = np.empty((n, rows, n, rows), x.dtype)
+    with progress("tangent kernel", n * n) as bar, np.errstate(over="ignore", invalid="ignore"):
+        for block in _blocks(0, n, held):
+            own = _fill(large, one, x[block])
+            for other in (block, *_blocks(block.stop, n, passing)):
+                across = own if other == block else _fill(small, one, x[other])
+                there = kernel[block, :, other]
+                there[:] = (own @ across.T).reshape(there.shape)
+                kernel[other, :, block] = there.transpose(2, 3, 0, 1)
+                bar.advance(there.size / rows**2 * (1 if other == block else 2))
+    whole = kernel.reshape(n * rows, n * rows)
+    _check_finite(whole)
+    return whole
+
+
+def _at_most(n: int, size: int, each: int) -> int:
+    """How many of n things of so many bytes fit a size, 1 at least."""
+    return min(n, max(1, size // each))
+
+
+def _blocks(first: int, last: int, length: int) -> list[slice]:
+    return [slice(start, min(start + length, last)) for start in range(first, last, length)]
+
+
+def _check_memory(n: int, rows: int, gradients: int) -> None:
+    """Refuse more examples than memory holds, at so many rows and bytes of gradients each."""
+    check_memory(
+        "the tangent kernel",
+        ENTRY * (n * rows) ** 2 + 3 * gradients,
+        LIMIT,
+        "give fewer of them, or a smaller model" + (", or full=False" if rows > 1 else ""),
+        of=f"{n} examples",
+    )
+
+
+def _check_finite(kernel: Float[np.ndarray, "rows rows"]) -> None:
+    if not np.isfinite(kernel).all():
+        raise ValueError(
+            "the gradients of the model overflow, or are not a number, for some of the examples: "
+            "scale the examples, or the first weights, down"
+        )
+
+
+def _count_weights(model: Any) -> int:
+    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
+
+
+def _fill(
+    buffer: Float[np.ndarray, "most numbers"], one: Untrained, x: Float[Array, "n *shape"]
+) -> Float[np.ndarray, "rows numbers"]:
+    """Jacobians of examples, in the first rows of a buffer; always as many are mapped together."""
+    numbers = count_outputs(one, x.shape[1:]) * _count_weights(one.model)
+    rows, piece = numbers // buffer.shape[1], _at_most(len(x), AT_ONCE, numbers * x.dtype.itemsize)
+    for part in _blocks(0, len(x), piece):
+        chosen = np.resize(np.arange(part.start, part.stop), piece)
+        there, column = buffer[part.start * rows : part.stop * rows], 0
+        for leaf in _jacobians(one, x[chosen]):
+            flat = np.asarray(leaf).reshape(piece * rows, -1)
+            there[:, column : column + flat.shape[1]] = flat[: len(there)]
+            column += flat.shape[1]
+    return buffer[: len(x) * rows]
+
+
+@eqx.filter_jit
+def _jacobians(
+    one: Untrained, x: Float[Array, "piece *shape"]
+) -> list[Float[Array, "piece outputs *_weights"]]:
+    """Of each array of weights on its own: to join them would take as long as to compute them."""
+    weights, rest = eqx.partition(one.model, eqx.is_inexact_array)
+
+    def outputs(weights: Any, x: Array) -> Array:
+        return infer_one(eqx.combine(weights, rest), one.state, x)
+
+    return jax.vmap(lambda x: jax.tree.leaves(jax.jacrev(outputs)(weights, x)))(x)

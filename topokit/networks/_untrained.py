@@ -1,0 +1,175 @@
+"""What scores of an untrained network take at the door: the model, its draws, and one batch.
+
+A model is any pytree with weights in it that maps one example to a vector: an Equinox module, or
+`jax.tree_util.Partial(function, parameters)` of a function of parameters and an example, as other
+frameworks have them. In its place can stand what makes it from a random `key`; then there are as
+many draws of first weights as one likes.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from equinox.nn import StateIndex
+from jaxtyping import Array, Float, Shaped
+
+from topokit._checks import check_count
+from topokit._records import brief
+from topokit.networks._dataset import check_examples, check_labels
+from topokit.networks._infer_one import double_if, infer_one
+
+LEAST_EXAMPLES = 8
+
+
+class Untrained(NamedTuple):
+    """A model with first weights.
+
+    Attributes:
+        model: The model.
+        state: Its state, or None.
+    """
+
+    model: Any
+    state: Any
+
+
+class Batch(NamedTuple):
+    """Examples with what a network should return of them.
+
+    Attributes:
+        x: The examples, in the model's precision.
+        targets: What regression fits: one-hot vectors of labels, or the numbers themselves.
+        labels: The labels; None if there are numbers in their place.
+    """
+
+    x: Float[Array, "n *shape"]
+    targets: Float[np.ndarray, "n outputs"] | None
+    labels: Shaped[np.ndarray, " n"] | None
+
+
+def draw_models(model: Any, state: Any, *, draws: int, seed: int) -> Iterator[Untrained]:
+    """The model as it is, or one draw of what makes it after the other.
+
+    Raises:
+        ValueError: If it is neither, several draws of a finished model are asked for, or weights
+            are not finite.
+    """
+    draws, seed = check_count("draws", draws), check_count("seed", seed, least=0)
+    if not _has_weights(model):
+        return (_checked(*_made(model, seed + number)) for number in range(draws))
+    if draws > 1:
+        raise ValueError(
+            f"draws={draws} needs a function that makes the model from the keyword key, such as "
+            "functools.partial(topokit.networks.lenet5); given a model, whose weights are drawn"
+        )
+    return iter([_checked(model, state)])
+
+
+def _has_weights(model: Any) -> bool:
+    return any(map(eqx.is_inexact_array, jax.tree.leaves(model)))
+
+
+def _made(build: Any, seed: int) -> Untrained:
+    expected = (
+        "model must be an Equinox model, or a function that makes one from the keyword key; "
+        "parameters beside a function, as Flax has them, are taken as "
+        "jax.tree_util.Partial(function, parameters), and sparse layers of PyTorch by "
+        "topokit.torch.to_equinox"
+    )
+    try:
+        model, state = eqx.nn.make_with_state(build)(key=jax.random.key(seed))
+    except TypeError as error:
+        raise ValueError(f"{expected}; given {brief(build)}: {error}") from error
+    if not _has_weights(model):
+        raise ValueError(f"{expected}; given {brief(build)}, which made {brief(model)}")
+    stated = any(isinstance(leaf, StateIndex) for leaf in _parts(model))
+    return Untrained(model, state if stated else None)
+
+
+def _parts(model: Any) -> list[Any]:
+    return jax.tree.leaves(model, is_leaf=lambda part: isinstance(part, StateIndex))
+
+
+def _checked(model: Any, state: Any) -> Untrained:
+    if state is None and any(isinstance(part, StateIndex) for part in _parts(model)):
+        raise ValueError(
+            "the model has a state; make it by equinox.nn.make_with_state, and give state="
+        )
+    weights = filter(eqx.is_inexact_array, jax.tree.leaves(model))
+    if not all(bool(jnp.isfinite(weight).all()) for weight in weights):
+        raise ValueError(
+            "the model must have finite weights; given some that are infinite or not a number"
+        )
+    return Untrained(model, state)
+
+
+def count_outputs(one: Untrained, shape: tuple[int, ...]) -> int:
+    """How long the vector is that a model returns of an example of a shape."""
+    kind = double_if(one.model) or np.float32
+    example = jax.ShapeDtypeStruct(shape, kind)
+    try:
+        returned = eqx.filter_eval_shape(infer_one, *one, example)
+    except (TypeError, ValueError, AttributeError, NameError, IndexError) as error:
+        raise ValueError(f"the model cannot take an example of shape {shape}: {error}") from error
+    if len(getattr(returned, "shape", ())) != 1 or not returned.size:
+        raise ValueError(
+            "the model must return a vector of one example, such as one logit a class; it returns "
+            f"{brief(returned)} of an example of shape {shape}"
+        )
+    return returned.size
+
+
+def check_batch(one: Untrained, x: Any, y: Any = None) -> Batch:
+    """A batch that fits a model.
+
+    Args:
+        one: The model.
+        x: Examples.
+        y: Labels, or numbers to return, or None.
+
+    Raises:
+        ValueError: If there are too few examples, something is not finite, they do not fit the
+            model or each other, or are all of one class.
+    """
+    x = check_examples("x", np.asarray(x))
+    if len(x) < LEAST_EXAMPLES:
+        raise ValueError(
+            f"x must hold at least {LEAST_EXAMPLES} examples, half of which are held out; given "
+            f"{len(x)}"
+        )
+    n_outputs = count_outputs(one, x.shape[1:])
+    examples = jnp.asarray(x, double_if(one.model))
+    if y is None:
+        return Batch(examples, None, None)
+    y = np.asarray(y)
+    if len(y.shape) == 0 or len(y) != len(x):
+        raise ValueError(f"y must have one row for each of the {len(x)} examples; given {brief(y)}")
+    if y.dtype.kind == "f":
+        return Batch(examples, _numbers(y, n_outputs), None)
+    labels = check_labels("y", y)
+    if len(np.unique(labels)) < 2:
+        raise ValueError(f"y must be of several classes; all {len(y)} labels are {labels[0]}")
+    if labels.max() >= n_outputs:
+        raise ValueError(
+            f"y must be labels from 0 to {n_outputs - 1}, for the model returns {n_outputs} "
+            f"numbers; given {labels.max()}"
+        )
+    return Batch(examples, np.eye(n_outputs)[labels], labels)
+
+
+def _numbers(y: Float[np.ndarray, "n *outputs"], n_outputs: int) -> Float[np.ndarray, "n outputs"]:
+    """Targets of a regressor."""
+    numbers = y.reshape(len(y), -1).astype(float)
+    if numbers.shape[1] != n_outputs or y.ndim > 2:
+        raise ValueError(
+            f"y must be integers, the labels, or floats of shape {(len(y), n_outputs)}, as many as "
+            f"the model returns; given {brief(y)}"
+        )
+    if not np.isfinite(numbers).all():
+        raise ValueError("y must be finite; given infinite or missing values")
+    if (numbers == numbers[0]).all():
+        raise ValueError("y must differ from example to example; given the same numbers for all")
+    return numbers
