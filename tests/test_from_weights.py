@@ -17,7 +17,6 @@ from scipy import sparse
 from strategies import layered_networks
 
 import topokit as tk
-from topokit._extras import MissingExtraError
 from topokit.files._from_weights import from_weights
 
 networks = layered_networks(trainable=True)
@@ -285,7 +284,7 @@ def test_a_damaged_file_is_named(tmp_path):
     files = damaged(tmp_path)
     assert len(files) == 11
     for path in files.values():
-        with pytest.raises(ValueError, match=rf"weights: .*{path.name} cannot be read"):
+        with pytest.raises(ValueError, match=rf"{path.name} cannot be read: "):
             from_weights(path)
     assert from_weights(tmp_path / "good.npz").number_of_edges() == 3
     assert from_weights(tmp_path / "good.safetensors").number_of_edges() == 3
@@ -297,8 +296,7 @@ def test_a_missing_file_is_a_missing_file(tmp_path, ending):
         from_weights(tmp_path / f"nothing.{ending}")
 
 
-def test_the_extra_that_reads_safetensors_is_named(tmp_path, monkeypatch):
+def test_safetensors_are_read_without_their_package(tmp_path, monkeypatch):
     save_file({"weight": square}, tmp_path / "w.safetensors")
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(MissingExtraError, match="'networks'"):
-        from_weights(tmp_path / "w.safetensors")
+    assert from_weights(tmp_path / "w.safetensors").number_of_edges() == 3

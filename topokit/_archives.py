@@ -29,7 +29,8 @@ LAST_CHARACTER = 0x10FFFF
 HEADER = re.compile(
     r"\{\s*'descr'\s*:\s*'([<>=|]?[biufcSUV]\d{1,9})'\s*,"
     r"\s*'fortran_order'\s*:\s*(True|False)\s*,"
-    r"\s*'shape'\s*:\s*\(((?:\s*\d{1,18}L?\s*,)*(?:\s*\d{1,18}L?)?)\s*\)\s*,?\s*\}\s*"
+    r"\s*'shape'\s*:\s*\(((?:\s*\d{1,18}L?\s*,)*(?:\s*\d{1,18}L?)?)\s*\)\s*,?\s*\}\s*",
+    re.ASCII,
 )
 
 

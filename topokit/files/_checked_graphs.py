@@ -1,21 +1,27 @@
 """What every file of a graph is checked for, whatever its form."""
 
 import re
-from collections.abc import Callable, Iterator
-from math import isfinite
+from collections.abc import Callable, Iterable, Iterator
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 
+from topokit._escapes import shown
 from topokit._names import check_name
 from topokit.layers import to_layers
+
+# Numbers as they are written once: no other digits than ASCII's, none before the first.
+PAIR = re.compile(r"\((0|[1-9]\d{0,17}), ?(0|[1-9]\d{0,17})\)", re.ASCII)
+DIGITS = re.compile(r"\d{1,18}", re.ASCII)
+REAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 def checked_attributes(attributes: Any) -> dict[str, Any]:
     """Attributes of a graph; what has a meaning here must be a name."""
     if not isinstance(attributes, dict):
-        raise ValueError(f"the graph's attributes must be an object; given {attributes!r}")
+        raise ValueError(f"the graph's attributes must be an object; given {shown(attributes, 60)}")
     for key in ("name", "family"):
         if attributes.get(key, "") != "":
             check_name(attributes[key], f"the graph's {key}")
@@ -35,8 +41,23 @@ def node_name(node: Any) -> str:
 
 def named_node(name: Any) -> tuple[int, int] | None:
     """The node of a text, None if it is none in the convention."""
-    match = re.fullmatch(r"\((\d+), ?(\d+)\)", str(name), re.ASCII)
+    match = PAIR.fullmatch(str(name))
     return None if match is None else (int(match[1]), int(match[2]))
+
+
+def nodes_of_names(names: Iterable[Any], reader: Callable[..., Any]) -> dict[Any, tuple[int, int]]:
+    """The nodes that all these names stand for, each for one of its own."""
+    nodes = {name: named_node(name) for name in names}
+    wrong = [name for name, node in nodes.items() if node is None]
+    if wrong:
+        raise ValueError(
+            f"node '{shown(wrong[0], 60)}' is not of the form '(layer, index)'; "
+            f"topokit.layered(networkx.{reader.__name__}(path)) brings any directed acyclic graph "
+            "into layers"
+        )
+    if len(set(nodes.values())) < len(nodes):
+        raise ValueError("two nodes have the same layer and index")
+    return {name: node for name, node in nodes.items() if node is not None}
 
 
 def renamed(named: nx.Graph, reader: Callable[..., Any]) -> nx.DiGraph:
@@ -46,44 +67,34 @@ def renamed(named: nx.Graph, reader: Callable[..., Any]) -> nx.DiGraph:
             f"expected a directed simple graph; found a {type(named).__name__}, undirected or with "
             "two edges of the same ends"
         )
-    nodes = {name: named_node(name) for name in named}
-    wrong = [name for name, node in nodes.items() if node is None]
-    if wrong:
-        raise ValueError(
-            f"node {wrong[0]!r} is not of the form '(layer, index)'; "
-            f"topokit.layered(networkx.{reader.__name__}(path)) brings any directed acyclic graph "
-            "into layers"
-        )
-    if len(set(nodes.values())) < len(nodes):
-        raise ValueError("two nodes have the same layer and index")
-    return nx.relabel_nodes(named, nodes)
+    return nx.relabel_nodes(named, nodes_of_names(named, reader))
 
 
 def natural(word: str) -> int:
-    """The number of a word of digits; Python alone would take `1_0` as well."""
-    if not (word.isascii() and word.isdigit()):
-        raise ValueError(f"{word!r} is no number")
+    """The number of a word of digits; Python alone would take `1_0` and other digits as well."""
+    if not DIGITS.fullmatch(word):
+        raise ValueError(f"'{shown(word, 60)}' is no number")
     return int(word)
 
 
 def real(word: str) -> float:
     """The finite number of a word."""
-    value = float("nan" if "_" in word else word)
+    value = float(word) if REAL.fullmatch(word) else nan
     if not isfinite(value):
-        raise ValueError(f"{word!r} is no finite number")
+        raise ValueError(f"'{shown(word, 60)}' is no finite number")
     return value
 
 
 def whole_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a text, from 1; one that does not end may have been cut."""
-    text = path.read_text(encoding="utf-8")
-    lines = text.split("\n")
-    if lines[-1].strip():
-        raise ValueError(
-            f"line {len(lines)}, the last one, has no end, as where a file was cut: "
-            f"{lines[-1][:60]!r}; end it with a newline if it is whole"
-        )
-    yield from enumerate(lines[:-1], 1)
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith("\n") and line.strip():
+                raise ValueError(
+                    f"line {number}, the last one, has no end, as where a file was cut: "
+                    f"'{shown(line, 60)}'; end it with a newline if it is whole"
+                )
+            yield number, line.removesuffix("\n")
 
 
 def checked_graph(graph: nx.DiGraph) -> nx.DiGraph:

@@ -7,16 +7,26 @@ follows `#` is a comment.
 
 import ast
 import re
+from itertools import accumulate
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 
+from topokit._escapes import shown
 from topokit.files._checked_graphs import checked_graph, named_node, real, whole_lines
+from topokit.files._plain_values import DEEPEST
 from topokit.layers import layered
 
 NAME = r"(\(\d+, ?\d+\)|[^\s(){}]+)"
-LINE = re.compile(rf"\s*{NAME}\s+{NAME}(?:\s+(\{{.*\}}|[^\s{{}}]+))?\s*")
+LINE = re.compile(rf"\s*{NAME}\s+{NAME}(?:\s+(\{{.*\}}|[^\s{{}}]+))?\s*", re.ASCII)
+# What a dictionary is written with: the parser of Python meets nothing else.
+STRING = re.compile(r"'(?:[^'\\]|\\[\\'\"nrtuUx])*+'|\"(?:[^\"\\]|\\[\\'\"nrtuUx])*+\"")
+TOKENS = re.compile(
+    r"(?:\s|[\[\](){},:]|True|False|None|-?(?:0|[1-9]\d*+)(?:\.\d*+)?(?:e[+-]?\d++)?)*+", re.ASCII
+)
+QUOTED = 60
 
 
 def read_edge_list(path: Path) -> nx.DiGraph:
@@ -32,13 +42,30 @@ def read_edge_list(path: Path) -> nx.DiGraph:
             lines[sender, receiver] = number
             dag.add_edge(sender, receiver)
             dag.edges[sender, receiver].update(data)
-    nodes = {name: node for name in dag if (node := named_node(name)) is not None}
-    if not nodes or len(nodes) < len(dag):
+    if not any(map(_is_in_brackets, dag)):
         return checked_graph(layered(dag))
-    graph = nx.relabel_nodes(dag, nodes)
+    graph = nx.relabel_nodes(dag, _nodes(dag))
     for node, data in graph.nodes(data=True):
         data["layer"] = node[0]
     return checked_graph(graph)
+
+
+def _is_in_brackets(name: str) -> bool:
+    return name.startswith("(")
+
+
+def _nodes(dag: nx.DiGraph) -> dict[str, tuple[int, int]]:
+    """The nodes that names stand for."""
+    nodes = {name: named_node(name) for name in dag}
+    wrong = next((name for name, node in nodes.items() if node is None), None)
+    if wrong is not None:
+        raise ValueError(
+            f"node '{shown(wrong, QUOTED)}' stands beside nodes such as '(0, 1)': give all of them "
+            "as (layer, index), or none"
+        )
+    if len(set(nodes.values())) < len(nodes):
+        raise ValueError("two names stand for one node, as (0, 1) and (0,1)")
+    return {name: node for name, node in nodes.items() if node is not None}
 
 
 def _edge(place: str, line: str) -> tuple[str, str, dict[str, Any]]:
@@ -46,7 +73,7 @@ def _edge(place: str, line: str) -> tuple[str, str, dict[str, Any]]:
     if match is None:
         raise ValueError(
             f"{place}: expected a sender, a receiver, and perhaps a weight or a dictionary; found "
-            f"{line.strip()[:60]!r}"
+            f"'{shown(line.strip(), QUOTED)}'"
         )
     return match[1], match[2], _data(place, match[3])
 
@@ -55,13 +82,28 @@ def _data(place: str, text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        value = ast.literal_eval(text) if text.startswith("{") else real(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        value = _dictionary(text) if text.startswith("{") else real(text)
+    except (ValueError, SyntaxError):
         value = None
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return value
     if isinstance(value, float):
         return {"weight": value}
     raise ValueError(
-        f"{place}: expected a finite weight or a dictionary of names; found {text[:60]!r}"
+        f"{place}: expected a finite weight or a dictionary of names, each given once; found "
+        f"'{shown(text, QUOTED)}'"
     )
+
+
+def _dictionary(text: str) -> Any:
+    """The value of a display as Python writes it, if it is made of known tokens and not deep."""
+    bare = STRING.sub(" None ", text)
+    steps = accumulate((c in "([{") - (c in ")]}") for c in bare)
+    if not TOKENS.fullmatch(bare) or max(steps) > DEEPEST:
+        raise ValueError
+    tree = ast.parse(text, mode="eval")
+    for node in ast.walk(tree):
+        keys = [ast.dump(key) for key in node.keys if key] if isinstance(node, ast.Dict) else []
+        if len({*keys}) < len(keys) or isinstance(node, ast.Constant) and node.value == inf:
+            raise ValueError
+    return ast.literal_eval(tree)

@@ -17,6 +17,7 @@ from topokit._checks import check_choice
 from topokit.files._found_layers import Choices, listed_layers, mapped_layers
 from topokit.files._named_leaves import Named, label, named_leaves, read_named
 from topokit.files._readings import Network
+from topokit.files._refusals import refusals
 from topokit.files._settle import Said, settle
 from topokit.layers import Layers, from_layers, make_layers
 
@@ -49,8 +50,8 @@ def from_weights(
               what Keras's `get_weights` returns, are its bias;
             - a mapping from names to arrays, such as the state dict of a PyTorch module, or nested
               ones of Flax and Haiku, whose names are joined by `/`;
-            - the path of an `.npz` or `.safetensors` file of named arrays (the latter with the
-              extra `networks`), or of one by `scipy.sparse.save_npz`.
+            - the path of an `.npz` or `.safetensors` file of named arrays, or of one by
+              `scipy.sparse.save_npz`.
 
             An array is one of numpy, JAX or PyTorch, also in half precision, quantized or sparse,
             or a sparse matrix of scipy. In a list it may be the path of a file with one array.
@@ -80,7 +81,6 @@ def from_weights(
             array is no matrix of finite real numbers or holds only zeros, the shapes do not chain,
             a name is missing, a file is damaged, or an output cannot be reached.
         OSError: If the file cannot be read.
-        ModuleNotFoundError: If the file is `.safetensors` and the extra is not installed.
 
     Examples:
         >>> import topokit as tk
@@ -100,21 +100,29 @@ def from_weights(
     if order is not None:
         check_choice("order", order, ("given", "numbers"))
     choices = Choices(names, masks, groups, transpose)
-    found = _network(weights, choices, Said(transpose, order, ordered=True, listed=False))
-    graph = from_layers(_layers(found))
+    said = Said(transpose, order, ordered=True, listed=False)
+    if isinstance(weights, str | os.PathLike):
+        layers = _layers_in_file(Path(weights), choices, said)
+    else:
+        layers = _layers(_network(weights, choices, said))
+    graph = from_layers(layers)
     graph.graph.update(name="from_weights", family="from_weights")
     return graph
 
 
-def _network(weights: Any, choices: Choices, said: Said) -> Network:
-    if isinstance(weights, str | os.PathLike):
-        path = Path(weights)
-        weights, said = read_named(path), said._replace(ordered=path.suffix != ".safetensors")
+def _layers_in_file(path: Path, choices: Choices, said: Said) -> Layers:
+    arrays = read_named(path)
+    said = said._replace(ordered=path.suffix != ".safetensors")
+    with refusals(path, ""):
         if said.order == "given" and not said.ordered:
             raise ValueError(
-                f"{path}: a .safetensors file does not keep the order of its arrays; "
-                "give names=[...], the layers in order"
+                "a .safetensors file does not keep the order of its arrays; give names=[...], the "
+                "layers in order"
             )
+        return _layers(_network(arrays, choices, said))
+
+
+def _network(weights: Any, choices: Choices, said: Said) -> Network:
     if not isinstance(weights, Mapping):
         return settle(listed_layers(weights, choices), said._replace(listed=True))
 

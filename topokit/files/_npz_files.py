@@ -11,6 +11,7 @@ import numpy as np
 
 from topokit._archives import read_archive
 from topokit._limits import check_read
+from topokit._strict_json import BYTES_A_CHARACTER
 from topokit.files._kept_attributes import KeptAttributes, attributes_to_keep, kept_attributes
 from topokit.files._plain_values import from_plain
 from topokit.layers import Layers, from_layers, make_layers
@@ -21,7 +22,6 @@ ARRAYS = {"widths": ("iu", 1), "sizes": ("iu", 1), **EDGES, "attributes": ("U", 
 # What there is in memory beside the arrays of edges.
 BYTES_A_LAYER = 4_000
 BYTES_A_NEURON = 16
-BYTES_A_CHARACTER = 24
 
 
 def npz_content(topology: nx.DiGraph | Layers, layers: Layers) -> dict[str, np.ndarray]:

@@ -4,15 +4,12 @@ JSON has no tuples; one is written as an object of the one key `TUPLE`. What JSO
 would change, is refused by the name of its place.
 """
 
-import json
-from collections import Counter
 from collections.abc import Mapping
-from math import isinf
 from typing import Any
 
 import numpy as np
 
-from topokit._escapes import shown
+from topokit._strict_json import from_json
 
 TUPLE = "__tuple__"
 DEEPEST = 100
@@ -62,23 +59,13 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def from_plain(text: str) -> Any:
-    """The value of a JSON text, in which no key is given twice and no number is too large."""
-    return json.loads(text, object_pairs_hook=_object, parse_float=_number)
+    """The value of a JSON text."""
+    return from_json(text, _untupled)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> Any:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        raise ValueError(f"the key '{shown(twice, 60)}' is given twice")
+def _untupled(found: dict[str, Any]) -> Any:
     items = found.get(TUPLE)
     return tuple(items) if isinstance(items, list) and len(found) == 1 else found
-
-
-def _number(text: str) -> float:
-    if isinf(value := float(text)):
-        raise ValueError(f"the number {shown(text, 60)} is too large")
-    return value
 
 
 def _is_short(value: Any) -> bool:

@@ -13,17 +13,16 @@ from typing import Any
 import networkx as nx
 
 from topokit._atomic import replacing
-from topokit._escapes import shown
-from topokit._limits import TooLargeError
 from topokit.files._edge_lists import read_edge_list
 from topokit.files._gml_files import read_gml
 from topokit.files._graphml_files import graphml_content, read_graphml, save_graphml
 from topokit.files._json_files import json_content, read_json, save_text
 from topokit.files._matrix_market import read_matrix_market
 from topokit.files._npz_files import npz_content, read_npz, read_npz_layers, save_npz
+from topokit.files._refusals import refusals
 from topokit.layers import Layers, each_layer, from_layers, make_layers, to_layers
 
-LONGEST_ERROR = 300
+NO_TOPOLOGY = " does not hold a topology"
 
 # For each ending what makes the content of a file, or says why it cannot, and what writes it.
 WRITERS: dict[str, tuple[Callable[..., Any], Callable[[Any, Path], None]]] = {
@@ -111,7 +110,9 @@ def read(path: str | os.PathLike[str]) -> nx.DiGraph:
         `read_layers`, without a graph; `from_weights`, for files of weights.
     """
     path = Path(path)
-    return _guarded(_format(path, READERS), path)
+    reader = _format(path, READERS)
+    with refusals(path, NO_TOPOLOGY):
+        return reader(path)
 
 
 def read_layers(path: str | os.PathLike[str]) -> Layers:
@@ -136,7 +137,8 @@ def read_layers(path: str | os.PathLike[str]) -> Layers:
     path = Path(path)
     if path.suffix != ".npz":
         return to_layers(read(path))
-    return _guarded(read_npz_layers, path)
+    with refusals(path, NO_TOPOLOGY):
+        return read_npz_layers(path)
 
 
 def _format(path: Path, formats: Mapping[str, Any]) -> Any:
@@ -151,16 +153,3 @@ def _checked(layers: Layers) -> Layers:
     """A recipe, which may have been made without a check, as `make_layers` makes it."""
     senders, receivers, trainable, constant = zip(*each_layer(layers), strict=True)
     return make_layers(layers.widths, senders, receivers, trainable=trainable, constant=constant)
-
-
-def _guarded(load: Callable[[Path], Any], path: Path) -> Any:
-    """Whatever a malformed file does to a parser, say in one line that it is not a topology."""
-    try:
-        return load(path)
-    except OSError:
-        raise
-    except TooLargeError as error:
-        raise TooLargeError(f"{path}: {error}") from error
-    except Exception as error:
-        why = shown(str(error) or type(error).__name__, LONGEST_ERROR)
-        raise ValueError(f"{path} does not hold a topology: {why}") from error
