@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from challenges import lists, permuted
+from hostile import member_of_holes
 
 from topokit import memory_limit
 from topokit._limits import TooLargeError
@@ -189,19 +190,8 @@ def test_a_link_to_itself_and_a_network_without_neurons_are_refused(tmp_path):
         read_network(tmp_path)
 
 
-def sparse(name: str, size: int) -> bytes:
-    """A member that is all holes, as GNU's tar packs it."""
-    with BytesIO() as file:
-        header = tarfile.TarInfo(name)
-        header.type, header.size = tarfile.GNUTYPE_SPARSE, 0
-        block = bytearray(header.tobuf(tarfile.GNU_FORMAT))
-        block[483:495] = b"%011o\0" % size
-        block[148:156] = b"%06o\0 " % (256 + sum(block[:148]) + sum(block[156:]))
-        return file.getvalue() + bytes(block) + bytes(1024)
-
-
 def test_a_member_with_holes_is_refused_before_they_are_filled(tmp_path):
-    (tmp_path / "bomb.tar").write_bytes(sparse("n64-l1.tsv", 2**32))
+    (tmp_path / "bomb.tar").write_bytes(member_of_holes("n64-l1.tsv", 2**32))
     with tarfile.open(tmp_path / "bomb.tar") as file:
         assert file.getmembers()[0].size == 2**32
     with pytest.raises(ValueError, match=r"bomb\.tar .*'n64-l1.tsv' has holes"):
@@ -290,7 +280,10 @@ def test_a_folder_with_layers_of_another_network_is_left_alone(folder):
         ({"row_class": np.array([["a"]])}, "cannot be read as tables of classes"),
         ({"row_class": np.array([{}])}, "cannot be read as tables of classes"),
         ({"row_class": np.zeros((2, 48), int)}, r"found \(2, 48\) and \(2, 64\)"),
-        ({"row_class": np.zeros(64, int)}, "of one shape"),
+        ({"row_class": np.zeros(64, int)}, r"the wrong shape or type, \(64,\) of int64"),
+        ({"row_class": np.zeros((1, 64), int)}, "of one shape"),
+        ({"row_class": np.zeros((2, 64))}, "the wrong shape or type, .* of float64"),
+        ({"other": np.zeros((2, 64), int)}, "it holds 'other' beside the arrays"),
         ({key: np.zeros((0, 64), int) for key in TABLES}, r"found \(0, 64\)"),
         ({key: np.zeros((2, 0), int) for key in TABLES}, r"found \(2, 0\)"),
         ({key: np.zeros((2, 16), int) for key in TABLES}, r"found \(2, 16\)"),

@@ -99,11 +99,14 @@ def test_a_wrong_npz_is_refused_by_name(content, read, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "bits", [np.zeros((2, 9), np.uint8), np.zeros(8, np.uint8), np.zeros((2, 8))], ids=str
+    "bits", [np.zeros((2, 9), np.uint8), np.zeros((8, 0), np.uint8), np.zeros((2, 8))], ids=str
 )
 def test_bits_of_another_size_are_refused(bits, tmp_path):
     np.savez(tmp_path / "i.npz", bits=bits)
     with pytest.raises(ValueError, match=r"i\.npz must hold bits of 64 pixels an image, uint8"):
+        read_images(tmp_path / "i.npz", 64)
+    np.savez(tmp_path / "i.npz", bits=np.zeros(8, np.uint8))
+    with pytest.raises(ValueError, match=r"i\.npz .* has the wrong shape or type, \(8,\) of uint8"):
         read_images(tmp_path / "i.npz", 64)
 
 

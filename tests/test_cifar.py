@@ -128,6 +128,15 @@ def nested(depth: int) -> bytes:
     return b"\x80\x02})" + b"\x85" * depth + b"Ns."
 
 
+# One long text, encoded anew again and again.
+ENCODED = b"".join(
+    [
+        b"\x80\x02](c_codecs\nencode\nq\0X" + (2**20).to_bytes(4, "little") + b"a" * 2**20,
+        b"q\1\x85R" + b"h\0h\1\x85R" * 50 + b"e.",
+    ]
+)
+
+
 @pytest.mark.parametrize("protocol", range(6))
 def test_a_malicious_pickle_runs_nothing(protocol, tmp_path):
     for call in (
@@ -155,7 +164,9 @@ def test_a_malicious_pickle_runs_nothing(protocol, tmp_path):
         b"\x80\x02}.",
         b"\x80\x02K\x01.",
         b"cos\nsystem\n.",
+        ENCODED,
     ],
+    ids=lambda content: ascii(content[:20]),
 )
 def test_a_pickle_that_asks_for_too_much_is_refused_cheaply(content):
     tracemalloc.start()

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+import topokit as tk
 from topokit.networks._dataset import make_dataset
 from topokit.networks._idx import MNIST, read_idx, read_mnist
 from topokit.networks._scikit import load_digits
@@ -91,16 +92,32 @@ def test_a_file_that_is_not_idx_is_refused_and_told_why(content, message, tmp_pa
     assert str(tmp_path / "bad") in str(error.value)
 
 
+def refused_cheaply(path: Path, message: str) -> None:
+    """Reading takes a few MB at most before it is refused."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=message):
+            read_idx(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
+
+
 def test_no_more_is_unpacked_than_the_head_announces(tmp_path):
     bomb = gzip.compress(idx(np.zeros(10, "u1")) + bytes(2**26), compresslevel=1)
-    promise = idx(np.zeros(10, "u1")).replace((10).to_bytes(4), (2**32 - 1).to_bytes(4))
+    promise = idx(np.zeros(10, "u1")).replace((10).to_bytes(4), (2**25).to_bytes(4))
     for name, content in {"bomb": bomb, "promise": promise}.items():
         (tmp_path / name).write_bytes(content)
-        tracemalloc.start()
-        with pytest.raises(ValueError, match=f"{name} must hold"):
-            read_idx(tmp_path / name)
-        assert tracemalloc.get_traced_memory()[1] < 2**23
-        tracemalloc.stop()
+        refused_cheaply(tmp_path / name, f"{name} must hold")
+
+
+def test_no_more_is_unpacked_than_is_plausible(tmp_path, monkeypatch):
+    monkeypatch.setattr("topokit._limits.SMALL_FILE", 2**20)
+    path = tmp_path / "zeros.gz"
+    path.write_bytes(gzip.compress(idx(np.zeros(2**24, "u1"))))
+    refused_cheaply(path, r"zeros.gz announces values of shape .16777216,., .* TOPOKIT_MEMORY")
+    with tk.memory_limit(2**26):
+        assert read_idx(path).shape == (2**24,)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])

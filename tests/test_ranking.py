@@ -175,12 +175,21 @@ def test_another_file_holds_no_maps(content, tmp_path):
 
 
 def test_another_archive_holds_no_maps(tmp_path):
-    listed = [np.frombuffer(text, np.uint8) for text in (b'["a", "a"]', b"[1]", b'"a"')]
+    texts = (b'["a", "a"]', b"[1]", b'"a"', b"[" * 99_999)
+    listed = [np.frombuffer(text, np.uint8) for text in texts]
     names = (("names", array) for array in (np.array("a"), np.ones(3), *listed))
     for name, array in (("a", np.ones(3)), *names):
         np.savez(tmp_path / "maps.npz", allow_pickle=False, **{name: array})
         with pytest.raises(ValueError, match="holds no maps of topologies: give the maps.npz"):
             read_maps(tmp_path / "maps.npz")
+
+
+@pytest.mark.parametrize("surplus", ["control_1", "other", "control_00"])
+def test_no_map_of_an_archive_is_passed_over(surplus, tmp_path):
+    names, map_ = np.frombuffer(b'["a"]', np.uint8), np.ones((2, 3))
+    np.savez(tmp_path / "maps.npz", names=names, control_0=map_, **{surplus: map_})
+    with pytest.raises(ValueError, match=f"it holds {surplus}, which is no map"):
+        read_maps(tmp_path / "maps.npz")
 
 
 def test_recipes_and_constants_are_ranked_too():

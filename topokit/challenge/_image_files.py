@@ -186,8 +186,8 @@ def _first(path: Path, held: int, n: int | None) -> int:
 
 
 def _read_bits(path: Path, neurons: int, n: int | None) -> Images:
-    (bits,) = read_arrays(path, "images in bits", "bits")
-    if bits.dtype != np.uint8 or bits.ndim != 2 or bits.shape[1] != -(-neurons // 8):
+    bits = read_arrays(path, "images in bits", bits=("biufc", 2))["bits"]
+    if bits.dtype != np.uint8 or bits.shape[1] != -(-neurons // 8):
         raise ValueError(
             f"{path} must hold bits of {neurons} pixels an image, uint8 of shape (images, "
             f"{-(-neurons // 8)}); found {bits.dtype} of shape {bits.shape}"

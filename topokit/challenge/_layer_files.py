@@ -133,10 +133,10 @@ def read_class_tables(path: str | Path, *, depth: int | None = None) -> Challeng
         `read_network`, from the layers themselves.
     """
     path = Path(path)
-    found = read_arrays(path, "tables of classes", "row_class", "col_class")
-    with reading(path, "tables of classes"):
-        rows, columns = (table.astype(np.int64) for table in found)
-    if rows.ndim != 2 or rows.shape != columns.shape or not _possible(*rows.shape):
+    tables = {"row_class": ("iu", 2), "col_class": ("iu", 2)}
+    found = read_arrays(path, "tables of classes", **tables)
+    rows, columns = (found[name].astype(np.int64) for name in tables)
+    if rows.shape != columns.shape or not _possible(*rows.shape):
         raise ValueError(
             f"{path} must hold row_class and col_class of one shape (blocks, neurons), the latter "
             f"{COPIES} times a power of two; found {rows.shape} and {columns.shape}"

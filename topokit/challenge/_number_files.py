@@ -1,7 +1,5 @@
 """Files of numbers, a line a row, plain or packed, and errors that say which file it was."""
 
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import GzipFile
@@ -10,15 +8,14 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 
+from topokit._archives import read_archive
 from topokit._atomic import replacing
 from topokit._escapes import shown
 from topokit._limits import TooLargeError, check_read
 from topokit._unpacked_streams import UnpackedStream
 
-DAMAGED = (zlib.error, zipfile.BadZipFile)
-LARGE = (MemoryError, OverflowError)
 BLOCK = 2**22  # bytes of lines that are read at a time
 LONGEST_LINE = 1000
 LARGEST = 2**53  # up to here double precision has all integers
@@ -94,17 +91,14 @@ def _as_integers(
     return values.astype(np.int32 if (np.abs(values) < SMALL).all() else np.int64)
 
 
-def read_arrays(path: Path, what: str, *names: str) -> list[Shaped[np.ndarray, "..."]]:
-    """Arrays of numpy's `.npz` by their names.
+def read_arrays(path: Path, what: str, **expected: tuple[str, int]) -> dict[str, np.ndarray]:
+    """Arrays of numpy's `.npz` by their names, each with its kinds of numbers and count of axes.
 
     Raises:
-        ValueError: If it is no such file, or lacks one.
+        ValueError: If it is no such file, or holds other arrays.
     """
     with reading(path, what), path.open("rb") as file:
-        held = np.load(file, allow_pickle=False)
-        if not isinstance(held, np.lib.npyio.NpzFile):
-            raise ValueError("it is a single array")
-        return [held[name] for name in names]
+        return read_archive(file, expected)
 
 
 @contextmanager
@@ -121,9 +115,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
     """Say of which file it is that an error speaks."""
     try:
         yield
-    except (FileNotFoundError, TooLargeError):
+    except TooLargeError:
         raise
-    except (ValueError, KeyError, EOFError, OSError, *DAMAGED) as error:
+    except ValueError as error:
         raise ValueError(f"{path} cannot be read as {what}: {shown(error)}") from error
-    except LARGE as error:
-        raise ValueError(f"{path} cannot be read as {what}: too large ({error})") from error

@@ -6,11 +6,7 @@ version pickles the same arrays. Source: A. Krizhevsky, "Learning Multiple Layer
 Tiny Images", 2009.
 """
 
-import io
 import os
-import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -18,7 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
-from topokit.networks._checked_bytes import check_md5, opened, take
+from topokit._archives import read_archive
+from topokit._limits import TooLargeError
+from topokit._tar_members import tar_members
+from topokit._unpacked_streams import take, unpacked_file
+from topokit.networks._checked_bytes import check_md5
 from topokit.networks._dataset import HELD_OUT, Dataset, image_dataset
 from topokit.networks._pickled import unpickle_batch
 
@@ -26,7 +26,7 @@ CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 BATCHES = (*(f"data_batch_{k}" for k in range(1, 6)), "test_batch")
 RECORD = 1 + 3072
 LARGEST_BATCH = 2**26  # bytes; a published batch has less than half of it
-LARGEST_ARCHIVE = 2**28  # bytes unpacked; the published ones have 2/3 of it
+AXES = {"x": 4, "y": 1}  # of images and of labels in an `.npz` file
 
 Batch = tuple[UInt8[np.ndarray, "n 3 32 32"], UInt8[np.ndarray, " n"]]
 
@@ -99,30 +99,25 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
 
 
 def _read_archive(path: Path) -> dict[str, bytes]:
-    with opened(path) as file:
-        content = take(file.read, LARGEST_ARCHIVE + 1)
-    if len(content) > LARGEST_ARCHIVE:
-        raise ValueError(
-            f"{path} unpacks to more than {LARGEST_ARCHIVE} bytes; expected an archive of CIFAR-10"
-        )
+    """The batches of an archive, whatever folder they are in; what else it holds is passed by."""
+    wanted = {batch + form.ending for form in FORMS for batch in BATCHES}
+    found: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
-            return _members(archive)
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+        with unpacked_file(path) as file:
+            for member, part in tar_members(file):
+                name = PurePosixPath(member).name
+                if name not in wanted or part is None:
+                    continue
+                if name in found:
+                    raise ValueError(f"it has {name} twice")
+                found[name] = take(part.read, LARGEST_BATCH + 1)
+    except TooLargeError:
+        raise
+    except ValueError as error:
         raise ValueError(
             f"{path} is not a tar archive, or a damaged one ({error}); expected a folder or an "
             f"archive of CIFAR-10: fetch it again"
         ) from error
-
-
-def _members(archive: tarfile.TarFile) -> dict[str, bytes]:
-    """The batches of an archive, whatever folder they are in; what else it holds is passed by."""
-    wanted = {batch + form.ending for form in FORMS for batch in BATCHES}
-    found = {}
-    for member in archive:
-        name = PurePosixPath(member.name).name
-        if name in wanted and member.isreg() and (file := archive.extractfile(member)):
-            found[name] = take(file.read, LARGEST_BATCH + 1)
     return found
 
 
@@ -209,22 +204,13 @@ def _read_npz(path: Path, validation: float, verify: bool) -> Dataset:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    names = [f"{part}_{kind}" for part in PART for kind in "xy"]
+    expected = {f"{part}_{kind}": ("biuf", axes) for part in PART for kind, axes in AXES.items()}
     with path.open("rb") as file:
         try:
-            with zipfile.ZipFile(file) as archive:
-                size = sum(member.file_size for member in archive.infolist())
-            if size > LARGEST_ARCHIVE:
-                raise ValueError(f"it unpacks to {size} bytes, more than {LARGEST_ARCHIVE}")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                return {name: archive[name] for name in names}
-        except (
-            *(ValueError, LookupError, EOFError, MemoryError, OverflowError, RuntimeError),
-            *(zipfile.BadZipFile, zlib.error),
-        ) as error:
+            return read_archive(file, expected)
+        except ValueError as error:
             raise ValueError(
-                f"{path} must be an .npz file of the arrays {', '.join(names)}: {error}"
+                f"{path} must be an .npz file of the arrays {', '.join(expected)}: {error}"
             ) from error
 
 

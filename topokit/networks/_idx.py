@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Num, UInt8
 
-from topokit.networks._checked_bytes import check_md5, opened, take
+from topokit._limits import check_read
+from topokit._unpacked_streams import take, unpacked_file
+from topokit.networks._checked_bytes import check_md5
 from topokit.networks._dataset import HELD_OUT, Dataset, image_dataset
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-LARGEST = 2**32  # bytes of values; more is no file that one reads as a whole
 MOST_AXES = 8
 IMAGES, LABELS = 0x0803, 0x0801  # the magic numbers 2051 and 2049
 
@@ -135,13 +136,16 @@ def _read_checked(paths: dict[str, Path], part: str, magic: int, verify: bool) -
 
 def _read(path: Path, magic: int | None = None) -> tuple[bytes, bytes]:
     """The head of a file, and its values: at most one byte more than the head announces."""
-    with opened(path) as file:
+    with unpacked_file(path) as file:
         start = take(file.read, 4)
         _check_magic(path, start, magic)
         head = start + take(file.read, 4 * start[3])
         if len(head) < 4 + 4 * start[3]:
             raise ValueError(f"{path} is truncated within the sizes of its axes; fetch it again")
-        return head, take(file.read, _n_bytes(path, head) + 1)
+        expected = _n_bytes(path, head)
+        said = f"{path} announces values of shape {_sizes(head)}, which"
+        check_read(said, 2 * expected, file.stored)  # in pieces, and put together
+        return head, take(file.read, expected + 1)
 
 
 def _check_magic(path: Path, start: bytes, magic: int | None) -> None:
@@ -169,12 +173,12 @@ def _sizes(head: bytes) -> tuple[int, ...]:
 
 
 def _n_bytes(path: Path, head: bytes) -> int:
-    """How many bytes of values the head announces, if one can believe it."""
+    """How many bytes of values the head announces, at least one."""
     n_bytes = math.prod(_sizes(head)) * np.dtype(TYPES[head[2]]).itemsize
-    if not 0 < n_bytes <= LARGEST:
+    if not n_bytes:
         raise ValueError(
-            f"{path} announces values of shape {_sizes(head)}, {n_bytes} bytes; expected 1 to "
-            f"{LARGEST} (is it damaged?)"
+            f"{path} announces values of shape {_sizes(head)}, 0 bytes; expected 1 or more (is it "
+            "damaged?)"
         )
     return n_bytes
 

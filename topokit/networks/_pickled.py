@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from topokit._escapes import shown
+
 # How the versions of numpy and of pickle spell an array of bytes.
 NAMES = {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")} | {
     (f"numpy.{core}.{module}", name)
@@ -35,9 +37,9 @@ def unpickle_batch(content: bytes) -> tuple[UInt8[np.ndarray, "n 3072"], UInt8[n
     """
     try:
         _check_bounds(content)
-        batch = _Reader(io.BytesIO(content), encoding="bytes").load()
+        batch = _Reader(content).load()
     except Exception as error:  # a pickle can make its reader raise whatever it likes
-        raise ValueError(f"it cannot be read as a pickled batch: {error}") from error
+        raise ValueError(f"it cannot be read as a pickled batch: {shown(error)}") from error
     if not isinstance(batch, dict):
         raise ValueError("it must be a pickled dictionary of data and labels")
     data, labels = (batch.get(key, batch.get(key.encode())) for key in ("data", "labels"))
@@ -57,8 +59,6 @@ class _Recorded:
         self.state: Any = None
 
     def __call__(self, *arguments: Any) -> Any:
-        if self.name == "encode":  # how Python 3 spells bytes in the protocol of Python 2
-            return arguments[0].encode("latin-1")
         return _Recorded(self.name, arguments)
 
     def __setstate__(self, state: Any) -> None:
@@ -66,10 +66,21 @@ class _Recorded:
 
 
 class _Reader(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> _Recorded:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="bytes")
+        self._left = len(content)
+
+    def find_class(self, module: str, name: str) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         if (module, name) not in NAMES:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no batch needs")
-        return _Recorded(name)
+        return self._encode if name == "encode" else _Recorded(name)
+
+    def _encode(self, text: str, *_: Any) -> bytes:
+        """How Python 3 spells bytes in the protocol of Python 2: each text is encoded once."""
+        self._left -= len(text)
+        if self._left < 0:
+            raise pickle.UnpicklingError("it encodes more than it holds")
+        return text.encode("latin-1")
 
 
 def _check_bounds(content: bytes) -> None:

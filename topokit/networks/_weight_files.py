@@ -15,7 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from topokit._archives import read_archive
 from topokit._atomic import replacing
+from topokit._escapes import shown
+from topokit._limits import TooLargeError
 from topokit.networks._linear import SparseLayer, edges
 
 Model = TypeVar("Model", bound=eqx.Module)
@@ -82,14 +85,15 @@ def read_weights(path: str | Path, like: Model) -> Model:
     _, load = _format(path)
     try:
         stored = load(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, TooLargeError):
         raise
     except Exception as error:  # whatever a damaged file can lead to
-        raise ValueError(f"{path} cannot be read as weights: {error}") from error
+        raise ValueError(f"{path} cannot be read as weights: {shown(error)}") from error
 
     surplus = set(stored) - set(_arrays(like))
     if surplus:
-        raise ValueError(f"{path} has an array {min(surplus)!r} that the model has not")
+        named = shown(min(surplus))
+        raise ValueError(f"{path} has an array '{named}' that the model has not")
 
     def replaced(place: tuple, leaf: Any) -> Any:
         if _is_layer(leaf):
@@ -175,5 +179,5 @@ def _save_npz(arrays: dict[str, np.ndarray], path: Path) -> None:
 
 
 def _load_npz(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    with path.open("rb") as file:
+        return read_archive(file)

@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from topokit._archives import read_archive
 from topokit._atomic import replacing
 from topokit._docstrings import meanings
+from topokit._escapes import shown
 from topokit._html import heat_map
+from topokit._limits import TooLargeError
 from topokit._records import Record, brief
 
 
@@ -116,33 +119,41 @@ def read_maps(path: str | os.PathLike[str]) -> dict[str, Maps]:
     See Also:
         `write_maps`, which wrote the file.
     """
-    try:
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = dict(archive)
-        names = _names(arrays["names"])
-        maps = {name: _maps_at(arrays, place) for place, name in enumerate(names)}
-        for name, each in maps.items():
-            _check(name, each)
-    except OSError:
-        raise
-    except Exception as error:  # what is wrong with an archive comes as errors of many kinds
-        raise ValueError(
-            f"{path} holds no maps of topologies: give the maps.npz of a ranking ({error!r})"
-        ) from error
+    with Path(path).open("rb") as file:
+        try:
+            return _maps_of(read_archive(file))
+        except TooLargeError as error:
+            raise TooLargeError(f"{path}: {error}") from error
+        except ValueError as error:
+            raise ValueError(
+                f"{path} holds no maps of topologies: give the maps.npz of a ranking "
+                f"({shown(error)})"
+            ) from error
+
+
+def _maps_of(arrays: dict[str, np.ndarray]) -> dict[str, Maps]:
+    """All maps of an archive, in which there is nothing else."""
+    names = _names(arrays.pop("names", np.zeros(0)))
+    maps = {}
+    for place, name in enumerate(names):
+        held = {kind: arrays.pop(f"{kind}_{place}", None) for kind in Maps.__dataclass_fields__}
+        _check_arrays(name, {kind: array for kind, array in held.items() if array is not None})
+        maps[name] = Maps(**held)
+    if arrays:
+        raise ValueError(f"it holds {min(arrays)}, which is no map of a topology that it names")
     return maps
 
 
 def _names(stored: np.ndarray) -> list[str]:
-    names = json.loads(stored.tobytes()) if stored.dtype == np.uint8 else None
+    try:
+        names = json.loads(stored.tobytes()) if stored.dtype == np.uint8 else None
+    except RecursionError as error:
+        raise ValueError("its array `names` is too deep") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("its array `names` is no list of texts")
     if len(set(names)) < len(names):
         raise ValueError("its array `names` has the same name twice")
     return names
-
-
-def _maps_at(arrays: Mapping[str, np.ndarray], place: int) -> Maps:
-    return Maps(*(arrays.get(f"{name}_{place}") for name in Maps.__dataclass_fields__))
 
 
 def _found(maps: Maps) -> dict[str, np.ndarray]:
@@ -155,11 +166,17 @@ def _check(name: Any, maps: Any) -> None:
         raise ValueError(f"the name of a topology must be a text; given {brief(name)}")
     if not isinstance(maps, Maps):
         raise ValueError(f"the maps of {brief(name)} must be Maps; given {brief(maps)}")
-    for kind, array in _found(maps).items():
+    _check_arrays(name, _found(maps))
+
+
+def _check_arrays(name: str, found: Mapping[str, Any]) -> None:
+    """Raise a ValueError unless the maps that there are of a topology are floats of one shape."""
+    for kind, array in found.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or array.ndim != 2:
             raise ValueError(
                 f"{kind} of {brief(name)} must be an array of numbers, (n_in, n_out), as floats; "
                 f"given {brief(array)}"
             )
-    if len({array.shape for array in _found(maps).values()}) > 1:
-        raise ValueError(f"the maps of {brief(name)} must be of one shape; given {maps!r}")
+    if len({array.shape for array in found.values()}) > 1:
+        told = ", ".join(f"{kind} {array.shape}" for kind, array in found.items())
+        raise ValueError(f"the maps of {brief(name)} must be of one shape; given {told}")

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from topokit._archives import read_archive
 from topokit._escapes import shown
 
 APPLICATION = 0x746F706F  # "topo": how one tells the file from other people's SQLite files
@@ -185,7 +186,7 @@ class Store:
         key, kind, value, arrays, _ = row
         try:
             found = json.loads(value)
-            return read(Entry(kind, found, {} if arrays is None else _unpacked(arrays)))
+            return read(Entry(kind, found, {} if arrays is None else read_archive(BytesIO(arrays))))
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise self._damage(f"row {key} is no result ({error})") from error
 
@@ -257,8 +258,3 @@ def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
     file, named = BytesIO(), dict[str, Any](arrays)
     np.savez(file, **named)
     return file.getvalue()
-
-
-def _unpacked(data: bytes) -> dict[str, np.ndarray]:
-    with np.load(BytesIO(data), allow_pickle=False) as archive:
-        return dict(archive)
