@@ -1,6 +1,8 @@
 """Training: deterministic, resumed to the same numbers, and careful with its files."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +32,7 @@ from topokit.networks import (
     train_from_seed,
     zhu_gupta,
 )
+from topokit.networks._checkpoint import FORMAT, _sealed
 
 EPOCHS = 4
 DIGITS = load_digits()
@@ -280,6 +283,36 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path) -> None:
         assert path.read_bytes() == other
     with pytest.raises(ValueError, match="is a folder"):
         run(checkpoint=tmp_path)
+
+
+def forged(good: bytes, held: bytes, **changes: Any) -> bytes:
+    """A checkpoint with other contents or another header, and a right hash."""
+    header = json.loads(good.partition(b"\n")[0]) | changes
+    header["sha256"] = _sealed(header, held)
+    return json.dumps(header).encode() + b"\n" + held
+
+
+@pytest.mark.parametrize("kind", ["shape", "objects", "short", "long", "header", "epochs", "mark"])
+def test_a_checkpoint_with_a_right_hash_and_other_arrays_is_refused(kept, kind, tmp_path) -> None:
+    good, path = kept.read_bytes(), tmp_path / "run.checkpoint"
+    held = good.partition(b"\n")[2]
+    shapes = re.search(rb"'shape': \((\d+), (\d+)\)", held)
+    assert shapes is not None
+    m, n = shapes[1], shapes[2]
+    contents = {
+        "shape": forged(good, held.replace(shapes[0], b"'shape': (%s, %s)" % (n, m), 1)),
+        "objects": forged(good, held.replace(b"'<f", b"'|O", 1)),
+        "short": forged(good, held[:-8]),
+        "long": forged(good, held + b"more"),
+        "header": forged(good, held.replace(b"'shape'", b"'\x1bape'", 1)),
+        "epochs": forged(good, held, epochs=0),
+        "mark": forged(good, held, mark={"format": FORMAT, "\x1b[2J" * 9999: "\x1b" * 9999}),
+    }
+    path.write_bytes(contents[kind])
+    with pytest.raises(ValueError, match="is damaged: its arrays|of another training") as caught:
+        run(of=ending(jnp.tanh), checkpoint=path)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 3000
 
 
 def test_a_model_that_does_not_fit_the_data_is_refused() -> None:

@@ -8,7 +8,7 @@ import hashlib
 import json
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import equinox as eqx
 import jax
@@ -18,6 +18,7 @@ from jaxtyping import Float, PyTree
 from topokit import __version__
 from topokit._atomic import replacing
 from topokit._comparable import is_key
+from topokit._escapes import shown
 
 FORMAT = "topokit training 4"
 BEGIN = b'{"mark": {"format": "topokit training'
@@ -58,8 +59,9 @@ def read_checkpoint(path: Path, like: Progress, mark: dict[str, str], epochs: in
     Raises:
         ValueError: If the file is damaged, of another run, or further than asked for.
     """
-    line, _, held = _contents(path).partition(b"\n")
-    header = _header(path, line)
+    with _opened(path) as file:
+        header = _header(path, file.readline(HEADER))
+        held = file.read()
     whole = _sealed(header, held) == header["sha256"]
     if not whole and header["mark"]["format"] == FORMAT:
         raise ValueError(f"{path} is damaged: its contents have another hash. {ANOTHER}")
@@ -71,7 +73,33 @@ def read_checkpoint(path: Path, like: Progress, mark: dict[str, str], epochs: in
         )
     blank = np.empty((header["epochs"], like.rows.shape[1]))
     like = like._replace(rows=blank)
-    return _keyed(eqx.tree_deserialise_leaves(BytesIO(held), _plain(like)), like)
+    return _keyed(_read_leaves(path, held, _plain(like)), like)
+
+
+def _read_leaves(path: Path, held: bytes, like: Progress) -> Progress:
+    """Arrays of the types and shapes of those of `like`, and no more: a hash is easily made."""
+    file = BytesIO(held)
+    try:
+        found = eqx.tree_deserialise_leaves(file, like, filter_spec=_read_leaf)
+        if file.read(1):
+            raise ValueError("it goes on behind the last array")
+    except (ValueError, TypeError, RuntimeError, EOFError) as error:
+        raise ValueError(
+            f"{path} is damaged: its arrays are not those of the training ({shown(error)}). "
+            f"{ANOTHER}"
+        ) from error
+    return found
+
+
+def _read_leaf(file: Any, leaf: Any) -> Any:
+    """An array, if what says its type and shape is what would be written of `leaf`."""
+    written, start = BytesIO(), file.tell()
+    eqx.default_serialise_filter_spec(written, leaf)
+    head = written.getvalue()[: len(written.getvalue()) - np.asarray(leaf).nbytes]
+    if file.read(len(head)) != head:
+        raise ValueError(f"the array at byte {start} is of another type or shape")
+    file.seek(start)
+    return eqx.default_deserialise_filter_spec(file, leaf)
 
 
 def _check_mark(path: Path, held: dict[str, str], wanted: dict[str, str]) -> None:
@@ -79,7 +107,10 @@ def _check_mark(path: Path, held: dict[str, str], wanted: dict[str, str]) -> Non
     names = [name for name in wanted | held if held.get(name) != wanted.get(name)]
     if not names:
         return
-    told = [f"{n} is {held.get(n, 'not there')}, here {wanted.get(n, 'not there')}" for n in names]
+    told = [
+        f"{shown(n)} is {shown(held.get(n, 'not there'))}, here {wanted.get(n, 'not there')}"
+        for n in names
+    ]
     more = f"; and {len(told) - TOLD} more differ" if len(told) > TOLD else ""
     raise ValueError(
         f"{path} is the checkpoint of another training: {'; '.join(told[:TOLD])}{more}. {ANOTHER}"
@@ -90,19 +121,21 @@ def _marked(mark: dict[str, str]) -> dict[str, str]:
     return {"format": FORMAT, "version": __version__, **mark}
 
 
-def _contents(path: Path) -> bytes:
+def _opened(path: Path) -> BinaryIO:
     try:
-        return path.read_bytes()
+        return path.open("rb")
     except IsADirectoryError as error:
         raise ValueError(f"{path} is a folder; give the file of a checkpoint") from error
 
 
 def _header(path: Path, line: bytes) -> dict[str, Any]:
     try:
-        match json.loads(line[:HEADER]):
-            case {"mark": {"format": str()}, "epochs": int(epochs), "sha256": str()} as header if (
-                epochs >= 0
-            ):
+        match json.loads(line):
+            case {
+                "mark": {"format": str(), **mark},
+                "epochs": int(epochs),
+                "sha256": str(),
+            } as header if epochs >= 0 and all(isinstance(text, str) for text in mark.values()):
                 return header
     except (ValueError, RecursionError):
         if line.startswith(BEGIN):
