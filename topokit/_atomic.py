@@ -1,9 +1,15 @@
 """Files appear whole or not at all."""
 
 import os
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from topokit._failures import failure
+
+# Bytes that systems take of a name, and those of a process, a thread and the ending `.part`.
+LONGEST, SIGNS = 255, 50
 
 
 @contextmanager
@@ -11,15 +17,23 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a name beside `path` to write to; on success it takes the place of `path`.
 
     The name keeps the ending of `path`. If the block raises, `path` stays as it was. What the
-    system says of the name is said of `path`, which alone the caller knows.
+    system says of the name, or of no name at all, is said of `path`, which alone the caller knows.
     """
-    part = path.with_name(f".{path.stem[:64]}.{os.getpid()}.part{path.suffix}")
+    part = _beside(path)
     try:
         yield part
         part.replace(path)
     except OSError as error:
-        if error.filename not in (str(part), part):
+        if error.errno is None or error.filename not in (None, str(part), part):
             raise
-        raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise failure(error, path) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
+
+
+def _beside(path: Path) -> Path:
+    """A name of this thread alone, not longer than a name may be."""
+    signs = f".{os.getpid()}-{threading.get_native_id()}.part{path.suffix}"
+    room = max(LONGEST - SIGNS - len(os.fsencode(path.suffix)), 1)
+    return path.with_name(f".{os.fsdecode(os.fsencode(path.stem)[:room])}{signs}")

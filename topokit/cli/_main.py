@@ -10,6 +10,7 @@ import click
 from topokit import __version__
 from topokit._escapes import shown
 from topokit._extras import MissingExtraError
+from topokit._failures import told
 from topokit.cli import (
     _build_command,
     _challenge_command,
@@ -85,8 +86,8 @@ def _one_line(error: Exception) -> str:
             message = f"{said}{stop} See '{context.command_path} --help'."
         case click.ClickException():
             message = error.format_message()
-        case OSError(filename=str(name), strerror=str(reason)):
-            message = f"{name}: {reason}"
+        case OSError():
+            message = told(error)
         case _:
             message = str(error) or type(error).__name__
     return shown(" ".join(message.split()), MESSAGE)

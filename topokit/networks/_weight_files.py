@@ -4,6 +4,8 @@ Each array has the name of its place in the model. A sparse layer has three: the
 trainable edges, and the sender and the receiver of each.
 """
 
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from topokit._archives import read_archive
@@ -165,7 +168,7 @@ def _format(path: Path) -> tuple[Callable, Callable]:
         case ".npz":
             return _save_npz, _load_npz
         case ".safetensors":
-            return save_file, load_file
+            return _save_safetensors, load_file
         case other:
             raise ValueError(f"weights are .npz or .safetensors files; given {other!r} ({path})")
 
@@ -176,6 +179,17 @@ def _save_npz(arrays: dict[str, np.ndarray], path: Path) -> None:
         for name, array in arrays.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as part:
                 np.lib.format.write_array(part, array, allow_pickle=False)
+
+
+def _save_safetensors(arrays: dict[str, np.ndarray], path: Path) -> None:
+    """The errors of the system as such, which safetensors only quotes."""
+    try:
+        save_file(arrays, path)
+    except SafetensorError as error:
+        code = re.search(r"\(os error (\d+)\)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
 
 
 def _load_npz(path: Path) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -73,13 +74,16 @@ def save_figure(axes: Axes | np.ndarray, path: str | os.PathLike[str]) -> None:
         >>> from topokit import plotting
         >>> plotting.save_figure(plotting.plot_masks(tk.topologies.butterfly(4)), "masks.pdf")
     """
-    path = Path(path)
+    path, drawn = Path(path), BytesIO()  # matplotlib's writer of PDF hides what a full disk says
     figure = np.ravel(np.asarray(axes, object))[0].figure
+    metadata = UNDATED.get(path.suffix)
     try:
-        with replacing(path) as part, plt.rc_context({"svg.hashsalt": "topokit"}):
-            figure.savefig(part, dpi=200, metadata=UNDATED.get(path.suffix))
+        with plt.rc_context({"svg.hashsalt": "topokit"}):
+            figure.savefig(drawn, format=path.suffix[1:], dpi=200, metadata=metadata)
     finally:
         plt.close(figure)
+    with replacing(path) as part:
+        part.write_bytes(drawn.getbuffer())
 
 
 def panels(

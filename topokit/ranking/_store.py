@@ -21,6 +21,7 @@ import numpy as np
 
 from topokit._archives import read_archive
 from topokit._escapes import shown
+from topokit._failures import ROOM, failure, told, why_not_written
 
 APPLICATION = 0x746F706F  # "topo": how one tells the file from other people's SQLite files
 SCHEMA = 4
@@ -45,8 +46,17 @@ REASONS = {
     sqlite3.SQLITE_CANTOPEN: f"cannot be opened; {ANOTHER}",
     sqlite3.SQLITE_NOTADB: f"is no store: it is no SQLite file; {ANOTHER}",
     sqlite3.SQLITE_CORRUPT: f"is damaged; {DAMAGED}",
-    sqlite3.SQLITE_FULL: "is on a full disk; make room and run the same again",
+    sqlite3.SQLITE_FULL: f"is on a full disk; {ROOM}",
+    sqlite3.SQLITE_IOERR: "is on a disk that fails, or was full for a moment; look after it, or "
+    + ANOTHER,
 }
+# Of these SQLite does not say why, and the system does.
+ASKED = (
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+)
 
 
 Read = TypeVar("Read")
@@ -197,6 +207,9 @@ class Store:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            why = why_not_written(self.path) if code in ASKED else None
+            if why is not None:
+                raise ValueError(f"store: {told(failure(why, self.path))}") from error
             reason = REASONS.get(code, "cannot be used; see what SQLite says")
             raise ValueError(f"store: {self.path} {reason} ({shown(error)})") from error
 
