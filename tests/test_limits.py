@@ -43,7 +43,7 @@ WORK = {
     "freedom._estimate": ("flat_weights", "draw_to_scale", "project"),
     "freedom._predicted_loss": ("bandwidth", "effective_order", "estimate_loss"),
     "control._bound": ("find_levels", "maximum_flow"),
-    "control._canonical": ("plan_evenly", "_plans"),
+    "control._canonical": ("_spread", "_search"),
     "control.descent._descent": ("_descend",),
 }
 

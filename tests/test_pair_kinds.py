@@ -217,12 +217,16 @@ def test_colors_that_deceive_cost_time_and_nothing_else(monkeypatch):
 
 
 def compare(case: Case) -> None:
-    whole = search(neuron_by_neuron(case.network), case.totals, case.network.n_in)
-    merged = search(*merge_pairs(*case[:4]), case.network.n_in)
+    n_in, flows = case.network.n_in, merge_pairs(*case[:4])
+    whole = search(neuron_by_neuron(case.network), case.totals, n_in)
+    merged = search(*flows, n_in)
     assert whole.converged
     assert merged.converged
     np.testing.assert_allclose(merged.K, whole.K, atol=1e-3)
     assert merged.losses[-1] == pytest.approx(whole.losses[-1], rel=1e-4, abs=1e-4)
+    even = _canonical._spread(*flows, n_in)
+    if even is not None:
+        np.testing.assert_allclose(even.K, whole.K, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -281,17 +285,17 @@ def test_totals_of_kinds_count_every_neuron_and_input(name):
     assert ends @ totals.taken == pytest.approx(case.totals.taken.sum())
 
 
-def test_lattices_are_searched_by_kinds_of_pairs(monkeypatch):
-    searched = []
+def test_lattices_of_short_reach_go_by_kinds_of_pairs(monkeypatch):
+    tried = []
     monkeypatch.setattr(
         _canonical,
-        "_search",
-        lambda flows, *rest, _own=_canonical._search, **options: (
-            searched.append(flows.owner.size) or _own(flows, *rest, **options)
+        "_spread",
+        lambda flows, *rest, _own=_canonical._spread: (
+            tried.append(flows.owner.size) or _own(flows, *rest)
         ),
     )
-    tk.controllability(t.torus.layers((12, 12), 3))
-    assert searched[-1] == 2 + 4 + 6
+    tk.controllability(t.torus.layers((12, 12), 2))
+    assert tried == [2 + 4]
 
 
 def test_what_fits_by_pairs_alone_is_not_refused(monkeypatch):

@@ -7,7 +7,8 @@ their own; `degrees_of_freedom` is how many directions the trainable weights can
 These stand at the front door; here are their results, the numbers in between, estimates for large
 networks, and `rivals`, what others judge sparse networks by.
 
-Modules load on first use: only a descent, and the canonical K of large networks, need JAX.
+Modules load on first use: only descents, and the canonical K of large networks where inputs crowd,
+need JAX.
 """
 
 import lazy_loader as lazy

@@ -3,8 +3,8 @@
 The loss fixes what each output has in all (`Totals`), and leaves open of which inputs. Among the K
 with these totals the one of least sum of squares is unique, for the sum is strictly convex. Where
 the wiring lets every output have all inputs that reach it evenly, that is the canonical K: no K
-with these totals can have less, and a plan that brings it about proves it. Elsewhere a search goes
-on from there: neuron by neuron, or by kinds of pairs where these are much fewer.
+with these totals can have less, and flows that bring it about prove it (`_even_flow`). Elsewhere a
+search goes on: neuron by neuron, or by kinds of pairs where these are much fewer.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,8 +19,9 @@ from topokit.scores.control import primal_dual
 from topokit.scores.control._bound import Totals, least_totals
 from topokit.scores.control._color_refinement import find_kinds
 from topokit.scores.control._control_network import ControlNetwork, make_network
+from topokit.scores.control._even_flow import flow_evenly
 from topokit.scores.control._flow_network import FlowNetwork, neuron_by_neuron
-from topokit.scores.control._flow_plan import Plan, plan_evenly, realize
+from topokit.scores.control._flow_plan import Plan, plan_evenly, realize, share_evenly
 from topokit.scores.control._merged_pairs import NotAlikeError, merge_pairs
 from topokit.scores.control._pair_graph import count_pairs, make_pairs
 from topokit.scores.control._pair_kinds import each_its_own, find_pair_kinds
@@ -29,6 +30,10 @@ LIMIT = 2**34
 
 # Whether to stop is asked after so many steps.
 STEPS_AT_ONCE = 50
+
+# Flows are made more even as long as so many sweeps bring K nearer to the even one by this factor.
+SWEEPS_AT_ONCE = 10
+NEARER = 0.75
 
 # Numbers on all edges from which on a step takes so long that JAX is worth loading: 10 ms.
 LARGE = 2**22
@@ -56,16 +61,17 @@ class SearchEnd(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """Bytes of a search on the network as it is, of one by pairs, and of merging pairs."""
+    """Bytes of flows in tables, of a search on the whole or by pairs, and of merging pairs."""
 
+    tables: int
     whole: int
     by_pair: int
     merging: int
 
     @property
     def few(self) -> bool:
-        """Whether it goes by pairs in any case: they are few, or nothing else fits."""
-        return self.whole > LIMIT or SMALLER * self.by_pair <= self.whole
+        """Whether it goes by pairs in any case: they are few, or no table fits."""
+        return self.tables > LIMIT or SMALLER * self.by_pair <= self.whole
 
 
 def find_canonical(
@@ -76,19 +82,36 @@ def find_canonical(
     The callback gets the number of steps taken at every check, and the most there may be.
     """
     network = make_network(layers)
-    sizes = _check_size(network)
+    sizes = _count_bytes(network)
+    _check_size(min(sizes.tables, sizes.by_pair))
     totals, kinds = least_totals(network), find_kinds(network)
-    found, whole = None, (neuron_by_neuron(network), totals)
-    merging = _can_merge(network, kinds, sizes)
-    if merging and not sizes.few:
-        found = _search(*whole, network.n_in, steps=0)
-    if found is None or not found.converged:
-        merged = _merge(network, kinds, totals, sizes) if merging else None
-        found = _search(*(merged or whole), network.n_in, steps=steps, callback=callback)
+    merged = _merge(network, kinds, totals, sizes) if sizes.few else None
+    flows = merged or (neuron_by_neuron(network), totals)
+    found = _spread(*flows, network.n_in)
+    if found is None:
+        _check_size(min(sizes.whole, sizes.by_pair))
+        if not sizes.few:
+            flows = _merge(network, kinds, totals, sizes) or flows
+        found = _search(*flows, network.n_in, steps=steps, callback=callback)
     elif callback is not None:
         callback(0, steps)
     K = found.K[:, network.kind].T.astype(float)
     return K, totals.bound, np.array(found.losses), found.converged
+
+
+def _spread(network: FlowNetwork, totals: Totals, n_in: int) -> SearchEnd | None:
+    """Try to give each output all inputs evenly; None where flows come no nearer to that."""
+    ideal = share_evenly(network, totals.taken)
+    greatest, off = float(ideal.max()), []
+    for K in flow_evenly(network, ideal):
+        loss, met = _judge(network, totals, K, n_in)
+        off.append(float(np.abs(K - ideal).max()))
+        if met and off[-1] <= CLOSE * greatest:
+            return SearchEnd(network.expand(K), [loss], converged=True)
+        before, now = off[:-SWEEPS_AT_ONCE], off[-SWEEPS_AT_ONCE:]
+        if before and min(now) > NEARER * min(before):
+            return None
+    raise AssertionError("sweeps have no end")
 
 
 def _search(
@@ -102,22 +125,29 @@ def _search(
     """Try the even plan, and improve it for so many steps at most."""
     start = plan_evenly(network, totals.taken)
     greatest = float(start.K.max())
-    outputs = network.neurons[-totals.taken.size :]
-    rounding = outputs.sum() * (ROUNDING * n_in) ** 2
     K, losses, converged = start.K, [], False
     for plan, moved in _plans(network, totals.taken, start, steps=steps):
         K = realize(network, plan)
-        held = network.total(K.astype(float), network.outputs)[-outputs.size :]
-        losses.append(float(outputs @ (n_in - 1 - held) ** 2))
+        loss, met = _judge(network, totals, K, n_in)
+        losses.append(loss)
         off = max(moved, float(np.abs(K - plan.K).max()))
-        short = losses[-1] - totals.bound
         if callback is not None:
             callback(min(STEPS_AT_ONCE * (len(losses) - 1), steps), steps)
-        met = short <= GAP * max(totals.bound, 1) + rounding
-        converged = bool(met) and off <= CLOSE * greatest
+        converged = met and off <= CLOSE * greatest
         if converged:
             break
     return SearchEnd(network.expand(K), losses, converged)
+
+
+def _judge(
+    network: FlowNetwork, totals: Totals, K: Float[np.ndarray, "ends columns"], n_in: int
+) -> tuple[float, bool]:
+    """The loss, and whether it meets its bound."""
+    outputs = network.neurons[-totals.taken.size :]
+    held = network.total(K.astype(float), network.outputs)[-outputs.size :]
+    loss = float(outputs @ (n_in - 1 - held) ** 2)
+    rounding = outputs.sum() * (ROUNDING * n_in) ** 2
+    return loss, bool(loss - totals.bound <= GAP * max(totals.bound, 1) + rounding)
 
 
 def _plans(
@@ -137,32 +167,34 @@ def _plans(
         yield Plan(*map(np.asarray, search.plan)), float(moved)
 
 
-def _check_size(network: ControlNetwork) -> Sizes:
-    """The arrays of a step, and of a check, in single precision, and K."""
-    numbers = network.inputs.size * (8 * network.senders.size + 12 * network.gain.size)
-    pairs, edges = count_pairs(network)
-    needs = 4 * numbers, 64 * pairs + 72 * edges, 48 * pairs + 24 * edges
-    sizes = Sizes(*(need + 8 * network.n_in * network.n_out for need in needs))
+def _count_bytes(network: ControlNetwork) -> Sizes:
+    """The arrays of a sweep, of a step and of its check, in single precision, and K."""
+    widest = max(rows.stop - rows.start for rows in network.layers)
+    neurons, edges = network.gain.size, network.senders.size
+    pairs, ends = count_pairs(network)
+    numbers = neurons + 12 * widest, 8 * edges + 12 * neurons
+    needs = *(4 * network.inputs.size * n for n in numbers), 64 * pairs + 72 * ends
+    merging = 48 * pairs + 24 * ends
+    return Sizes(*(need + 8 * network.n_in * network.n_out for need in (*needs, merging)))
+
+
+def _check_size(n_bytes: int) -> None:
     check_memory(
         "controllability",
-        min(sizes.whole, sizes.by_pair),
+        n_bytes,
         LIMIT,
         "topokit.scores.control_bound and control_capacity give its loss and total in less",
     )
-    return sizes
-
-
-def _can_merge(network: ControlNetwork, kinds: Int[np.ndarray, " neurons"], sizes: Sizes) -> bool:
-    """Whether many pairs may be alike, or pairs are few, and all that merging takes fits."""
-    alike = 2 * int(kinds.max()) < network.gain.size
-    return sizes.merging <= LIMIT and (alike or sizes.few)
 
 
 def _merge(
     network: ControlNetwork, kinds: Int[np.ndarray, " neurons"], totals: Totals, sizes: Sizes
 ) -> tuple[FlowNetwork, Totals] | None:
-    """The network by kinds of pairs, if these are few or nothing else fits."""
-    graph, only = make_pairs(network), sizes.whole > LIMIT
+    """The network by kinds of pairs, if many pairs may be alike, or nothing else fits."""
+    only, alike = sizes.whole > LIMIT, 2 * int(kinds.max()) < network.gain.size
+    if sizes.merging > LIMIT or not (alike or only or sizes.few):
+        return None
+    graph = make_pairs(network)
     most = graph.neuron.size if only else network.reach.size // SMALLER
     found = find_pair_kinds(network, graph, kinds, most=most)
     if found is None:

@@ -98,12 +98,13 @@ def controllability(
     Edges that come from no input or lead to no output do not count.
 
     Cost of the canonical K: a maximum flow or some for the totals (`control_bound`), then
-    O(kinds E) a step, a kind being all inputs that feed the same neurons. No step where a first
-    plan proves even, as for Clos, butterfly and low rank; hundreds for lattices and random
-    networks, the more the larger and sparser they are. Where many pairs of an input and a neuron
-    play the same part, as in lattices, one stands for all, and a step costs next to nothing; to
-    find them takes seconds for millions of pairs. Of a descent: O(n_in E) a step and as much memory
-    (marginal), O(n_in^2 E) (pairwise). What takes steps is compiled once for each set of shapes.
+    O(kinds E) a sweep, a kind being all inputs that feed the same neurons, and memory for each kind
+    and neuron. One sweep or tens find a K that is even; only where inputs crowd, in sparse and
+    irregular networks, hundreds of steps follow, each of several times as much. Where few inputs
+    reach a neuron, or many pairs of an input and a neuron play the same part, as in lattices, one
+    of these stands for all, and a sweep or step costs next to nothing; to find them takes seconds
+    for millions of pairs. Of a descent: O(n_in E) a step and as much memory (marginal),
+    O(n_in^2 E) (pairwise). What takes steps is compiled once for each set of shapes.
 
     Args:
         topology: A graph or a recipe.

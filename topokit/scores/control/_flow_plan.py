@@ -38,17 +38,25 @@ def plan_evenly(network: FlowNetwork, taken: Float[np.ndarray, " outputs"]) -> P
     """
     each = 1 / np.maximum(network.total(network.reach), 1)
     added = network.spread(network.gain * each) * network.reach
-    ends = network.outputs
-    K = network.spread(put_last(taken, each.size) * each, ends) * network.reach[ends]
     fan_out = np.bincount(network.senders, network.leaving, len(added))
     sent = np.zeros((network.senders.size, added.shape[1]), np.float32)
     held = added.copy()
-    for layer, edges in enumerate(_edges_of_layers(network)):
+    for layer, edges in enumerate(edges_of_layers(network)):
         senders = network.senders[edges]
         sent[edges] = held[senders] / fan_out[senders, None].astype(np.float32)
         if edges.stop > edges.start:
             held[network.layers[layer + 1]] += _arrivals(network, layer, edges) @ sent[edges]
-    return Plan(sent, added, K)
+    return Plan(sent, added, share_evenly(network, taken))
+
+
+def share_evenly(
+    network: FlowNetwork, taken: Float[np.ndarray, " outputs"]
+) -> Float[np.ndarray, "ends columns"]:
+    """The K that gives each output as much of all inputs that reach it: none has less squares."""
+    ends = network.outputs
+    reach = network.reach[ends]
+    each = put_last(taken, network.gain.size) / np.maximum(network.total(reach, ends), 1)
+    return network.spread(each, ends) * reach
 
 
 def put_last(amounts: Float[np.ndarray, " outputs"], size: int) -> Float[np.ndarray, " {size}"]:
@@ -64,7 +72,7 @@ def realize(network: FlowNetwork, plan: Plan) -> Float[np.ndarray, "outputs colu
     """
     held = np.maximum(np.asarray(plan.added), 0)
     held *= network.spread(_at_most(network.total(held), network.gain))
-    for layer, edges in enumerate(_edges_of_layers(network)):
+    for layer, edges in enumerate(edges_of_layers(network)):
         rows = network.layers[layer]
         outputs = rows == network.outputs
         flows = np.maximum(np.asarray(plan.K if outputs else plan.sent[edges]), 0)
@@ -100,7 +108,7 @@ def _at_most(
     return np.minimum(1, limits / np.maximum(totals, TINY))
 
 
-def _edges_of_layers(network: FlowNetwork) -> list[slice]:
+def edges_of_layers(network: FlowNetwork) -> list[slice]:
     """For each layer of rows its out-edges, which lie side by side; outputs have none."""
     bounds = [layer.start for layer in network.layers] + [network.outputs.stop]
     places = np.searchsorted(network.senders, bounds).tolist()

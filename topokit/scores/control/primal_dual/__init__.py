@@ -1,4 +1,4 @@
-"""The search for the fairest plan, where a first plan is not proven to be it.
+"""The search for the fairest plan, where no flow is even.
 
 Modules load on first use: only large networks need JAX.
 """
