@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 import topokit as tk
-from topokit.products import arrange_goal, compile_product, total_error
+from topokit.products import FormRule, arrange_goal, compile_product, fastest_form, total_error
 
 RATE = 1e-3
 
@@ -49,9 +49,9 @@ def draw_problem(layers: tk.Layers, n_targets: int) -> Drawn:
     return Drawn(layers, [w.astype(np.float32) for w in weights], targets.astype(np.float32))
 
 
-def by_topokit(case: Drawn) -> Descent:
+def by_topokit(case: Drawn, form: FormRule = fastest_form) -> Descent:
     """`topokit.products`, as `reconstruct` calls them."""
-    network = compile_product(case.layers, batch=len(case.targets))
+    network = compile_product(case.layers, batch=len(case.targets), form=form)
     start = [jnp.asarray(np.concatenate([w.T for w in case.weights]))]
     goals = arrange_goal(network, jnp.asarray(case.targets.transpose(2, 1, 0)))
 

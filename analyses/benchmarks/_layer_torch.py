@@ -4,7 +4,7 @@
 ask for on a CPU; masked as `torch.nn.utils.prune` masks. Adam refuses parameters in CSR, and the
 gradient of a CSR matrix comes as a dense one; so the parameters are the values of its entries, from
 which the matrix is built in each pass. Its gradient is dense on the way even so. `by_module` is
-topokit's own module.
+topokit's own module. Everything is on PyTorch's default device.
 """
 
 import copy
@@ -52,7 +52,7 @@ class OwnLinear(torch.nn.Module):
 
     def __init__(self, recipe: Layers) -> None:
         super().__init__()
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator(torch.get_default_device()).manual_seed(0)
         self.linear = SparseLinear(recipe, generator=generator)
 
     def forward(self, x: "torch.Tensor") -> "torch.Tensor":
@@ -139,10 +139,10 @@ def _peer(first: torch.nn.Module, batch: Batch, *, fused: bool | None) -> Peer:
         with torch.inference_mode():
             for _ in range(times - 1):
                 torch.relu(first(x))
-            return torch.relu(first(x)).numpy()
+            return torch.relu(first(x)).cpu().numpy()
 
     def matrices(state: tuple) -> list[np.ndarray]:
-        return [state[0].matrix().detach().numpy()]
+        return [state[0].matrix().detach().cpu().numpy()]
 
     return Peer(begin, train, forward, matrices, _n_bytes)
 

@@ -2,7 +2,8 @@
 
 Dense masked matrices, one target at a time or all by batched products; sparse tensors in CSR and
 COO; and a list of edges, gathered and added up, as graph networks do it. A sparse product needs
-the sparse matrix on the left, so the sparse ones carry transposed activations.
+the sparse matrix on the left, so the sparse ones carry transposed activations. Everything is on
+PyTorch's default device.
 """
 
 import warnings
@@ -57,7 +58,7 @@ def by_dense(case: Drawn) -> Descent:
         return result
 
     def edges(final: list[list]) -> list[np.ndarray]:
-        return from_dense(case.layers, [np.stack(layer) for layer in zip(*final, strict=True)])
+        return from_dense(case.layers, stacked(final))
 
     return Descent(one_by_one(product, starts, torch.tensor(case.targets)), edges)
 
@@ -77,7 +78,7 @@ def by_bmm(case: Drawn) -> Descent:
         value, dense = descend(product, start, goals, steps)
         return float(value), dense
 
-    return Descent(run, lambda dense: from_dense(case.layers, dense))
+    return Descent(run, lambda dense: from_dense(case.layers, [m.cpu() for m in dense]))
 
 
 def by_edges(case: Drawn, multiply: Callable) -> Descent:
@@ -92,10 +93,7 @@ def by_edges(case: Drawn, multiply: Callable) -> Descent:
             result = multiply(layer, weights[layer], result)
         return result
 
-    def edges(final: list[list]) -> list[np.ndarray]:
-        return [np.stack(layer) for layer in zip(*final, strict=True)]
-
-    return Descent(one_by_one(product, starts, torch.tensor(case.targets).mT), edges)
+    return Descent(one_by_one(product, starts, torch.tensor(case.targets).mT), stacked)
 
 
 def by_csr(case: Drawn) -> Descent:
@@ -136,6 +134,11 @@ def by_gathering(case: Drawn) -> Descent:
         return blank.index_add(0, receivers[layer], weights[:, None] * x[senders[layer]])
 
     return by_edges(case, multiply)
+
+
+def stacked(final: list[list]) -> list[np.ndarray]:
+    """From weights target by target to those layer by layer."""
+    return [np.stack([w.cpu() for w in layer]) for layer in zip(*final, strict=True)]
 
 
 def index(values: np.ndarray) -> "torch.Tensor":

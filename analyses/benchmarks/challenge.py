@@ -27,9 +27,9 @@ import jax
 import numpy as np
 
 import topokit as tk
-from analyses._learning import load
+from analyses.benchmarks._challenge_inputs import UNSTABLE, Given, enlarged, made, official
 from analyses.benchmarks._challenge_peers import by_columns, by_dense, by_scipy, lay_out
-from analyses.kit import Study, apart, data_folder, n_cores, peak_bytes
+from analyses.kit import Study, apart, n_cores, peak_bytes
 from topokit.challenge import ChallengeNetwork, Images, by_classes, by_edges, infer
 
 DEPTHS = (120, 480, 1920)
@@ -44,8 +44,6 @@ MADE, PEERS = (1024, 120, GIVEN), (6000, 12)  # in the place of the official, an
 MEMORY, MEMORY_DISTINCT = (16384, 480, 8192), 500
 # A run of more seconds than this is not repeated.
 REPETITIONS, SHORT = 3, 8.0
-# These two sit on an unstable fixed point, where the order of a sum decides.
-UNSTABLE = (11866, 49259)
 FLOOR = 5
 MEMORY_MOST = 8.0
 FORMS = {"edges": by_edges, "classes": by_classes}
@@ -63,15 +61,6 @@ class Case(NamedTuple):
 
     part: str
     size: tuple[int, int] = (0, 0)
-
-
-class Given(NamedTuple):
-    """Network and images to begin with, and the truth, if it is known."""
-
-    source: str
-    network: ChallengeNetwork
-    images: Images
-    truth: np.ndarray | None
 
 
 def cases() -> list[Case]:
@@ -94,21 +83,7 @@ def measure(case: Case) -> Any:
 
 def given() -> Given:
     """The official problem, or one made in its place."""
-    data = data_folder("data")
-    if data is None or not data.is_dir():
-        return made(*MADE)
-    return Given(
-        "official",
-        tk.challenge.read_class_tables(data / "n1024-class-tables.npz"),
-        tk.challenge.read_images(data / "sparse-images-1024.npz"),
-        tk.challenge.read_categories(data / "neuron1024-l120-categories.tsv"),
-    )
-
-
-def made(neurons: int, depth: int, n: int) -> Given:
-    """The plain network and synthetic images."""
-    network = tk.challenge.plain_network(neurons, depth)
-    return Given("made", network, tk.challenge.synthetic_images(n, neurons), None)
+    return official() or made(*MADE)
 
 
 def own(network: ChallengeNetwork, images: Images, call: Callable) -> tuple[dict, np.ndarray]:
@@ -191,15 +166,6 @@ def described(
         "rows": rows,
         "ratios": {name: row["seconds"] / shortest for name, row in rows.items()},
     }
-
-
-def enlarged(neurons: int, n: int) -> tuple[str, Images]:
-    """MNIST's first images, or synthetic ones."""
-    folder = data_folder("mnist")
-    if folder is None or not folder.is_dir():
-        return "synthetic", tk.challenge.synthetic_images(n, neurons)
-    gray = np.rint(255 * load("mnist").train_x[:n, 0]).astype(np.uint8)
-    return "MNIST", tk.challenge.interpolate(gray, int(neurons**0.5))
 
 
 def measure_growth(size: tuple[int, int]) -> dict[str, Any]:

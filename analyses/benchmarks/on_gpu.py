@@ -1,0 +1,336 @@
+"""One run on a GPU: is it right there, and what does it do beside PyTorch and dense JAX?
+
+`agreement`: values and gradients against the CPU's of the same process, in every form of a layer
+and of a product, and the images that each way of inference leaves against scipy's. `challenge`: the
+sizes of the Graph Challenge, by `_resident_inference.py`, whose tile and chunk are those that were
+fastest on the first size, beside published rates; `ways` has them, `infer` as it is and with larger
+batches, and PyTorch. `steps`: a step of descent on cascades against the peers of `peers.py`.
+`layers`: forward passes and steps of Adam of one layer in every form (`_device_layers.py`) against
+dense layers and PyTorch's CSR; `usual` is the form that is taken where nothing is measured. A peer
+is in single precision, as topokit is, and, where it says so, as the device multiplies by default.
+`scores`: predicted losses and controllability at 4,096 inputs. `ternary`: what it costs to send a
+gradient in two bits a value.
+
+Each section has a budget of seconds; what it leaves goes to the next ones. A case that would take
+longer than is left, judged by the longest of its section so far, is left out, and says so; so does
+one that fails. Seconds are medians of repeated runs, which end when the device is done, the peers
+in turn; compilation is apart. Where `provenance` names no accelerator, these are a CPU's numbers.
+
+Writes `on_gpu.json` beside this script after every case; `--quick` takes small sizes.
+"""
+
+import gc
+import os
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from itertools import accumulate
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import topokit as tk
+from analyses.benchmarks._device_agreement import TOPOLOGIES, check_inference, compare_all
+from analyses.benchmarks._device_challenge import (
+    fastest,
+    images_of,
+    measure_official,
+    measure_size,
+    measure_ways,
+)
+from analyses.benchmarks._device_layers import (
+    FORMS,
+    Way,
+    compile_all,
+    in_each_form,
+    lower_dense,
+    said,
+    torch_ways,
+    usual_form,
+)
+from analyses.benchmarks._device_steps import PROBLEMS, measure_steps
+from analyses.benchmarks._layer_cases import clos, dense_matrix, has_torch
+from analyses.benchmarks._layer_peers import distance, draw_batch
+from analyses.benchmarks._resident_inference import Setting
+from analyses.benchmarks._ternary_cost import measure_ternary
+from analyses.kit import Study, quartiles, race, timed
+from topokit.challenge import ChallengeNetwork, Images
+from topokit.layers import Layers
+
+if has_torch:
+    import torch  # pyright: ignore[reportMissingImports]
+
+# Seconds of each section, the most important first.
+BUDGETS = {
+    "agreement": 60,
+    "challenge": 130,
+    "steps": 80,
+    "layers": 130,
+    "scores": 45,
+    "ternary": 15,
+}
+AGREEING, THOROUGH, INFERENCE = tuple(TOPOLOGIES), ("clos", "random"), (1024, 120, 2000)
+# Images, and how many of them differ: to make large ones takes long, so that they repeat.
+GIVEN, DISTINCT = 60000, {1024: 60000, 4096: 12000, 16384: 3000, 65536: 1000}
+SIZES = tuple((n, depth) for depth in (120, 480, 1920) for n in DISTINCT)
+SETTINGS = tuple(
+    Setting(numbers, slots)
+    for numbers, slots in ((2**22, 32), (2**20, 32), (2**24, 32), (2**22, 8), (2**22, 4))
+)
+STEPS, WAYS = tuple(PROBLEMS), tuple(FORMS)
+LAYERS = ((4096, 256), (16384, 256), (4096, 2048))
+FAN_IN = {4096: 205, 16384: 819}  # of the random layer: 5 %
+REPETITIONS, SLOT, SHORT = 3, 0.03, 10.0
+SCORED, SCORED_FAN_IN = 4096, 61
+TERNARY = (10**6, 10**7, 10**8)
+t = tk.topologies
+
+
+class Case(NamedTuple):
+    """A case of a section."""
+
+    section: str
+    which: Any
+
+
+def random(n: int) -> Layers:
+    """One layer of the density: each neuron has senders at random, no one twice."""
+    return scattered(n, FAN_IN[n], 1)
+
+
+WIRINGS: dict[str, Callable[[int], Layers]] = {
+    "butterfly": lambda n: t.butterfly.layers(n),
+    "clos": clos,
+    "random": random,
+}
+SCORES: dict[str, Callable[[], Any]] = {
+    "predicted loss, random": lambda: tk.predicted_loss(scattered(SCORED, SCORED_FAN_IN, 4)),
+    "predicted loss, clos": lambda: tk.predicted_loss(clos(SCORED)),
+    "controllability, hypercube, 3 layers": lambda: tk.controllability(
+        t.hypercube.layers(SCORED, 3)
+    ),
+    "controllability, torus, 6 layers": lambda: tk.controllability(
+        t.torus.layers((int(SCORED**0.5), int(SCORED**0.5)), 6)
+    ),
+}
+
+
+def cases() -> list[Case]:
+    """Section by section; the clock begins here."""
+    clock()
+    sizes = [(n, depth, form) for form in ("classes", "edges") for n, depth in SIZES]
+    parts = {
+        "agreement": ("values", "inference"),
+        "challenge": ("ways", "official", *sizes),
+        "steps": STEPS,
+        "layers": [(*size, name) for size in LAYERS for name in WIRINGS],
+        "scores": SCORES,
+        "ternary": TERNARY,
+    }
+    return [Case(section, which) for section, ones in parts.items() for which in ones]
+
+
+class Clock:
+    """Until when each section may begin a case, and how long its cases have taken."""
+
+    def __init__(self) -> None:
+        """Begin now."""
+        self.begin = perf_counter()
+        self.ends = dict(zip(BUDGETS, accumulate(BUDGETS.values()), strict=True))
+        self.longest = dict.fromkeys(BUDGETS, 0.0)
+
+    def passed(self) -> float:
+        """Seconds since the beginning."""
+        return perf_counter() - self.begin
+
+    def late(self, section: str) -> bool:
+        """Whether a case as long as the longest so far would not be done in time."""
+        return self.passed() + self.longest[section] > self.ends[section]
+
+
+@cache
+def clock() -> Clock:
+    """The one of this run."""
+    return Clock()
+
+
+@cache
+def ways() -> dict[str, Any]:
+    """All ways of inference on the first size."""
+    return measure_ways(*problem(*SIZES[0]), SETTINGS)
+
+
+def problem(neurons: int, depth: int) -> tuple[ChallengeNetwork, Images]:
+    """A plain network and its images."""
+    network = tk.challenge.plain_network(neurons, depth)
+    return network, images_of(neurons, GIVEN, DISTINCT[neurons])[1]
+
+
+def measure(case: Case) -> Any:
+    """A case, if there is time for it."""
+    if clock().late(case.section):
+        found = {"left_out": f"{clock().passed():.0f} s had passed"}
+    else:
+        begin = clock().passed()
+        free_memory()
+        try:
+            found = measured(case)
+        except Exception as error:
+            found = {"left_out": said(error)}
+        spent = clock().passed() - begin
+        clock().longest[case.section] = max(clock().longest[case.section], spent)
+    print(f"{clock().passed():5.0f} s, {case.section}, {case.which}: {found}", flush=True)
+    return found
+
+
+def free_memory() -> None:
+    """Give back what the case before has left on the device."""
+    gc.collect()
+    if has_torch and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def measured(case: Case) -> Any:
+    """A case."""
+    match case:
+        case Case("agreement", "values"):
+            return compare_all(AGREEING, THOROUGH)
+        case Case("agreement", _):
+            return check_inference(*INFERENCE)
+        case Case("challenge", "ways"):
+            return ways()
+        case Case("challenge", "official"):
+            return measure_official(lambda form: fastest(form, SETTINGS, ways()))
+        case Case("challenge", (n, depth, form)):
+            return measure_size(*problem(n, depth), form, fastest(form, SETTINGS, ways()))
+        case Case("steps", name):
+            return measure_steps(name)
+        case Case("layers", (n, examples, name)):
+            return measure_layers(n, examples, name)
+        case Case("scores", name):
+            return measure_score(SCORES[name])
+    return measure_ternary(case.which)
+
+
+def measure_layers(n: int, examples: int, name: str) -> dict[str, Any]:
+    """Seconds of every way of a layer, and how many times topokit's fastest each takes."""
+    layers, batch = WIRINGS[name](n), draw_batch(n, examples)
+    matrix = dense_matrix(n)[0]
+    todo = in_each_form(layers, WAYS, batch)
+    own = list(todo)
+    todo |= {"JAX dense": lower_dense(matrix, batch, "highest")}
+    todo |= {"JAX dense, default precision": lower_dense(matrix, batch, "default")}
+    found = compile_all(todo)
+    found |= torch_ways(n, matrix, layers, batch) if has_torch else {}
+    left_out = {way: each for way, each in found.items() if isinstance(each, str)}
+    works = {way: each for way, each in found.items() if isinstance(each, Way)}
+    result: dict[str, Any] = {"edges": layers.n_edges, "usual": usual_form(layers)}
+    result["compile_s"] = {way: each.compile_s for way, each in works.items() if each.compile_s}
+    result["apart"] = apart({way: each for way, each in works.items() if way in own})
+    for work in ("forward", "training"):
+        seconds = race({w: each.clocks[work] for w, each in works.items()}, REPETITIONS, SLOT)
+        medians = {way: float(np.median(each)) for way, each in seconds.items()}
+        best = min((way for way in works if way in own), key=medians.__getitem__)
+        shares = {way: quartiles(each / seconds[best]) for way, each in seconds.items()}
+        result[work] = {"fastest": best, "seconds": medians, "times fastest": shares}
+    return result | {"left_out": left_out}
+
+
+def apart(works: dict[str, Way]) -> dict[str, list[float]]:
+    """Outputs and losses of topokit's ways, relative to the first one's."""
+    first, *_ = works.values()
+    outputs, loss = first.forward(), first.train()
+    return {
+        way: [distance(each.forward(), outputs), abs(each.train() / loss - 1)]
+        for way, each in works.items()
+    }
+
+
+def scattered(n: int, fan_in: int, depth: int) -> Layers:
+    """Layers in which each neuron has senders at random, no one twice; `n` is a power of two.
+
+    Those of neuron `v` are `a s + b (mod n)` for the same random numbers `s`, an odd `a` and a `b`
+    of its own, which are as many different ones.
+    """
+    rng, senders = np.random.default_rng(0), []
+    for _ in range(depth):
+        numbers = rng.permutation(n)[:fan_in]
+        odd, shift = 2 * rng.integers(n // 2, size=(n, 1)) + 1, rng.integers(n, size=(n, 1))
+        senders.append(np.sort((odd * numbers + shift) % n, axis=1).ravel())
+    receivers = [np.repeat(np.arange(n), fan_in)] * depth
+    return tk.make_layers([n] * (depth + 1), senders, receivers)
+
+
+def measure_score(call: Callable[[], Any]) -> dict[str, Any]:
+    """Seconds of the first call, which compiles, and if it was short of the next one."""
+    first_s, result = timed(call)
+    again = {"seconds": timed(call)[0]} if first_s < SHORT else {}
+    return {"first_s": first_s, "result": repr(result)} | again
+
+
+def environment() -> dict[str, Any]:
+    """The card, its driver, and PyTorch, which `provenance` knows as it does the other packages."""
+    device = jax.devices()[0]
+    found: dict[str, Any] = {"backend": jax.default_backend(), "device": device.device_kind}
+    asked = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(asked, capture_output=True, check=True, encoding="utf-8")
+        found["nvidia-smi"] = done.stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        pass
+    if has_torch:
+        found |= {"torch": torch.__version__, "torch on": str(torch.get_default_device())}
+    return found
+
+
+def summarize(found: dict[Case, Any]) -> dict[str, Any]:
+    """By section, as far as it has come."""
+    result: dict[str, Any] = {"environment": environment()}
+    for case, record in found.items():
+        which = case.which if isinstance(case.which, tuple) else (case.which,)
+        result.setdefault(case.section, {})[", ".join(map(str, which))] = record
+    return result
+
+
+def show(results: dict[str, Any]) -> None:
+    """What has been printed as it came is not printed again."""
+    print(results["environment"])
+
+
+# PyTorch and JAX share the memory; and PyTorch's tensors are made where it is.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+if has_torch and torch.cuda.is_available():
+    torch.set_default_device("cuda")
+
+STUDY = Study(
+    __name__,
+    quick={
+        "BUDGETS": dict.fromkeys(BUDGETS, 10**6),
+        "AGREEING": ("clos",),
+        "THOROUGH": (),
+        "INFERENCE": (256, 8, 20),
+        "GIVEN": 50,
+        "DISTINCT": {256: 20},
+        "SIZES": ((256, 8),),
+        "SETTINGS": SETTINGS[:1],
+        "STEPS": STEPS[-1:],
+        "WAYS": ("loops, longer", "unrolled, barriers"),
+        "LAYERS": ((64, 4),),
+        "FAN_IN": {64: 4},
+        "WIRINGS": {"random": random},
+        "SCORED": 64,
+        "SCORED_FAN_IN": 3,
+        "SCORES": dict([*SCORES.items()][::2]),
+        "TERNARY": (1000,),
+        "REPETITIONS": 1,
+    },
+    data=("data", "mnist"),
+    needed=False,
+    alone=True,
+    as_it_goes=True,
+)
+
+if __name__ == "__main__":
+    STUDY.main()
