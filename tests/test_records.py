@@ -87,6 +87,7 @@ def samples() -> dict[type, Record]:
         *[tk.products.StepTime(0.1, 0.2)],
         tk.networks.LayerSpeed(32, 0.5, 0.1, 0.2, 0.3, 0.4, 8, None),
         tk.networks.kernel_regression(small, np.eye(8), np.arange(8) % 2),
+        tk.networks.batch_scores(small, np.eye(8)),
         tk.reconstruct(GRAPH, targets, solver=SOLVER),
         tk.reconstruction.satisfy(GRAPH, targets, solver=SOLVER, restarts=1),
         tk.challenge.infer(network, tk.challenge.pack_images(np.ones((3, 64)))),

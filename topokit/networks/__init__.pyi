@@ -1,3 +1,7 @@
+from ._activation_patterns import activation_patterns as activation_patterns
+from ._activation_patterns import naswot as naswot
+from ._batch_scores import BatchScores as BatchScores
+from ._batch_scores import batch_scores as batch_scores
 from ._cells import SparseGRUCell as SparseGRUCell
 from ._cells import SparseLSTMCell as SparseLSTMCell
 from ._cifar import read_cifar10 as read_cifar10
@@ -11,6 +15,9 @@ from ._export import to_dense as to_dense
 from ._export import to_matrices as to_matrices
 from ._export import to_recipe as to_recipe
 from ._export import to_topology as to_topology
+from ._gradient_scores import grasp as grasp
+from ._gradient_scores import ntk_sap as ntk_sap
+from ._gradient_scores import synflow as synflow
 from ._group_lasso import group_lasso as group_lasso
 from ._idx import read_idx as read_idx
 from ._idx import read_mnist as read_mnist
@@ -19,6 +26,8 @@ from ._initialization import kaiming as kaiming
 from ._initialization import xavier as xavier
 from ._kernel_regression import KernelRegression as KernelRegression
 from ._kernel_regression import kernel_regression as kernel_regression
+from ._kernel_spectrum import condition_number as condition_number
+from ._kernel_spectrum import effective_rank as effective_rank
 from ._linear import SparseLayer as SparseLayer
 from ._linear import SparseLinear as SparseLinear
 from ._mobilenet import mobilenet_v1 as mobilenet_v1
