@@ -266,6 +266,7 @@ values = st.recursive(
     max_leaves=5,
 )
 RESERVED = ("id", "key", "source", "target", "node_default", "edge_default", "topokit", "label", "")
+RESERVED += ("sha256",)
 MUST_BE_TEXT = ("name", "family")
 keys = (texts | st.sampled_from(RESERVED)).filter(lambda key: key not in MUST_BE_TEXT)
 attributes = st.dictionaries(keys, values, max_size=3)

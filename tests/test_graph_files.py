@@ -118,7 +118,52 @@ node, edge = {"id": [0, 0], "layer": 0}, {"source": [0, 0], "target": [1, 0]}
 HEAD = "%%MatrixMarket matrix coordinate pattern general\n"
 GML = 'graph [\n  directed 1\n  node [ id 0 label "(0, 0)" ]\n'
 
+
+def graphml(inner: str, before: str = "", after: str = "") -> str:
+    """GraphML with a key for strings and one for edges, two nodes, and whatever else is said."""
+    return (
+        f'<?xml version="1.0"?>{before}<graphml xmlns="http://graphml.graphdrawing.org/xmlns">'
+        '<key id="t" attr.name="note" attr.type="string"/>'
+        '<key id="w" for="edge" attr.name="weight" attr.type="double"/>'
+        '<graph edgedefault="directed"><node id="(0, 0)"/><node id="(1, 0)"/>'
+        f"{inner}</graph>{after}</graphml>"
+    )
+
+
+JOINED = '<edge source="(0, 0)" target="(1, 0)"/>'
+NOTE = '<data key="t">a</data>'
+SECOND = '<graph edgedefault="directed"/>'
+
 WRONG: dict[str, tuple[str, str]] = {
+    "key.json": ('{"directed": true, "directed": true}', "the key 'directed' is given twice"),
+    "surplus.json": (edited(node_count=1), "the key 'node_count' has no meaning here"),
+    "true.json": (edited(nodes=[{"id": [False, 0]}]), r"nodes\[0\]: 'id' must be \[layer, index\]"),
+    "multi.json": (edited(multigraph="no"), "no multigraph"),
+    "sum.json": (edited(sha256="0" * 64), "its content is not that of its sha256"),
+    "large.json": ('{"directed": true, "graph": {"a": 1e999}}', "the number 1e999 is too large"),
+    "entity.graphml": (
+        graphml(JOINED + "&a;", '<!DOCTYPE x [<!ENTITY a "ha">]>'),
+        "line 1: it declares a document type",
+    ),
+    "same.graphml": (graphml('<node id="(00, 0)"/>'), r"node '\(00, 0\)' is not of the form"),
+    "blank.graphml": (graphml('<node id="(0,0)"/>' + JOINED), "the same layer and index"),
+    "node.graphml": (graphml('<node id="(0, 0)"/>'), r"the node '\(0, 0\)' is there already"),
+    "graphs.graphml": (graphml(JOINED, after=SECOND), "expected one directed graph"),
+    "port.graphml": (graphml("<port/>"), "<port> in <graph> is not understood"),
+    "end.graphml": (graphml(JOINED.replace("0, ", "7, ")), "which is none of the nodes"),
+    "data.graphml": (graphml(JOINED + NOTE + NOTE), "'t' is not declared for a graph, or given tw"),
+    "domain.graphml": (graphml('<data key="w">1</data>'), "'w' is not declared for a graph"),
+    "words.graphml": (graphml("words"), "'words' stands outside an attribute"),
+    "number.graphml": (
+        graphml(JOINED.replace("/>", '><data key="w">1_0</data></edge>')),
+        "line 1: '1_0' is no double",
+    ),
+    "same.gml": (GML + '  node [ id 1 label "(00, 0)" ]\n]\n', r"'\(00, 0\)' is not of the form"),
+    "mixed.edgelist": ("(0, 0) (1, 0)\n(00, 0) (1, 0)\n", r"'\(00, 0\)' stands beside nodes"),
+    "blank.edgelist": ("(0, 0) (1, 0)\n(0,0) (1, 0)\n", "two names stand for one node"),
+    "keys.edgelist": ("a b {'weight': 1, 'weight': 2}\n", "each given once"),
+    "digits.edgelist": ("a b \u0661\n", "line 1: expected a finite weight"),
+    "digits.mtx": (HEAD + "2 2 \u0661\n1 2\n", "line 2 must hold the sizes"),
     "two.json": (edited(links=[]), "both 'edges' and 'links'"),
     "no.json": (edited(edges=None), "there are no edges"),
     "id.json": (edited(nodes=[node, {"layer": 0}]), r"nodes\[1\]: 'id' must be \[layer, index\]"),

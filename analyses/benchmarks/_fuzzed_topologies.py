@@ -60,6 +60,18 @@ def _write(path: Path, seed: int) -> None:
     tk.write(_topology(seed), path)
 
 
+def _write_by_networkx(path: Path, seed: int) -> None:
+    """Without a sum."""
+    graph = _topology(seed)
+    if path.suffix == ".json":
+        path.write_text(
+            json.dumps(nx.node_link_data(graph, edges="edges" if seed % 2 else "links"))
+        )
+        return
+    graph.graph.pop("note")
+    nx.write_graphml_xml(graph, path)
+
+
 def _read(path: Path, *, all_of_it: bool = False) -> Any:
     """What `read` finds, which `read_layers` must find, too."""
     graph = _both(partial(tk.read, path), partial(tk.read_layers, path))
@@ -234,6 +246,8 @@ READERS = [
     Reader("topology .npz", "net.npz", _write, _read, _npz),
     Reader("topology .json", "net.json", _write, _read, _json),
     Reader("topology .graphml", "net.graphml", _write, _read, _graphml),
+    Reader("networkx .json", "net.json", _write_by_networkx, _read, _json),
+    Reader("networkx .graphml", "net.graphml", _write_by_networkx, _read, _graphml),
     Reader("topology .gml", "net.gml", _write_gml, _read, _gml),
     Reader("topology .edgelist", "net.edgelist", _write_lines, _read, _lines),
     Reader("topology .mtx", "net.mtx", _write_matrix, _read, _matrix),

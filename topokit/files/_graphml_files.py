@@ -11,13 +11,21 @@ from typing import Any
 
 import networkx as nx
 
-from topokit.files._checked_graphs import checked_attributes, checked_graph, node_name, renamed
+from topokit._escapes import shown
+from topokit.files._checked_graphs import (
+    checked_attributes,
+    checked_graph,
+    node_name,
+    nodes_of_names,
+)
+from topokit.files._content_sums import SUM, check_sum, content_sum
+from topokit.files._graphml_parser import parse_graphml
 from topokit.files._plain_values import from_plain, plain_attributes
 from topokit.layers import Layers
 
 PACKED = "topokit"
 # Names that GraphML, or networkx in reading it, has a meaning for.
-TAKEN = (PACKED, "id", "key", "source", "target", "node_default", "edge_default")
+TAKEN = (PACKED, SUM, "id", "key", "source", "target", "node_default", "edge_default")
 # What was written as JSON before PACKED was.
 STRUCTURED = ("parameters", "changes")
 
@@ -26,7 +34,7 @@ def graphml_content(graph: nx.DiGraph, _: Layers) -> nx.DiGraph:
     """The graph as GraphML can hold it; raises what makes an attribute unfit for that."""
     named = nx.DiGraph()
     attributes = checked_attributes(plain_attributes(("the graph",), graph.graph))
-    named.graph.update(_packed(attributes))
+    named.graph.update(_packed(attributes) | {SUM: content_sum(graph)})
     for node, data in graph.nodes(data=True):
         named.add_node(node_name(node))
         named.nodes[node_name(node)].update(_packed(plain_attributes(("node", node), data)))
@@ -44,18 +52,27 @@ def save_graphml(named: nx.DiGraph, path: Path) -> None:
 
 def read_graphml(path: Path) -> nx.DiGraph:
     """The graph of a file, whoever wrote it."""
-    graph = renamed(nx.read_graphml(path), nx.read_graphml)
-    nodes, edges = (graph.graph.pop(f"{kind}_default", {}) for kind in ("node", "edge"))
-    graph.graph.update(_unpacked("the graph", graph.graph))
+    found = parse_graphml(path)
+    nodes = nodes_of_names(found.nodes, nx.read_graphml)
+    graph = nx.DiGraph()
+    expected = found.graph.pop(SUM, None)
+    graph.graph.update(found.defaults["graph"] | _unpacked("the graph", found.graph))
     for key in STRUCTURED:
         value = graph.graph.get(key)
         if isinstance(value, str) and value[:1] in ("{", "["):
-            graph.graph[key] = json.loads(value)
-    for node, data in graph.nodes(data=True):
-        data.update(nodes | _unpacked(f"node {node}", data))
-    for s, r, data in graph.edges(data=True):
-        data.update(edges | _unpacked(f"edge {s} -> {r}", data))
-    return checked_graph(graph)
+            graph.graph[key] = from_plain(value)
+    for name, data in found.nodes.items():
+        graph.add_node(nodes[name])
+        unpacked = found.defaults["node"] | _unpacked(f"node {nodes[name]}", data)
+        graph.nodes[nodes[name]].update(unpacked)
+    for (s, r), data in found.edges.items():
+        graph.add_edge(nodes[s], nodes[r])
+        unpacked = found.defaults["edge"] | _unpacked(f"edge {nodes[s]} -> {nodes[r]}", data)
+        graph.edges[nodes[s], nodes[r]].update(unpacked)
+    checked_graph(graph)
+    if expected is not None:
+        check_sum(graph, expected)
+    return graph
 
 
 def _packed(attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,5 +102,7 @@ def _unpacked(place: str, data: dict[str, Any]) -> dict[str, Any]:
     except (ValueError, TypeError) as error:
         raise ValueError(f"{place}: the key {PACKED!r} must hold JSON: {error}") from error
     if not isinstance(found, dict):
-        raise ValueError(f"{place}: the key {PACKED!r} must hold an object; found {text[:60]!r}")
+        raise ValueError(f"{place}: the key {PACKED!r} must hold an object, no {shown(text, 60)}")
+    if twice := data.keys() & found.keys():
+        raise ValueError(f"{place}: '{shown(min(twice), 60)}' stands in the key {PACKED!r}, too")
     return data | found

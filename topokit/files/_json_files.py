@@ -9,10 +9,13 @@ from typing import Any
 
 import networkx as nx
 
+from topokit._escapes import shown
 from topokit.files._checked_graphs import checked_attributes, checked_graph, node_pair
+from topokit.files._content_sums import SUM, check_sum, content_sum
 from topokit.files._plain_values import from_plain, plain_attributes
 from topokit.layers import Layers
 
+KEYS = ("directed", "multigraph", "graph", "nodes", SUM)
 LISTS = ("edges", "links")
 
 
@@ -29,6 +32,7 @@ def json_content(graph: nx.DiGraph, _: Layers) -> str:
     ]
     attributes = checked_attributes(plain_attributes(("the graph",), graph.graph))
     content = {"directed": True, "multigraph": False, "graph": attributes}
+    content |= {SUM: content_sum(graph)}
     return json.dumps(content | {"nodes": nodes, "edges": edges})
 
 
@@ -40,21 +44,30 @@ def save_text(content: str, path: Path) -> None:
 def read_json(path: Path) -> nx.DiGraph:
     """The graph of a file, whoever wrote it."""
     data = from_plain(path.read_text(encoding="utf-8"))
-    if not isinstance(data, dict) or not data.get("directed") or data.get("multigraph"):
-        raise ValueError("expected the node-link form of a directed simple graph")
-    found = [key for key in LISTS if isinstance(data.get(key), list)]
-    missing = [] if isinstance(data.get("nodes"), list) else ["nodes"]
-    missing += [] if found else ["edges"]
+    if not isinstance(data, dict) or data.get("directed") is not True:
+        raise ValueError("expected the node-link form of a directed graph")
+    if data.get("multigraph", False) is not False:
+        raise ValueError("expected a graph without two edges of the same ends, no multigraph")
+    found = [key for key in LISTS if key in data]
+    missing = [
+        key for key in ("nodes", *(found or LISTS[:1])) if not isinstance(data.get(key), list)
+    ]
     if missing:
         raise ValueError(f"expected lists of nodes and edges; there are no {' and '.join(missing)}")
     if len(found) > 1:
         raise ValueError("there are both 'edges' and 'links'; keep one of them")
+    surplus = next((key for key in data if key not in (*KEYS, *found)), None)
+    if surplus is not None:
+        raise ValueError(f"the key '{shown(surplus, 60)}' has no meaning here: take it out")
     graph = nx.DiGraph(**checked_attributes(data.get("graph", {})))
     for number, entry in enumerate(data["nodes"]):
         _add_node(graph, f"nodes[{number}]", entry)
     for number, entry in enumerate(data[found[0]]):
         _add_edge(graph, f"{found[0]}[{number}]", entry)
-    return checked_graph(graph)
+    checked_graph(graph)
+    if SUM in data:
+        check_sum(graph, data[SUM])
+    return graph
 
 
 def _add_node(graph: nx.DiGraph, place: str, entry: Any) -> None:
@@ -77,11 +90,10 @@ def _add_edge(graph: nx.DiGraph, place: str, entry: Any) -> None:
 
 
 def _pair(place: str, entry: Any, key: str) -> tuple[int, int]:
-    match entry.get(key) if isinstance(entry, dict) else None:
-        case [int() as layer, int() as index]:
-            return node_pair((layer, index))
-        case found:
-            raise ValueError(f"{place}: {key!r} must be [layer, index]; found {str(found)[:60]}")
+    found = entry.get(key) if isinstance(entry, dict) else None
+    if isinstance(found, list) and [*map(type, found)] == [int, int]:
+        return node_pair(found)
+    raise ValueError(f"{place}: {key!r} must be [layer, index]; found {shown(found, 60)}")
 
 
 def _without(entry: dict[str, Any], *keys: str) -> dict[str, Any]:

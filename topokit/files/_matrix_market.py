@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import networkx as nx
 
-from topokit.files._checked_graphs import checked_graph, natural, real, whole_lines
+from topokit._escapes import shown
+from topokit.files._checked_graphs import DIGITS, checked_graph, natural, real, whole_lines
 from topokit.layers import layered
 
 FORMS = ("coordinate", "array")
@@ -69,13 +70,15 @@ def _header(lines: Lines) -> Header:
         raise ValueError("line 1 must be '%%MatrixMarket matrix FORM FIELD general'")
     form, field, symmetry = known[2:]
     if form not in FORMS or field not in FIELDS or (form, field) == ("array", "pattern"):
-        raise ValueError(f"line 1: a matrix of {form} {field} is none of real numbers")
+        raise ValueError(
+            f"line 1: a matrix of {shown(form, 60)} {shown(field, 60)} is none of real numbers"
+        )
     if symmetry != "general":
         raise ValueError(
-            f"line 1: a matrix must be general; a {symmetry} one joins nodes both ways, in a cycle"
+            f"line 1: a matrix must be general; a {shown(symmetry, 60)} one joins nodes both ways, in a cycle"
         )
     number, words = next(lines, (2, []))
-    if len(words) != (3 if form == "coordinate" else 2) or not all(map(str.isdigit, words)):
+    if len(words) != (3 if form == "coordinate" else 2) or not all(map(DIGITS.fullmatch, words)):
         raise ValueError(f"line {number} must hold the sizes of the matrix")
     sizes = [natural(word) for word in words]
     rows, columns = sizes[:2]
@@ -101,11 +104,11 @@ def _entry(place: str, words: list[str], header: Header, before: int) -> tuple[i
             row, column = natural(words[0]), natural(words[1])
     except ValueError:
         raise ValueError(
-            f"{place}: expected {wanted} finite numbers; found {' '.join(words)[:60]!r}"
+            f"{place}: expected {wanted} finite numbers; found '{shown(' '.join(words), 60)}'"
         ) from None
     if not (1 <= row <= header.rows and 1 <= column <= header.rows):
         raise ValueError(
             f"{place}: expected a row and a column from 1 to {header.rows}; found "
-            f"{' '.join(words)[:60]!r}"
+            f"'{shown(' '.join(words), 60)}'"
         )
     return row, column, value
