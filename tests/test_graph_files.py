@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from strategies import layered_networks
 
 import topokit as tk
+from topokit._limits import TooLargeError
 
 
 def linked(graph, name):
@@ -235,3 +236,15 @@ def test_the_key_or_the_line_that_is_wrong_is_named(name: str, tmp_path: Path) -
     with pytest.raises(ValueError, match=message) as error:
         tk.read(tmp_path / name)
     assert f"{name} does not hold a topology: " in str(error.value)
+
+
+@pytest.mark.parametrize("ending", ["edgelist", "mtx"])
+def test_jumps_that_a_small_file_cannot_mean_are_refused(ending, tmp_path):
+    """A path of 2,000 edges, and one more from each of its nodes to its end: two million relays."""
+    n = 2000
+    rows = [f"{i} {i + 1}" for i in range(1, n)] + [f"{i} {n}" for i in range(1, n - 1)]
+    head = f"{HEAD}{n} {n} {len(rows)}\n" if ending == "mtx" else ""
+    path = tmp_path / f"net.{ending}"
+    path.write_text(head + "\n".join(rows) + "\n")
+    with pytest.raises(TooLargeError, match="its jumps over layers would take .* TOPOKIT_MEMORY"):
+        tk.read(path)

@@ -9,8 +9,9 @@ from typing import Any
 import networkx as nx
 
 from topokit._escapes import shown
+from topokit._limits import check_read
 from topokit._names import check_name
-from topokit.layers import to_layers
+from topokit.layers import graph_bytes, layered, n_relays, to_layers
 
 # Numbers as they are written once: no other digits than ASCII's, none before the first.
 PAIR = re.compile(r"\((0|[1-9]\d{0,17}), ?(0|[1-9]\d{0,17})\)", re.ASCII)
@@ -102,3 +103,10 @@ def checked_graph(graph: nx.DiGraph) -> nx.DiGraph:
     checked_attributes(graph.graph)
     to_layers(graph)
     return graph
+
+
+def in_layers(dag: nx.DiGraph, path: Path) -> nx.DiGraph:
+    """A graph of a file in layers, unless its jumps need more relays than the file has room for."""
+    relays = n_relays(dag)
+    check_read("its jumps over layers", graph_bytes(relays, relays), path.stat().st_size)
+    return checked_graph(layered(dag))

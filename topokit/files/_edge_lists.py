@@ -15,9 +15,14 @@ from typing import Any
 import networkx as nx
 
 from topokit._escapes import shown
-from topokit.files._checked_graphs import checked_graph, named_node, real, whole_lines
+from topokit.files._checked_graphs import (
+    checked_graph,
+    in_layers,
+    named_node,
+    real,
+    whole_lines,
+)
 from topokit.files._plain_values import DEEPEST
-from topokit.layers import layered
 
 NAME = r"(\(\d+, ?\d+\)|[^\s(){}]+)"
 LINE = re.compile(rf"\s*{NAME}\s+{NAME}(?:\s+(\{{.*\}}|[^\s{{}}]+))?\s*", re.ASCII)
@@ -43,7 +48,7 @@ def read_edge_list(path: Path) -> nx.DiGraph:
             dag.add_edge(sender, receiver)
             dag.edges[sender, receiver].update(data)
     if not any(map(_is_in_brackets, dag)):
-        return checked_graph(layered(dag))
+        return in_layers(dag, path)
     graph = nx.relabel_nodes(dag, _nodes(dag))
     for node, data in graph.nodes(data=True):
         data["layer"] = node[0]

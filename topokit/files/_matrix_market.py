@@ -12,8 +12,7 @@ from typing import NamedTuple
 import networkx as nx
 
 from topokit._escapes import shown
-from topokit.files._checked_graphs import DIGITS, checked_graph, natural, real, whole_lines
-from topokit.layers import layered
+from topokit.files._checked_graphs import DIGITS, in_layers, natural, real, whole_lines
 
 FORMS = ("coordinate", "array")
 FIELDS = ("real", "double", "integer", "pattern")
@@ -52,7 +51,7 @@ def read_matrix_market(path: Path) -> nx.DiGraph:
     ordered = nx.DiGraph()
     ordered.add_nodes_from(range(1, header.rows + 1))
     ordered.add_edges_from(dag.edges(data=True))
-    return checked_graph(layered(ordered))
+    return in_layers(ordered, path)
 
 
 def _lines(whole: Iterable[tuple[int, str]]) -> Lines:
@@ -70,12 +69,10 @@ def _header(lines: Lines) -> Header:
         raise ValueError("line 1 must be '%%MatrixMarket matrix FORM FIELD general'")
     form, field, symmetry = known[2:]
     if form not in FORMS or field not in FIELDS or (form, field) == ("array", "pattern"):
-        raise ValueError(
-            f"line 1: a matrix of {shown(form, 60)} {shown(field, 60)} is none of real numbers"
-        )
+        raise ValueError(f"line 1: a matrix of {form} {field} is none of real numbers")
     if symmetry != "general":
         raise ValueError(
-            f"line 1: a matrix must be general; a {shown(symmetry, 60)} one joins nodes both ways, in a cycle"
+            f"line 1: a matrix must be general; a {symmetry} one joins nodes both ways, in a cycle"
         )
     number, words = next(lines, (2, []))
     if len(words) != (3 if form == "coordinate" else 2) or not all(map(DIGITS.fullmatch, words)):

@@ -14,7 +14,7 @@ from topokit._limits import check_read
 from topokit._strict_json import BYTES_A_CHARACTER
 from topokit.files._kept_attributes import KeptAttributes, attributes_to_keep, kept_attributes
 from topokit.files._plain_values import from_plain
-from topokit.layers import Layers, from_layers, make_layers
+from topokit.layers import Layers, from_layers, graph_bytes, make_layers
 
 EDGES = {"senders": ("iu", 1), "receivers": ("iu", 1), "trainable": ("b", 1), "constant": ("f", 1)}
 ARRAYS = {"widths": ("iu", 1), "sizes": ("iu", 1), **EDGES, "attributes": ("U", 0)}
@@ -47,6 +47,8 @@ def save_npz(content: Any, path: Path) -> None:
 def read_npz(path: Path) -> nx.DiGraph:
     """The graph of an archive, with its attributes."""
     layers, kept = _contents(path)
+    alone = max(0, sum(layers.widths) - 2 * layers.n_edges)  # neurons, at least, that have no edge
+    check_read("the graph of its neurons", graph_bytes(alone, 0), path.stat().st_size)
     graph = from_layers(layers)
     kept.put(graph)
     return graph

@@ -62,6 +62,7 @@ from topokit.layers._graph import to_masks as to_masks
 from topokit.layers._graph_size import check_graph as check_graph
 from topokit.layers._graph_size import graph_bytes as graph_bytes
 from topokit.layers._layered import layered as layered
+from topokit.layers._layered import n_relays as n_relays
 from topokit.layers._make_layers import make_layers as make_layers
 from topokit.layers._make_layers import sort_layers as sort_layers
 from topokit.layers._numbering import ENDLESS as ENDLESS

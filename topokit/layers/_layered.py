@@ -5,6 +5,7 @@ from collections.abc import Hashable
 import networkx as nx
 
 from topokit.layers._graph import fixed
+from topokit.layers._graph_size import check_graph
 
 
 def layered(dag: nx.DiGraph) -> nx.DiGraph:
@@ -37,23 +38,40 @@ def layered(dag: nx.DiGraph) -> nx.DiGraph:
     See Also:
         `to_layers`, which takes graphs that are in layers already.
     """
-    _check_dag(dag)
-    layer_of: dict[Hashable, int] = {}
-    for node in nx.topological_sort(dag):
-        layer_of[node] = max((layer_of[p] + 1 for p in dag.predecessors(node)), default=0)
+    layer_of, relays = _layers_of(dag), n_relays(dag)
+    check_graph(len(dag) + relays, dag.number_of_edges() + relays)
     last = max(layer_of.values())
     graph = nx.DiGraph()
     graph.graph.update(dag.graph)
     place: dict[Hashable, tuple[int, int]] = {}
     filled = [0] * (last + 1)
     for node in dag:
-        layer = layer_of[node] if dag.out_degree(node) else last
+        layer = layer_of[node]
         place[node] = (layer, filled[layer])
         filled[layer] += 1
     graph.add_nodes_from((place[n], {"layer": place[n][0], "label": str(n)}) for n in _by(place))
     for node in dag:
         _connect(graph, dag, node, place, filled)
     return graph
+
+
+def _layers_of(dag: nx.DiGraph) -> dict[Hashable, int]:
+    """The layer of each node: the length of the longest path to it, of sinks that of all."""
+    _check_dag(dag)
+    found: dict[Hashable, int] = {}
+    for node in nx.topological_sort(dag):
+        found[node] = max((found[p] + 1 for p in dag.predecessors(node)), default=0)
+    last = max(found.values())
+    return {node: layer if dag.out_degree(node) else last for node, layer in found.items()}
+
+
+def n_relays(dag: nx.DiGraph) -> int:
+    """How many relays the jumps of a graph need; raises as `layered`."""
+    layer_of = _layers_of(dag)
+    return sum(
+        max((layer_of[receiver] - layer - 1 for receiver in dag.successors(node)), default=0)
+        for node, layer in layer_of.items()
+    )
 
 
 def _by(place: dict[Hashable, tuple[int, int]]) -> list[Hashable]:
