@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from topokit._archives import read_archive
+from topokit._archives import read_archive, write_archive
 from topokit._limits import TooLargeError
 
 kinds = st.sampled_from(
@@ -146,3 +146,26 @@ def test_arrays_are_those_that_are_expected():
     ]:
         with pytest.raises(ValueError, match=said):
             read_archive(file, expected)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3000), st.booleans()), min_size=1, max_size=4))
+def test_what_is_written_is_never_too_much_for_its_file(sizes):
+    """Also where it is nearly constant, and packs to a thousandth."""
+    draw = np.random.default_rng(0).random
+    held = {
+        f"{n}": draw(size) if noise else np.zeros(size) for n, (size, noise) in enumerate(sizes)
+    }
+    file = io.BytesIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("topokit._limits.SMALL_FILE", 2**10)
+        write_archive(file, held)
+        found = read_archive(file)
+    assert all(np.array_equal(found[name], array) for name, array in held.items())
+
+
+def test_what_is_not_much_is_written_as_numpy_writes_it():
+    held = {"a": np.arange(5), "b": np.array("text")}
+    file, by_numpy = io.BytesIO(), io.BytesIO()
+    write_archive(file, held)
+    np.savez_compressed(by_numpy, a=held["a"], b=held["b"])
+    assert file.getvalue() == by_numpy.getvalue()

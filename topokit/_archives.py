@@ -1,4 +1,4 @@
-"""Arrays of an `.npz` from a stranger: all is checked that an archive says of itself, then read.
+"""Archives of arrays, `.npz`: what one says of itself is checked before it is read.
 
 An archive is a zip file of members `NAME.npy`, each a header of one line and then the numbers. What
 the directory and the headers say is held against each other and against what is plausible before
@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 
 from topokit._escapes import shown
-from topokit._limits import check_read
+from topokit._limits import check_read, least_stored
 
 START = b"PK\x03\x04"
 MAGIC = b"\x93NUMPY"
@@ -62,6 +62,25 @@ def read_archive(
         raise
     except Exception as error:  # Whatever damaged bytes do to a parser.
         raise ValueError(f"it is damaged: {shown(error)}") from error
+
+
+def write_archive(file: BufferedIOBase, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays by name, compressed, but no more than `read_archive` takes for plausible.
+
+    Of large ones that are nearly constant, as many of the smallest are left as they are.
+    """
+    plain = least_stored(sum(array.nbytes for array in arrays.values()))
+    left_plain = set()
+    for name in sorted(arrays, key=lambda name: arrays[name].nbytes):
+        if plain > 0:
+            left_plain.add(name)
+            plain -= arrays[name].nbytes
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            info = zipfile.ZipInfo(f"{name}{SUFFIX}")  # of a fixed date
+            info.compress_type = zipfile.ZIP_STORED if name in left_plain else zipfile.ZIP_DEFLATED
+            with archive.open(info, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def _members(

@@ -103,6 +103,11 @@ def readable_bytes(stored: int) -> int:
     return allowed(min(LARGE_FILE, max(SMALL_FILE, EXPANSION * stored)))
 
 
+def least_stored(n_bytes: int) -> int:
+    """How large a file of contents of so many bytes has to be, not to be refused by its reader."""
+    return 0 if n_bytes <= SMALL_FILE else -(-n_bytes // EXPANSION)
+
+
 def bounded_read(stream: IO[bytes] | io.BufferedIOBase, what: str, stored: int) -> bytes:
     """All bytes of a stream, which is not read beyond what `check_read` allows."""
     most, found = readable_bytes(stored), io.BytesIO()

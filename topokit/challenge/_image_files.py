@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from topokit._archives import write_archive
 from topokit._atomic import replacing
 from topokit._checks import check_count
 from topokit._limits import check_memory, check_read
@@ -111,8 +112,8 @@ def write_images(images: Images, path: str | Path) -> None:
     path = Path(path)
     kind = _kind(path)
     if kind == ".npz" and path.suffix == kind:
-        with replacing(path) as part:
-            np.savez_compressed(part, bits=images.bits)
+        with replacing(path) as part, part.open("wb") as file:
+            write_archive(file, {"bits": images.bits})
         return
     if kind != ".tsv":
         raise ValueError(f"images are written as .tsv, .tsv.gz or .npz files; given {path}")

@@ -9,7 +9,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from topokit._archives import read_archive
+from topokit._archives import read_archive, write_archive
 from topokit._limits import check_read
 from topokit._strict_json import BYTES_A_CHARACTER
 from topokit.files._kept_attributes import KeptAttributes, attributes_to_keep, kept_attributes
@@ -41,7 +41,7 @@ def npz_content(topology: nx.DiGraph | Layers, layers: Layers) -> dict[str, np.n
 def save_npz(content: Any, path: Path) -> None:
     """Write the arrays."""
     with path.open("wb") as file:
-        np.savez_compressed(file, **content)
+        write_archive(file, content)
 
 
 def read_npz(path: Path) -> nx.DiGraph:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from topokit._archives import read_archive
+from topokit._archives import read_archive, write_archive
 from topokit._atomic import replacing
 from topokit._docstrings import meanings
 from topokit._escapes import shown
@@ -98,7 +98,7 @@ def write_maps(maps: Mapping[str, Maps], path: str | os.PathLike[str]) -> None:
     for place, each in enumerate(maps.values()):
         arrays |= {f"{kind}_{place}": array for kind, array in _found(each).items()}
     with replacing(Path(path)) as part, part.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+        write_archive(file, arrays)
 
 
 def read_maps(path: str | os.PathLike[str]) -> dict[str, Maps]:
