@@ -1,9 +1,10 @@
 """A folder for results, refused before any work is done if that would replace other ones."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from topokit._strict_json import from_json
 
 CURE = "give another folder by --out, or --overwrite"
 
@@ -31,7 +32,7 @@ def check_replaced(
     if not place.exists():
         return
     try:
-        said = json.loads(place.read_text(encoding="utf-8"))
+        said = from_json(place.read_bytes())
         there, more = held(said), others(said)
     except (ValueError, TypeError, LookupError, AttributeError):
         raise ValueError(f"{place} is damaged, or of another version of topokit: {CURE}") from None

@@ -15,10 +15,12 @@ import networkx as nx
 
 import topokit as tk
 from topokit._atomic import replacing
+from topokit._escapes import shown
 from topokit._file_names import file_name
 from topokit._names import check_name
 from topokit._plain_records import declared_kinds, record_of
 from topokit._records import brief
+from topokit._strict_json import from_json
 from topokit._text_table import shorten
 from topokit.cli._console import jsonable
 from topokit.cli._csv_files import write_csv
@@ -86,7 +88,7 @@ def _kept_files(folder: Path, said: Mapping[str, Any]) -> dict[str, Path]:
 def _remove_stale(folder: Path, kept: Iterable[str]) -> None:
     """Delete the topologies that the earlier `ranking.json` names and the new one does not."""
     try:
-        said = json.loads((folder / RANKING).read_text(encoding="utf-8"))
+        said = from_json((folder / RANKING).read_bytes())
         earlier = _kept_files(folder, said).values()
     except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return
@@ -155,7 +157,7 @@ def read_results(folder: Path) -> Results:
     """
     place = folder / RANKING
     try:
-        said = json.loads(place.read_text(encoding="utf-8"))
+        said = from_json(place.read_bytes())
         rows = [_row(tk.ranking.Row, record) for record in said["rows"]]
         if not rows:
             raise ValueError("rows is []")
@@ -164,16 +166,31 @@ def read_results(folder: Path) -> Results:
         paths = {
             check_name(row.name): folder / TOPOLOGIES / Path(files[row.name]).name for row in rows
         }
+        if len(paths) < len(rows):
+            raise ValueError("two rows have one name")
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ValueError(
-            f"{place} is damaged, or of another version of topokit ({error!r}): the same `topokit "
-            "rank` with --overwrite writes it again, and runs nothing twice"
+            f"{place} is damaged, or of another version of topokit ({shown(repr(error))}): the "
+            "same `topokit rank` with --overwrite writes it again, and runs nothing twice"
         ) from error
     for path in (*paths.values(), folder / MAPS):
         if not path.exists():
             raise ValueError(f"{path}: No such file; the same `topokit rank` writes it again")
     topologies = {row.name: _read_topology(paths[row.name], row) for row in rows}
-    return Results(rows, topologies, tk.ranking.read_maps(folder / MAPS), files, beside)
+    return Results(rows, topologies, _read_maps(folder / MAPS, rows), files, beside)
+
+
+def _read_maps(path: Path, rows: "Sequence[tk.ranking.Row]") -> "dict[str, tk.ranking.Maps]":
+    """The maps of the rows, and of nothing else, each of the shape of its topology."""
+    maps, shapes = tk.ranking.read_maps(path), {row.name: (row.n_in, row.n_out) for row in rows}
+    for name, each in maps.items():
+        found = {array.shape for array in each._asdict().values() if array is not None}
+        if name not in shapes or not found <= {shapes[name]}:
+            raise ValueError(
+                f"{path} has maps of '{shown(name, 60)}' that are not of the ranking: the same "
+                "`topokit rank` with --overwrite writes both again, and runs nothing twice"
+            )
+    return maps
 
 
 def _read_topology(path: Path, row: "tk.ranking.Row") -> nx.DiGraph:

@@ -1,11 +1,12 @@
 """`topokit report`: results as one page to click through."""
 
-import json
 from pathlib import Path
 
 import click
 
 import topokit as tk
+from topokit._escapes import shown
+from topokit._strict_json import from_json
 from topokit.cli._console import busy, say
 from topokit.cli._once import Once
 from topokit.cli._output_file import OutputFile
@@ -72,10 +73,10 @@ def _sweep_page(store: Path, page: Path) -> Path:
 def _training_page(file: Path, page: Path) -> Path:
     write = tk.report.write_training_report
     try:
-        training = json.loads(file.read_text(encoding="utf-8"))
+        training = from_json(file.read_bytes())
         if not isinstance(training, dict):
             raise ValueError("it is no object")
         write(page, training)
     except ValueError as error:
-        raise ValueError(f"{file} is damaged: {error}") from error
+        raise ValueError(f"{file} is damaged: {shown(error)}") from error
     return page

@@ -19,6 +19,7 @@ from topokit import __version__
 from topokit._atomic import replacing
 from topokit._comparable import is_key
 from topokit._escapes import shown
+from topokit._strict_json import from_json
 
 FORMAT = "topokit training 4"
 BEGIN = b'{"mark": {"format": "topokit training'
@@ -130,14 +131,14 @@ def _opened(path: Path) -> BinaryIO:
 
 def _header(path: Path, line: bytes) -> dict[str, Any]:
     try:
-        match json.loads(line):
+        match from_json(line):
             case {
                 "mark": {"format": str(), **mark},
                 "epochs": int(epochs),
                 "sha256": str(),
             } as header if epochs >= 0 and all(isinstance(text, str) for text in mark.values()):
                 return header
-    except (ValueError, RecursionError):
+    except ValueError:
         if line.startswith(BEGIN):
             raise ValueError(f"{path} is damaged: its first line is cut. {ANOTHER}") from None
     raise ValueError(f"{path} is no checkpoint of a training; it is left as it is")

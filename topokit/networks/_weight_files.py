@@ -16,12 +16,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from topokit._archives import read_archive
 from topokit._atomic import replacing
 from topokit._escapes import shown
 from topokit._limits import TooLargeError
+from topokit._safe_tensors import read_safetensors
 from topokit.networks._linear import SparseLayer, edges
 
 Model = TypeVar("Model", bound=eqx.Module)
@@ -86,12 +87,13 @@ def read_weights(path: str | Path, like: Model) -> Model:
     """
     path = Path(path)
     _, load = _format(path)
-    try:
-        stored = load(path)
-    except (FileNotFoundError, TooLargeError):
-        raise
-    except Exception as error:  # whatever a damaged file can lead to
-        raise ValueError(f"{path} cannot be read as weights: {shown(error)}") from error
+    with path.open("rb") as file:
+        try:
+            stored = load(file)
+        except TooLargeError as error:
+            raise TooLargeError(f"{path}: {error}") from error
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read as weights: {error}") from error
 
     surplus = set(stored) - set(_arrays(like))
     if surplus:
@@ -166,9 +168,9 @@ def _is_layer(leaf: Any) -> bool:
 def _format(path: Path) -> tuple[Callable, Callable]:
     match path.suffix:
         case ".npz":
-            return _save_npz, _load_npz
+            return _save_npz, read_archive
         case ".safetensors":
-            return _save_safetensors, load_file
+            return _save_safetensors, read_safetensors
         case other:
             raise ValueError(f"weights are .npz or .safetensors files; given {other!r} ({path})")
 
@@ -190,8 +192,3 @@ def _save_safetensors(arrays: dict[str, np.ndarray], path: Path) -> None:
         if code is None:
             raise
         raise OSError(int(code[1]), os.strerror(int(code[1]))) from error
-
-
-def _load_npz(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as file:
-        return read_archive(file)

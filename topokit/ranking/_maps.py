@@ -22,6 +22,7 @@ from topokit._escapes import shown
 from topokit._html import heat_map
 from topokit._limits import TooLargeError
 from topokit._records import Record, brief
+from topokit._strict_json import from_json
 
 
 class Maps(Record):
@@ -145,10 +146,8 @@ def _maps_of(arrays: dict[str, np.ndarray]) -> dict[str, Maps]:
 
 
 def _names(stored: np.ndarray) -> list[str]:
-    try:
-        names = json.loads(stored.tobytes()) if stored.dtype == np.uint8 else None
-    except RecursionError as error:
-        raise ValueError("its array `names` is too deep") from error
+    text = stored.tobytes().decode(errors="surrogatepass") if stored.dtype == np.uint8 else "0"
+    names = from_json(text)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError("its array `names` is no list of texts")
     if len(set(names)) < len(names):

@@ -22,6 +22,7 @@ import numpy as np
 from topokit._archives import read_archive
 from topokit._escapes import shown
 from topokit._failures import ROOM, failure, told, why_not_written
+from topokit._strict_json import from_json
 
 APPLICATION = 0x746F706F  # "topo": how one tells the file from other people's SQLite files
 SCHEMA = 4
@@ -195,9 +196,9 @@ class Store:
         """What `read` makes of a row; whoever writes sums into a file may write anything there."""
         key, kind, value, arrays, _ = row
         try:
-            found = json.loads(value)
+            found = from_json(value)
             return read(Entry(kind, found, {} if arrays is None else read_archive(BytesIO(arrays))))
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError) as error:
             raise self._damage(f"row {key} is no result ({error})") from error
 
     @contextmanager
