@@ -163,7 +163,9 @@ def another_wiring(path: Path) -> None:
 def with_rows(part="rows", **changes):
     def change(path: Path) -> None:
         said = json.loads(path.read_text())
-        said[part] = said[part] or [dict(said["rows"][0])]
+        said[part] = said[part] or [
+            {name: said["rows"][0][name] for name in tk.ranking.SizedLoss.__dataclass_fields__}
+        ]
         said[part][0] |= changes
         path.write_text(json.dumps(said))
 
