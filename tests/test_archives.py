@@ -93,6 +93,8 @@ HOSTILE = {
     "texts of no length": archive(
         [("a.npy", npy(ONE.replace("<f8", "<U0").replace("1,", "9" * 9)))]
     ),
+    "a shape that is a number": archive([("a.npy", npy(ONE.replace("1,", "1"), EIGHT))]),
+    "a blank of another kind": archive([("a.npy", npy(ONE + "\x0b", EIGHT))]),
     "a negative shape": archive([("a.npy", npy(ONE.replace("1,", "-1,"), EIGHT))]),
     "too few numbers": archive([("a.npy", npy(ONE.replace("1,", "2,"), EIGHT))]),
     "too many numbers": archive([("a.npy", npy(ONE, EIGHT + b"x"))]),

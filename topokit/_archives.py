@@ -26,10 +26,12 @@ PIECE = 2**20
 LONGEST_HEADER = 10_000
 LAST_CHARACTER = 0x10FFFF
 # A header is `{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }`, and blanks after it.
+# Where a blank stands here there may be any number of them, and no other.
 HEADER = re.compile(
-    r"\{\s*'descr'\s*:\s*'([<>=|]?[biufcSUV]\d{1,9})'\s*,"
-    r"\s*'fortran_order'\s*:\s*(True|False)\s*,"
-    r"\s*'shape'\s*:\s*\(((?:\s*\d{1,18}L?\s*,)*(?:\s*\d{1,18}L?)?)\s*\)\s*,?\s*\}\s*",
+    (
+        r"\{ 'descr' : '([<>=|]?[biufcSUV]\d{1,9})' , 'fortran_order' : (True|False) ,"
+        r" 'shape' : \(((?: \d{1,18}L? ,)+(?: \d{1,18}L?)?|) \) ,? \} "
+    ).replace(" ", r"[ \n]*"),
     re.ASCII,
 )
 
