@@ -7,7 +7,8 @@ follows from it alone is a function of it, `remembered` if it is asked for often
 Who wants to know something of a network, looks here for how:
 
 - `forward`, `backward` and `at_outputs` carry values over all layers, `push` and `pull` over one.
-  What edges do to values is an algebra: `NUMBERS`, `ANY`, `BITS`, `LOGS`, `EXACT`, `residues(p)`.
+  What edges do to values is an algebra: `NUMBERS`, `ANY`, `BITS`, `LOGS`, `EXACT`, `residues(p)`,
+  and `scaled()` where numbers may leave the range of floats.
   Who multiplies with a layer many times makes it a matrix, `as_matrix`.
 - `live_edges` and its neighbors say what lies on a path, `ancestors` and `descendants` what leads
   to what, `edge_factors` how the end-to-end matrix moves with each weight.
@@ -45,6 +46,7 @@ from topokit.layers._carry import semiring as semiring
 from topokit.layers._complete_blocks import complete_blocks as complete_blocks
 from topokit.layers._edge_factors import edge_factors as edge_factors
 from topokit.layers._edge_factors import end_to_end_matrix as end_to_end_matrix
+from topokit.layers._edge_factors import scaled_edge_factors as scaled_edge_factors
 from topokit.layers._edge_tables import padded_table as padded_table
 from topokit.layers._edge_tables import places_within as places_within
 from topokit.layers._edge_tables import split_by_layer as split_by_layer
@@ -82,6 +84,16 @@ from topokit.layers._recipe import Layers as Layers
 from topokit.layers._recipe import each_layer as each_layer
 from topokit.layers._recipe import keep_edges as keep_edges
 from topokit.layers._recipe import remembered as remembered
+from topokit.layers._scaled import NOTHING as NOTHING
+from topokit.layers._scaled import Scaled as Scaled
+from topokit.layers._scaled import as_scaled as as_scaled
+from topokit.layers._scaled import in_units as in_units
+from topokit.layers._scaled import mantissas as mantissas
+from topokit.layers._scaled import own_powers as own_powers
+from topokit.layers._scaled import scaled as scaled
+from topokit.layers._scaled import step_in_units as step_in_units
+from topokit.layers._scaled import weights_of_logs as weights_of_logs
+from topokit.layers._scaled import weights_with_powers as weights_with_powers
 
 # What a user finds here; the rest stands at the front door, or is for other rooms.
 __all__ = ["draw_within", "xavier_radii"]

@@ -3,7 +3,8 @@
 This is the one place where a network is walked layer by layer. What an edge does to a value and how
 values join is an `Algebra`: with numbers, and identity at the inputs, the product of the layers
 before a neuron; with truth values, which inputs reach it; with bits, the same for 64 inputs at a
-time; with logarithms, with residues modulo a prime, with Python's integers whatever they stand for.
+time; with logarithms, with residues modulo a prime, with Python's integers whatever they stand for;
+with numbers of any size (`topokit.layers._scaled`).
 Backwards from the outputs it is the same of the layers behind a neuron.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from math import prod
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Shaped
@@ -22,7 +24,10 @@ from topokit.layers._recipe import Layers
 
 Values = Shaped[np.ndarray, "_width *_columns"]
 Weights = Shaped[np.ndarray, " _edges"]
-Algebra = Callable[..., np.ndarray]
+Held = TypeVar("Held")
+"""What the neurons of a layer hold: `Values`, or what an algebra of its own knows."""
+
+Algebra = Callable[..., Any]
 """What comes of the values at one end of a layer, one row a neuron, at the other end."""
 
 # Values that edges bring at a time, so that they stay in the cache.
@@ -38,11 +43,11 @@ SUMMED = 2**15
 def push(
     layers: Layers,
     number: int,
-    values: Values,
+    values: Held,
     weights: Weights | None = None,
     *,
     algebra: Algebra,
-) -> Values:
+) -> Held:
     """Carry what senders hold over layer `number` to its receivers."""
     return algebra(in_bundles(layers)[number], values, weights)
 
@@ -50,11 +55,11 @@ def push(
 def pull(
     layers: Layers,
     number: int,
-    values: Values,
+    values: Held,
     weights: Weights | None = None,
     *,
     algebra: Algebra,
-) -> Values:
+) -> Held:
     """Carry what receivers hold back over layer `number` to its senders."""
     bundles = out_bundles(layers)[number]
     return algebra(bundles, values, None if weights is None else weights[bundles.order])
@@ -62,21 +67,22 @@ def pull(
 
 def forward(
     layers: Layers,
-    start: Values,
+    start: Held,
     weights: Sequence[Weights] | None = None,
     *,
     algebra: Algebra,
-    settle: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> Iterator[Values]:
+    settle: Callable[[Held], Held] | None = None,
+) -> Iterator[Held]:
     """Yield what the neurons of each layer hold, beginning with `start` at the inputs.
 
     Args:
         layers: The recipe.
-        start: What each input holds: a row each, or a number.
+        start: What each input holds: a row each, or a number, or what else the algebra knows.
         weights: The weight of every edge, one array for each layer; None for edges that change
             nothing.
         algebra: What edges do and how values join: `NUMBERS`, `ANY`, `BITS`, `LOGS`, `EXACT`,
-            `residues(prime)` or one of your own, such as `semiring(np.maximum, np.minimum)`.
+            `residues(prime)`, `scaled()`, or one of your own, such as
+            `semiring(np.maximum, np.minimum)`.
         settle: What is made of each layer's values before they go on: a change of scale, say.
     """
     yield start
@@ -89,12 +95,12 @@ def forward(
 
 def at_outputs(
     layers: Layers,
-    start: Values,
+    start: Held,
     weights: Sequence[Weights] | None = None,
     *,
     algebra: Algebra,
-    settle: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> Values:
+    settle: Callable[[Held], Held] | None = None,
+) -> Held:
     """What the outputs hold in the end, and nothing kept of what is on the way: see `forward`."""
     for held in forward(layers, start, weights, algebra=algebra, settle=settle):
         start = held
@@ -103,12 +109,12 @@ def at_outputs(
 
 def backward(
     layers: Layers,
-    start: Values,
+    start: Held,
     weights: Sequence[Weights] | None = None,
     *,
     algebra: Algebra,
-    settle: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> list[Values]:
+    settle: Callable[[Held], Held] | None = None,
+) -> list[Held]:
     """What the neurons of each layer hold, inputs first, if edges carry `start` back from the end.
 
     The arguments are those of `forward`.

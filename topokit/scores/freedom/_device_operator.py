@@ -1,21 +1,34 @@
 """The Jacobian of the end-to-end matrix as an operator on a GPU, with layers as dense matrices.
 
 A GPU multiplies dense matrices so fast that the zeros of a sparse layer of some thousand neurons
-cost less than finding its edges. Columns are scaled to length 1, as by `_jacobian_operator`.
+cost less than finding its edges. Columns are scaled to length 1 and neurons have units of their
+own, as by `_jacobian_operator`.
 """
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Int, Shaped
 
 from topokit._jax_backend import jax_backend
-from topokit.layers import Layers, live_weights
+from topokit.layers import (
+    NOTHING,
+    Bundles,
+    Layers,
+    in_bundles,
+    in_units,
+    live_weights,
+    out_bundles,
+    own_powers,
+    step_in_units,
+)
 from topokit.scores.freedom._lsqr_projection import Operator
 
-NEGLIGIBLE = 1e-12
+# Up to which share of its greatest summand a sum is one of constants that cancel.
+NOISE = 2.0**-17
 
 # On a GPU the library's own choice of algorithms: to try them all takes longer than the products.
 QUICK_START = {"xla_gpu_autotune_level": 0, "xla_gpu_enable_triton_gemm": False}
@@ -27,40 +40,56 @@ def has_gpu() -> bool:
     return jax_backend() == "gpu"
 
 
-def device_operator(layers: Layers, weights: list[Float[np.ndarray, " _edges"]]) -> Operator:
+def device_operator(layers: Layers, weights: Sequence[Shaped[np.ndarray, " _edges"]]) -> Operator:
     """The Jacobian at these weights; vectors are arrays on JAX's default device, of 32 bits.
 
     Cost: for a product two of all dense layers with a matrix; memory for two matrices a layer.
     """
-    ahead, states, columns, scales = [], [jnp.eye(layers.n_in)], [], []
+    held = list(_carry(layers.n_in, in_bundles(layers), weights))
+    turned = [w[bundles.order] for w, bundles in zip(weights, out_bundles(layers), strict=True)]
+    behind = _carry(layers.n_out, out_bundles(layers)[::-1], turned[::-1])
+    lengths = [(np.asarray(jnp.linalg.norm(rows, axis=1)), units) for rows, units in behind][::-1]
+    ahead, columns, scales = [], [], []
     for number, (senders, receivers) in enumerate(
         zip(layers.senders, layers.receivers, strict=True)
     ):
-        weight = jnp.asarray(weights[number] / np.abs(weights[number]).max(), jnp.float32)
+        (_, before), (length, after) = lengths[number : number + 2]
+        own = in_units(weights[number], after[receivers], before[senders])
         shape = layers.widths[number + 1], layers.widths[number]
-        matrix = jnp.zeros(shape).at[receivers, senders].set(weight)
-        state = _product(matrix, states[-1])
-        factor = 1 / (jnp.abs(state).max() or 1.0)
-        ahead.append(matrix * factor)
-        states.append(state * factor)
-    carried = jnp.eye(layers.n_out)
-    for number in reversed(range(layers.depth)):
-        senders, receivers = layers.senders[number], layers.receivers[number]
-        lengths = np.asarray(jnp.linalg.norm(carried, axis=1))
-        held = np.asarray(jnp.linalg.norm(states[number], axis=1))
-        norms = held[senders] * lengths[receivers]
-        wanted = live_weights(layers)[number] & (norms > NEGLIGIBLE * norms.max())
-        edges = np.flatnonzero(wanted)
-        columns.insert(0, (jnp.asarray(receivers[edges]), jnp.asarray(senders[edges])))
-        scales.insert(0, jnp.asarray(1 / norms[edges], jnp.float32))
-        carried = _product(ahead[number].T, carried)
-    states, n_columns = states[:-1], sum(scale.size for scale in scales)
-    entries = layers.n_in * layers.n_out
+        ahead.append(_matrix(shape, receivers, senders, own))
+        state = np.asarray(jnp.linalg.norm(held[number][0], axis=1))
+        norms = state[senders] * length[receivers]
+        edges = np.flatnonzero(live_weights(layers)[number] & (norms > 0))
+        columns.append((jnp.asarray(receivers[edges]), jnp.asarray(senders[edges])))
+        scales.append(jnp.asarray(1 / norms[edges], jnp.float32))
+    states, n_columns = [rows for rows, _ in held[:-1]], sum(scale.size for scale in scales)
     return Operator(
-        (entries, n_columns),
+        (layers.n_in * layers.n_out, n_columns),
         lambda x: _push(ahead, states, columns, scales, jnp.asarray(x)),
         lambda y: _pull(ahead, states, columns, scales, jnp.asarray(y)),
     )
+
+
+def _carry(
+    n: int, bundles: Sequence[Bundles], weights: Sequence[Shaped[np.ndarray, " _edges"]]
+) -> Iterator[tuple[jax.Array, Int[np.ndarray, " _width"]]]:
+    """The products of the layers so far, rows near 1, and the powers of two of these."""
+    rows, powers = jnp.eye(n), np.zeros(n, np.int64)
+    yield rows, powers
+    for each, weight in zip(bundles, weights, strict=True):
+        factors, units = step_in_units(each, powers, weight)
+        shape = each.bounds.size - 1, each.width
+        rows = _product(_matrix(shape, each.heads, each.tails, factors), rows)
+        own, powers = own_powers(np.asarray(jnp.abs(rows).max(axis=1)), units, NOISE)
+        factors = np.ldexp(1.0, -own) * (powers > NOTHING)
+        rows = rows * jnp.asarray(factors, jnp.float32)[:, None]
+        yield rows, powers
+
+
+def _matrix(
+    shape: tuple[int, int], rows: np.ndarray, columns: np.ndarray, weights: np.ndarray
+) -> jax.Array:
+    return jnp.zeros(shape).at[rows, columns].set(jnp.asarray(weights, jnp.float32))
 
 
 def _times(one: jax.Array, other: jax.Array) -> jax.Array:

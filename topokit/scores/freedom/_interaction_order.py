@@ -8,9 +8,18 @@ from collections.abc import Sequence
 
 import networkx as nx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Shaped
 
-from topokit.layers import NUMBERS, Layers, backward, forward, to_layers
+from topokit.layers import (
+    Layers,
+    as_scaled,
+    backward,
+    forward,
+    mantissas,
+    scaled,
+    to_layers,
+    weights_of_logs,
+)
 from topokit.scores.freedom._weight_scale import log_scale, path_sizes, typical_sizes
 
 
@@ -73,27 +82,24 @@ def effective_order(topology: nx.DiGraph | Layers) -> float:
     if moved == -np.inf:
         return 0.0
     share = np.exp(moved - np.logaddexp(moved, held))  # of the paths that have any
-    # Up to a factor for each layer, in which paths and their sum agree.
-    weights = [np.exp(size - size.max()) for size in sizes]
-    return max(1.0, float(_mean_degree(layers, weights) / share))
+    degree = _mean_degree(layers, [weights_of_logs(size) for size in sizes])
+    return max(1.0, float(degree / share))
 
 
 def _mean_degree(
-    layers: Layers, weights: Sequence[Float[np.ndarray, " _edges"]] | None = None
+    layers: Layers, weights: Sequence[Shaped[np.ndarray, " _edges"]] | None = None
 ) -> float:
     """The mean number of trainable edges on a path, each counted by the product of `weights`."""
-    rules = {"algebra": NUMBERS, "settle": _shares}
-    before = forward(layers, np.ones(layers.n_in), weights, **rules)
-    behind = backward(layers, np.ones(layers.n_out), weights, **rules)[1:]
+    rules = {"weights": weights, "algebra": scaled()}
+    before = forward(layers, as_scaled(np.ones(layers.n_in)), **rules)
+    behind = backward(layers, as_scaled(np.ones(layers.n_out)), **rules)[1:]
     weights = [np.ones(free.size) for free in layers.trainable] if weights is None else weights
     ends = zip(layers.senders, layers.receivers, layers.trainable, weights, strict=True)
     order = 0.0
     for held, heard, (senders, receivers, free, weight) in zip(before, behind, ends, strict=False):
-        paths = held[senders] * heard[receivers] * weight
+        numbers, powers = mantissas(weight)
+        powers = powers + held.powers[senders] + heard.powers[receivers]
+        sizes = held.numbers[senders] * heard.numbers[receivers] * numbers
+        paths = np.ldexp(sizes, powers - powers.max())
         order += float(paths[free].sum() / paths.sum())
     return order
-
-
-def _shares(counts: Float[np.ndarray, " width"]) -> Float[np.ndarray, " width"]:
-    """Counts of paths in a unit of their own, for they may pass the greatest float."""
-    return counts / counts.max()

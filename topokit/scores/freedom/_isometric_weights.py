@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from topokit.layers import Layers, Matrix, as_matrix, each_layer
+from topokit.scores.freedom._balanced_constants import balanced
 
 STEPS = 50
 RATE = 0.2
@@ -21,11 +22,12 @@ PULL = 0.05
 def flat_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:
     """Random weights, near-isometric layers, each scaled to a mean square singular value of 1.
 
-    Constant edges of a layer keep their ratios, at the size of the free weights. Cost: `STEPS`
-    times two products of each layer with itself.
+    Constant edges of a layer keep their ratios, at the size of the free weights; where some are
+    very large or very small, they are `balanced` before. Cost: `STEPS` times two products of each
+    layer with itself.
     """
     result = []
-    for number, (senders, receivers, free, constant) in enumerate(each_layer(layers)):
+    for number, (senders, receivers, free, constant) in enumerate(each_layer(balanced(layers))):
         places, shape = (senders, receivers), layers.widths[number : number + 2]
         degrees = [np.bincount(place) for place in places]
         rank = min(int(np.count_nonzero(degree)) for degree in degrees)
@@ -60,7 +62,8 @@ def _flatten(
 
 def _typical(constants: Float[np.ndarray, " constants"]) -> float:
     """The mean magnitude, of constants so large that squares overflow too."""
-    return float(np.mean(np.abs(constants))) if constants.size else 1.0
+    most = float(np.abs(constants).max(initial=0.0)) or 1.0
+    return most * float(np.mean(np.abs(constants) / most)) if constants.size else 1.0
 
 
 def _entries(

@@ -3,21 +3,40 @@
 A change of the weights is carried forward along the edges, a change of the end-to-end matrix
 backward: either product costs about as much as two products of all layers with a matrix. Columns
 are scaled to length 1, which leaves their span alone.
+
+Every neuron has units of its own, powers of two: one in which what it holds is near 1, and one in
+which the product of the layers behind it is. So constants and depth may be of any size.
 """
 
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from scipy.sparse import block_diag, csr_array
 
-from topokit.layers import Layers, Matrix, as_matrix, live_weights, split_by_size
+from topokit.layers import (
+    Algebra,
+    Layers,
+    Matrix,
+    Scaled,
+    as_matrix,
+    forward,
+    in_units,
+    live_weights,
+    pull,
+    scaled,
+    split_by_size,
+)
 from topokit.scores.freedom._group_whitening import whitening
 from topokit.scores.freedom._lsqr_projection import Operator
 
 PAIRS_AT_ONCE = 256
-NEGLIGIBLE = 1e-12
+
+# Rounding errors up to which a sum is one of constants that cancel.
+NOISE = 2**6
 
 
 class Tangent(NamedTuple):
@@ -25,9 +44,10 @@ class Tangent(NamedTuple):
 
     Attributes:
         widths: Neurons per layer.
-        weights: Every edge's weight, each layer scaled so that states are of order 1.
-        ahead: Each layer as a matrix, receivers by senders.
-        behind: Each layer as a matrix, senders by receivers.
+        into: Every edge's weight in the units of its sender's and its receiver's states.
+        weights: Every edge's weight in the units of what lies behind these two.
+        ahead: The latter as a matrix for each layer, receivers by senders.
+        behind: The same, senders by receivers.
         states: What each sender holds: the product of the layers before, transposed.
         edges: For each layer, the places of the edges that have a column.
         senders: For each layer, the senders of these edges.
@@ -36,6 +56,7 @@ class Tangent(NamedTuple):
     """
 
     widths: tuple[int, ...]
+    into: list[Float[np.ndarray, " _edges"]]
     weights: list[Float[np.ndarray, " _edges"]]
     ahead: list[Matrix]
     behind: list[Matrix]
@@ -47,25 +68,52 @@ class Tangent(NamedTuple):
 
 
 def linearize(
-    layers: Layers, weights: list[Float[np.ndarray, " _edges"]], *, dtype: type = np.float64
+    layers: Layers, weights: Sequence[Shaped[np.ndarray, " _edges"]], *, dtype: type = np.float64
 ) -> Tangent:
-    """Set up the products at these weights; cost O((n_in + n_out) E).
+    """Set up the products at these weights, of any size; cost O((n_in + n_out) E).
 
     Products take half the time and memory with a `dtype` of `numpy.float32`.
     """
-    weights, ahead, behind, states = _carry_forward(layers, weights, dtype)
-    lengths = _lengths_behind(behind, layers.n_out)
-    columns = []
+    algebra = scaled(noise=NOISE * float(np.finfo(dtype).eps))
+    held = list(forward(layers, _one_each(layers.n_in, dtype), weights, algebra=algebra))
+    lengths, units = _lengths_behind(layers, weights, algebra, dtype)
+    ends = list(zip(layers.senders, layers.receivers, weights, strict=True))
+    into = [
+        in_units(w, before.powers[s], after.powers[r])
+        for (s, r, w), (before, after) in zip(ends, pairwise(held), strict=True)
+    ]
+    own = [
+        in_units(w, after[r], before[s]).astype(dtype)
+        for (s, r, w), (before, after) in zip(ends, pairwise(units), strict=True)
+    ]
+    rows = zip(layers.senders, layers.receivers, own, pairwise(layers.widths), strict=True)
+    ahead, behind = zip(
+        *(
+            (as_matrix(w, (r, s), shape[::-1]), as_matrix(w, (s, r), shape))
+            for s, r, w, shape in rows
+        ),
+        strict=True,
+    )
+    states = [state.numbers for state in held[:-1]]
+    columns = _columns(layers, states, lengths[1:])
+    return Tangent(layers.widths, into, own, list(ahead), list(behind), states, *columns)
+
+
+def _columns(
+    layers: Layers,
+    states: list[Float[np.ndarray, "_width n_in"]],
+    lengths: list[Float[np.ndarray, " _width"]],
+) -> Iterator[list[np.ndarray]]:
+    """Edges that have a column, their senders, their receivers, and scales, for each layer each."""
+    found = []
     for row in zip(
         layers.senders, layers.receivers, live_weights(layers), states, lengths, strict=True
     ):
         senders, receivers, wanted, state, length = row
         norms = np.linalg.norm(state, axis=1)[senders] * length[receivers]
-        edges = np.flatnonzero(wanted & (norms > NEGLIGIBLE * norms.max()))
-        columns.append((edges, senders[edges], receivers[edges], 1 / norms[edges]))
-    return Tangent(
-        layers.widths, weights, ahead, behind, states, *map(list, zip(*columns, strict=True))
-    )
+        edges = np.flatnonzero(wanted & (norms > 0))
+        found.append((edges, senders[edges], receivers[edges], 1 / norms[edges]))
+    return map(list, zip(*found, strict=True))
 
 
 def jacobian_operator(tangent: Tangent) -> Operator:
@@ -146,35 +194,19 @@ def _pairwise_dots(
     return dots
 
 
-def _carry_forward(
-    layers: Layers, weights: list[Float[np.ndarray, " _edges"]], dtype: type
-) -> tuple[list[np.ndarray], list[Matrix], list[Matrix], list[np.ndarray]]:
-    """The layers as matrices both ways, scaled so that what neurons hold stays of order 1."""
-    scaled, ahead, behind, states = [], [], [], [np.eye(layers.n_in, dtype=dtype)]
-    for number, (senders, receivers) in enumerate(
-        zip(layers.senders, layers.receivers, strict=True)
-    ):
-        shape = layers.widths[number : number + 2]
-        weight = _largest_one(weights[number]).astype(dtype)
-        matrix = as_matrix(weight, (receivers, senders), shape[::-1])
-        state = matrix @ states[-1]
-        factor = 1 / (np.abs(state).max() or 1.0)
-        scaled.append(weight * factor)
-        ahead.append(matrix * factor)
-        behind.append(as_matrix(scaled[-1], (senders, receivers), shape))
-        states.append(state * factor)
-    return scaled, ahead, behind, states[:-1]
+def _lengths_behind(
+    layers: Layers, weights: Sequence[Shaped[np.ndarray, " _edges"]], algebra: Algebra, dtype: type
+) -> tuple[list[Float[np.ndarray, " _width"]], list[Int[np.ndarray, " _width"]]]:
+    """For each layer of neurons, the lengths of their rows of the product behind, and the units."""
+    carried = _one_each(layers.n_out, dtype)
+    lengths, units = [np.linalg.norm(carried.numbers, axis=1)], [carried.powers]
+    for number in reversed(range(layers.depth)):
+        carried = pull(layers, number, carried, weights[number], algebra=algebra)
+        lengths.append(np.linalg.norm(carried.numbers, axis=1))
+        units.append(carried.powers)
+    return lengths[::-1], units[::-1]
 
 
-def _largest_one(values: np.ndarray) -> np.ndarray:
-    """Divide by the largest magnitude; zeros, where constants cancel, stay."""
-    return values / (np.abs(values).max() or 1.0)
-
-
-def _lengths_behind(behind: list[Matrix], n_out: int) -> list[Float[np.ndarray, " _width"]]:
-    """For each layer, the lengths of its receivers' rows of the product of the layers behind."""
-    carried, lengths = np.eye(n_out, dtype=behind[-1].dtype), []
-    for matrix in reversed(behind):
-        lengths.append(np.linalg.norm(carried, axis=1))
-        carried = matrix @ carried
-    return lengths[::-1]
+def _one_each(n: int, dtype: type) -> Scaled:
+    """The identity, at the inputs or at the outputs."""
+    return Scaled(np.eye(n, dtype=dtype), np.zeros(n, np.int64))

@@ -16,7 +16,7 @@ from scipy.linalg.lapack import dpstrf, dtrcon  # pyright: ignore[reportAttribut
 from topokit._checks import check_count
 from topokit._limits import check_memory
 from topokit._one_thread import one_thread
-from topokit.layers import Layers, edge_factors, to_layers
+from topokit.layers import Layers, scaled_edge_factors, to_layers
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
 from topokit.scores.freedom._spanning_edges import count_spanning, spanning_edges
 from topokit.scores.freedom._weight_scale import draw_to_scale
@@ -96,7 +96,7 @@ def leverage_of_rank(
     # Threads gain little on matrices of this size, and lose much where cores are busy.
     with one_thread():
         for _ in range(n_samples):
-            a, b = edge_factors(layers, _unit_weights(layers, rng), keep, settle=_unit_scale)
+            a, b, _ = scaled_edge_factors(layers, draw_to_scale(layers, rng), keep)
             total += _projector_diagonal(a, b, rank)
     return np.minimum(total / n_samples, 1.0).reshape(shape)
 
@@ -162,16 +162,6 @@ def _columns(
     """The columns a_e b_e^T."""
     one, other = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
     return (one[:, None] * other).reshape(-1, len(a))
-
-
-def _unit_weights(layers: Layers, rng: np.random.Generator) -> list[Float[np.ndarray, " _edges"]]:
-    """Weights as for training, the largest of each layer 1: constants may be of any size."""
-    return [_unit_scale(weights) for weights in draw_to_scale(layers, rng)]
-
-
-def _unit_scale(values: np.ndarray) -> np.ndarray:
-    """Divide by the largest magnitude: a deep product neither overflows nor vanishes."""
-    return values / np.abs(values).max()
 
 
 def _unit_rows(values: Float[np.ndarray, "m n"]) -> Float[np.ndarray, "m n"]:

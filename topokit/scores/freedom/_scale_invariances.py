@@ -19,17 +19,18 @@ from topokit.scores.freedom._spanning_edges import free_neurons
 def idle_directions(layers: Layers, tangent: Tangent) -> csc_array:
     """One column of length 1 for each free hidden neuron, one row for each of the Jacobian's."""
     starts = list(accumulate((edges.size for edges in tangent.edges), initial=0))
-    values = [
-        weights[edges] / scales
-        for weights, edges, scales in zip(
-            tangent.weights, tangent.edges, tangent.scales, strict=True
-        )
-    ]
+    entering, leaving = (
+        [
+            each[edges] / scales
+            for each, edges, scales in zip(weights, tangent.edges, tangent.scales, strict=True)
+        ]
+        for weights in (tangent.into, tangent.weights)
+    )
     blocks = [csr_array((starts[-1], 0))]
     for before, free in enumerate(free_neurons(layers)[1:-1]):
         into, out_of = tangent.receivers[before], tangent.senders[before + 1]
         neurons = np.concatenate([into, out_of])
-        signed = np.concatenate([values[before], -values[before + 1]])
+        signed = np.concatenate([entering[before], -leaving[before + 1]])
         rows = starts[before] + np.arange(neurons.size)
         shape = starts[-1], free.size
         blocks.append(_unit_columns(csr_array((signed * free[neurons], (rows, neurons)), shape)))

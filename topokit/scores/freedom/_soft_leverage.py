@@ -10,11 +10,8 @@ paths serve is cheap to set and an entry with one path dear, though both may be 
 
 Prices are relative, and so only sizes relative to the largest column of `J` matter; those of the
 constants, and of products of many of them, may lie beyond the range of floats. What a neuron holds
-is therefore carried in a unit of its own, a power of two that the sum of the absolute products
-along its paths does not exceed, and columns are put on one scale in the end.
+is therefore carried in a unit of its own, and columns are put on one scale in the end.
 """
-
-from itertools import pairwise
 
 import networkx as nx
 import numpy as np
@@ -26,12 +23,9 @@ from topokit._limits import check_memory
 from topokit._one_thread import one_thread
 from topokit.layers import (
     Layers,
-    backward,
-    edge_factors,
-    forward,
     live_edges,
     live_weights,
-    semiring,
+    scaled_edge_factors,
     to_layers,
     xavier_radii,
 )
@@ -107,7 +101,8 @@ def soft_leverage(
     with one_thread():
         for _ in range(n_samples):
             weights = _draw_signs(layers, deviations, rng)
-            a, b = _leveled(*_factors(layers, weights, unit))
+            a, b, powers = scaled_edge_factors(layers, weights, keep)
+            a, b = _leveled(unit[:, None] * a, b, powers)
             total += _ridge_diagonal(a, b, softness).reshape(shape)
     return total / n_samples
 
@@ -121,51 +116,13 @@ def _draw_signs(
     return [np.where(on, w, 0.0) for on, w in zip(live_edges(layers), drawn, strict=True)]
 
 
-def _factors(
-    layers: Layers,
-    weights: list[Float[np.ndarray, " _edges"]],
-    unit: Float[np.ndarray, " kept"],
-) -> tuple[
-    Float[np.ndarray, "kept n_in"], Float[np.ndarray, "kept n_out"], Int[np.ndarray, " kept"]
-]:
-    """The factors of each column of `J`, up to the power of two that is the third part."""
-    with np.errstate(divide="ignore"):
-        logs = [np.log2(np.abs(w)) for w in weights]
-    rules = {"algebra": semiring(np.logaddexp2, np.add), "settle": _unit}
-    before = list(forward(layers, np.zeros(layers.n_in), logs, **rules))
-    behind = backward(layers, np.zeros(layers.n_out), logs, **rules)
-    keep, rows = live_weights(layers), list(zip(layers.senders, layers.receivers, strict=True))
-    ahead, back = (
-        [
-            np.ldexp(w, (sign * (u[s] - v[r])).astype(int))
-            for (s, r), w, (u, v) in zip(rows, weights, pairwise(units), strict=True)
-        ]
-        for units, sign in ((before, 1), (behind, -1))
-    )
-    a, _ = edge_factors(layers, ahead, keep)
-    _, b = edge_factors(layers, back, keep)
-    powers = [
-        (u[s] + v[r])[k] for (s, r), u, v, k in zip(rows, before, behind[1:], keep, strict=False)
-    ]
-    return unit[:, None] * a, b, np.concatenate(powers).astype(int)
-
-
-def _unit(sums: Float[np.ndarray, " width"]) -> Float[np.ndarray, " width"]:
-    """For each neuron the exponent of its unit, 0 where nothing reaches it."""
-    return np.where(np.isfinite(sums), np.ceil(sums), 0)
-
-
 def _leveled(
     a: Float[np.ndarray, "kept n_in"],
     b: Float[np.ndarray, "kept n_out"],
     powers: Int[np.ndarray, " kept"],
 ) -> tuple[Float[np.ndarray, "kept n_in"], Float[np.ndarray, "kept n_out"]]:
     """The factors on one scale, on which the largest columns are near 1."""
-    sizes = [np.frexp(np.abs(x).max(axis=1))[1] for x in (a, b)]
-    a, b = (np.ldexp(x, -size[:, None]) for x, size in zip((a, b), sizes, strict=True))
-    powers = powers + sizes[0] + sizes[1]
-    top = powers.max(where=a.any(axis=1) & b.any(axis=1), initial=powers.min())
-    return np.ldexp(a, np.minimum(powers - top, 0)[:, None]), b
+    return np.ldexp(a, (powers - powers.max())[:, None]), b
 
 
 def _ridge_diagonal(

@@ -10,10 +10,10 @@ sums are carried as logarithms, for constants may be of any size.
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from scipy.optimize import root_scalar
 
-from topokit.layers import LOGS, Layers, draw_within, push, xavier_radii
+from topokit.layers import LOGS, Layers, draw_within, push, weights_with_powers, xavier_radii
 
 EXACTNESS = 1e-9  # of the logarithm of the scale
 
@@ -73,16 +73,15 @@ def path_sizes(layers: Layers, sizes: Logs) -> tuple[float, float]:
     return float(np.logaddexp.reduce(moved)), float(np.logaddexp.reduce(held))
 
 
-def draw_to_scale(layers: Layers, rng: np.random.Generator) -> Logs:
-    """Draw Xavier weights at `log_scale`, beside the constants.
-
-    Where the scale is above 1, weights stay as drawn and constants shrink instead: the same up to
-    one factor a layer, and no weight overflows.
-    """
+def draw_to_scale(layers: Layers, rng: np.random.Generator) -> list[Shaped[np.ndarray, " _edges"]]:
+    """Draw Xavier weights at `log_scale`, beside the constants, both of any size."""
     log = log_scale(layers)
-    free_factor, constant_factor = np.exp(min(log, 0.0)), np.exp(min(-log, 0.0))
+    power = int(np.rint(log / np.log(2)))
+    factor = np.exp(log - power * np.log(2))
     rows = zip(xavier_radii(layers), layers.trainable, layers.constant, strict=True)
     return [
-        np.where(free, free_factor * draw_within(r, 1, rng)[:, 0], constant_factor * constant)
+        weights_with_powers(
+            np.where(free, factor * draw_within(r, 1, rng)[:, 0], constant), power * free
+        )
         for r, free, constant in rows
     ]
