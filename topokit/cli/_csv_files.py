@@ -2,7 +2,7 @@
 
 Every text is quoted, so that a spreadsheet which parts cells at semicolons parts none. One that
 begins as a formula, or with a `'`, has a `'` before it: all others stand as they are, and no two
-texts become one.
+texts become one. Integers of hundreds of digits are told by their size.
 """
 
 import csv
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from topokit._escapes import printable
+from topokit._plain_records import EXACT
+from topokit._records import brief
 
 # What a formula begins with, also in full width, and the sign that says that something is none.
 FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "'")
@@ -25,6 +27,8 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, int) and value.bit_length() > EXACT:
+        return brief(value)
     if not isinstance(value, str):
         return value
     text = printable(value)

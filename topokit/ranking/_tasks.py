@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from topokit._plain_records import record_of
+from topokit._plain_records import record_of, values_of
 from topokit._records import brief
 from topokit.layers import Layers
 from topokit.products import Cost
@@ -46,7 +46,7 @@ class Scored:
     def to_entry(self) -> Entry:
         """The numbers by name, and the maps."""
         maps = {"control": self.control, "leverage": self.leverage}
-        return Entry(self.KIND, self.score._asdict(), _given(maps))
+        return Entry(self.KIND, values_of(self.score), _given(maps))
 
     @classmethod
     def from_entry(cls, entry: Entry) -> "Scored":

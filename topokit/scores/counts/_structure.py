@@ -9,6 +9,9 @@ from topokit.layers import Layers, in_degrees, out_degrees, to_layers
 from topokit.scores.counts._paths import bandwidth, count_blocks
 from topokit.scores.counts._size import Size, size_of
 
+# The greatest integer that a float holds.
+FLOAT_MAX = int(np.finfo(float).max)
+
 
 class Structure(Size):
     """The shape of a topology in plain numbers: its `Size`, and what follows.
@@ -18,7 +21,7 @@ class Structure(Size):
         bandwidth: Most paths that share no neuron, from 1 to the narrowest layer's width. A good
             topology's does not shrink with its parameters (section VII.D).
         paths_min: Fewest paths between an input and an output; 0 where a pair has none.
-        paths_mean: Paths of a pair on average; beyond 2^53 an integer, rounded down.
+        paths_mean: Paths of a pair on average; beyond the greatest float an integer, rounded down.
         paths_max: Most paths between an input and an output, a Python integer of any size.
         reachable: Share of input-output pairs that a path joins, in (0, 1].
         fan_in_min: Fewest in-edges of a neuron behind the inputs.
@@ -39,7 +42,7 @@ class Structure(Size):
     density: float
     bandwidth: int
     paths_min: int
-    paths_mean: float
+    paths_mean: float | int
     paths_max: int
     reachable: float
     fan_in_min: int
@@ -98,7 +101,7 @@ def _paths(layers: Layers) -> dict[str, Any]:
         joined += int(np.count_nonzero(counts))
     return {
         "paths_min": min(least),
-        "paths_mean": total / pairs if total < 2**53 * pairs else total // pairs,
+        "paths_mean": total / pairs if total <= FLOAT_MAX * pairs else total // pairs,
         "paths_max": most,
         "reachable": joined / pairs,
     }
