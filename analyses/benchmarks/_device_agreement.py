@@ -109,7 +109,7 @@ def product_values(layers: tk.Layers, rule: FormRule) -> Arrays:
     case = draw_problem(layers, TARGETS)
     network = compile_product(layers, batch=TARGETS, form=rule)
     weights = jnp.asarray(np.concatenate([w.T for w in case.weights]))
-    goal = arrange_goal(network, jnp.asarray(case.targets.transpose(2, 1, 0)))
+    goal = jnp.asarray(arrange_goal(network, case.targets.transpose(2, 1, 0)))
 
     def error(weights: jax.Array) -> jax.Array:
         return total_error(network, weights, goal, jnp.square, unit=jnp.ones(TARGETS)).sum()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib import import_module
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 from unittest import mock
@@ -36,11 +37,9 @@ from topokit.products import Wiring
 from topokit.products import _blocks, _forms, _product_kernel, _signal_kernel  # isort: skip
 from topokit.products._column_plan import Step, layer_step  # isort: skip
 
-if has_torch:
-    import torch  # pyright: ignore[reportMissingImports]
-
+torch_device: Any = import_module("analyses.benchmarks._torch_device") if has_torch else None
 INNER, COMPILERS, PATIENCE = 4, 8, 45
-T = TypeVar("T")
+Result = TypeVar("Result")
 # Numbers of all matrices of a network with zeros, and slots of a sum, up to which they are tried.
 MOST_FILLED, MOST_UNROLLED = 2**28, 32
 LONGER, INFINITE = {"CHUNK": 32, "GATHERED": 2**26}, 1 << 40
@@ -74,7 +73,8 @@ class Way(NamedTuple):
 class Barred(_product_kernel.Unrolled):
     """Sums that are unrolled, with a barrier behind each, which some compilers keep."""
 
-    def _fenced(self, compute: Callable[[], jax.Array], *_: Any) -> jax.Array:
+    def _fenced(self, compute: Callable[[], jax.Array], shape: tuple, like: jax.Array) -> jax.Array:
+        del shape, like
         return lax.optimization_barrier(compute())
 
 
@@ -215,13 +215,14 @@ def compile_all(todo: dict[str, Lowered]) -> dict[str, Way | str]:
         begin = perf_counter()
         forward, train = lowered.forward.compile(), lowered.train.compile()
         way = as_way(lowered, forward, train, perf_counter() - begin)
-        way.forward(), way.train()
+        way.forward()
+        way.train()
         return way
 
     return side_by_side({name: partial(compile_one, each) for name, each in todo.items()})
 
 
-def side_by_side(calls: Mapping[str, Callable[[], T]]) -> dict[str, T | str]:
+def side_by_side(calls: Mapping[str, Callable[[], Result]]) -> dict[str, Result | str]:
     """The results of calls; one that fails, or takes too long, says so in its place."""
     pool = ThreadPoolExecutor(COMPILERS)
     futures = {name: pool.submit(call) for name, call in calls.items()}
@@ -230,7 +231,7 @@ def side_by_side(calls: Mapping[str, Callable[[], T]]) -> dict[str, T | str]:
     return {name: _outcome(future) for name, future in futures.items()}
 
 
-def _outcome(future: Future[T]) -> T | str:
+def _outcome(future: Future[Result]) -> Result | str:
     if not future.done() or future.cancelled():
         return f"was not compiled within {PATIENCE} s"
     error = future.exception()
@@ -284,28 +285,17 @@ def torch_way(make: Callable[[], Peer], *, rough: bool) -> Way | str:
     try:
         peer = make()
         forward, train = forward_clock(peer), training_clock(peer)
-        with torch_precision(rough=rough):
+        with torch_device.precision(rough=rough):
             outputs, loss = peer.forward(1), peer.train(peer.begin(True), 1)[0]
     except Exception as error:
         return said(error)
 
     def clock(call: Clock) -> Clock:
         def run(rounds: int) -> float:
-            with torch_precision(rough=rough):
+            with torch_device.precision(rough=rough):
                 return call(rounds)
 
         return run
 
     clocks = {"forward": clock(forward), "training": clock(train)}
     return Way(lambda: outputs, lambda: loss, clocks, 0.0)
-
-
-@contextmanager
-def torch_precision(*, rough: bool) -> Iterator[None]:
-    """How PyTorch multiplies matrices of single precision."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if rough else before)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)

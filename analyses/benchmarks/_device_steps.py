@@ -14,7 +14,7 @@ import numpy as np
 
 import topokit as tk
 from analyses.benchmarks._descents import Descent, Drawn, by_jax_dense, by_topokit, draw_problem
-from analyses.benchmarks._device_layers import barred_form, side_by_side, torch_precision
+from analyses.benchmarks._device_layers import barred_form, side_by_side, torch_device
 from analyses.benchmarks._layer_cases import has_torch
 from analyses.kit import quartiles, race, timed
 from topokit.products import block_form, dense_form, gather_form
@@ -122,7 +122,7 @@ def roughly(make: Callable[[], Descent]) -> Descent:
     descent = make()
 
     def run(steps: int) -> tuple[Any, Any]:
-        with torch_precision(rough=True):
+        with torch_device.precision(rough=True):
             return descent.run(steps)
 
     return descent._replace(run=run)

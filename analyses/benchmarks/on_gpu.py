@@ -1,7 +1,8 @@
 """One run on a GPU: is it right there, and what does it do beside PyTorch and dense JAX?
 
 `agreement`: values and gradients against the CPU's of the same process, in every form of a layer
-and of a product, and the images that each way of inference leaves against scipy's. `challenge`: the
+and of a product. `inference`: how many images each way leaves that scipy does not, or the other way
+round. `challenge`: the
 sizes of the Graph Challenge, by `_resident_inference.py`, whose tile and chunk are those that were
 fastest on the first size, beside published rates; `ways` has them, `infer` as it is and with larger
 batches, and PyTorch. `steps`: a step of descent on cascades against the peers of `peers.py`.
@@ -12,7 +13,7 @@ is in single precision, as topokit is, and, where it says so, as the device mult
 gradient in two bits a value.
 
 Each section has a budget of seconds; what it leaves goes to the next ones. A case that would take
-longer than is left, judged by the longest of its section so far, is left out, and says so; so does
+longer than is left, judged by the longest of its kind so far, is left out, and says so; so does
 one that fails. Seconds are medians of repeated runs, which end when the device is done, the peers
 in turn; compilation is apart. Where `provenance` names no accelerator, these are a CPU's numbers.
 
@@ -47,6 +48,7 @@ from analyses.benchmarks._device_layers import (
     in_each_form,
     lower_dense,
     said,
+    torch_device,
     torch_ways,
     usual_form,
 )
@@ -59,12 +61,10 @@ from analyses.kit import Study, quartiles, race, timed
 from topokit.challenge import ChallengeNetwork, Images
 from topokit.layers import Layers
 
-if has_torch:
-    import torch  # pyright: ignore[reportMissingImports]
-
 # Seconds of each section, the most important first.
 BUDGETS = {
     "agreement": 60,
+    "inference": 15,
     "challenge": 130,
     "steps": 80,
     "layers": 130,
@@ -122,7 +122,8 @@ def cases() -> list[Case]:
     clock()
     sizes = [(n, depth, form) for form in ("classes", "edges") for n, depth in SIZES]
     parts = {
-        "agreement": ("values", "inference"),
+        "agreement": ("values",),
+        "inference": (INFERENCE,),
         "challenge": ("ways", "official", *sizes),
         "steps": STEPS,
         "layers": [(*size, name) for size in LAYERS for name in WIRINGS],
@@ -139,15 +140,24 @@ class Clock:
         """Begin now."""
         self.begin = perf_counter()
         self.ends = dict(zip(BUDGETS, accumulate(BUDGETS.values()), strict=True))
-        self.longest = dict.fromkeys(BUDGETS, 0.0)
+        self.longest: dict[Any, float] = {}
 
     def passed(self) -> float:
         """Seconds since the beginning."""
         return perf_counter() - self.begin
 
-    def late(self, section: str) -> bool:
-        """Whether a case as long as the longest so far would not be done in time."""
-        return self.passed() + self.longest[section] > self.ends[section]
+    def late(self, case: Case) -> bool:
+        """Whether a case as long as the longest of its kind so far would not be done in time."""
+        return self.passed() + self.longest.get(kind(case), 0) > self.ends[case.section]
+
+    def took(self, case: Case, seconds: float) -> None:
+        """Keep how long a case took."""
+        self.longest[kind(case)] = max(self.longest.get(kind(case), 0), seconds)
+
+
+def kind(case: Case) -> Any:
+    """Sizes of a section are alike, and what has a name is."""
+    return case.section, type(case.which)
 
 
 @cache
@@ -170,7 +180,7 @@ def problem(neurons: int, depth: int) -> tuple[ChallengeNetwork, Images]:
 
 def measure(case: Case) -> Any:
     """A case, if there is time for it."""
-    if clock().late(case.section):
+    if clock().late(case):
         found = {"left_out": f"{clock().passed():.0f} s had passed"}
     else:
         begin = clock().passed()
@@ -179,8 +189,7 @@ def measure(case: Case) -> Any:
             found = measured(case)
         except Exception as error:
             found = {"left_out": said(error)}
-        spent = clock().passed() - begin
-        clock().longest[case.section] = max(clock().longest[case.section], spent)
+        clock().took(case, clock().passed() - begin)
     print(f"{clock().passed():5.0f} s, {case.section}, {case.which}: {found}", flush=True)
     return found
 
@@ -188,17 +197,17 @@ def measure(case: Case) -> Any:
 def free_memory() -> None:
     """Give back what the case before has left on the device."""
     gc.collect()
-    if has_torch and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    if has_torch:
+        torch_device.free_memory()
 
 
 def measured(case: Case) -> Any:
     """A case."""
     match case:
-        case Case("agreement", "values"):
-            return compare_all(AGREEING, THOROUGH)
         case Case("agreement", _):
-            return check_inference(*INFERENCE)
+            return compare_all(AGREEING, THOROUGH)
+        case Case("inference", size):
+            return check_inference(*size)
         case Case("challenge", "ways"):
             return ways()
         case Case("challenge", "official"):
@@ -280,9 +289,7 @@ def environment() -> dict[str, Any]:
         found["nvidia-smi"] = done.stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         pass
-    if has_torch:
-        found |= {"torch": torch.__version__, "torch on": str(torch.get_default_device())}
-    return found
+    return found | (torch_device.described() if has_torch else {})
 
 
 def summarize(found: dict[Case, Any]) -> dict[str, Any]:
@@ -301,8 +308,8 @@ def show(results: dict[str, Any]) -> None:
 
 # PyTorch and JAX share the memory; and PyTorch's tensors are made where it is.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-if has_torch and torch.cuda.is_available():
-    torch.set_default_device("cuda")
+if has_torch:
+    torch_device.use_gpu()
 
 STUDY = Study(
     __name__,
