@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, Shaped
 
 from topokit._limits import check_memory
-from topokit._progress import progress
+from topokit._progress import Bar, progress
 from topokit.networks._infer_one import infer_one
 from topokit.networks._untrained import Untrained, check_batch, count_outputs, draw_models
 
@@ -90,9 +90,9 @@ def kernel_of(
     kernel = np.empty((n, rows, n, rows), x.dtype)
     with progress("tangent kernel", n * n) as bar, np.errstate(over="ignore", invalid="ignore"):
         for block in _blocks(0, n, held):
-            own = _fill(large, one, x[block])
+            own = _fill(large, one, x[block], bar)
             for other in (block, *_blocks(block.stop, n, passing)):
-                across = own if other == block else _fill(small, one, x[other])
+                across = own if other == block else _fill(small, one, x[other], bar)
                 there = kernel[block, :, other]
                 there[:] = (own @ across.T).reshape(there.shape)
                 kernel[other, :, block] = there.transpose(2, 3, 0, 1)
@@ -135,7 +135,10 @@ def _count_weights(model: Any) -> int:
 
 
 def _fill(
-    buffer: Float[np.ndarray, "most numbers"], one: Untrained, x: Float[Array, "n *shape"]
+    buffer: Float[np.ndarray, "most numbers"],
+    one: Untrained,
+    x: Float[Array, "n *shape"],
+    bar: Bar,
 ) -> Float[np.ndarray, "rows numbers"]:
     """Jacobians of examples, in the first rows of a buffer; always as many are mapped together."""
     numbers = count_outputs(one, x.shape[1:]) * _count_weights(one.model)
@@ -147,6 +150,7 @@ def _fill(
             flat = np.asarray(leaf).reshape(piece * rows, -1)
             there[:, column : column + flat.shape[1]] = flat[: len(there)]
             column += flat.shape[1]
+        bar.advance(0)  # what counts is the product, and yet something is done
     return buffer[: len(x) * rows]
 
 
