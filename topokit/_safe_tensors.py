@@ -4,6 +4,7 @@ The eight bytes before the header say how long it is. It gives the type, the sha
 each array; the arrays lie side by side, without a gap, up to the end of the file.
 """
 
+import re
 from io import SEEK_END, BufferedIOBase
 from math import prod
 from typing import Any
@@ -55,6 +56,8 @@ def read_safetensors(source: BufferedIOBase) -> dict[str, np.ndarray]:
 def _entry(name: str, entry: Any) -> tuple[str, list[int], int, int]:
     """Type, shape, first byte and the one behind the last."""
     said = shown(name, QUOTED)
+    if not name.isprintable() and re.search("[\ud800-\udfff]", name):
+        raise ValueError(f"'{said}' is no name: it holds half of a character")
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"'{said}' is no array: {shown(entry, QUOTED)}")
     code, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]

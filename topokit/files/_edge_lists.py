@@ -74,7 +74,7 @@ def _nodes(dag: nx.DiGraph) -> dict[str, tuple[int, int]]:
 
 
 def _edge(place: str, line: str) -> tuple[str, str, dict[str, Any]]:
-    match = LINE.fullmatch(line)
+    match = LINE.fullmatch(line) if line.replace("\t", " ").isprintable() else None
     if match is None:
         raise ValueError(
             f"{place}: expected a sender, a receiver, and perhaps a weight or a dictionary; found "

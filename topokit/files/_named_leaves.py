@@ -27,7 +27,7 @@ SPARSE_PARTS = {
     "dia": ("offsets",),
     **dict.fromkeys(("csr", "csc", "bsr"), ("indices", "indptr")),
 }
-BYTES_A_ROW = 16
+BYTES_A_ROW = 40
 
 
 def named_leaves(weights: Mapping[Any, Any]) -> Named:
