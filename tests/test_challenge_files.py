@@ -297,6 +297,16 @@ def test_tables_that_are_none_are_refused(changes, message, tmp_path):
         read_class_tables(class_tables(tmp_path / "t.npz", **changes))
 
 
+def test_tables_that_are_small_only_while_packed_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "t.npz"
+    table = np.zeros((64, 1024), np.int8)
+    np.savez_compressed(path, row_class=table, col_class=table)
+    for small, message in ((100, "t.npz: what it unpacks to"), (2**18, "the tables of .*t.npz")):
+        monkeypatch.setattr("topokit._limits.SMALL_FILE", small)
+        with pytest.raises(TooLargeError, match=f"{message} would take .* TOPOKIT_MEMORY"):
+            read_class_tables(path)
+
+
 @pytest.mark.parametrize("depth", [0, 5])
 def test_tables_have_at_most_their_layers(depth, tmp_path):
     with pytest.raises(ValueError, match="depth must be an integer of at"):

@@ -9,6 +9,7 @@ import pytest
 from hostile import member_of_holes
 from test_cifar import batch, pack, records, write_batches
 
+import topokit as tk
 from topokit.networks._cifar import read_cifar10
 
 PART = Path(__file__).parents[1] / "../shared/data/cifar10/cifar10_subset.npz"
@@ -43,6 +44,21 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
         assert tracemalloc.get_traced_memory()[1] < 2**23
     finally:
         tracemalloc.stop()
+
+
+def test_images_that_are_small_only_while_packed_are_refused_until_allowed(tmp_path, monkeypatch):
+    monkeypatch.setattr("topokit._limits.SMALL_FILE", 2**20)
+    black = records(np.zeros((50, 3072), "u1"), np.zeros(50, "u1"))
+    names = [f"data_batch_{k}.bin" for k in range(1, 6)] + ["test_batch.bin"]
+    folder = write_batches(tmp_path / "b", "binary", dict.fromkeys(names, black))
+    pixels, labels = np.zeros((50, 3, 32, 32), "u1"), np.zeros(50, "u1")
+    npz = tmp_path / "b.npz"
+    np.savez_compressed(npz, train_x=pixels, train_y=labels, test_x=pixels, test_y=labels)
+    for path in (pack(folder, tmp_path / "b.tar.gz"), npz):
+        with pytest.raises(ValueError, match=rf"images in .*{path.name} would .* TOPOKIT_MEMORY"):
+            read_cifar10(path, verify=False)
+        with tk.memory_limit(2**26):
+            assert len(read_cifar10(path, verify=False).test_y) == 50
 
 
 def test_a_batch_that_is_there_twice_or_has_holes_is_refused(tmp_path):

@@ -65,8 +65,8 @@ class UnpackedStream:
                 "it again"
             ) from error
         self._read += len(found)
-        if self._name and self._read > self._left:
-            check_read(f"what is packed in {self.what}", self._read, self.stored)
+        if self._read > self._left:  # of a plain file only where it is endless, such as /dev/zero
+            check_read(f"what is in {self.what}", self._read, self.stored)
         return found
 
 

@@ -96,7 +96,7 @@ def _write_maps(path: Path, seed: int) -> None:
 
 def _read_maps(path: Path) -> Any:
     return [
-        (name, [None if array is None else array.tolist() for array in maps._asdict().values()])
+        (name, [repr(array if array is None else array.tolist()) for array in vars(maps).values()])
         for name, maps in tk.ranking.read_maps(path).items()
     ]
 
@@ -106,7 +106,7 @@ def _maps_by_numpy(path: Path) -> Any:
         held = {name: array.tolist() for name, array in file.items()}
     names = json.loads(bytes(held["names"]))
     kinds = ("control", "descent", "leverage")
-    return [(name, [held.get(f"{k}_{n}") for k in kinds]) for n, name in enumerate(names)]
+    return [(name, [repr(held.get(f"{k}_{n}")) for k in kinds]) for n, name in enumerate(names)]
 
 
 @cache

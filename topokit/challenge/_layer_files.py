@@ -27,6 +27,7 @@ from topokit.challenge._challenge_network import (
 from topokit.challenge._number_files import read_arrays, read_integers, reading
 
 LAYER = re.compile(r"n([1-9]\d{,8})-l([1-9]\d{,8})\.tsv(\.gz)?")
+IN_TABLES = 24  # bytes of memory that a class of a neuron takes
 KEPT = 2**27  # numbers of layers that are kept after they were read
 
 
@@ -135,6 +136,8 @@ def read_class_tables(path: str | Path, *, depth: int | None = None) -> Challeng
     path = Path(path)
     tables = {"row_class": ("iu", 2), "col_class": ("iu", 2)}
     found = read_arrays(path, "tables of classes", **tables)
+    size = sum(table.size for table in found.values())
+    check_read(f"the tables of {path}", IN_TABLES * size, path.stat().st_size)
     rows, columns = (found[name].astype(np.int64) for name in tables)
     if rows.shape != columns.shape or not _possible(*rows.shape):
         raise ValueError(

@@ -115,7 +115,9 @@ def reading(path: Path, what: str) -> Iterator[None]:
     """Say of which file it is that an error speaks."""
     try:
         yield
-    except TooLargeError:
-        raise
+    except TooLargeError as error:
+        if str(path) in str(error):
+            raise
+        raise TooLargeError(f"{path}: {error}") from error
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as {what}: {shown(error)}") from error

@@ -175,7 +175,10 @@ def read_results(folder: Path) -> Results:
         ) from error
     for path in (*paths.values(), folder / MAPS):
         if not path.exists():
-            raise ValueError(f"{path}: No such file; the same `topokit rank` writes it again")
+            raise ValueError(
+                f"{path}: No such file, and {RANKING} names it; the same `topokit rank` writes it "
+                "again"
+            )
     topologies = {row.name: _read_topology(paths[row.name], row) for row in rows}
     return Results(rows, topologies, _read_maps(folder / MAPS, rows), files, beside)
 
@@ -187,8 +190,8 @@ def _read_maps(path: Path, rows: "Sequence[tk.ranking.Row]") -> "dict[str, tk.ra
         found = {array.shape for array in each._asdict().values() if array is not None}
         if name not in shapes or not found <= {shapes[name]}:
             raise ValueError(
-                f"{path} has maps of '{shown(name, 60)}' that are not of the ranking: the same "
-                "`topokit rank` with --overwrite writes both again, and runs nothing twice"
+                f"{path} has maps of '{shown(name, 60)}' that are not those of {RANKING}: the "
+                "same `topokit rank` with --overwrite writes both again, and runs nothing twice"
             )
     return maps
 

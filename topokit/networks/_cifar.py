@@ -19,7 +19,7 @@ from topokit._limits import TooLargeError
 from topokit._tar_members import tar_members
 from topokit._unpacked_streams import take, unpacked_file
 from topokit.networks._checked_bytes import check_md5
-from topokit.networks._dataset import HELD_OUT, Dataset, image_dataset
+from topokit.networks._dataset import HELD_OUT, Dataset, check_images, image_dataset
 from topokit.networks._pickled import unpickle_batch
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -118,6 +118,7 @@ def _read_archive(path: Path) -> dict[str, bytes]:
             f"{path} is not a tar archive, or a damaged one ({error}); expected a folder or an "
             f"archive of CIFAR-10: fetch it again"
         ) from error
+    check_images(path, sum(map(len, found.values())))
     return found
 
 
@@ -195,6 +196,7 @@ PART = {"train": BINARY.sums[0], "test": "371f65da31ad652f5e24b3699a3e6515"}
 def _read_npz(path: Path, validation: float, verify: bool) -> Dataset:
     arrays = _arrays(path)
     train, test = (_npz_batch(path, arrays, part) for part in PART)
+    check_images(path, train[0].nbytes + test[0].nbytes)
     if verify:
         for part, (x, y) in zip(PART, (train, test), strict=True):
             records = np.concatenate([y[:, None], x.reshape(len(x), -1)], axis=1)

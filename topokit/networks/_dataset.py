@@ -9,6 +9,7 @@ of features. Labels are integers that count the classes from 0.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,12 @@ from jaxtyping import Float32, Int, Integer, Shaped, UInt8
 
 from topokit._checks import check_real
 from topokit._escapes import printable
+from topokit._limits import check_read
 from topokit._names import check_name
 from topokit._records import Record, brief
 
 PARTS = ("train", "validation", "test")
+IN_MEMORY = 10  # bytes that one of an image takes while a data set is made of it
 HELD_OUT = 0.1  # share of the training examples that is for validation
 
 Pair = tuple[Shaped[np.ndarray, "..."], Shaped[np.ndarray, "..."]]
@@ -192,6 +195,15 @@ def split_by_class(
     places = (2 * np.arange(n_chosen) + 1) * len(y) // (2 * max(n_chosen, 1))
     chosen = np.sort(by_class[places])
     return np.setdiff1d(np.arange(len(y)), chosen), chosen
+
+
+def check_images(path: Path, n_bytes: int) -> None:
+    """Refuse images of so many bytes that are implausible for the file, or files, at a path.
+
+    Raises:
+        TooLargeError: If what becomes of them would take too much.
+    """
+    check_read(f"a data set of the images in {path}", IN_MEMORY * n_bytes, path.stat().st_size)
 
 
 def image_dataset(

@@ -15,7 +15,7 @@ from jaxtyping import Num, UInt8
 from topokit._limits import check_read
 from topokit._unpacked_streams import take, unpacked_file
 from topokit.networks._checked_bytes import check_md5
-from topokit.networks._dataset import HELD_OUT, Dataset, image_dataset
+from topokit.networks._dataset import HELD_OUT, Dataset, check_images, image_dataset
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_AXES = 8
@@ -129,6 +129,7 @@ def _read_checked(paths: dict[str, Path], part: str, magic: int, verify: bool) -
     path = paths[part]
     head, values = _read(path, magic)
     array = _parse(path, head, values)
+    check_images(path, array.nbytes)
     if verify:
         check_md5(path, head + values, MNIST[part])
     return array
