@@ -44,6 +44,7 @@ from topokit.layers._carry import push as push
 from topokit.layers._carry import residues as residues
 from topokit.layers._carry import semiring as semiring
 from topokit.layers._complete_blocks import complete_blocks as complete_blocks
+from topokit.layers._constants_fit import check_constants as check_constants
 from topokit.layers._edge_factors import edge_factors as edge_factors
 from topokit.layers._edge_factors import end_to_end_matrix as end_to_end_matrix
 from topokit.layers._edge_factors import scaled_edge_factors as scaled_edge_factors

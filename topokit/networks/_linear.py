@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from topokit._checks import check_count, check_init
-from topokit.layers import Layers, to_layers
+from topokit.layers import Layers, check_constants, to_layers
 from topokit.networks._constants import Constants
 from topokit.networks._initialization import Radii, kaiming
 from topokit.products import Wiring, apply_layer, edge_ends, make_wiring
@@ -120,13 +120,15 @@ class SparseLinear(eqx.Module):
 
         Raises:
             ValueError: If the topology is not valid (see `topokit.to_layers`), the type is not one
-                of real numbers, the form is none of these, or the batch is no positive integer.
+                of real numbers or has no room for a constant, the form is none of these, or the
+                batch is no positive integer.
         """
         check_init(init)
         layers = to_layers(topology)
         dtype = jnp.zeros(0).dtype if dtype is None else jnp.dtype(dtype)
         if not jnp.issubdtype(dtype, jnp.floating):
             raise ValueError(f"dtype must be one of floating point; given {dtype}")
+        check_constants(layers, jnp.promote_types(dtype, jnp.float32))
         if form not in FORMS:
             raise ValueError(f"form must be 'usual' or 'auto'; given {form!r}")
         measured = check_count("batch", batch) if form == "auto" else None

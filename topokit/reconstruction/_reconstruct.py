@@ -18,7 +18,14 @@ from jaxtyping import Array, Float, Int
 from topokit._checks import check_count
 from topokit._keys import generator
 from topokit._records import Record
-from topokit.layers import Layers, draw_within, split_by_layer, to_layers, training_radii
+from topokit.layers import (
+    Layers,
+    check_constants,
+    draw_within,
+    split_by_layer,
+    to_layers,
+    training_radii,
+)
 from topokit.products import (
     Cost,
     FormRule,
@@ -112,8 +119,9 @@ def reconstruct(
 
     Raises:
         ValueError: If the targets do not fit the topology, are not finite, one is zero or too large
-            or small for a relative loss, the solver cannot solve for this topology or loss, or what
-            it returns is no solution.
+            or small for a relative loss, constants are too large or small for the numbers that are
+            computed with, the solver cannot solve for this topology or loss, or what it returns is
+            no solution.
 
     Examples:
         >>> import numpy as np
@@ -168,7 +176,9 @@ def check_arguments(
     Raises:
         ValueError: As `reconstruct` does before it starts.
     """
-    stack = check_targets(to_layers(topology), targets, loss)
+    layers = to_layers(topology)
+    check_constants(layers, jnp.result_type(float))
+    stack = check_targets(layers, targets, loss)
     check_count("restarts", restarts)
     check_solver(solver)
     return stack

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
 
 from topokit._checks import check_init, check_instance
-from topokit.layers import Layers, to_layers
+from topokit.layers import Layers, check_constants, to_layers
 from topokit.networks import kaiming
 from topokit.torch._index_arrays import IndexArrays
 from topokit.torch._layer_forms import choose_form
@@ -59,6 +59,7 @@ class SparseLayer(IndexArrays):
         self._all_free = bool(free.all())
         if not self._all_free:
             wide = np.float64 if self.weight.dtype == torch.float64 else np.float32
+            check_constants(topology, wide)
             constant = topology.constant[number].astype(wide)
             self.keep(constant=constant, trainable=np.flatnonzero(free))
 

@@ -1,0 +1,170 @@
+"""Constants over the whole range of floats: every score is the one of exact arithmetic.
+
+The second way is that of fractions: the Jacobian at the very weights that are drawn, and an
+orthogonal basis of its columns, without a rounding. Where constants of a chain of neurons only
+stretch what neurons hold, floats know the answer too.
+"""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import layered_networks
+
+import topokit as tk
+from topokit.layers import (
+    EXACT,
+    as_scaled,
+    at_outputs,
+    scaled,
+    weights_of_logs,
+    weights_with_powers,
+)
+from topokit.networks import SparseLinear
+from topokit.scores import (
+    effective_order,
+    estimate_freedom,
+    estimate_leverage,
+    interaction_order,
+    log_synflow,
+    soft_leverage,
+)
+from topokit.scores.freedom._balanced_constants import balanced
+
+laws = settings(max_examples=30)
+# Of any exponent that a float has, the least denormal ones included.
+SIZES = st.floats(5e-324, 1.7e308) | st.integers(-1074, 1023).map(lambda power: 2.0**power)
+SIGNED = st.builds(lambda size, sign: sign * size, SIZES, st.sampled_from([1.0, -1.0]))
+
+
+def diagonal(constants) -> tuple[np.ndarray, np.ndarray]:
+    """A layer of constants that stretch neurons, and what of it is trainable."""
+    return np.diag(constants), np.zeros((len(constants), len(constants)), bool)
+
+
+@st.composite
+def stretched_networks(draw):
+    """A network without constants, and the same one between layers that stretch its neurons."""
+    plain = draw(layered_networks(trainable=True, max_width=4, max_depth=3))
+    masks, parts = tk.to_masks(plain), []
+    for mask in masks:
+        parts += [diagonal(draw(constants_of(len(mask)))), (mask.astype(float), mask)]
+    parts.append(diagonal(draw(constants_of(plain.n_out))))
+    return plain, tk.to_layers(tk.from_masks(*zip(*parts, strict=True)))
+
+
+def constants_of(n: int):
+    return st.lists(SIGNED, min_size=n, max_size=n)
+
+
+def test_the_leverage_of_a_triangle_between_constants_is_a_triangle():
+    first, fixed = diagonal([1e160, 1e-170])
+    middle = np.array([[1.0, 1.0], [0.0, 1.0]])
+    graph = tk.from_masks([first, middle, first], [fixed, middle > 0, fixed])
+    assert tk.leverage(graph) == pytest.approx(middle)
+    assert tk.predicted_loss(graph) == pytest.approx(0.25)
+    assert tk.predicted_loss(graph, method="estimate") == pytest.approx(0.25, abs=0.05)
+    assert estimate_leverage(graph, n_samples=2).outputs == pytest.approx([0.5, 1.0])
+
+
+@laws
+@given(stretched_networks())
+def test_what_only_stretches_neurons_changes_no_degree_of_freedom(both):
+    plain, stretched = both
+    freedom = tk.degrees_of_freedom(plain)
+    assert tk.degrees_of_freedom(stretched) == freedom
+    found = estimate_freedom(stretched, n_samples=2)
+    assert found.degrees_of_freedom <= freedom + max(found.error, 0.5)
+    assert interaction_order(stretched) == pytest.approx(interaction_order(plain))
+
+
+@laws
+@given(stretched_networks())
+def test_every_number_of_a_stretched_network_is_a_number(both):
+    _, stretched = both
+    found = tk.score(stretched)
+    assert all(np.isfinite(v) for v in found._asdict().values() if isinstance(v, float))
+    assert 0 <= found.predicted_loss <= 1
+    assert 1 <= effective_order(stretched) <= stretched.depth
+    assert np.isfinite(log_synflow(stretched))
+    assert ((soft_leverage(stretched) >= 0) & (soft_leverage(stretched) < 1)).all()
+
+
+@st.composite
+def networks_and_powers(draw):
+    """A network with constants, and a power of two for every hidden neuron and for both ends."""
+    layers = draw(layered_networks(max_width=4, max_depth=3))
+    powers = [
+        np.array(draw(st.lists(st.integers(-250, 250), min_size=n, max_size=n)))
+        for n in layers.widths
+    ]
+    return layers, powers
+
+
+@laws
+@given(networks_and_powers())
+def test_weights_with_powers_multiply_as_their_values_do(both):
+    layers, powers = both
+    rng = np.random.default_rng(0)
+    numbers = [rng.normal(size=s.size) for s in layers.senders]
+    weights = [
+        weights_with_powers(n, a[s] - b[r])
+        for n, s, r, a, b in zip(
+            numbers, layers.senders, layers.receivers, powers, powers[1:], strict=False
+        )
+    ]
+    found = at_outputs(layers, as_scaled(np.eye(layers.n_in)), weights, algebra=scaled())
+    assert ((abs(found.numbers).max(1) >= 0.5) | (abs(found.numbers).max(1) == 0)).all()
+    exact = at_outputs(layers, np.eye(layers.n_in, dtype=object), fractions(weights), algebra=EXACT)
+    for row, power, expected in zip(found.numbers, found.powers, exact, strict=True):
+        least = max(map(abs, expected)) * Fraction(1, 10**12)
+        for number, value in zip(row, expected, strict=True):
+            assert abs(Fraction(number) * Fraction(2) ** int(power) - value) <= least
+
+
+def fractions(weights) -> list[np.ndarray]:
+    """Weights as exact numbers."""
+    return [
+        np.array([Fraction(float(n)) * Fraction(2) ** int(p) for n, p in w], object)
+        for w in weights
+    ]
+
+
+@given(st.floats(-1e4, 1e4))
+def test_weights_of_logarithms_have_them(log):
+    (weight,) = weights_of_logs(np.array([log]))
+    number, power = float(weight["number"]), int(weight["power"])
+    assert np.log(number) + power * np.log(2) == pytest.approx(log, abs=1e-9)
+    assert 0.4 < number < 2.1
+
+
+@laws
+@given(stretched_networks())
+def test_balanced_constants_are_near_one_and_the_same_but_for_scales(both):
+    plain, stretched = both
+    found = balanced(stretched)
+    constants = np.concatenate(found.constant)
+    assert tk.degrees_of_freedom(found) == tk.degrees_of_freedom(plain)
+    assert (np.abs(np.log2(np.abs(constants[constants != 0]))) <= 17).all()
+
+
+def test_moderate_constants_stay_as_they_are():
+    layers = tk.to_layers(tk.with_skip(tk.topologies.butterfly(8)))
+    assert balanced(layers) is layers
+
+
+SKIP = tk.to_layers(tk.with_skip(tk.topologies.butterfly(4)))
+
+
+@pytest.mark.skipif(jax.config.jax_enable_x64, reason="numbers of 64 bits hold all constants")
+@pytest.mark.parametrize("size", [1e39, 1.7e308, 1e-39, 5e-324])
+def test_constants_beyond_the_numbers_that_train_are_refused(size):
+    layers = replace(SKIP, constant=tuple(size * constant for constant in SKIP.constant))
+    with pytest.raises(ValueError, match="do not fit the numbers that are computed with, float32"):
+        tk.reconstruct(layers, np.eye(4))
+    with pytest.raises(ValueError, match="do not fit the numbers that are computed with, float32"):
+        SparseLinear(layers, key=jax.random.key(0))
