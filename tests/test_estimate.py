@@ -11,6 +11,7 @@ import topokit as tk
 from topokit import degrees_of_freedom, leverage
 from topokit.layers import draw_xavier, edge_factors, live_weights
 from topokit.scores import path_counts
+from topokit.scores.freedom import _jacobian_operator
 from topokit.scores.freedom._estimate import estimate_freedom, estimate_leverage
 from topokit.scores.freedom._isometric_weights import flat_weights
 from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize
@@ -51,6 +52,17 @@ def missing(layers, exact):
     """How many columns or entries, whichever are probed, the rank falls short of at most."""
     kept = count_spanning(layers)
     return min(kept, np.count_nonzero(path_counts(layers))) - exact
+
+
+@pytest.mark.parametrize("topology", families.values(), ids=families)
+def test_half_the_bits_leave_an_estimate_where_it_is(topology, monkeypatch):
+    """The same weights and probes: only rounding differs."""
+    double = estimate_freedom(topology, n_samples=2)
+    monkeypatch.setattr(_jacobian_operator, "LARGE", 0)
+    assert _jacobian_operator.precision(tk.to_layers(topology)) is np.float32
+    single = estimate_freedom(topology, n_samples=2)
+    near = 0.01 * degrees_of_freedom(topology) + double.drift
+    assert abs(single.degrees_of_freedom - double.degrees_of_freedom) <= near
 
 
 @pytest.mark.parametrize("topology", families.values(), ids=families)

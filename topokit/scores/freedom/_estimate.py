@@ -19,7 +19,7 @@ from topokit.layers import Layers, ancestors, to_layers
 from topokit.scores.counts import bandwidth
 from topokit.scores.freedom._degrees_of_freedom import count_quickly
 from topokit.scores.freedom._isometric_weights import flat_weights
-from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize
+from topokit.scores.freedom._jacobian_operator import jacobian_operator, linearize, precision
 from topokit.scores.freedom._lsqr_projection import Projection, little_of_all, project
 from topokit.scores.freedom._scale_invariances import idle_directions, with_idle
 from topokit.scores.freedom._spanning_edges import count_spanning
@@ -254,9 +254,10 @@ def _count(
     max_steps: int,
 ) -> tuple[float, Projection]:
     """The estimate of one probe, at weights of its own."""
-    tangent = linearize(layers, flat_weights(layers, rng))
+    dtype = precision(layers)
+    tangent = linearize(layers, flat_weights(layers, rng), dtype=dtype)
     jacobian = jacobian_operator(tangent)
-    of_weights = with_idle(jacobian, idle_directions(layers, tangent))
+    of_weights = with_idle(jacobian, idle_directions(layers, tangent).astype(dtype))
     n_pairs = int(joined.sum())
     n_columns = jacobian.shape[1] - (of_weights.shape[1] - jacobian.shape[0])
     if n_columns <= n_pairs:
@@ -266,7 +267,7 @@ def _count(
         whole, operator = n_pairs, jacobian
         probe = rng.choice([-1.0, 1.0], operator.shape[0]) * joined
     enough = little_of_all(tolerance)
-    found = project(operator, probe, enough=enough, max_steps=max_steps)
+    found = project(operator, probe.astype(dtype), enough=enough, max_steps=max_steps)
     return whole - found.rest, found
 
 

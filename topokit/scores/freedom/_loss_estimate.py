@@ -15,23 +15,22 @@ from jaxtyping import Float
 
 from topokit._limits import check_memory
 from topokit.layers import Layers, ancestors
-from topokit.scores.freedom._jacobian_operator import linearize, whitened_operator
+from topokit.scores.freedom._jacobian_operator import (
+    LARGE,
+    linearize,
+    precision,
+    whitened_operator,
+)
 from topokit.scores.freedom._lsqr_projection import Operator, left_to_find, project
 from topokit.scores.freedom._powers_of_shortfall import mean_power
 from topokit.scores.freedom._weight_scale import draw_to_scale
 
 LIMIT = 2**33
 
-# Entries from which on numbers of 32 bits are enough, a probe says enough to be one of three, and
-# two draws of weights are enough.
-LARGE = 2**16
-
-# Layers up to which products stay within the range of numbers of 32 bits.
-DEEP = 40
-
 # Entries from which on a GPU is worth its start.
 LARGE_FOR_GPU = 2**22
 
+# Of large networks a probe says enough to be one of three, and two draws of weights are enough.
 PROBES = {False: 4, True: 3}
 DRAWS = {False: 4, True: 2}
 MOST_DRAWS = 16
@@ -142,7 +141,7 @@ def _at_weights(
 ) -> _Draw:
     """What probes say at one draw of weights."""
     large = _large(layers)
-    dtype = np.float32 if large and layers.depth <= DEEP else np.float64
+    dtype = precision(layers)
     operator = _operator(layers, draw_to_scale(layers, np.random.default_rng(seed)), dtype)
     rng, n_joined = np.random.default_rng([seed, 1]), int(joined.sum())
 
