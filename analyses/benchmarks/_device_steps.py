@@ -4,7 +4,7 @@ The problems and peers are those of `peers.py`. topokit's ways are the form that
 in tiles of columns, which keep rows in the cache of a core, and not; and one form for all layers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -47,11 +47,11 @@ REPETITIONS, SLOT, INFINITE = 5, 0.05, 1 << 60
 MANY = 64
 
 
-def measure_steps(name: str) -> dict[str, Any]:
+def measure_steps(name: str, forms: Iterable[str]) -> dict[str, Any]:
     """Seconds of a step of all ways, times topokit's, and how far each comes from its steps."""
     build, n_targets = PROBLEMS[name]
     case = draw_problem(build(), n_targets)
-    ways, left_out = begun(case)
+    ways, left_out = begun(case, forms)
     reference = next(iter(ways))
     moved = moves(case, ways[reference])
     clocks = {way: partial(_seconds, descent) for way, descent in ways.items()}
@@ -67,12 +67,11 @@ def measure_steps(name: str) -> dict[str, Any]:
     }
 
 
-def begun(case: Drawn) -> tuple[dict[str, Descent], dict[str, str]]:
+def begun(case: Drawn, forms: Iterable[str]) -> tuple[dict[str, Descent], dict[str, str]]:
     """All ways that work, compiled side by side, and why the others do not."""
     tiled = {"topokit": partial(by_topokit, case)}
     whole = {"topokit, no tiles": partial(by_topokit, case)}
-    for form, rule in FORMS.items():
-        whole[f"topokit, no tiles, {form}"] = partial(by_topokit, case, rule)
+    whole |= {f"topokit, no tiles, {f}": partial(by_topokit, case, FORMS[f]) for f in forms}
     whole |= {"JAX dense": partial(precisely, by_jax_dense, case, "highest")}
     whole |= {f"JAX dense, {DEFAULT}": partial(precisely, by_jax_dense, case, "default")}
     found = ready(tiled)

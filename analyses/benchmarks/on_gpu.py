@@ -52,6 +52,7 @@ from analyses.benchmarks._device_layers import (
     torch_ways,
     usual_form,
 )
+from analyses.benchmarks._device_steps import FORMS as PRODUCTS
 from analyses.benchmarks._device_steps import PROBLEMS, measure_steps
 from analyses.benchmarks._layer_cases import clos, dense_matrix, has_torch
 from analyses.benchmarks._layer_peers import distance, draw_batch
@@ -79,7 +80,7 @@ SETTINGS = tuple(
     Setting(numbers, slots)
     for numbers, slots in ((2**22, 32), (2**20, 32), (2**24, 32), (2**22, 8), (2**22, 4))
 )
-STEPS, WAYS = tuple(PROBLEMS), tuple(FORMS)
+STEPS, STEP_WAYS, WAYS = tuple(PROBLEMS), tuple(PRODUCTS), tuple(FORMS)
 LAYERS = ((4096, 256), (16384, 256), (4096, 2048))
 # Loops as they suit the cache of a CPU take seconds a step on wider layers.
 FOR_A_CPU, WIDEST_FOR_A_CPU = ("loops",), 4096
@@ -217,7 +218,7 @@ def measured(case: Case) -> Any:
         case Case("challenge", (n, depth, form)):
             return measure_size(*problem(n, depth), form, fastest(form, SETTINGS, ways()))
         case Case("steps", name):
-            return measure_steps(name)
+            return measure_steps(name, STEP_WAYS)
         case Case("layers", (n, examples, name)):
             return measure_layers(n, examples, name)
         case Case("scores", name):
@@ -320,13 +321,14 @@ STUDY = Study(
         "BUDGETS": dict.fromkeys(BUDGETS, 10**6),
         "AGREEING": ("clos",),
         "THOROUGH": (),
-        "INFERENCE": (256, 8, 20),
+        "INFERENCE": (64, 4, 20),
         "GIVEN": 50,
-        "DISTINCT": {256: 20},
-        "SIZES": ((256, 8),),
+        "DISTINCT": {64: 20},
+        "SIZES": ((64, 4),),
         "SETTINGS": SETTINGS[:1],
         "STEPS": STEPS[-1:],
-        "WAYS": ("loops, longer", "unrolled, barriers"),
+        "STEP_WAYS": ("gather, barriers",),
+        "WAYS": ("unrolled, barriers",),
         "LAYERS": ((64, 4),),
         "FAN_IN": {64: 4},
         "WIRINGS": {"random": random},
