@@ -62,12 +62,13 @@ class Outcome(NamedTuple):
 
 @cache
 def honest(reader: Reader) -> tuple[bytes, ...]:
-    """Honest files."""
+    """Honest files, each read once, so that what a reader imports is not counted for a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / reader.file
         found = []
         for seed in range(HONEST):
             reader.make(path, seed)
+            reader.read(path)
             found.append(path.read_bytes())
         return tuple(found)
 
@@ -88,7 +89,7 @@ def outcome(reader: Reader, content: bytes, folder: Path) -> Outcome:
         found = reader.read(path)
     except (ValueError, OSError) as error:
         words = str(error)
-        fits = words.isprintable() and len(words) < LONGEST_MESSAGE and reader.file in words
+        fits = words.isprintable() and len(words) < LONGEST_MESSAGE and str(folder) in words
         kind = REFUSED if fits else WORDS
     except BaseException as error:
         kind, words = ERROR, repr(error)
