@@ -176,8 +176,7 @@ def read_results(folder: Path) -> Results:
     for path in (*paths.values(), folder / MAPS):
         if not path.exists():
             raise ValueError(
-                f"{path}: No such file, and {RANKING} names it; the same `topokit rank` writes it "
-                "again"
+                f"{path}: No such file; the same `topokit rank` writes it again, as {RANKING} says"
             )
     topologies = {row.name: _read_topology(paths[row.name], row) for row in rows}
     return Results(rows, topologies, _read_maps(folder / MAPS, rows), files, beside)
