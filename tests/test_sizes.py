@@ -4,8 +4,12 @@ import tracemalloc
 from inspect import unwrap
 from itertools import product
 
+import networkx as nx
+import numpy as np
 import pytest
 
+import topokit as tk
+from topokit._limits import TooLargeError
 from topokit.topologies import families
 
 # Members of every family, with what is special of each: ends that are cut, blocks that are not
@@ -75,3 +79,62 @@ def test_a_member_of_any_size_is_refused_before_arrays_are_made(name, member):
             assert peak < 2**21
             assert "\n" not in str(caught.value)
             assert len(str(caught.value)) < 400
+
+
+WIDE = tk.topologies.random_regular.layers([200_000, 200_000], 1, seed=0)
+FIRST = np.zeros(1, int)
+LONG = tk.topologies.butterfly.layers(2, 2500)
+
+
+def jumps_of_all(n):
+    """A chain, with edges from each of it to the last one: relays grow with the square."""
+    return nx.DiGraph([*((k, k + 1) for k in range(n)), *((k, n) for k in range(n - 1))])
+
+
+def zeros(*shape):
+    """Zeros that take no memory."""
+    return np.broadcast_to(np.float32(0), shape)
+
+
+CALLS = {
+    "masks": lambda: tk.to_masks(WIDE),
+    "diagnosis": lambda: tk.diagnose(WIDE),
+    "score": lambda: tk.score(WIDE),
+    "paths": lambda: tk.scores.path_counts(WIDE),
+    "canonical K": lambda: tk.controllability(WIDE),
+    "paper's K": lambda: tk.controllability(WIDE, fairness=False),
+    "matching": lambda: tk.satisfiable_constraints(WIDE),
+    "leverage": lambda: tk.leverage(WIDE),
+    "predicted loss": lambda: tk.predicted_loss(WIDE),
+    "reconstruction": lambda: tk.reconstruct(WIDE, zeros(200_000, 200_000)),
+    "many targets": lambda: tk.reconstruct(LONG, zeros(10**9, 2, 2)),
+    "satisfied entries": lambda: tk.reconstruction.satisfy(WIDE, zeros(200_000, 200_000)),
+    "targets": lambda: tk.ranking.gaussian_targets(10**12, 4, 4, seed=0),
+    "ranking": lambda: tk.rank({"wide": WIDE}),
+    "step": lambda: tk.products.step_time(WIDE),
+    "batch of a step": lambda: tk.products.step_time(LONG, batch=2**60),
+    "edges as lines": lambda: tk.plotting.plot_topology(tk.topologies.dense.layers(600, 600)),
+    "layers as columns": lambda: tk.plotting.plot_topology(LONG),
+    "masks as panels": lambda: tk.plotting.plot_masks(LONG),
+    "masks as a picture": lambda: tk.plotting.plot_masks(WIDE),
+    "relays": lambda: tk.layered(jumps_of_all(4000)),
+    "side by side": lambda: tk.parallel([WIDE] * 600, shared=False),
+    "graph": lambda: tk.from_layers(
+        tk.make_layers([10**7, 1], [np.zeros(1, int)], [np.zeros(1, int)])
+    ),
+    "graph to write": lambda: tk.write(
+        tk.topologies.block_diagonal.layers(10**6, 10**6, 100), "a.json"
+    ),
+    "design": lambda: tk.design(10**6, 10**6, share=0.1),
+    "default set": lambda: tk.ranking.default_topologies(n=10**6),
+    "images": lambda: tk.challenge.synthetic_images(10**9),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_does_not_fit_is_refused_with_a_cheaper_way(name):
+    with pytest.raises(TooLargeError) as caught:
+        CALLS[name]()
+    told = str(caught.value)
+    assert "\n" not in told
+    assert "; " in told or ": " in told

@@ -1,6 +1,7 @@
 """The challenge's input: images of zeros and ones, one neuron a pixel."""
 
 from functools import lru_cache
+from math import isqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -8,13 +9,14 @@ import scipy.fft
 from jaxtyping import Bool, Complex, Float, Real, UInt8
 
 from topokit._checks import check_count
+from topokit._limits import check_memory
 from topokit._records import one_line
 
 # Shares of pixels that are on in synthetic images: most die, as MNIST's do, and some live on. And
 # the width of their strokes as a share of the image's side.
 ON, STROKE = (0.02, 0.25), 0.06
 HELD = 2**31  # bytes of gray pixels that are kept
-LARGEST, WORK = 2**33, 64  # bytes of synthetic images, and of the work on a pixel
+LIMIT, WORK = 2**33, 64  # bytes of synthetic images, and of the work on a pixel
 
 
 class Images(NamedTuple):
@@ -139,9 +141,11 @@ def synthetic_images(n: int, neurons: int = 1024, *, seed: int = 0) -> Images:
     See Also:
         `interpolate`, for images that are not random.
     """
-    if (check_count("n", n) / 8 + WORK) * neurons > LARGEST:
-        raise ValueError(f"{n} images of {neurons} pixels would take more than 8 GiB; give less")
-    side = int(check_count("neurons", neurons) ** 0.5)
+    pixels = check_count("n", n) * check_count("neurons", neurons)
+    check_memory(
+        f"{n} images", pixels // 8 + WORK * neurons, LIMIT, "give less", of=f"{neurons} pixels"
+    )
+    side = isqrt(neurons)
     if side**2 != neurons:
         raise ValueError(f"neurons must be a square number of pixels; given {neurons}")
     rng = np.random.default_rng(seed)

@@ -3,10 +3,12 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
+from topokit._limits import check_memory
 from topokit._records import Record
 from topokit.layers import NUMBERS, Layers, forward, live_neurons
 
 TERMS_AT_ONCE = 2**24
+LIMIT = 2**33  # bytes of which pairs have a path
 
 # What a neuron holds of an input: 0 for no path, 1 for paths of constants alone, FREE for a path
 # with a trainable edge. FREE exceeds any fan-in, so that sums of ones do not reach it.
@@ -39,6 +41,12 @@ def find_reach(layers: Layers) -> tuple[Reach, Bool[np.ndarray, "n_in n_out"]]:
 
     Cost O(n_in E), a few inputs at a time.
     """
+    check_memory(
+        "a diagnosis",
+        layers.n_in * layers.n_out,
+        LIMIT,
+        "topokit.structure counts how much is reached, topokit.scores.bandwidth what passes",
+    )
     alive = live_neurons(layers)
     weights = [np.where(free, FREE, 1.0) for free in layers.trainable]
     complete = np.ones(layers.depth + 1, bool)

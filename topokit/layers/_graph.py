@@ -16,10 +16,12 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Bool, Shaped
 
+from topokit._limits import check_memory
 from topokit.layers._graph_size import check_graph
 from topokit.layers._make_layers import make_layers
 from topokit.layers._recipe import Layers, each_layer
 
+LIMIT = 2**33  # bytes of masks
 TYPE_OF_NODE = "a pair (layer, index) of integers, such as (0, 3)"
 
 
@@ -170,6 +172,9 @@ def to_masks(
         topology: A graph or a recipe.
         trainable: If given, only the trainable edges (true) or only the constant ones (false).
 
+    Raises:
+        ValueError: If they would take more than 8 GiB.
+
     Examples:
         >>> import topokit as tk
         >>> for mask in tk.to_masks(tk.topologies.butterfly(4)):
@@ -181,6 +186,12 @@ def to_masks(
         `from_masks`, the way back.
     """
     layers = to_layers(topology)
+    check_memory(
+        "to_masks",
+        sum(n * m for n, m in pairwise(layers.widths)),
+        LIMIT,
+        "topokit.to_layers has the same edges as arrays",
+    )
     masks = []
     for shape, (senders, receivers, free, _) in zip(
         pairwise(layers.widths), each_layer(layers), strict=True

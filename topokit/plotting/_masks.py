@@ -1,6 +1,7 @@
 """Masks: which senders feed which receivers, layer by layer."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import networkx as nx
 import numpy as np
@@ -8,10 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.patches import Patch
 
+from topokit._limits import TooLargeError, check_memory
 from topokit.layers import Layers, each_layer, to_layers
 from topokit.plotting._figures import CONSTANT, TRAINABLE, frame_matrix, keep_outer_labels, panels
 from topokit.plotting._matrix_image import draw_matrix, rarest
 
+LIMIT = 2**32
+ENTRY = 4  # bytes for an entry of a mask, and for its reduction to pixels
+MOST_LAYERS = 200  # panels, which take half a minute
 COLORS_OF_KINDS = ListedColormap(["#EDEDED", TRAINABLE, CONSTANT])
 
 
@@ -30,7 +35,8 @@ def plot_masks(topology: nx.DiGraph | Layers, axes: Iterable[Axes] | None = None
         The array of axes, one for each layer.
 
     Raises:
-        ValueError: If there are too few axes.
+        ValueError: If there are too few axes, more than 200 layers, or masks would take more than
+            4 GiB of memory.
 
     Examples:
         >>> import topokit as tk
@@ -44,6 +50,7 @@ def plot_masks(topology: nx.DiGraph | Layers, axes: Iterable[Axes] | None = None
         `plot_topology`, the same as a graph.
     """
     layers = to_layers(topology)
+    _check_size(layers)
     places = panels(layers.depth, axes, size=(1.9, 2.1), most=6)
     for number, (ax, edges) in enumerate(zip(places, each_layer(layers), strict=True)):
         senders, receivers, trainable, _ = edges
@@ -64,3 +71,17 @@ def plot_masks(topology: nx.DiGraph | Layers, axes: Iterable[Axes] | None = None
             frameon=False,
         )
     return places
+
+
+def _check_size(layers: Layers) -> None:
+    if layers.depth > MOST_LAYERS:
+        raise TooLargeError(
+            f"a picture of masks has at most {MOST_LAYERS} layers; given {layers.depth:,}: "
+            "topokit.to_masks has the masks of all, of which plot_control draws any"
+        )
+    check_memory(
+        "a picture of the masks",
+        ENTRY * sum(n * m for n, m in pairwise(layers.widths)),
+        LIMIT,
+        "topokit.structure counts their edges",
+    )

@@ -8,8 +8,12 @@ from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
+from topokit._limits import TooLargeError
 from topokit.layers import Layers, each_layer, to_layers
 from topokit.plotting._figures import CONSTANT, TRAINABLE, new_axes
+
+# What takes a quarter of a minute to draw, and shows as a gray block.
+MOST_EDGES, MOST_LAYERS = 300_000, 2_000
 
 
 def plot_topology(topology: nx.DiGraph | Layers, ax: Axes | None = None) -> Axes:
@@ -25,6 +29,9 @@ def plot_topology(topology: nx.DiGraph | Layers, ax: Axes | None = None) -> Axes
         topology: A graph or a recipe.
         ax: Where to draw; if not given, on a new figure that grows with the depth.
 
+    Raises:
+        ValueError: If there are more than 300,000 edges or 2,000 layers.
+
     Examples:
         >>> import topokit as tk
         >>> from topokit import plotting
@@ -35,6 +42,7 @@ def plot_topology(topology: nx.DiGraph | Layers, ax: Axes | None = None) -> Axes
         `plot_masks`, the same as matrices.
     """
     layers = to_layers(topology)
+    _check_size(layers)
     ax = new_axes(float(np.clip(2.0 + 0.9 * layers.depth, 4.4, 14)), 4.4) if ax is None else ax
     columns = [_column(width, max(layers.widths)) for width in layers.widths]
     segments, trainable, crowd = _segments(layers, columns)
@@ -47,6 +55,15 @@ def plot_topology(topology: nx.DiGraph | Layers, ax: Axes | None = None) -> Axes
         ax.scatter(np.full(column.size, layer), column, s=size, color="black", zorder=3)
     _label_layers(ax, layers)
     return ax
+
+
+def _check_size(layers: Layers) -> None:
+    if layers.n_edges > MOST_EDGES or layers.depth > MOST_LAYERS:
+        raise TooLargeError(
+            f"a drawing has at most {MOST_EDGES:,} edges as lines, in {MOST_LAYERS:,} layers; "
+            f"given {layers.n_edges:,} in {layers.depth:,}: draw the masks, which show as blocks "
+            "(plot_masks, or topokit plot --what masks)"
+        )
 
 
 def _column(width: int, widest: int) -> Float[np.ndarray, " width"]:

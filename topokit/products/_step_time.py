@@ -5,10 +5,13 @@ import networkx as nx
 from jaxtyping import Array, Float
 
 from topokit._checks import check_count
+from topokit._limits import check_memory
 from topokit._records import Record
 from topokit.layers import Layers, to_layers
 from topokit.products._forms import make_wiring
 from topokit.products._timed_steps import energy, gradient_step, in_turn
+
+LIMIT = 2**34
 
 
 class StepTime(Record):
@@ -55,6 +58,13 @@ def step_time(topology: nx.DiGraph | Layers, *, batch: int = 128) -> StepTime:
         `topokit.design`, which measures its candidates.
     """
     layers, batch = to_layers(topology), check_count("batch", batch)
+    dense, signals = layers.n_in * layers.n_out, batch * (sum(layers.widths) + layers.n_out)
+    check_memory(
+        "step_time",
+        12 * (dense + signals) + 40 * layers.n_edges,
+        LIMIT,
+        "measure a smaller batch, or a smaller layer of the same family",
+    )
     wirings = [make_wiring(layers, number) for number in range(layers.depth)]
     weights = [jnp.full(s.size, 0.1, jnp.float32) for s in layers.senders]
     x = jnp.ones((layers.n_in, batch), jnp.float32)

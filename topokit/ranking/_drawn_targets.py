@@ -8,7 +8,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from topokit._checks import check_count
+from topokit._limits import check_memory
 from topokit.layers import Layers
+
+LIMIT = 2**33
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,13 @@ def gaussian_targets(
     See Also:
         `topokit.reconstruct`, which rebuilds them.
     """
+    check_memory(
+        f"{n_targets} targets",
+        8 * n_targets * n_in * n_out,
+        LIMIT,
+        "take fewer; topokit.predicted_loss needs none",
+        of=f"{n_in} x {n_out}",
+    )
     return np.random.default_rng(seed).normal(size=(n_targets, n_in, n_out))
 
 

@@ -5,9 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from topokit._limits import check_memory
 from topokit.layers import Layers
 from topokit.products import Cost
 from topokit.reconstruction._objective import total_cost
+
+LIMIT = 2**34
+# Bytes for an entry of a target, which several stages copy, and for what a neuron holds of an
+# input, forward and back.
+ENTRY, HELD = 40, 12
 
 
 def check_targets(
@@ -27,6 +33,12 @@ def check_targets(
         raise ValueError(f"{expected} {targets.item()!r}")
     if targets.ndim not in (2, 3) or targets.shape[-2:] != shape or not targets.size:
         raise ValueError(f"{expected} {targets.shape}")
+    check_memory(
+        f"a reconstruction of {targets.size // (shape[0] * shape[1])} targets",
+        ENTRY * targets.size + HELD * layers.n_in * sum(layers.widths),
+        LIMIT,
+        "give fewer targets; topokit.predicted_loss tells the loss of larger layers",
+    )
     if targets.dtype.kind not in "biuf" or not np.isfinite(targets).all():
         raise ValueError("targets must be finite real numbers")
     stack = targets.reshape(-1, *shape).astype(float)

@@ -110,6 +110,7 @@ def score_and_leverage(
     """`score`, and the leverage map that its predicted loss comes from, if there is one."""
     if control is not None:
         _check_control(control, layers)
+    totals = _control(layers, control)  # the first to refuse what is too large
     shape = structure(layers)
     freedom, freedom_error = freedom_and_error(layers, within=QUICK)
     maps = None
@@ -127,7 +128,7 @@ def score_and_leverage(
         freedom_error=freedom_error,
         predicted_loss=loss,
         predicted_loss_error=None if loss is None else loss.standard_error,
-        **_control(layers, control),
+        **totals,
     )
     return found, None if maps is None else np.mean(maps, axis=0)
 

@@ -5,6 +5,7 @@ large for a graph can be changed too. Constant edges keep their weights.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import chain, groupby, pairwise
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from topokit._names import fitting
 from topokit.layers import Layers, from_layers, make_layers, to_layers
+from topokit.topologies._member_size import as_graph, check_size
 
 Topology = TypeVar("Topology", nx.DiGraph, Layers)
 
@@ -112,6 +114,7 @@ def parallel(topologies: Sequence[Topology], *, shared: bool = True) -> Topology
         _check_equal("number of inputs", [part.n_in for part in parts], _SEPARATE)
         _check_equal("number of outputs", [part.n_out for part in parts], _SEPARATE)
         _check_apart(parts)
+    _check_whole(topologies, parts)
     options = {"shared": shared}
     return _as_given_all(topologies, join(parts, shared=shared), "parallel", options)
 
@@ -186,6 +189,17 @@ def _compiled(topologies: Sequence[nx.DiGraph | Layers]) -> list[Layers]:
     if not topologies:
         raise ValueError("topologies is empty: give at least one graph or recipe")
     return [to_layers(topology) for topology in topologies]
+
+
+def _check_whole(topologies: Sequence[nx.DiGraph | Layers], parts: Sequence[Layers]) -> None:
+    """Refuse what would be too large side by side."""
+    arrays = any(isinstance(topology, Layers) for topology in topologies)
+    with nullcontext() if arrays else as_graph():
+        check_size(
+            neurons=sum(sum(part.widths) for part in parts),
+            edges=sum(part.n_edges for part in parts),
+            parts=parts[0].depth,
+        )
 
 
 def _check_equal(what: str, numbers: Sequence[int], cure: str) -> None:
