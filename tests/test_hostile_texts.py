@@ -22,7 +22,7 @@ from topokit._html import bullets, table
 from topokit._names import short_names
 from topokit._progress import progress
 from topokit._text_table import cells, shorten
-from topokit.cli._console import note, print_json, print_table, print_words, say
+from topokit.cli._console import note, print_json, print_table, print_words, say, tell
 from topokit.cli._csv_files import FORMULA, write_csv
 from topokit.cli._ranking_files import topology_files
 from topokit.plotting import plot_control, plot_learning, plot_losses, plot_maps, plot_ranking
@@ -58,6 +58,7 @@ def test_what_is_printed_controls_nothing(text, title) -> None:
         print_table(["", text], [[text, "1"], [title, "2"]], title=title, caption=text)
         print_words(text, title, style="bold", indent="  ")
         say(text)
+        tell(title)
         note(title, as_json=False)
         print_json({"name": text})
     assert re.sub(r"\n", "", out.getvalue()).isprintable()

@@ -38,6 +38,9 @@ CURES = {
 }
 CURE = "give another place, or run the same again"
 
+# What stands in the place of a file's name where there is none.
+OUTPUT = "standard output"
+
 # Bytes by which a disk is tried: more than what SQLite writes at once.
 TRIED = 2**18
 

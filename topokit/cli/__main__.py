@@ -1,5 +1,5 @@
 """`python -m topokit.cli`, for where the script is not on the path."""
 
-from topokit.cli import main
+from topokit.cli import run
 
-main(prog_name="topokit")
+run()

@@ -5,12 +5,13 @@ unless `COLUMNS` says how wide it shall be. Notes and signs of progress go to st
 JSON is asked for and that is no terminal, there are none.
 """
 
+import errno
 import json
 import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from io import TextIOWrapper
 from shutil import get_terminal_size
 from typing import Any
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.text import Text
 
 from topokit._escapes import printable, shown
+from topokit._failures import OUTPUT, failure
 from topokit._records import brief
 from topokit._text_table import GAP, fold, text_table
 
@@ -34,10 +36,29 @@ NARROWEST = 20
 DOING = 70
 
 
+class Screen(Console):
+    """A console that leaves it to the program to end where the reader of a pipe is gone."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise again what rich would turn into a status of its own."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Name standard output in what the system says of it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise failure(error, OUTPUT) from error
+
+
 def console(*, stderr: bool = False) -> Console:
     """A rich console that shows texts as they are."""
     width, height = get_terminal_size()  # of rich's own there are none where `COLUMNS` is 0
-    return Console(stderr=stderr, highlight=False, markup=False, width=width, height=height)
+    return Screen(stderr=stderr, highlight=False, markup=False, width=width, height=height)
 
 
 @contextmanager
@@ -85,7 +106,8 @@ def print_table(
         text = Text(line.text, "bold" if line.heading else "")
         for word, color in (colors or {}).items():
             text.highlight_regex(rf"(?<=  ){word}(?=  |$)", color)
-        out.print(text, soft_wrap=True)
+        with writing():
+            out.print(text, soft_wrap=True)
     print_words(caption, style="dim")
 
 
@@ -95,18 +117,33 @@ def print_words(*paragraphs: str, style: str = "", indent: str = "") -> None:
     for paragraph in filter(None, map(printable, paragraphs)):
         first, *rest = [paragraph] if width is None else fold(paragraph, width - len(indent))
         lines = [first, *(indent + line for line in rest)]
-        console().print(Text("\n".join(lines), style), soft_wrap=True)
+        with writing():
+            console().print(Text("\n".join(lines), style), soft_wrap=True)
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Say one line, as a result or to standard error."""
-    click.echo(printable(text), err=err)
+def say(text: str) -> None:
+    """Say one line as a result."""
+    with writing():
+        click.echo(printable(text))
+
+
+def tell(text: str) -> None:
+    """Tell one line on standard error; where that cannot be written, it is told to nobody."""
+    with suppress(OSError):
+        click.echo(printable(text), err=True)
+
+
+def tell_interrupted(finished: str = "") -> None:
+    """Tell that Ctrl-C was heard, below what a terminal makes of it, and what is finished."""
+    with suppress(OSError):
+        click.echo("\n" * sys.stderr.isatty(), err=True, nl=False)
+    tell(f"interrupted{finished and ': '}{finished}")
 
 
 def note(text: str, *, as_json: bool) -> None:
     """Say something beside the result; nothing where JSON is asked for in a pipe."""
     if not as_json or sys.stderr.isatty():
-        say(text, err=True)
+        tell(text)
 
 
 def busy(doing: str) -> AbstractContextManager[object]:
@@ -118,7 +155,8 @@ def busy(doing: str) -> AbstractContextManager[object]:
 
 def print_json(value: Any) -> None:
     """Write one JSON value to standard output."""
-    sys.stdout.write(json.dumps(jsonable(value), indent=2, allow_nan=False) + "\n")
+    with writing():
+        sys.stdout.write(json.dumps(jsonable(value), indent=2, allow_nan=False) + "\n")
 
 
 def jsonable(value: Any) -> Any:

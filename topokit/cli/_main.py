@@ -2,6 +2,8 @@
 
 import difflib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -11,6 +13,7 @@ from topokit import __version__
 from topokit._escapes import shown
 from topokit._extras import MissingExtraError
 from topokit._failures import told
+from topokit._interrupts import INTERRUPTED
 from topokit.cli import (
     _build_command,
     _challenge_command,
@@ -23,10 +26,10 @@ from topokit.cli import (
     _score_command,
     _train_command,
 )
-from topokit.cli._console import all_encoded, say
+from topokit.cli._console import all_encoded, tell, tell_interrupted, writing
+from topokit.cli._streams import CLOSED_PIPE
 
 WRONG_INPUT = 2
-INTERRUPTED = 130
 MESSAGE = 2000  # columns of an error, of which names and values of any length are a part
 EXAMPLES = """Examples:
   topokit list                             the families of topologies
@@ -51,6 +54,16 @@ class Root(click.Group):
         with all_encoded():
             sys.exit(self._status(*args, **kwargs))
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the words; a reader who does not want the help that they ask for ends it."""
+        with _ended(), writing():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a reader who has read enough ends it."""
+        with _ended():
+            return super().invoke(ctx)
+
     def _status(self, *args: Any, **kwargs: Any) -> Any:
         """What a command returns, or the status of an error that is told."""
         try:
@@ -59,17 +72,29 @@ class Root(click.Group):
             error.show()
             status = WRONG_INPUT
         except (click.ClickException, MissingExtraError, ValueError, OSError, MemoryError) as error:
-            say(f"Error: {_one_line(error)}", err=True)
+            tell(f"Error: {_one_line(error)}")
             status = WRONG_INPUT
+        except click.Abort:
+            tell_interrupted()
+            status = INTERRUPTED
         except Exception:  # of what kind is JAX's to say
             missing = _missing_device()
             if missing is None:
                 raise
-            say(f"Error: {missing}", err=True)
+            tell(f"Error: {missing}")
             status = WRONG_INPUT
-        except click.Abort:
-            status = INTERRUPTED
         return status
+
+
+@contextmanager
+def _ended() -> Iterator[None]:
+    """End by Ctrl-C, and where nobody reads the other end of a pipe, before click has its way."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.exceptions.Exit(CLOSED_PIPE) from None
+    except KeyboardInterrupt:
+        raise click.Abort from None
 
 
 def _missing_device() -> str | None:

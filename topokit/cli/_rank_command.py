@@ -16,8 +16,8 @@ from click.core import ParameterSource
 import topokit as tk
 from topokit._checks import check_budget
 from topokit._extras import MissingExtraError
-from topokit._interrupts import interrupts_ignored
-from topokit.cli._console import busy, note, print_json, print_table, print_words, say
+from topokit._interrupts import INTERRUPTED, interrupts_ignored
+from topokit.cli._console import busy, note, print_json, print_table, print_words, tell_interrupted
 from topokit.cli._once import Once
 from topokit.cli._ranking_files import (
     PAGE,
@@ -29,7 +29,6 @@ from topokit.cli._ranking_files import (
 from topokit.cli._report_command import write_ranking_page
 from topokit.cli._topology_lists import read_sources
 
-INTERRUPTED = 130
 INPUTS = 32  # of the default set
 # Share of the budget at which losses are found too, for one picture, with so many targets at most.
 # A third budget would take a quarter of the whole time: every size is compiled anew.
@@ -177,7 +176,7 @@ def command(
     except tk.ranking.UnfinishedError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
-        say(f"interrupted: {len(done.pairs)} of {len(topologies)} are finished", err=True)
+        tell_interrupted(f"{len(done.pairs)} of {len(topologies)} are finished")
         ctx.exit(INTERRUPTED)
     finally:
         if done.pairs:

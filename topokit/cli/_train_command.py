@@ -17,8 +17,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import topokit as tk
 from topokit._atomic import replacing
 from topokit._file_names import file_name
+from topokit._interrupts import INTERRUPTED, interrupts_ignored
 from topokit._records import readable
-from topokit.cli._console import console, jsonable, note, print_json, print_table, say
+from topokit.cli._console import (
+    console,
+    jsonable,
+    note,
+    print_json,
+    print_table,
+    tell_interrupted,
+)
 from topokit.cli._once import Once
 from topokit.cli._output_folder import check_replaced
 from topokit.cli._shell_words import arguments_as_options
@@ -41,7 +49,6 @@ class Widths(click.ParamType):
 
 MODELS = ("lenet-300-100", "lenet5", "mlp", "mobilenet-v1")
 LAYERS = ("dense", "clos", "low-rank", "random", "designed")
-INTERRUPTED = 130
 RESULTS = "training.json"
 WIDTHS = Widths()
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -151,11 +158,12 @@ def command(
             for seed in range(seeds):
                 runs.append(_run(data, out, seed, **options))
     except KeyboardInterrupt:
-        say(f"interrupted: {len(runs)} of {seeds} seeds are finished", err=True)
+        tell_interrupted(f"{len(runs)} of {seeds} seeds are finished")
         ctx.exit(INTERRUPTED)
     finally:
         if runs:
-            _report(settings | {"runs": runs}, out, as_json)
+            with interrupts_ignored():
+                _report(settings | {"runs": runs}, out, as_json)
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -237,7 +245,7 @@ def _divergence_told(seed: int) -> Iterator[None]:
         warnings.simplefilter("always", RuntimeWarning)
         yield
     if caught:
-        say(f"seed {seed}: {caught[0].message}", err=True)
+        tell(f"seed {seed}: {caught[0].message}")
 
 
 def _builder(

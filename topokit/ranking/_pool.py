@@ -4,20 +4,33 @@ import multiprocessing
 import os
 import signal
 import threading
-from concurrent.futures import ProcessPoolExecutor
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
 from types import TracebackType
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from topokit._checks import check_count
-from topokit._interrupts import interrupts_ignored
+from topokit._interrupts import interrupts_blocked
 
 # Each process takes memory for a JAX of its own.
 MOST_BY_DEFAULT = 4
 
+PATIENCE = 2.0  # seconds, at most, for a pool's thread to notice that it is shut down
+
 
 class Processes(ProcessPoolExecutor):
-    """A pool whose `with` block, where an error or Ctrl-C ends it, ends the processes at once."""
+    """A pool whose `with` block, where an error or Ctrl-C ends it, ends the processes at once.
+
+    They begin one by one, as tasks are given.
+    """
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future:
+        """Give a task; a process that begins with it leaves Ctrl-C to the parent."""
+        with interrupts_blocked():
+            return super().submit(fn, *args, **kwargs)
 
     def __exit__(
         self,
@@ -30,9 +43,19 @@ class Processes(ProcessPoolExecutor):
             return super().__exit__(kind, error, trace)
         processes = list((self._processes or {}).values())
         self.shutdown(wait=False, cancel_futures=True)
+        self._wait_for_cancellation()
         for process in processes:
             process.terminate()
         return None
+
+    def _wait_for_cancellation(self) -> None:
+        """Let the pool's thread forget what is cancelled, before it finds the processes ended.
+
+        It would tell those tasks that they are lost, and fail in a traceback of its own.
+        """
+        until = time.monotonic() + PATIENCE
+        while getattr(self, "_cancel_pending_futures", False) and time.monotonic() < until:
+            time.sleep(0.01)
 
 
 def process_pool(jobs: int | None = None) -> ProcessPoolExecutor:
@@ -63,8 +86,7 @@ def process_pool(jobs: int | None = None) -> ProcessPoolExecutor:
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_prepare,
     )
-    with interrupts_ignored():  # which the processes inherit, from their first moment on
-        pool.submit(os.getpid)
+    pool.submit(os.getpid)
     return pool
 
 
