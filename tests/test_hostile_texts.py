@@ -8,6 +8,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib as mpl
@@ -163,7 +164,7 @@ def page_of(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "page.html"
 
     def write(text: str) -> str:
-        said = row._asdict() | {"name": text, "family": text}
+        said: dict[str, Any] = row._asdict() | {"name": text, "family": text}
         maps = {text: tk.ranking.Maps(None, None, None)}
         tk.report.write_report(
             path, [tk.ranking.Row(**said)], {text: graph}, maps=maps, files={text: printable(text)}

@@ -6,7 +6,7 @@ signs that mean something where a name is shown (`topokit._escapes`).
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
@@ -44,12 +44,14 @@ def fitting(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[:half]}...{name[-half:]}"
 
 
-def short_names(names: Iterable[str], width: int) -> dict[str, str]:
+def short_names(
+    names: Iterable[str], width: int, seen_as: Callable[[str], str] = printable
+) -> dict[str, str]:
     """Names as they stand where long ones would leave no room, each of at most `width` columns.
 
     Those that would look alike are numbered in their order, so that no two of them do.
     """
-    short = {name: shorten(printable(name), width) for name in names}
+    short = {name: shorten(seen_as(name), width) for name in names}
     seen = Counter(short.values())
     taken = {text for text, times in seen.items() if times == 1}
     for name, text in short.items():

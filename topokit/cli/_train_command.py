@@ -25,6 +25,7 @@ from topokit.cli._console import (
     note,
     print_json,
     print_table,
+    tell,
     tell_interrupted,
 )
 from topokit.cli._once import Once

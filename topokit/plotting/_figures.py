@@ -25,18 +25,18 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#00
 TRAINABLE, CONSTANT = COLORS[0], COLORS[1]
 
 # The most columns of a name beside a picture, and in a legend.
-NAME, LEGEND = 32, 60
+NAME, LEGEND = 32, 40
 
 
 def literal(text: str) -> str:
-    """Text that matplotlib shall not take for mathematics, and that it has glyphs for.
+    """Text that matplotlib shall not take for mathematics, and that it has glyphs for."""
+    return drawable(text).replace("$", r"\$")
 
-    Others are written out, as two that are boxes alike could not be told apart.
-    """
+
+def drawable(text: str) -> str:
+    """Text in which signs without a glyph, all of them boxes alike, are written out."""
     seen = printable(text)
-    if not seen.isascii():
-        seen = "".join(c if _has_glyph(c) else written_out(c) for c in seen)
-    return seen.replace("$", r"\$")
+    return seen if seen.isascii() else "".join(c if _has_glyph(c) else written_out(c) for c in seen)
 
 
 def _has_glyph(character: str) -> bool:
@@ -49,7 +49,7 @@ def _has_glyph(character: str) -> bool:
 
 def names_beside(names: Iterable[str], width: int = NAME) -> dict[str, str]:
     """Names as they stand beside a picture; legends leave out what begins with an underscore."""
-    short = short_names(names, width).items()
+    short = short_names(names, width, drawable).items()
     return {name: literal(f" {text}" if text.startswith("_") else text) for name, text in short}
 
 

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.image import AxesImage
 
-from topokit._escapes import printable
 from topokit._matrix_blocks import farthest
 from topokit._text_table import shorten
 from topokit.plotting._color_scales import (
@@ -18,7 +17,14 @@ from topokit.plotting._color_scales import (
     scale_of_values,
     scale_that_shows,
 )
-from topokit.plotting._figures import frame_matrix, keep_outer_labels, literal, new_axes, panels
+from topokit.plotting._figures import (
+    drawable,
+    frame_matrix,
+    keep_outer_labels,
+    literal,
+    new_axes,
+    panels,
+)
 from topokit.plotting._matrix_image import draw_matrix
 
 LINES = 2  # of a name above a map
@@ -218,5 +224,5 @@ def _alone(values: np.ndarray, ax: Axes | None, scale: ColorScale, title: str, l
 
 
 def _titled(title: str | None, numbers: str, width: int) -> str:
-    name = literal(shorten(printable(title or ""), LINES * width))
+    name = literal(shorten(drawable(title or ""), LINES * width))
     return "\n".join([*textwrap.wrap(name, width), numbers])
