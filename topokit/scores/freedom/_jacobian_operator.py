@@ -202,7 +202,7 @@ def _pairwise_dots(
     dots = np.empty(senders.size, carried.dtype)
     for first in range(0, senders.size, PAIRS_AT_ONCE):
         some = slice(first, first + PAIRS_AT_ONCE)
-        dots[some] = np.einsum("ei,ei->e", state[senders[some]], carried[receivers[some]])
+        dots[some] = np.vecdot(state[senders[some]], carried[receivers[some]])
     return dots
 
 
