@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from topokit._limits import check_memory
 from topokit.layers import Layers
@@ -84,14 +84,14 @@ def find_canonical(
     network = make_network(layers)
     sizes = _count_bytes(network)
     _check_size(min(sizes.tables, sizes.by_pair))
-    totals, kinds = least_totals(network), find_kinds(network)
-    merged = _merge(network, kinds, totals, sizes) if sizes.few else None
+    totals = least_totals(network)
+    merged = _merge(network, totals, sizes) if sizes.few else None
     flows = merged or (neuron_by_neuron(network), totals)
     found = _spread(*flows, network.n_in)
     if found is None:
         _check_size(min(sizes.whole, sizes.by_pair))
         if not sizes.few:
-            flows = _merge(network, kinds, totals, sizes) or flows
+            flows = _merge(network, totals, sizes) or flows
         found = _search(*flows, network.n_in, steps=steps, callback=callback)
     elif callback is not None:
         callback(0, steps)
@@ -109,7 +109,7 @@ def _spread(network: FlowNetwork, totals: Totals, n_in: int) -> SearchEnd | None
         if met and off[-1] <= CLOSE * greatest:
             return SearchEnd(network.expand(K), [loss], converged=True)
         before, now = off[:-SWEEPS_AT_ONCE], off[-SWEEPS_AT_ONCE:]
-        if before and min(now) > NEARER * min(before):
+        if before and min(now) >= NEARER * min(before):
             return None
     raise AssertionError("sweeps have no end")
 
@@ -188,10 +188,11 @@ def _check_size(n_bytes: int) -> None:
 
 
 def _merge(
-    network: ControlNetwork, kinds: Int[np.ndarray, " neurons"], totals: Totals, sizes: Sizes
+    network: ControlNetwork, totals: Totals, sizes: Sizes
 ) -> tuple[FlowNetwork, Totals] | None:
     """The network by kinds of pairs, if many pairs may be alike, or nothing else fits."""
-    only, alike = sizes.whole > LIMIT, 2 * int(kinds.max()) < network.gain.size
+    only, kinds = sizes.whole > LIMIT, find_kinds(network)
+    alike = 2 * int(kinds.max()) < network.gain.size
     if sizes.merging > LIMIT or not (alike or only or sizes.few):
         return None
     graph = make_pairs(network)
