@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import networkx as nx
 import numpy as np
 from jax.sharding import Mesh
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from topokit._checks import check_count
+from topokit._inputs import components_of
 from topokit._keys import generator
 from topokit._records import Record
 from topokit.layers import (
@@ -36,6 +37,7 @@ from topokit.products import (
     multiply,
 )
 from topokit.reconstruction._adam import Adam
+from topokit.reconstruction._chain import Chain
 from topokit.reconstruction._objective import Comparison, loss_of_weights
 from topokit.reconstruction._problem import (
     Parameters,
@@ -44,6 +46,7 @@ from topokit.reconstruction._problem import (
     Solver,
     check_solver,
 )
+from topokit.reconstruction._svd import HierarchicalSVD
 from topokit.reconstruction._target_checks import check_targets, sizes
 
 # Activations of one layer of one chunk, in numbers: 256 KiB in single precision.
@@ -94,6 +97,7 @@ def reconstruct(
     form: FormRule = fastest_form,
     devices: Sequence[Any] | None = None,
     callback: Callable[[int, int], object] | None = None,
+    inputs: Shaped[np.ndarray, "..."] | None = None,
 ) -> Reconstruction:
     """Train the topology's weights so that its end-to-end matrix approaches each target.
 
@@ -116,12 +120,16 @@ def reconstruct(
         devices: Divide the columns of every target among these, such as `jax.devices()`, whose
             number must divide `n_in`: for one problem too large or too slow for one device.
         callback: Called after each chunk with the number of starts done and of all.
+        inputs: Examples of inputs, `(n, n_in)`: the loss is then that of the outputs over them,
+            `sum |x (W_O - W_d)|^2 / sum |x W_O|^2`, for squares alone. Their scale has no say.
+            They stand before the topology as one more layer, of constants, which solvers see:
+            `HierarchicalSVD` takes none.
 
     Raises:
         ValueError: If the targets do not fit the topology, are not finite, one is zero or too large
             or small for a relative loss, constants are too large or small for the numbers that are
             computed with, the solver cannot solve for this topology or loss, or what it returns is
-            no solution.
+            no solution; or if the inputs do not fit, or come with another loss.
 
     Examples:
         >>> import numpy as np
@@ -133,6 +141,10 @@ def reconstruct(
         ((2,), True)
         >>> tk.reconstruction.end_to_end(graph, found.weights).shape
         (2, 8, 8)
+        >>> few = np.random.default_rng(1).standard_normal((3, 8))  # three examples: rank 3
+        >>> seen = tk.reconstruct(graph, targets, inputs=few)
+        >>> bool((seen.loss < 1e-3).all())
+        True
 
     See Also:
         `predicted_loss`, without training; `rank`, for many topologies;
@@ -141,6 +153,12 @@ def reconstruct(
     began = perf_counter()
     layers = to_layers(topology)
     stack = check_arguments(layers, targets, solver=solver, restarts=restarts, loss=loss)
+    radii = training_radii(layers)
+    if inputs is not None:
+        _check_squares(solver, loss)
+        root = components_of(inputs, layers.n_in).root
+        layers, radii = _behind(root, layers), [np.zeros(root.size), *radii]
+        stack = check_targets(layers, root @ stack, loss)
     comparison = Comparison(loss, _mesh(layers, devices))
     rng = generator(key)
     repeated = np.repeat(stack, restarts, axis=0)
@@ -150,12 +168,13 @@ def reconstruct(
     for start in range(0, len(repeated), size):
         chunk = repeated[start : start + size]
         full = np.concatenate([chunk, repeated[: size - len(chunk)]])
-        part = _solve_chunk(problem, full, solver, rng)
+        part = _solve_chunk(problem, full, solver, radii, rng)
         parts.append(jax.tree.map(itemgetter((..., slice(len(chunk)))), part))
         if callback is not None:
             callback(start + len(chunk), len(repeated))
     whole = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=-1), *parts)
-    return _best_restart(whole, restarts, began)
+    own = whole._replace(parameters=whole.parameters[inputs is not None :])
+    return _best_restart(own, restarts, began)
 
 
 def check_arguments(
@@ -209,6 +228,29 @@ def end_to_end(
     return np.asarray(multiply(network, stacked)).transpose(2, 1, 0)
 
 
+def _check_squares(solver: Solver, loss: Cost) -> None:
+    """Refuse what cannot be together with inputs."""
+    if loss is not jnp.square:
+        raise ValueError(
+            f"inputs weigh squared errors alone; give loss=jnp.square with them, not {loss!r}"
+        )
+    every = solver.solvers if isinstance(solver, Chain) else (solver,)
+    if any(isinstance(one, HierarchicalSVD) for one in every):
+        raise ValueError("HierarchicalSVD knows no inputs; give ALS, LBFGS or Adam with them")
+
+
+def _behind(root: Float[np.ndarray, "n_in n_in"], layers: Layers) -> Layers:
+    """The topology behind a layer of constants; zeros among them are as good as any."""
+    receivers, senders = (ends.ravel() for ends in np.indices(root.shape))
+    return Layers(
+        widths=(layers.n_in, *layers.widths),
+        senders=(senders, *layers.senders),
+        receivers=(receivers, *layers.receivers),
+        trainable=(np.zeros(root.size, bool), *layers.trainable),
+        constant=(root[senders, receivers], *layers.constant),
+    )
+
+
 def _mesh(layers: Layers, devices: Sequence[Any] | None) -> Mesh | None:
     if devices is None:
         return None
@@ -220,7 +262,11 @@ def _mesh(layers: Layers, devices: Sequence[Any] | None) -> Mesh | None:
 
 
 def _solve_chunk(
-    problem: Problem, targets: np.ndarray, solver: Solver, rng: np.random.Generator
+    problem: Problem,
+    targets: np.ndarray,
+    solver: Solver,
+    radii: list[Float[np.ndarray, " _edges"]],
+    rng: np.random.Generator,
 ) -> Solution:
     """Solve for one chunk; the weights of the solution are for each layer, `(edges, batch)`.
 
@@ -235,7 +281,7 @@ def _solve_chunk(
         goal=jax.device_put(arrange_goal(problem.network, scaled)),
         scale=jax.device_put(scale.astype(dtype)),
     )
-    start = _start(problem, rng)
+    start = _start(problem, radii, rng)
     solution = _checked(solver, solver.solve(problem, start), start.shape)
     parameters = np.asarray(solution.parameters)
     whole = np.where(problem.trainable[:, None], parameters, problem.constant[:, None])
@@ -272,10 +318,11 @@ def _problem(layers: Layers, network: Product, comparison: Comparison) -> Proble
     return Problem(layers, network, none, none, scale, free, fixed, comparison)
 
 
-def _start(problem: Problem, rng: np.random.Generator) -> Parameters:
-    """Sparse Xavier weights, smaller where some edges are constant."""
-    radii = np.concatenate(training_radii(problem.layers))
-    start = draw_within(radii, problem.scale.size, rng)
+def _start(
+    problem: Problem, radii: list[Float[np.ndarray, " _edges"]], rng: np.random.Generator
+) -> Parameters:
+    """Weights within radii."""
+    start = draw_within(np.concatenate(radii), problem.scale.size, rng)
     return jax.device_put(start.astype(problem.scale.dtype))
 
 

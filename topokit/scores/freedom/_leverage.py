@@ -79,9 +79,17 @@ def leverage(
 
 
 def leverage_of_rank(
-    layers: Layers, rank: int, *, n_samples: int = 8, seed: int = 0
+    layers: Layers,
+    rank: int,
+    *,
+    n_samples: int = 8,
+    seed: int = 0,
+    root: Float[np.ndarray, "n_in n_in"] | None = None,
 ) -> Float[np.ndarray, "n_in n_out"]:
-    """`leverage` where the degrees of freedom are known."""
+    """`leverage` where the degrees of freedom are known; that of `root @ W_d` if there is a root.
+
+    A root is a matrix of full rank, and takes more than one layer.
+    """
     check_leverage(layers)
     shape = (layers.n_in, layers.n_out)
     if layers.depth == 1:
@@ -97,7 +105,7 @@ def leverage_of_rank(
     with one_thread():
         for _ in range(n_samples):
             a, b, _ = scaled_edge_factors(layers, draw_to_scale(layers, rng), keep)
-            total += _projector_diagonal(a, b, rank)
+            total += _projector_diagonal(a if root is None else a @ root.T, b, rank)
     return np.minimum(total / n_samples, 1.0).reshape(shape)
 
 

@@ -15,16 +15,24 @@ No weights get below what the bandwidth allows: `W_d` has at most that rank.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import networkx as nx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from topokit._checks import check_choice, check_count, check_real
+from topokit._inputs import components_of
 from topokit._limits import TooLargeError
 from topokit.layers import Layers, to_layers
 from topokit.scores.counts import bandwidth
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
+from topokit.scores.freedom._input_loss import (
+    raised,
+    rank_bound,
+    residual_of_layer,
+    weighted_loss,
+)
 from topokit.scores.freedom._interaction_order import effective_order
 from topokit.scores.freedom._leverage import check_leverage, leverage_of_rank
 from topokit.scores.freedom._loss_estimate import check_estimate, estimate_loss
@@ -104,6 +112,7 @@ def predicted_loss(
     seed: int = 0,
     accuracy: float = 0.01,
     max_steps: int = 1000,
+    inputs: Shaped[np.ndarray, "..."] | None = None,
 ) -> PredictedLoss:
     """The relative loss that reconstruction of a Gaussian matrix is likely to leave, in [0, 1].
 
@@ -118,6 +127,14 @@ def predicted_loss(
     Gaussian matrix: `(2 sqrt(n))^2` for the 2n weights of rank one. What it leaves out: the steps
     that training takes, which matter where H is nearly 1 everywhere. `analyses/score_validity.py`
     says how good it is.
+
+    With `inputs` it is the loss of the outputs, `E |x (W_O - W_d)|^2 / E |x W_O|^2` over these
+    examples: as if the inputs' principal components, in proportion to their variance, were what is
+    to be rebuilt. A wiring that joins inputs which tell about those that it leaves out has a low
+    one. A single layer is again exact: it leaves `sum tr(S_UU - S_US S_SS^-1 S_SU)` over outputs,
+    for the second moments `S` of the inputs, with the senders of the output and the others `U`.
+    Inputs that are all alike and independent give the plain loss; where they are only nearly so, it
+    is some percent too low, for their components are then in no order (`analyses/input_scores.py`).
 
     Small maps are exact. Where that would take more than some seconds a draw, random signs are
     projected on what the weights can move, by products with the Jacobian alone: three or four of
@@ -138,12 +155,16 @@ def predicted_loss(
         accuracy: What an estimate aims at: a standard error of this share of the loss, and steps
             until they would change it by less than a quarter of this.
         max_steps: Steps after which a probe stops anyway; the result is then not `converged`.
+        inputs: Examples of inputs, `(n, n_in)`, as they go into the layer; center them if it has a
+            bias. Their scale has no say, and any root of second moments does as well, such as
+            `np.linalg.cholesky(S).T`. Only exact maps know them.
 
     Raises:
-        ValueError: If an argument is out of range, an exact map is asked for that takes more than
-            2 GiB, or an estimate would take more than 8 GiB.
+        ValueError: If an argument is out of range, an exact map is asked for, as by `inputs`, that
+            takes more than 2 GiB, or an estimate would take more than 8 GiB.
 
     Examples:
+        >>> import numpy as np
         >>> import topokit as tk
         >>> round(tk.predicted_loss(tk.topologies.low_rank(16, 16, 4)), 2)
         0.38
@@ -151,6 +172,10 @@ def predicted_loss(
         0.0
         >>> round(tk.predicted_loss(tk.topologies.butterfly(256, 16)), 1)
         0.8
+        >>> graph = tk.topologies.random_regular([16, 16], 4, seed=0)
+        >>> alike = np.repeat(np.eye(4), 4, axis=1)  # four inputs, each four times
+        >>> round(tk.predicted_loss(graph), 2), tk.predicted_loss(graph, inputs=alike) < 0.5
+        (0.75, True)
 
     See Also:
         `reconstruct`, which trains; `topokit.scores.low_rank_loss`, of low rank.
@@ -160,6 +185,8 @@ def predicted_loss(
     n_samples = None if n_samples is None else check_count("n_samples", n_samples)
     accuracy = check_real("accuracy", accuracy, least=1e-6, most=1.0)
     max_steps = check_count("max_steps", max_steps)
+    if inputs is not None:
+        return _of_inputs(layers, inputs, method=method, n_samples=n_samples, seed=seed)
     if method == "exact" or (method == "auto" and cheap(layers)):
         return leverage_and_loss(layers, n_samples=n_samples, seed=seed)[1]
     check_estimate(layers)
@@ -175,6 +202,26 @@ def predicted_loss(
         min(max(found.value, 0.0), 1.0), found.standard_error, False, found.drift, found.converged
     )
     return _at_least(estimate, low_rank_loss(layers.n_in, layers.n_out, bandwidth(layers)))
+
+
+def _of_inputs(
+    layers: Layers, inputs: Any, *, method: str, n_samples: int | None, seed: int
+) -> PredictedLoss:
+    """The predicted loss of outputs, over examples of inputs."""
+    if method == "estimate":
+        raise ValueError(
+            "method='estimate' knows no inputs; leave it out, or give method='exact', for a map "
+            "that fits memory"
+        )
+    components = components_of(inputs, layers.n_in)
+    if layers.depth == 1:
+        return PredictedLoss(residual_of_layer(layers, components))
+    check_leverage(layers)
+    components, freedom = raised(components), degrees_of_freedom(layers)
+    maps = draw_leverage(layers, freedom, n_samples=n_samples, seed=seed, root=components.root)
+    left = weighted_loss(components, maps, _exponent(layers))
+    bound = rank_bound(components, layers.n_out, bandwidth(layers), seed)
+    return _at_least(_mean(left), bound)
 
 
 def cheap(layers: Layers, *, within: int = CHEAP) -> bool:
@@ -196,9 +243,17 @@ def leverage_and_loss(
 
 
 def draw_leverage(
-    layers: Layers, freedom: int, *, n_samples: int | None = None, seed: int = 0
+    layers: Layers,
+    freedom: int,
+    *,
+    n_samples: int | None = None,
+    seed: int = 0,
+    root: Float[np.ndarray, "n_in n_in"] | None = None,
 ) -> list[Float[np.ndarray, "n_in n_out"]]:
-    """The leverage maps behind `predicted_loss`, one for each draw of weights."""
+    """The leverage maps behind `predicted_loss`, one for each draw of weights.
+
+    With a root they are those of `root @ W_d`, of more than one layer.
+    """
     entries = layers.n_in * layers.n_out
     least, most = DRAWS
     enough = min(most, max(least, -(-ENTRIES_ENOUGH // entries)))
@@ -206,7 +261,7 @@ def draw_leverage(
     if freedom == entries or layers.depth == 1:
         n_samples = 1  # nothing is drawn then
     seeds = range(seed, seed + n_samples)
-    return [leverage_of_rank(layers, freedom, n_samples=1, seed=each) for each in seeds]
+    return [leverage_of_rank(layers, freedom, n_samples=1, seed=each, root=root) for each in seeds]
 
 
 def loss_of_maps(
@@ -215,9 +270,13 @@ def loss_of_maps(
     """`predicted_loss` where the leverage maps and the bandwidth are known."""
     exponent = _exponent(layers)
     left = np.array([((1 - H) ** exponent).mean() for H in maps])
-    error = left.std(ddof=1) / len(maps) ** 0.5 if len(maps) > 1 else 0.0
-    exact = PredictedLoss(float(left.mean()), float(error))
-    return _at_least(exact, low_rank_loss(layers.n_in, layers.n_out, width))
+    return _at_least(_mean(left), low_rank_loss(layers.n_in, layers.n_out, width))
+
+
+def _mean(left: Float[np.ndarray, " draws"]) -> PredictedLoss:
+    """The mean of what draws of weights leave."""
+    error = left.std(ddof=1) / len(left) ** 0.5 if len(left) > 1 else 0.0
+    return PredictedLoss(float(left.mean()), float(error))
 
 
 def _exponent(layers: Layers) -> float:
