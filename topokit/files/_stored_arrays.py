@@ -5,10 +5,14 @@ Dense arrays become `numpy.ndarray`, sparse matrices `scipy.sparse.coo_array`: o
 numpy knows it. No framework is imported for this; each is told by what its arrays can do.
 """
 
+from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from scipy import sparse
+
+from topokit.layers import check_graph
 
 Stored = np.ndarray | sparse.coo_array
 INDEXED = ("csr", "csc", "bsr")
@@ -40,11 +44,21 @@ def shape_of(array: Stored | sparse.csr_array) -> tuple[int, ...]:
     return tuple(array.shape or ())
 
 
-def nonzeros(label: str, array: Stored) -> sparse.csr_array:
-    """Where a matrix of finite real numbers is not zero, as a sparse matrix of ones."""
-    values = array.data if isinstance(array, sparse.coo_array) else array
-    _check_numbers(label, values)
-    found = sparse.csr_array(array if isinstance(array, sparse.coo_array) else array != 0)
+def nonzeros(label: str, arrays: Sequence[Stored]) -> sparse.csr_array:
+    """Where no matrix of finite real numbers is zero, as a sparse matrix of ones."""
+    for array in arrays:
+        _check_numbers(label, array if isinstance(array, np.ndarray) else array.data)
+    dense = [array != 0 for array in arrays if isinstance(array, np.ndarray)]
+    found = [_of_ones(array) for array in arrays if not isinstance(array, np.ndarray)]
+    if dense:
+        both = reduce(np.logical_and, dense)
+        check_graph(0, int(np.count_nonzero(both)))
+        found.append(_of_ones(sparse.csr_array(both)))
+    return _of_ones(reduce(lambda a, b: a.multiply(b), found))
+
+
+def _of_ones(matrix: Any) -> sparse.csr_array:
+    found = sparse.csr_array(matrix)
     found.sum_duplicates()
     found.eliminate_zeros()
     found.sort_indices()

@@ -46,11 +46,7 @@ def stored_layer(
     whole = shape_of(arrays[0])
     rows = _has_matrix_first(label, word, whole, space_first=space_first)
     shape = whole[:2] if rows else whole[-2:]
-    matrix = nonzeros(label, arrays[0].reshape(shape))
-    for factor in arrays[1:]:
-        wide = np.broadcast_to(factor, whole) if isinstance(factor, np.ndarray) else factor
-        matrix = sparse.csr_array(matrix.multiply(nonzeros(label, wide.reshape(shape))))
-        matrix.eliminate_zeros()
+    matrix = nonzeros(label, [_as_matrix(array, whole, shape) for array in arrays])
     if not matrix.nnz:
         raise ValueError(f"{label} holds only zeros: the layer has no edge; prune it less")
     turned = None if rows and word != "kernel" else False
@@ -62,6 +58,12 @@ def stored_layer(
     axis = 1 if rows else 0
     grouped = axis if shape_of(matrix)[1 - axis] > 1 else None
     return StoredLayer(name, label, word, matrix, turned, grouped=grouped, convolved=True)
+
+
+def _as_matrix(array: Stored, whole: tuple[int, ...], shape: tuple[int, ...]) -> Stored:
+    """An array in the shape of the layer's matrix."""
+    wide = np.broadcast_to(array, whole) if isinstance(array, np.ndarray) else array
+    return wide.reshape(shape)
 
 
 def in_groups(label: str, matrix: sparse.csr_array, groups: int, *, rows: bool) -> sparse.csr_array:
