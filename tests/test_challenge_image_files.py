@@ -223,6 +223,13 @@ def test_a_file_that_unpacks_to_too_much_is_refused_until_it_is_allowed(tmp_path
             read(path)
     with tk.memory_limit(200_000):
         assert len(read_images(path, 64).bits) == 1
+    dark = tmp_path / "dark.mtx.gz"
+    head = b"%%MatrixMarket matrix array real general\n1000 64\n"
+    dark.write_bytes(gzip.compress(head + b"0\n" * 64_000))
+    with pytest.raises(TooLargeError, match=r"dark\.mtx\.gz would take .* TOPOKIT_MEMORY"):
+        read_images(dark, 64)
+    with tk.memory_limit(10**6):
+        assert not read_images(dark, 64).bits.any()
 
 
 def test_what_could_not_be_read_back_is_not_written(tmp_path):

@@ -295,6 +295,13 @@ def test_a_row_with_a_right_sum_and_no_result_is_refused_in_a_line(value, tmp_pa
     assert len(str(caught.value)) < 600
 
 
+def test_no_array_of_a_row_is_passed_over(tmp_path):
+    with closing(Store(tmp_path / "s")) as store:
+        store.put(KEY, Entry("reconstruction", RESULTS, {"K": np.ones((2, 2))}))
+    with pytest.raises(ValueError, match="is no result .the array K is"):
+        read_store(tmp_path / "s")
+
+
 @pytest.mark.parametrize(
     "command",
     [

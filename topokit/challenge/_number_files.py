@@ -16,7 +16,7 @@ from topokit._escapes import shown
 from topokit._limits import TooLargeError, check_read
 from topokit._unpacked_streams import UnpackedStream
 
-BLOCK = 2**22  # bytes of lines that are read at a time
+BLOCK = 2**20  # bytes of lines that are read at a time
 LONGEST_LINE = 1000
 LARGEST = 2**53  # up to here double precision has all integers
 SMALL = 2**31  # integers below it are kept in four bytes

@@ -44,7 +44,7 @@ def read_matrix(path: Path, pixels: int) -> tuple[int, Int[np.ndarray, "lit 2"]]
             _check(head, pixels, places, values)
             found.append(places[values == 1].astype(np.int64))
             before += len(table)
-            held += 2 * found[-1].nbytes  # once more when they are put together
+            held += table.nbytes + found[-1].nbytes  # also what is dark takes time
             check_read(f"the numbers of {path}", held, file.stored)
         if before != head.entries:
             raise ValueError(f"it has {before} of the {head.entries} entries that it announces")

@@ -101,6 +101,7 @@ class Rebuilt:
     @classmethod
     def from_entry(cls, entry: Entry) -> "Rebuilt":
         """What `to_entry` wrote."""
+        _maps(entry)  # of which there are none
         return cls.of(entry.value, entry.value["loss"], entry.value["steps"])
 
 
