@@ -55,6 +55,7 @@ ROOMS = {
     "plotting": {"layers", "topologies", "scores", "reconstruction", "ranking"},
     "report": {"layers", "topologies", "diagnosis", "ranking"},
     "cli": {
+        "layers",
         "topologies",
         "scores",
         "diagnosis",

@@ -79,12 +79,11 @@ def progress(doing: str, total: float) -> Iterator[Bar]:
     now = doing
 
     def tell(seconds: float) -> None:
-        words = f"{now}: nothing was finished for {timedelta(seconds=round(seconds))}"
-        screen.print(escape(words), highlight=False, soft_wrap=True)
+        screen.print(escape(silence(now, seconds)), highlight=False, soft_wrap=True)
 
     with (
         Progress(*columns, console=screen, transient=True, disable=hidden) as bar,
-        _silence_told(tell) as heard,
+        silence_told(tell) as heard,
     ):
         part = bar.add_task(doing, total=total)
 
@@ -105,8 +104,13 @@ def progress(doing: str, total: float) -> Iterator[Bar]:
         yield Bar(advance, reach, show)
 
 
+def silence(doing: str, seconds: float) -> str:
+    """What to say where nothing was finished for so long."""
+    return f"{doing}: nothing was finished for {timedelta(seconds=round(seconds))}"
+
+
 @contextmanager
-def _silence_told(tell: Callable[[float], None]) -> Iterator[Callable[[], None]]:
+def silence_told(tell: Callable[[float], None]) -> Iterator[Callable[[], None]]:
     """Until the end, `tell` for how many seconds nobody called what this yields."""
     heard, over = threading.Event(), threading.Event()
 

@@ -2,21 +2,20 @@
 
 from pathlib import Path
 
-import networkx as nx
-
 import topokit as tk
 from topokit._escapes import shown
-from topokit.cli._console import say
+from topokit.cli._console import busy, say
 from topokit.cli._output_file import output_option
 from topokit.cli._topology_group import WRITTEN, TopologyGroup
+from topokit.layers import DescribedLayers
 
 
-def build(topology: nx.DiGraph, output: Path) -> None:
+def build(layers: DescribedLayers, output: Path) -> None:
     """Build a member of a family and save it."""
-    tk.write(topology, output)
-    layers = tk.to_layers(topology)
+    with busy("Writing"):
+        tk.write(layers, output)
     say(
-        f"{output}: {shown(topology.name)}, {layers.depth} layers, {layers.n_edges} edges, "
+        f"{output}: {shown(layers.name)}, {layers.depth} layers, {layers.n_edges} edges, "
         f"{layers.n_trainable} of them trainable"
     )
 

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from io import TextIOWrapper
 from shutil import get_terminal_size
 from typing import Any
@@ -23,6 +23,7 @@ from rich.text import Text
 
 from topokit._escapes import printable, shown
 from topokit._failures import OUTPUT, failure
+from topokit._progress import silence, silence_told
 from topokit._records import brief
 from topokit._text_table import GAP, fold, text_table
 
@@ -146,11 +147,14 @@ def note(text: str, *, as_json: bool) -> None:
         tell(text)
 
 
-def busy(doing: str) -> AbstractContextManager[object]:
-    """A sign on a terminal, while something runs, that it does; nothing in a pipe."""
-    if not sys.stderr.isatty():
-        return nullcontext()
-    return console(stderr=True).status(Text(f"{shown(doing, DOING)} ..."))
+@contextmanager
+def busy(doing: str) -> Iterator[None]:
+    """A sign on a terminal, while something runs, that it does; where that is long, lines too."""
+    words = shown(doing, DOING)
+    screen = console(stderr=True)
+    sign = screen.status(Text(f"{words} ...")) if sys.stderr.isatty() else nullcontext()
+    with sign, silence_told(lambda seconds: tell(silence(words, seconds))):
+        yield
 
 
 def print_json(value: Any) -> None:

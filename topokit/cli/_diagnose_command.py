@@ -10,7 +10,7 @@ from topokit.cli._topology_group import TopologyGroup
 COLORS = {"met": "green", "in part": "yellow", "not met": "red", "open": "cyan"}
 
 
-def diagnose(topology: nx.DiGraph, as_json: bool, descend: bool) -> None:
+def diagnose(topology: nx.DiGraph | tk.Layers, as_json: bool, descend: bool) -> None:
     """Print where a topology is weak, and what to change."""
     with busy("Diagnosing"):
         found = tk.diagnose(topology, descend=descend)

@@ -77,8 +77,8 @@ class Root(click.Group):
         except click.Abort:
             tell_interrupted()
             status = INTERRUPTED
-        except Exception:  # of what kind is JAX's to say
-            missing = _missing_device()
+        except Exception as error:  # of what kind is JAX's to say
+            missing = _no_memory("") if "RESOURCE_EXHAUSTED" in str(error) else _missing_device()
             if missing is None:
                 raise
             tell(f"Error: {missing}")
@@ -97,6 +97,11 @@ def _ended() -> Iterator[None]:
         raise click.Abort from None
 
 
+def _no_memory(detail: str) -> str:
+    """What to say where the memory of the machine does not suffice for what the limits allow."""
+    return f"out of memory{': ' * bool(detail)}{detail}; give a smaller topology, or fewer at once"
+
+
 def _missing_device() -> str | None:
     """What is wrong if JAX was needed, and has nothing to compute on."""
     needed = "jax" in sys.modules  # which takes half a second
@@ -113,6 +118,8 @@ def _one_line(error: Exception) -> str:
             message = error.format_message()
         case OSError():
             message = told(error)
+        case MemoryError():
+            message = _no_memory(str(error))
         case _:
             message = str(error) or type(error).__name__
     return shown(" ".join(message.split()), MESSAGE)

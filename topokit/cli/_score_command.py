@@ -17,7 +17,7 @@ from topokit.cli._topology_group import TopologyGroup
 TITLE, HEADING = 160, 36
 
 
-def score(topologies: Mapping[str, nx.DiGraph], as_json: bool) -> None:
+def score(topologies: Mapping[str, nx.DiGraph | tk.Layers], as_json: bool) -> None:
     """Print every number that needs no data, of several files side by side."""
     with busy("Scoring"):
         scores = {name: tk.score(topology) for name, topology in topologies.items()}

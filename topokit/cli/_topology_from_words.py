@@ -3,12 +3,15 @@
 import difflib
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import networkx as nx
 
 import topokit as tk
+from topokit.layers import DescribedLayers
 from topokit.topologies import Family
+
+Topology = TypeVar("Topology", nx.DiGraph, DescribedLayers)
 
 SEED = 0
 
@@ -27,8 +30,8 @@ def find_family(name: str) -> Family:
     raise ValueError(f"no family is called {name!r}: {hint}")
 
 
-def make(family: Family, parameters: Mapping[str, Any], *, seed: int = SEED) -> nx.DiGraph:
-    """Build a member of a family.
+def make(family: Family, parameters: Mapping[str, Any], *, seed: int = SEED) -> DescribedLayers:
+    """Build a member of a family, as arrays.
 
     Args:
         family: The builder.
@@ -40,18 +43,18 @@ def make(family: Family, parameters: Mapping[str, Any], *, seed: int = SEED) -> 
     """
     takes_seed = "seed" in inspect.signature(family).parameters
     try:
-        return family(**parameters, **({"seed": seed} if takes_seed else {}))
+        return family.described(**parameters, **({"seed": seed} if takes_seed else {}))
     except TypeError as error:
         raise ValueError(f"{family.__name__}{describe(family)}: {error}") from None
 
 
 def change(
-    topology: nx.DiGraph, *, skip: str | None = None, diagonal: bool = False, seed: int = SEED
-) -> nx.DiGraph:
+    topology: Topology, *, skip: str | None = None, diagonal: bool = False, seed: int = SEED
+) -> Topology:
     """Make what was asked for on top of a family.
 
     Args:
-        topology: The graph.
+        topology: A graph or a recipe.
         skip: Where the constant edges of `topokit.with_skip` go, if anywhere.
         diagonal: Whether to append a trainable diagonal.
         seed: Seed of random skip connections.

@@ -97,9 +97,9 @@ class TopologyGroup(click.Group):
         def run(skip: str | None, diagonal: bool, seed: int, **values: Any) -> None:
             parameters = {k: v for k, v in values.items() if k not in own and v is not None}
             with arguments_as_options():
-                graph = make(family, parameters, seed=seed)
-                graph = change(graph, skip=skip, diagonal=diagonal, seed=seed)
-            topology = {graph.name: graph} if self.several else graph
+                layers = make(family, parameters, seed=seed)
+                layers = change(layers, skip=skip, diagonal=diagonal, seed=seed)
+            topology = {layers.name: layers} if self.several else layers
             self.action(topology, **{k: v for k, v in values.items() if k in own})
 
         name = family.__name__

@@ -82,7 +82,8 @@ def _entry(table: Any, folder: Path) -> tuple[str, nx.DiGraph]:
     name = rest.pop("name", None)
     if "family" in rest:
         family = find_family(str(rest.pop("family")))
-        topology = make(family, rest, seed=changes.get("seed", SEED))
+        layers = make(family, rest, seed=changes.get("seed", SEED))
+        topology = tk.from_layers(layers, **layers.said)
     else:
         topology = _file(folder, **rest)
     topology = change(topology, **changes)

@@ -13,7 +13,7 @@ import numpy as np
 from topokit._escapes import shown
 from topokit.files._checked_graphs import checked_attributes, node_pair
 from topokit.files._plain_values import plain_attributes
-from topokit.layers import Layers, from_layers
+from topokit.layers import Layers, from_layers, said_of
 
 Node = tuple[int, int]
 Attributes = dict[str, Any]
@@ -35,6 +35,11 @@ class KeptAttributes(NamedTuple):
             held.update(data)
 
 
+def attributes_of(topology: nx.DiGraph | Layers) -> Attributes:
+    """What a topology says of itself, as a file can keep it."""
+    return checked_attributes(plain_attributes(("the graph",), said_of(topology)))
+
+
 def attributes_to_keep(graph: nx.DiGraph, layers: Layers) -> dict[str, Any]:
     """Whatever the arrays of a recipe do not say of its graph."""
     bare = from_layers(layers)
@@ -43,7 +48,7 @@ def attributes_to_keep(graph: nx.DiGraph, layers: Layers) -> dict[str, Any]:
         (s, r, plain_attributes(("edge", s, "->", r), d)) for s, r, d in graph.edges(data=True)
     )
     return {
-        "graph": checked_attributes(plain_attributes(("the graph",), graph.graph)),
+        "graph": attributes_of(graph),
         "nodes": [[*node_pair(n), d] for n, d in nodes if not _same(d, bare.nodes[n])],
         "edges": [
             [*node_pair(s), *node_pair(r), d] for s, r, d in edges if not _same(d, bare.edges[s, r])

@@ -12,7 +12,12 @@ import numpy as np
 from topokit._archives import read_archive, write_archive
 from topokit._limits import check_read
 from topokit._strict_json import BYTES_A_CHARACTER
-from topokit.files._kept_attributes import KeptAttributes, attributes_to_keep, kept_attributes
+from topokit.files._kept_attributes import (
+    KeptAttributes,
+    attributes_of,
+    attributes_to_keep,
+    kept_attributes,
+)
 from topokit.files._plain_values import from_plain
 from topokit.layers import Layers, from_layers, graph_bytes, make_layers
 
@@ -26,7 +31,8 @@ BYTES_A_NEURON = 16
 
 def npz_content(topology: nx.DiGraph | Layers, layers: Layers) -> dict[str, np.ndarray]:
     """The arrays of an archive; raises what makes an attribute unfit for one."""
-    kept = {} if isinstance(topology, Layers) else attributes_to_keep(topology, layers)
+    bare = isinstance(topology, Layers)
+    kept = {"graph": attributes_of(topology)} if bare else attributes_to_keep(topology, layers)
     return {
         "widths": np.array(layers.widths),
         "sizes": np.array([s.size for s in layers.senders]),

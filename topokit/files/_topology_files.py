@@ -20,7 +20,15 @@ from topokit.files._json_files import json_content, read_json, save_text
 from topokit.files._matrix_market import read_matrix_market
 from topokit.files._npz_files import npz_content, read_npz, read_npz_layers, save_npz
 from topokit.files._refusals import refusals
-from topokit.layers import Layers, each_layer, from_layers, make_layers, to_layers
+from topokit.layers import (
+    Layers,
+    described,
+    each_layer,
+    from_layers,
+    make_layers,
+    said_of,
+    to_layers,
+)
 
 NO_TOPOLOGY = " does not hold a topology"
 
@@ -69,7 +77,9 @@ def write(topology: nx.DiGraph | Layers, path: str | os.PathLike[str]) -> None:
     content_of, save = _format(path, WRITERS)
     layers = _checked(topology) if isinstance(topology, Layers) else to_layers(topology)
     if isinstance(topology, Layers):
-        topology = layers if save is save_npz else from_layers(layers)
+        said = said_of(topology)
+        graph_needed = save is not save_npz
+        topology = from_layers(layers, **said) if graph_needed else described(layers, said)
     try:
         content = content_of(topology, layers)
     except ValueError as error:

@@ -60,6 +60,7 @@ from topokit.layers._graph import edge_arrays as edge_arrays
 from topokit.layers._graph import from_layers as from_layers
 from topokit.layers._graph import from_masks as from_masks
 from topokit.layers._graph import node_indices as node_indices
+from topokit.layers._graph import said_of as said_of
 from topokit.layers._graph import to_layers as to_layers
 from topokit.layers._graph import to_masks as to_masks
 from topokit.layers._graph_size import check_graph as check_graph
@@ -81,7 +82,9 @@ from topokit.layers._on_paths import fed_neurons as fed_neurons
 from topokit.layers._on_paths import live_edges as live_edges
 from topokit.layers._on_paths import live_neurons as live_neurons
 from topokit.layers._on_paths import live_weights as live_weights
+from topokit.layers._recipe import DescribedLayers as DescribedLayers
 from topokit.layers._recipe import Layers as Layers
+from topokit.layers._recipe import described as described
 from topokit.layers._recipe import each_layer as each_layer
 from topokit.layers._recipe import keep_edges as keep_edges
 from topokit.layers._recipe import remembered as remembered

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Shaped
 from topokit._limits import check_memory
 from topokit.layers._graph_size import check_graph
 from topokit.layers._make_layers import make_layers
-from topokit.layers._recipe import Layers, each_layer
+from topokit.layers._recipe import DescribedLayers, Layers, each_layer
 
 LIMIT = 2**33  # bytes of masks
 TYPE_OF_NODE = "a pair (layer, index) of integers, such as (0, 3)"
@@ -118,6 +118,16 @@ def from_layers(layers: Layers, **attributes: Any) -> nx.DiGraph:
             for s, r, t, c in rows
         )
     return graph
+
+
+def said_of(topology: nx.DiGraph | Layers) -> dict[str, Any]:
+    """What a topology says of itself: the attributes of its graph; nothing of arrays alone."""
+    match topology:
+        case DescribedLayers():
+            return topology.said
+        case Layers():
+            return {}
+    return topology.graph
 
 
 def from_masks(

@@ -19,7 +19,6 @@ def check_graph(neurons: int, edges: int) -> None:
         "the graph",
         graph_bytes(neurons, edges),
         LIMIT,
-        "arrays alone, a topokit.Layers, take a tenth: those of a family are FAMILY.layers(...), "
-        "those of a file topokit.read_layers",
+        "arrays take a tenth: FAMILY.layers(...), topokit.read_layers, and a file .npz of them",
         of=f"{brief(neurons)} neurons and {brief(edges)} edges",
     )

@@ -10,7 +10,7 @@ A recipe never changes, so that what follows from it is worked out once: see `re
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from itertools import chain
 from typing import Any, TypeVar
@@ -112,6 +112,27 @@ class Layers:
         shown = [*widths[:2], "...", *widths[-2:]] if depth else widths
         counts = f"{self.n_edges:,} edges, {self.n_trainable:,} trainable"
         return f"Layers({' -> '.join(shown)}, {depth}{counts})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DescribedLayers(Layers):
+    """A recipe with what its graph would say of itself, for topologies that need no graph.
+
+    Attributes:
+        said: The attributes of the graph: `name`, `family`, `parameters`, `changes`.
+    """
+
+    said: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name of the graph, or ""."""
+        return str(self.said.get("name", ""))
+
+
+def described(layers: Layers, said: dict[str, Any]) -> DescribedLayers:
+    """A recipe with what its graph would say of itself."""
+    return DescribedLayers(layers.widths, *layers.columns, said=said)
 
 
 def remembered(fact: Callable[[Layers], Fact]) -> Callable[[Layers], Fact]:

@@ -7,13 +7,21 @@ large for a graph can be changed too. Constant edges keep their weights.
 from collections.abc import Sequence
 from contextlib import nullcontext
 from itertools import chain, groupby, pairwise
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import networkx as nx
 import numpy as np
 
 from topokit._names import fitting
-from topokit.layers import Layers, from_layers, make_layers, to_layers
+from topokit.layers import (
+    DescribedLayers,
+    Layers,
+    described,
+    from_layers,
+    make_layers,
+    said_of,
+    to_layers,
+)
 from topokit.topologies._member_size import as_graph, check_size
 
 Topology = TypeVar("Topology", nx.DiGraph, Layers)
@@ -146,6 +154,9 @@ def as_given(
     The graph keeps its attributes and those of its neurons (which keep their place); its name and
     its `changes` say the change.
     """
+    if isinstance(topology, DescribedLayers):
+        said = topology.said | changed(topology, words, change, **options)
+        return cast(Topology, described(layers, said))
     if isinstance(topology, Layers):
         return layers
     graph = from_layers(layers)
@@ -155,16 +166,18 @@ def as_given(
     return graph
 
 
-def changed(graph: nx.DiGraph, words: str, change: str, **options: Any) -> dict[str, Any]:
+def changed(
+    topology: nx.DiGraph | Layers, words: str, change: str, **options: Any
+) -> dict[str, Any]:
     """Name and `changes` of a graph after a call of the function `change` with such options."""
-    before = graph.graph.get("changes")
+    before = said_of(topology).get("changes")
     calls = [*(before if isinstance(before, list) else ()), [change, options]]
-    return {"name": fitting(f"{name_of(graph)} {words}"), "changes": calls}
+    return {"name": fitting(f"{name_of(topology)} {words}"), "changes": calls}
 
 
 def name_of(topology: nx.DiGraph | Layers) -> str:
     """The name of a graph, `topology` where it has none."""
-    return "topology" if isinstance(topology, Layers) else topology.name or "topology"
+    return said_of(topology).get("name") or "topology"
 
 
 _LENGTHEN = (

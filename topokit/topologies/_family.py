@@ -15,7 +15,7 @@ import networkx as nx
 import numpy as np
 
 from topokit._names import fitting
-from topokit.layers import Layers, from_layers
+from topokit.layers import DescribedLayers, Layers, described, from_layers
 from topokit.topologies._member_size import as_graph
 
 P = ParamSpec("P")
@@ -47,6 +47,11 @@ class Family(Protocol[P]):
         """The same topology as arrays, from the same arguments."""
         ...
 
+    @property
+    def described(self) -> Callable[P, DescribedLayers]:
+        """The same arrays, which say of themselves what the graph would."""
+        ...
+
 
 def family(build: Callable[P, Layers]) -> Family[P]:
     """Make a builder of arrays a builder of graphs.
@@ -66,23 +71,28 @@ def family(build: Callable[P, Layers]) -> Family[P]:
     """
     name, signature = build.__name__, inspect.signature(build)
 
-    @functools.wraps(build)
-    def builder(*args: P.args, **kwargs: P.kwargs) -> nx.DiGraph:
+    def describe(*args: P.args, **kwargs: P.kwargs) -> DescribedLayers:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             takes = ", ".join(signature.parameters)
             raise TypeError(f"{name}({takes}): {error}") from None
-        with as_graph():
-            layers = build(*args, **kwargs)
+        layers = build(*args, **kwargs)
         named = [f"{key}={_plain(value)!r}" for key, value in kwargs.items()]
         label = fitting(f"{name}({', '.join([*(repr(_plain(a)) for a in args), *named])})")
         bound.apply_defaults()
-        return from_layers(layers, name=label, family=name, parameters=_plain(bound.arguments))
+        parameters = _plain(bound.arguments)
+        return described(layers, {"name": label, "family": name, "parameters": parameters})
+
+    @functools.wraps(build)
+    def builder(*args: P.args, **kwargs: P.kwargs) -> nx.DiGraph:
+        with as_graph():
+            layers = describe(*args, **kwargs)
+        return from_layers(layers, **layers.said)
 
     builder.__annotations__ = {**build.__annotations__, "return": nx.DiGraph}
     builder.__dict__["__signature__"] = signature.replace(return_annotation=nx.DiGraph)
-    builder.__dict__["layers"] = build
+    builder.__dict__["layers"], builder.__dict__["described"] = build, describe
     build.__name__, build.__qualname__ = "layers", f"{build.__qualname__}.layers"
     return cast(Family[P], builder)
 

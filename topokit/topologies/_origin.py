@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import networkx as nx
 
-from topokit.layers import Layers
+from topokit.layers import Layers, said_of
 from topokit.topologies._compose import name_of, with_diagonal
 from topokit.topologies._families import families
 from topokit.topologies._skip import with_skip
@@ -46,7 +46,7 @@ def origin_of(topology: nx.DiGraph | Layers, layers: Layers) -> Origin | None:
 def true_name(topology: nx.DiGraph | Layers, layers: Layers) -> str:
     """The name of a topology; where a builder gave it to other edges, it says so."""
     name = str(name_of(topology))
-    said = {} if isinstance(topology, Layers) else topology.graph
+    said = said_of(topology)
     given = "parameters" in said and name.startswith(f"{said.get('family')}(")
     if not given or said["family"] not in families() or OTHER in name:
         return name
@@ -55,7 +55,7 @@ def true_name(topology: nx.DiGraph | Layers, layers: Layers) -> str:
 
 def _said(topology: nx.DiGraph | Layers, most: int) -> Origin | None:
     """What a graph says, if it says all; none that would build a giant."""
-    said: dict[str, Any] = {} if isinstance(topology, Layers) else topology.graph
+    said = said_of(topology)
     family = said.get("family")
     changes = [(name, dict(options)) for name, options in said.get("changes", ())]
     if (

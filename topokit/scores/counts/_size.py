@@ -3,7 +3,7 @@
 import networkx as nx
 
 from topokit._records import Record
-from topokit.layers import Layers
+from topokit.layers import Layers, said_of
 
 
 class Label(Record):
@@ -53,7 +53,7 @@ class Size(Record):
 
 def label_of(name: str, topology: nx.DiGraph | Layers, layers: Layers) -> Label:
     """The label of a topology, given also as its recipe."""
-    family = "" if isinstance(topology, Layers) else str(topology.graph.get("family") or "")
+    family = str(said_of(topology).get("family") or "")
     return Label(name, family, layers.n_trainable < layers.n_edges)
 
 
