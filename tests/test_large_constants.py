@@ -20,6 +20,8 @@ from topokit.layers import (
     EXACT,
     as_scaled,
     at_outputs,
+    backward,
+    forward,
     scaled,
     weights_of_logs,
     weights_with_powers,
@@ -34,8 +36,9 @@ from topokit.scores import (
     soft_leverage,
 )
 from topokit.scores.freedom._balanced_constants import balanced
+from topokit.scores.freedom._weight_scale import draw_to_scale
 
-laws = settings(max_examples=30)
+laws = settings(max_examples=12)
 # Of any exponent that a float has, the least denormal ones included.
 SIZES = st.floats(5e-324, 1.7e308) | st.integers(-1074, 1023).map(lambda power: 2.0**power)
 SIGNED = st.builds(lambda size, sign: sign * size, SIZES, st.sampled_from([1.0, -1.0]))
@@ -55,6 +58,16 @@ def stretched_networks(draw):
         parts += [diagonal(draw(constants_of(len(mask)))), (mask.astype(float), mask)]
     parts.append(diagonal(draw(constants_of(plain.n_out))))
     return plain, tk.to_layers(tk.from_masks(*zip(*parts, strict=True)))
+
+
+@st.composite
+def networks_with_stretched_ends(draw):
+    """A network without constants between layers that stretch its inputs and its outputs."""
+    plain = draw(layered_networks(trainable=True, max_width=3, max_depth=3))
+    parts = [(mask.astype(float), mask) for mask in tk.to_masks(plain)]
+    ends = (diagonal(draw(constants_of(n))) for n in (plain.n_in, plain.n_out))
+    first, last = ends
+    return tk.to_layers(tk.from_masks(*zip(first, *parts, last, strict=True)))
 
 
 def constants_of(n: int):
@@ -86,9 +99,7 @@ def test_what_only_stretches_neurons_changes_no_degree_of_freedom(both):
 @given(stretched_networks())
 def test_every_number_of_a_stretched_network_is_a_number(both):
     _, stretched = both
-    found = tk.score(stretched)
-    assert all(np.isfinite(v) for v in found._asdict().values() if isinstance(v, float))
-    assert 0 <= found.predicted_loss <= 1
+    assert 0 <= tk.predicted_loss(stretched, n_samples=1) <= 1
     assert 1 <= effective_order(stretched) <= stretched.depth
     assert np.isfinite(log_synflow(stretched))
     assert ((soft_leverage(stretched) >= 0) & (soft_leverage(stretched) < 1)).all()
@@ -168,3 +179,46 @@ def test_constants_beyond_the_numbers_that_train_are_refused(size):
         tk.reconstruct(layers, np.eye(4))
     with pytest.raises(ValueError, match="do not fit the numbers that are computed with, float32"):
         SparseLinear(layers, key=jax.random.key(0))
+
+
+def jacobian(layers: tk.Layers, weights: list[np.ndarray]) -> list[np.ndarray]:
+    """Its columns as fractions, one for each trainable edge."""
+    ones = [np.eye(n, dtype=int).astype(object) for n in (layers.n_in, layers.n_out)]
+    before = list(forward(layers, ones[0], weights, algebra=EXACT))
+    behind = backward(layers, ones[1], weights, algebra=EXACT)
+    return [
+        np.outer(before[number][sender], behind[number + 1][receiver]).ravel()
+        for number in range(layers.depth)
+        for sender, receiver, free in zip(
+            layers.senders[number], layers.receivers[number], layers.trainable[number], strict=True
+        )
+        if free
+    ]
+
+
+def exact_leverage(layers: tk.Layers, seed: int) -> np.ndarray:
+    """The diagonal of the projector on the columns, from an orthogonal basis of fractions."""
+    weights = fractions(draw_to_scale(layers, np.random.default_rng(seed)))
+    basis, diagonal = [], np.zeros(layers.n_in * layers.n_out, int).astype(object)
+    for column in jacobian(layers, weights):
+        for other, square in basis:
+            column = column - other * ((column @ other) / square)
+        square = column @ column
+        if square:
+            basis.append((column, square))
+            diagonal = diagonal + column * column / square
+    return diagonal.astype(float).reshape(layers.n_in, layers.n_out)
+
+
+@laws
+@given(networks_with_stretched_ends())
+def test_leverage_between_stretched_ends_is_that_of_exact_arithmetic(layers):
+    expected = exact_leverage(layers, 0)
+    assert tk.leverage(layers, n_samples=1) == pytest.approx(expected, abs=1e-6)
+    assert expected.sum() == pytest.approx(tk.degrees_of_freedom(layers), abs=1e-9)
+
+
+@laws
+@given(layered_networks(max_width=3, max_depth=3))
+def test_leverage_of_moderate_constants_is_that_of_exact_arithmetic(layers):
+    assert tk.leverage(layers, n_samples=1) == pytest.approx(exact_leverage(layers, 0), abs=1e-6)

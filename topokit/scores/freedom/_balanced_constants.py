@@ -9,6 +9,7 @@ Powers of two round nothing: constants that cancel still do.
 import dataclasses
 
 import numpy as np
+from jaxtyping import Bool, Int
 from scipy.sparse import csr_array
 from scipy.sparse.linalg import lsqr
 
@@ -23,16 +24,39 @@ STEPS = 200
 
 def balanced(layers: Layers) -> Layers:
     """The recipe with constants as near to 1 as scales of neurons bring them; cost O(E) a step."""
-    constants, fixed = np.concatenate(layers.constant), ~np.concatenate(layers.trainable)
-    sizes = np.log2(np.abs(constants[fixed]))
-    if np.abs(sizes).max(initial=0.0) <= MODERATE:
+    if moderate(layers):
         return layers
-    senders, receivers = (ends[fixed] for ends in numbered_edges(layers))
-    n, places = sizes.size, np.arange(sizes.size)
-    rows = np.concatenate([places, places]), np.concatenate([senders, receivers])
-    shape = n, int(first_numbers(layers)[-1])
-    potentials = csr_array((np.repeat([1.0, -1.0], n), rows), shape)
-    found = np.rint(lsqr(potentials, -sizes, iter_lim=STEPS)[0]).astype(int)
-    powers = np.frexp(constants[fixed])[1] + found[senders] - found[receivers]
-    constants[fixed] = np.ldexp(np.frexp(constants[fixed])[0], np.clip(powers, -MOST, MOST))
+    constants, fixed = np.concatenate(layers.constant), ~np.concatenate(layers.trainable)
+    numbers, powers = np.frexp(constants)
+    powers = powers + scale_edges(layers, powers, fixed)
+    constants[fixed] = np.ldexp(numbers, np.clip(powers, -MOST, MOST))[fixed]
     return dataclasses.replace(layers, constant=tuple(split_by_layer(layers, constants)))
+
+
+def moderate(layers: Layers) -> bool:
+    """Whether no constant is very large or very small."""
+    constants = np.concatenate(layers.constant)
+    sizes = np.log2(np.abs(constants[~np.concatenate(layers.trainable)]))
+    return bool(np.abs(sizes).max(initial=0.0) <= MODERATE)
+
+
+def scale_edges(
+    layers: Layers, powers: Int[np.ndarray, " edges"], counted: Bool[np.ndarray, " edges"]
+) -> Int[np.ndarray, " edges"]:
+    """What scales of neurons add to powers of two, so that those of counted edges come near 0."""
+    scales = neuron_scales(layers, powers, counted)
+    senders, receivers = numbered_edges(layers)
+    return scales[senders] - scales[receivers]
+
+
+def neuron_scales(
+    layers: Layers, powers: Int[np.ndarray, " edges"], counted: Bool[np.ndarray, " edges"]
+) -> Int[np.ndarray, " neurons"]:
+    """The powers of two by which each neuron says more, and hears less, all numbered through."""
+    senders, receivers = (ends[counted] for ends in numbered_edges(layers))
+    places = np.arange(senders.size)
+    rows = np.concatenate([places, places]), np.concatenate([senders, receivers])
+    shape = senders.size, int(first_numbers(layers)[-1])
+    differences = csr_array((np.repeat([1.0, -1.0], senders.size), rows), shape)
+    sizes = powers[counted].astype(float)
+    return np.rint(lsqr(differences, -sizes, iter_lim=STEPS)[0]).astype(np.int64)

@@ -5,19 +5,30 @@ of the projector on that space says, for each entry, how much of an error there 
 1 if the entry is free of all others, 0 if nothing can move it.
 """
 
+from collections.abc import Sequence
 from math import prod
 
 import networkx as nx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 from scipy.linalg import qr, solve_triangular
 from scipy.linalg.lapack import dpstrf, dtrcon  # pyright: ignore[reportAttributeAccessIssue]
 
 from topokit._checks import check_count
 from topokit._limits import check_memory
 from topokit._one_thread import one_thread
-from topokit.layers import Layers, scaled_edge_factors, to_layers
+from topokit.layers import (
+    Layers,
+    mantissas,
+    numbered_edges,
+    scaled_edge_factors,
+    split_by_layer,
+    to_layers,
+    weights_with_powers,
+)
+from topokit.scores.freedom._balanced_constants import moderate, neuron_scales
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
+from topokit.scores.freedom._graded_leverage import graded_basis
 from topokit.scores.freedom._spanning_edges import count_spanning, spanning_edges
 from topokit.scores.freedom._weight_scale import draw_to_scale
 
@@ -43,6 +54,10 @@ def leverage(
     the exact rank; where that rank equals the number of entries, all are 1 and nothing is drawn.
     It is the Cholesky factorization of their scalar products where these are well-conditioned, the
     QR factorization elsewhere.
+
+    Constants may be of any size where they stretch inputs, outputs, or neurons between two layers
+    of constants. Where they let columns differ by less than rounding, floats tell which of the
+    entries that share these columns is free no more: the sum is right all the same.
 
     Cost: `n_samples` factorizations of an `n_in * n_out` by m matrix, O(n_in n_out m^2), with m the
     trainable edges less the hidden neurons. `estimate_leverage` goes further.
@@ -98,15 +113,36 @@ def leverage_of_rank(
         return np.zeros(shape)
     if rank == prod(shape):
         return np.ones(shape)
-    keep = spanning_edges(layers)
+    keep, even = spanning_edges(layers), root is not None or moderate(layers)
     rng = np.random.default_rng(seed)
     total = np.zeros(prod(shape))
     # Threads gain little on matrices of this size, and lose much where cores are busy.
     with one_thread():
         for _ in range(n_samples):
-            a, b, _ = scaled_edge_factors(layers, draw_to_scale(layers, rng), keep)
-            total += _projector_diagonal(a if root is None else a @ root.T, b, rank)
+            weights = draw_to_scale(layers, rng)
+            found = None if even else _graded_diagonal(layers, weights, keep, rank)
+            if found is None:
+                a, b, _ = scaled_edge_factors(layers, weights, keep)
+                found = _projector_diagonal(a if root is None else a @ root.T, b, rank)
+            total += found
     return np.minimum(total / n_samples, 1.0).reshape(shape)
+
+
+def _graded_diagonal(
+    layers: Layers,
+    weights: Sequence[Shaped[np.ndarray, " _edges"]],
+    keep: Sequence[Bool[np.ndarray, " _edges"]],
+    rank: int,
+) -> Float[np.ndarray, " pairs"] | None:
+    """The diagonal where constants stretch inputs and outputs; None where floats do not tell it."""
+    numbers, powers = map(np.concatenate, zip(*map(mantissas, weights), strict=True))
+    scales = neuron_scales(layers, powers, numbers != 0)
+    senders, receivers = numbered_edges(layers)
+    near = weights_with_powers(numbers, powers + scales[senders] - scales[receivers])
+    a, b, _ = scaled_edge_factors(layers, split_by_layer(layers, near), keep)
+    stretched = scales[None, -layers.n_out :] - scales[: layers.n_in, None]
+    basis = graded_basis(_columns(a, b), stretched.ravel(), rank)
+    return None if basis is None else _lengths_of_rows(np.asarray(qr(basis, mode="economic")[0]))
 
 
 def _own_entries(layers: Layers) -> Float[np.ndarray, "n_in n_out"]:
@@ -160,7 +196,11 @@ def _by_qr(
     """It from an orthonormal basis."""
     # Columns known to be independent span their space in any order; only others need the pivots.
     factors = qr(_columns(a, b), overwrite_a=True, mode="economic", pivoting=rank < len(a))
-    basis = np.asarray(factors[0])[:, :rank]
+    return _lengths_of_rows(np.asarray(factors[0])[:, :rank])
+
+
+def _lengths_of_rows(basis: Float[np.ndarray, "pairs rank"]) -> Float[np.ndarray, " pairs"]:
+    """Squares of lengths."""
     return np.einsum("pk,pk->p", basis, basis)
 
 
