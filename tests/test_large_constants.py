@@ -90,8 +90,8 @@ def test_what_only_stretches_neurons_changes_no_degree_of_freedom(both):
     plain, stretched = both
     freedom = tk.degrees_of_freedom(plain)
     assert tk.degrees_of_freedom(stretched) == freedom
-    found = estimate_freedom(stretched, n_samples=2)
-    assert found.degrees_of_freedom <= freedom + max(found.error, 0.5)
+    found = estimate_freedom(stretched).degrees_of_freedom  # of few probes, so rough
+    assert abs(found - freedom) <= max(freedom / 2, 2)
     assert interaction_order(stretched) == pytest.approx(interaction_order(plain))
 
 
