@@ -2,9 +2,10 @@
 
 Wirings from 64 inputs to 64 outputs, each of 768 trainable edges, rebuild random matrices; the
 loss is that of the outputs over images of MNIST, shrunk to 8 x 8 pixels and less their mean
-(`inputs=` of `predicted_loss` and `reconstruct`). Filled: inputs are the pixels in their own order, row by row;
-hollow: in random orders, the mean of three. Patches join a neuron to the pixels around it, of so
-many rows and columns, edges wrapping around; Clos, butterflies and low rank join all pairs.
+(`inputs=` of `predicted_loss` and `reconstruct`). Filled: inputs are the pixels in their own order,
+row by row; hollow: in random orders, the mean of three. Patches join a neuron to the pixels around
+it, of so many rows and columns, edges wrapping around; Clos, butterflies and low rank join all
+pairs.
 
 Claim: over images the predicted loss foretells the trained one, with a rank correlation of at least
 0.9; and a wiring that joins neighbors leaves more in the pixels' own order than in a random one, as
@@ -125,8 +126,10 @@ def summarize(records: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The rank correlation, what the own order costs, and the verdict."""
     rows = list(records.values())
     every = [row[order] for row in rows for order in ("own", "random")]
-    predicted, trained = ([each[kind] for each in every] for kind in ("predicted", "trained"))
-    plain = [row["plain"] for row in rows for _ in ("own", "random")]
+    predicted, trained = (
+        np.array([each[kind] for each in every]) for kind in ("predicted", "trained")
+    )
+    plain = np.array([row["plain"] for row in rows for _ in ("own", "random")])
     joined = [row for row in rows if row["name"].startswith(PATCHES)]
     costs = {
         row["name"]: {kind: row["own"][kind] / row["random"][kind] for kind in row["own"]}

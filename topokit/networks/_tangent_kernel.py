@@ -6,6 +6,7 @@ layer's gradient is as short as its edges, so that Jacobians are multiplied as t
 examples at a time.
 """
 
+from itertools import product
 from typing import Any
 
 import equinox as eqx
@@ -40,8 +41,8 @@ def tangent_kernel(
 
     Cost: for n examples, c outputs and P weights about `n^2 c P` operations, `n^2 c^2 P` for the
     full kernel: a network of sparse layers takes as much less as it has fewer edges. Memory: `n^2`
-    numbers, `(n c)^2` for the full one, and about 768 MiB of gradients, or those of one example if
-    they are more.
+    numbers, `(n c)^2` for the full one, and at most some 700 MiB of gradients at a time, or twice
+    those of one example if they are more.
 
     Args:
         model: Any Equinox model that takes one example and returns a vector.
@@ -82,24 +83,31 @@ def kernel_of(
     """The same, of what was checked."""
     n, n_outputs = len(x), count_outputs(one, x.shape[1:])
     rows = n_outputs if full else 1
-    numbers = n_outputs * _count_weights(one.model)
-    each = numbers * x.dtype.itemsize
+    n_weights = _count_weights(one.model)
+    each = rows * n_weights * x.dtype.itemsize
     _check_memory(n, rows, each)
     held, passing = (_at_most(n, size, each) for size in (HELD, PASSING))
-    large, small = (np.empty((k * rows, numbers // rows), x.dtype) for k in (held, passing))
-    kernel = np.empty((n, rows, n, rows), x.dtype)
-    with progress("tangent kernel", n * n) as bar, np.errstate(over="ignore", invalid="ignore"):
-        for block in _blocks(0, n, held):
-            own = _fill(large, one, x[block], bar)
+    large, small = (np.empty((k * rows, n_weights), x.dtype) for k in (held, passing))
+    kernel = np.zeros((n, rows, n, rows), x.dtype)
+    chosen = np.eye(n_outputs, dtype=x.dtype).reshape(-1, rows, n_outputs)
+    work = progress("tangent kernel", n * n * len(chosen))
+    with work as bar, np.errstate(over="ignore", invalid="ignore"):
+        for outputs, block in product(chosen, _blocks(0, n, held)):
+            own = _fill(large, one, x[block], outputs, bar)
             for other in (block, *_blocks(block.stop, n, passing)):
-                across = own if other == block else _fill(small, one, x[other], bar)
+                across = own if other == block else _fill(small, one, x[other], outputs, bar)
                 there = kernel[block, :, other]
-                there[:] = (own @ across.T).reshape(there.shape)
-                kernel[other, :, block] = there.transpose(2, 3, 0, 1)
+                there += (own @ across.T).reshape(there.shape)
                 bar.advance(there.size / rows**2 * (1 if other == block else 2))
-    whole = kernel.reshape(n * rows, n * rows)
-    _check_finite(whole)
-    return whole
+    return _whole(kernel.reshape(n * rows, n * rows))
+
+
+def _whole(kernel: Float[np.ndarray, "rows rows"]) -> Float[np.ndarray, "rows rows"]:
+    """A kernel whose blocks on and above the diagonal are there."""
+    for row in range(len(kernel)):
+        kernel[row, :row] = kernel[:row, row]
+    _check_finite(kernel)
+    return kernel
 
 
 def _at_most(n: int, size: int, each: int) -> int:
@@ -135,18 +143,22 @@ def _count_weights(model: Any) -> int:
 
 
 def _fill(
-    buffer: Float[np.ndarray, "most numbers"],
+    buffer: Float[np.ndarray, "most weights"],
     one: Untrained,
     x: Float[Array, "n *shape"],
+    outputs: Float[np.ndarray, "each n_outputs"],
     bar: Bar,
-) -> Float[np.ndarray, "rows numbers"]:
-    """Jacobians of examples, in the first rows of a buffer; always as many are mapped together."""
-    numbers = count_outputs(one, x.shape[1:]) * _count_weights(one.model)
-    rows, piece = numbers // buffer.shape[1], _at_most(len(x), AT_ONCE, numbers * x.dtype.itemsize)
+) -> Float[np.ndarray, "rows weights"]:
+    """Gradients of some outputs of examples, in the first rows of a buffer.
+
+    Always as many are mapped together.
+    """
+    rows = len(outputs)
+    piece = _at_most(len(x), AT_ONCE, rows * buffer[0].nbytes)
     for part in _blocks(0, len(x), piece):
         chosen = np.resize(np.arange(part.start, part.stop), piece)
         there, column = buffer[part.start * rows : part.stop * rows], 0
-        for leaf in _jacobians(one, x[chosen]):
+        for leaf in _gradients(one, x[chosen], outputs):
             flat = np.asarray(leaf).reshape(piece * rows, -1)
             there[:, column : column + flat.shape[1]] = flat[: len(there)]
             column += flat.shape[1]
@@ -155,13 +167,15 @@ def _fill(
 
 
 @eqx.filter_jit
-def _jacobians(
-    one: Untrained, x: Float[Array, "piece *shape"]
-) -> list[Float[Array, "piece outputs *_weights"]]:
+def _gradients(
+    one: Untrained, x: Float[Array, "piece *shape"], outputs: Float[Array, "each n_outputs"]
+) -> list[Float[Array, "piece each *_weights"]]:
     """Of each array of weights on its own: to join them would take as long as to compute them."""
     weights, rest = eqx.partition(one.model, eqx.is_inexact_array)
 
-    def outputs(weights: Any, x: Array) -> Array:
-        return infer_one(eqx.combine(weights, rest), one.state, x)
+    def rows(x: Array) -> list[Array]:
+        returned, back = jax.vjp(lambda w: infer_one(eqx.combine(w, rest), one.state, x), weights)
+        (found,) = jax.vmap(back)(outputs.astype(returned.dtype))
+        return jax.tree.leaves(found)
 
-    return jax.vmap(lambda x: jax.tree.leaves(jax.jacrev(outputs)(weights, x)))(x)
+    return jax.vmap(rows)(x)
