@@ -94,17 +94,9 @@ def leverage(
 
 
 def leverage_of_rank(
-    layers: Layers,
-    rank: int,
-    *,
-    n_samples: int = 8,
-    seed: int = 0,
-    root: Float[np.ndarray, "n_in n_in"] | None = None,
+    layers: Layers, rank: int, *, n_samples: int = 8, seed: int = 0
 ) -> Float[np.ndarray, "n_in n_out"]:
-    """`leverage` where the degrees of freedom are known; that of `root @ W_d` if there is a root.
-
-    A root is a matrix of full rank, and takes more than one layer.
-    """
+    """`leverage` where the degrees of freedom are known."""
     check_leverage(layers)
     shape = (layers.n_in, layers.n_out)
     if layers.depth == 1:
@@ -113,7 +105,7 @@ def leverage_of_rank(
         return np.zeros(shape)
     if rank == prod(shape):
         return np.ones(shape)
-    keep, even = spanning_edges(layers), root is not None or moderate(layers)
+    keep, even = spanning_edges(layers), moderate(layers)
     rng = np.random.default_rng(seed)
     total = np.zeros(prod(shape))
     # Threads gain little on matrices of this size, and lose much where cores are busy.
@@ -123,7 +115,7 @@ def leverage_of_rank(
             found = None if even else _graded_diagonal(layers, weights, keep, rank)
             if found is None:
                 a, b, _ = scaled_edge_factors(layers, weights, keep)
-                found = _projector_diagonal(a if root is None else a @ root.T, b, rank)
+                found = _projector_diagonal(a, b, rank)
             total += found
     return np.minimum(total / n_samples, 1.0).reshape(shape)
 
@@ -167,7 +159,7 @@ def _projector_diagonal(
     a: Float[np.ndarray, "kept n_in"], b: Float[np.ndarray, "kept n_out"], rank: int
 ) -> Float[np.ndarray, " pairs"]:
     """Diagonal of the projector on the first `rank` pivoted columns a_e b_e^T."""
-    a, b = _unit_rows(a), _unit_rows(b)
+    a, b = unit_rows(a), unit_rows(b)
     found = _by_cholesky(a, b, rank) if len(a) <= a.shape[1] * b.shape[1] else None
     return _by_qr(a, b, rank) if found is None else found
 
@@ -194,9 +186,16 @@ def _by_qr(
     a: Float[np.ndarray, "kept n_in"], b: Float[np.ndarray, "kept n_out"], rank: int
 ) -> Float[np.ndarray, " pairs"]:
     """It from an orthonormal basis."""
+    return _lengths_of_rows(column_basis(a, b, rank))
+
+
+def column_basis(
+    a: Float[np.ndarray, "kept n_in"], b: Float[np.ndarray, "kept n_out"], rank: int
+) -> Float[np.ndarray, "pairs rank"]:
+    """An orthonormal basis of the first `rank` pivoted columns a_e b_e^T."""
     # Columns known to be independent span their space in any order; only others need the pivots.
     factors = qr(_columns(a, b), overwrite_a=True, mode="economic", pivoting=rank < len(a))
-    return _lengths_of_rows(np.asarray(factors[0])[:, :rank])
+    return np.asarray(factors[0])[:, :rank]
 
 
 def _lengths_of_rows(basis: Float[np.ndarray, "pairs rank"]) -> Float[np.ndarray, " pairs"]:
@@ -212,7 +211,7 @@ def _columns(
     return (one[:, None] * other).reshape(-1, len(a))
 
 
-def _unit_rows(values: Float[np.ndarray, "m n"]) -> Float[np.ndarray, "m n"]:
+def unit_rows(values: Float[np.ndarray, "m n"]) -> Float[np.ndarray, "m n"]:
     """Scale each row to length 1; rows of zeros (constants that cancel) stay zero."""
     lengths = np.linalg.norm(values, axis=1, keepdims=True)
     return values / np.where(lengths > 0, lengths, 1.0)

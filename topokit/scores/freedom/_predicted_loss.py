@@ -27,12 +27,7 @@ from topokit._limits import TooLargeError
 from topokit.layers import Layers, to_layers
 from topokit.scores.counts import bandwidth
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
-from topokit.scores.freedom._input_loss import (
-    raised,
-    rank_bound,
-    residual_of_layer,
-    weighted_loss,
-)
+from topokit.scores.freedom._input_loss import cascade_losses, rank_bound, residual_of_layer
 from topokit.scores.freedom._interaction_order import effective_order
 from topokit.scores.freedom._leverage import check_leverage, leverage_of_rank
 from topokit.scores.freedom._loss_estimate import check_estimate, estimate_loss
@@ -129,12 +124,12 @@ def predicted_loss(
     says how good it is.
 
     With `inputs` it is the loss of the outputs, `E |x (W_O - W_d)|^2 / E |x W_O|^2` over these
-    examples: as if the inputs' principal components, in proportion to their variance, were what is
-    to be rebuilt. A wiring that joins inputs which tell about those that it leaves out has a low
-    one. A single layer is again exact: it leaves `sum tr(S_UU - S_US S_SS^-1 S_SU)` over outputs,
-    for the second moments `S` of the inputs, with the senders of the output and the others `U`.
+    examples. An output lacks what the inputs that reach it do not tell about the others, exactly;
+    of the rest, leverage counts by the principal components of what it sees, in proportion to their
+    variance. A single layer is again exact: it leaves `sum tr(S_UU - S_US S_SS^-1 S_SU)` over
+    outputs, for the second moments of the inputs, `S` the senders of the output and `U` the others.
     Inputs that are all alike and independent give the plain loss; where they are only nearly so, it
-    is some percent too low, for their components are then in no order (`analyses/input_scores.py`).
+    can be some percent too low, for their components are then in no order.
 
     Small maps are exact. Where that would take more than some seconds a draw, random signs are
     projected on what the weights can move, by products with the Jacobian alone: three or four of
@@ -217,9 +212,9 @@ def _of_inputs(
     if layers.depth == 1:
         return PredictedLoss(residual_of_layer(layers, components))
     check_leverage(layers)
-    components, freedom = raised(components), degrees_of_freedom(layers)
-    maps = draw_leverage(layers, freedom, n_samples=n_samples, seed=seed, root=components.root)
-    left = weighted_loss(components, maps, _exponent(layers))
+    freedom = degrees_of_freedom(layers)
+    seeds = _seeds(layers, freedom, n_samples, seed)
+    left = cascade_losses(layers, components, freedom, _exponent(layers), seeds)
     bound = rank_bound(components, layers.n_out, bandwidth(layers), seed)
     return _at_least(_mean(left), bound)
 
@@ -243,25 +238,22 @@ def leverage_and_loss(
 
 
 def draw_leverage(
-    layers: Layers,
-    freedom: int,
-    *,
-    n_samples: int | None = None,
-    seed: int = 0,
-    root: Float[np.ndarray, "n_in n_in"] | None = None,
+    layers: Layers, freedom: int, *, n_samples: int | None = None, seed: int = 0
 ) -> list[Float[np.ndarray, "n_in n_out"]]:
-    """The leverage maps behind `predicted_loss`, one for each draw of weights.
+    """The leverage maps behind `predicted_loss`, one for each draw of weights."""
+    seeds = _seeds(layers, freedom, n_samples, seed)
+    return [leverage_of_rank(layers, freedom, n_samples=1, seed=each) for each in seeds]
 
-    With a root they are those of `root @ W_d`, of more than one layer.
-    """
+
+def _seeds(layers: Layers, freedom: int, n_samples: int | None, seed: int) -> range:
+    """One for each draw of weights."""
     entries = layers.n_in * layers.n_out
     least, most = DRAWS
     enough = min(most, max(least, -(-ENTRIES_ENOUGH // entries)))
     n_samples = enough if n_samples is None else n_samples
     if freedom == entries or layers.depth == 1:
         n_samples = 1  # nothing is drawn then
-    seeds = range(seed, seed + n_samples)
-    return [leverage_of_rank(layers, freedom, n_samples=1, seed=each, root=root) for each in seeds]
+    return range(seed, seed + n_samples)
 
 
 def loss_of_maps(
