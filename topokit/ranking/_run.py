@@ -1,7 +1,8 @@
 """Run what is missing, keep what finishes, and say what failed.
 
-This is the one way of rankings and sweeps. What a task finds goes into the store in the moment in
-which it arrives, whatever the caller does meanwhile; a task that fails stops no other.
+This is the one way of rankings, of sweeps, and of the choice among networks. What a task finds goes
+into the store in the moment in which it arrives, whatever the caller does meanwhile; a task that
+fails stops no other.
 """
 
 import os
@@ -15,7 +16,7 @@ from typing import Generic
 from topokit._progress import progress
 from topokit.ranking._forks import check_ancestry, check_start
 from topokit.ranking._store import Store
-from topokit.ranking._tasks import Found, Task
+from topokit.ranking._task import Found, Task
 from topokit.ranking._unfinished import UnfinishedError
 
 
@@ -37,7 +38,7 @@ def run(
 ) -> Generator[tuple[str, Found]]:
     """Yield what each task finds: what the store at `path` holds, then what finishes.
 
-    Each comes behind the `content` of its topology.
+    Each comes behind the `content` of its task.
 
     Raises:
         ValueError: At once, if `executor` or `path` is of another type, or the executor forks;
@@ -72,7 +73,7 @@ def _run(
         for key in list(missing):
             found = store.get(key, missing[key].read)
             if found is not None:
-                yield missing.pop(key).subject.content, found
+                yield missing.pop(key).content, found
         yield from _run_all(list(missing.values()), executor, store, doing)
 
 
@@ -88,7 +89,7 @@ def _run_all(
             task, error = outcome.task, outcome.error
             bar.advance(task.cost)
             if outcome.found is not None:
-                yield task.subject.content, outcome.found
+                yield task.content, outcome.found
                 if error is not None:
                     raise error
             elif error is not None:

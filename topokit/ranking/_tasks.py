@@ -6,9 +6,8 @@ topology, the targets, the seed and all settings. What a task finds is a record 
 lies in a store.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +23,7 @@ from topokit.ranking._drawn_targets import Targets, gaussian_targets
 from topokit.ranking._rows import Result
 from topokit.ranking._store import Entry
 from topokit.ranking._subjects import Subject
+from topokit.ranking._task import Finding, Found, Task
 from topokit.reconstruction import Solver, check_arguments, reconstruct
 from topokit.scores import Score, score_and_leverage
 from topokit.scores.control import controllability
@@ -34,7 +34,7 @@ MOST_SHARES = 4_000_000
 
 
 @dataclass(frozen=True)
-class Scored:
+class Scored(Finding):
     """Every data-free number of a topology, and the maps behind some."""
 
     KIND: ClassVar[str] = "score"
@@ -58,7 +58,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class Descended:
+class Descended(Finding):
     """Where plain descent ends, if it does not take too long."""
 
     KIND: ClassVar[str] = "descent"
@@ -77,7 +77,7 @@ class Descended:
 
 
 @dataclass(frozen=True)
-class Rebuilt:
+class Rebuilt(Finding):
     """The results of one topology and one seed, one for each target."""
 
     KIND: ClassVar[str] = "reconstruction"
@@ -117,42 +117,24 @@ def _given(maps: dict[str, np.ndarray | None]) -> dict[str, np.ndarray]:
     return {name: array for name, array in maps.items() if array is not None}
 
 
-Found = TypeVar("Found", bound=Scored | Descended | Rebuilt, covariant=True)
-
-
 @dataclass(frozen=True)
-class Task(ABC, Generic[Found]):
-    """One unit of work: what a kill can lose, what a process is started for.
+class TopologyTask(Task[Found]):
+    """A task about one topology.
 
     Attributes:
-        key: Hash of all that decides the result; of tasks with one key only the first is run.
         subject: The topology.
     """
 
-    key: str
     subject: Subject
 
     @property
-    @abstractmethod
-    def label(self) -> str:
-        """What to call it in an error."""
-
-    @property
-    @abstractmethod
-    def cost(self) -> float:
-        """Its work, in a unit that all tasks share."""
-
-    @abstractmethod
-    def run(self) -> Found:
-        """Do it."""
-
-    @abstractmethod
-    def read(self, entry: Entry) -> Found:
-        """What a store holds of it."""
+    def content(self) -> str:
+        """The hash of its arrays."""
+        return self.subject.content
 
 
 @dataclass(frozen=True)
-class ScoreTask(Task[Scored]):
+class ScoreTask(TopologyTask[Scored]):
     """The data-free numbers of a topology, and the maps that they come from."""
 
     @classmethod
@@ -182,7 +164,7 @@ class ScoreTask(Task[Scored]):
 
 
 @dataclass(frozen=True)
-class DescentTask(Task[Descended]):
+class DescentTask(TopologyTask[Descended]):
     """The paper's K of a topology, which only pictures need."""
 
     @classmethod
@@ -242,7 +224,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class ReconstructionTask(Task[Rebuilt]):
+class ReconstructionTask(TopologyTask[Rebuilt]):
     """All targets of one topology and one seed, for they share one compiled loop."""
 
     targets: Targets
