@@ -16,6 +16,7 @@ from topokit.files._layer_roles import (
     Roles,
     bias_of,
     quantization_of,
+    quantizations,
     shapes_of,
     targets_of,
 )
@@ -118,9 +119,11 @@ def mapped_layers(leaves: Named, choices: Choices, attempt: Attempt) -> list[Sto
             raise ValueError(f"masks names {name!r}, but the layers are {_listing(chosen)}")
     _check_groups_named(choices.groups, chosen)
     layers, tied = [], {}
+    quantized = quantizations(shapes)
+    scales = [s for s in leaves if components(s)[-1].endswith("scale")]
     for name, factors in chosen.items():
-        _check_whole(name, factors, shapes, masks)
-        parts = _parts(name, factors, leaves, roles, masks)
+        _check_whole(name, factors, quantized, masks)
+        parts = _parts(name, factors, leaves, roles, masks, scales)
         _check_tied(name, parts[0], tied)
         layer = _stored(label(name), name, _word(name), parts, choices)
         bias = bias_of(name, shapes)
@@ -174,8 +177,9 @@ def _check_known(
     roles: Roles, shapes: Mapping[str, Any], masks: Mapping[str, Any], attempt: Attempt
 ) -> None:
     """Refuse arrays of two axes or more, and masks, whose part in the network no name tells."""
+    quantized = quantizations(shapes)
     for name, factors in roles.layers.items():
-        _check_whole(name, factors, shapes, masks)
+        _check_whole(name, factors, quantized, masks)
     for name in (n for n, why in roles.unknown.items() if why):
         such = f", such as {_listing(roles.layers)}" if roles.layers else ""
         raise ValueError(
@@ -208,12 +212,12 @@ def _question(name: str, roles: Roles, shapes: Mapping[str, Any], attempt: Attem
 
 
 def _check_whole(
-    name: str, factors: Factors, shapes: Mapping[str, Any], masks: Mapping[str, Any]
+    name: str, factors: Factors, quantized: Sequence[str], masks: Mapping[str, Any]
 ) -> None:
     """Refuse a layer whose numbers the mapping does not hold as the module uses them."""
     if factors.hidden and masks.get(name) is None:
         raise ValueError(f"{label(name)} {factors.hidden}")
-    beside = quantization_of(name, shapes)
+    beside = quantization_of(name, quantized)
     if beside is not None:
         raise ValueError(
             f"{label(beside)} says that {label(name)} is quantized, and what is not zero before "
@@ -223,7 +227,12 @@ def _check_whole(
 
 
 def _parts(
-    name: str, factors: Factors, leaves: Named, roles: Roles, masks: Mapping[str, Any]
+    name: str,
+    factors: Factors,
+    leaves: Named,
+    roles: Roles,
+    masks: Mapping[str, Any],
+    scales: Sequence[str],
 ) -> list[Stored]:
     """The arrays that are multiplied to a layer: its own, and its masks."""
     own = [stored(label(part), leaves[part]) for part in factors.arrays]
@@ -232,7 +241,7 @@ def _parts(
     if masks.get(name) is not None:
         beside.append((f"masks[{name!r}]", masks[name]))
     beside += [(label(p), a) for p, a in zip(factors.arrays, own, strict=True) if _masks(p)]
-    for scale in (s for s in leaves if _scales(name, s)):
+    for scale in (s for s in scales if _scales(name, s)):
         factor = stored(label(scale), leaves[scale])
         if isinstance(factor, np.ndarray) and not np.all(factor):
             raise ValueError(

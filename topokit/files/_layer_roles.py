@@ -146,11 +146,15 @@ def bias_of(name: str, shapes: Shapes) -> tuple[str, int] | None:
     return None
 
 
-def quantization_of(name: str, names: Iterable[str]) -> str | None:
-    """The array beside a layer that says that its numbers stand for others."""
+def quantizations(names: Iterable[str]) -> list[str]:
+    """The arrays that say that the numbers beside them stand for others."""
+    return [n for n in names if any(re.search(QUANTIZED, c) for c in components(n))]
+
+
+def quantization_of(name: str, quantized: Iterable[str]) -> str | None:
+    """Of such arrays the first one beside a layer."""
     owner = components(name)[:-1]
-    beside = (n for n in names if components(n)[: len(owner)] == owner)
-    return next((n for n in beside if any(re.search(QUANTIZED, c) for c in components(n))), None)
+    return next((n for n in quantized if components(n)[: len(owner)] == owner), None)
 
 
 def _whole(name: str) -> str | None:
@@ -255,7 +259,8 @@ def _heads(layers: Iterable[str]) -> dict[str, str]:
 
 
 def _in_order(kept: list[str], layers: dict[str, Factors]) -> dict[str, Factors]:
-    first = {name: kept.index(factors.arrays[0]) for name, factors in layers.items()}
+    places = {name: place for place, name in enumerate(kept)}
+    first = {name: places[factors.arrays[0]] for name, factors in layers.items()}
     return {name: layers[name] for name in sorted(layers, key=first.__getitem__)}
 
 

@@ -6,6 +6,7 @@ The names of nested dictionaries, lists and named tuples are joined by `/`, as i
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from io import SEEK_END, BufferedIOBase
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def named_leaves(weights: Mapping[Any, Any]) -> Named:
     return named
 
 
+@lru_cache(2**12)
 def components(name: str) -> tuple[str, ...]:
     """The parts of a name, as PyTorch (`.`), Flax (`/`) and Keras (`:0` at the end) join them."""
     return tuple(re.split(r"[./]", name.removesuffix(":0")))

@@ -6,6 +6,7 @@ counts if every layer has as many senders as the one before has receivers.
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -163,6 +164,7 @@ def _compared(first: str, second: str, *, counted: bool) -> bool:
     return False
 
 
+@lru_cache(2**12)
 def _numbered(part: str) -> tuple[str, tuple[int, ...]]:
     """The text of a part without its numbers, and these."""
     return re.sub(r"\d+", "", part), tuple(map(int, re.findall(r"\d+", part)))
