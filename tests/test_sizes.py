@@ -1,16 +1,20 @@
 """Every call knows what it takes before it takes it: sizes from large to absurd are refused."""
 
+import re
 import tracemalloc
+from functools import partial
 from inspect import unwrap
 from itertools import product
 
 import networkx as nx
 import numpy as np
 import pytest
+from shell import in_an_empty_folder as in_an_empty_folder
+from shell import topokit
 
 import topokit as tk
 from topokit._limits import TooLargeError
-from topokit.topologies import families
+from topokit.topologies import building_lines, families
 
 # Members of every family, with what is special of each: ends that are cut, blocks that are not
 # equal, one layer and many.
@@ -59,6 +63,17 @@ def test_the_size_that_is_checked_is_that_of_the_arrays(name, member, monkeypatc
     assert checked["parts"] >= made.depth
 
 
+@pytest.mark.parametrize(("name", "member"), CASES)
+def test_arrays_say_of_themselves_what_the_graph_does(name, member):
+    arrays, graph = families()[name].described(**member), families()[name](**member)
+    assert arrays.said == graph.graph
+    for change in (partial(tk.with_skip, placement="random", seed=3), tk.with_diagonal):
+        arrays, graph = change(arrays), change(graph)
+    assert arrays.said == graph.graph
+    assert arrays == tk.to_layers(graph)
+    assert building_lines(arrays) == building_lines(graph)
+
+
 def enlarged(value, size):
     """A number, or the first one of a list of them, as large as this."""
     return size if isinstance(value, int) else [enlarged(value[0], size), *value[1:]]
@@ -79,6 +94,66 @@ def test_a_member_of_any_size_is_refused_before_arrays_are_made(name, member):
             assert peak < 2**21
             assert "\n" not in str(caught.value)
             assert len(str(caught.value)) < 400
+
+
+COMMANDS = (
+    "score butterfly --n 8 --skip straight",
+    "diagnose butterfly --n 8",
+    "plot butterfly --n 8 --what masks -o a.png",
+    "build butterfly --n 8 --diagonal -o a.npz",
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_commands_build_no_graph(words, monkeypatch):
+    def build(*_, **__):
+        raise AssertionError("a graph is built")
+
+    for room in ("layers._graph", "topologies._family", "topologies._compose"):
+        monkeypatch.setattr(f"topokit.{room}.from_layers", build)
+    assert topokit(words).exit_code == 0
+
+
+def test_a_file_of_arrays_reads_back_as_that_of_the_graph():
+    assert topokit("build butterfly --n 8 --skip random --seed 2 -o a.npz").exit_code == 0
+    tk.write(tk.with_skip(tk.topologies.butterfly(n=8), placement="random", seed=2), "b.npz")
+    found, wanted = tk.read("a.npz"), tk.read("b.npz")
+    assert found.graph == wanted.graph
+    assert found.edges == wanted.edges
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("score butterfly --n 4 --depth 10000000000", "needs .* TiB of memory"),
+        ("score dense --n-in 3000000 --n-out 3000000", "needs .* TiB of memory"),
+        ("build torus --shape 300x300 --depth 5000 -o a.npz", "needs .* GiB of memory"),
+        ("build block_diagonal --n-in 1000000 --n-out 1000000 --blocks 100 -o a.npz", "needs"),
+        ("plot dense --n-in 800 --n-out 800 -o a.png", "topokit plot --what masks"),
+        ("plot butterfly --n 65536 --depth 1 --what masks -o a.png", "needs 16 GiB of memory"),
+        ("diagnose butterfly --n 262144 --depth 1 --json", "needs .* GiB of memory"),
+        ("design --n-in 1000000 --n-out 1000000 --share 0.1", "needs .* TiB of memory"),
+        ("rank --n 1000000", "needs .* PiB of memory"),
+        ("challenge --n 1000000000000", "needs .* TiB of memory"),
+    ],
+)
+def test_commands_refuse_what_does_not_fit_in_one_line(words, told):
+    result = topokit(words)
+    assert result.exit_code == 2
+    assert re.fullmatch(rf"Error: .*{told}.*\n", result.stderr.splitlines(keepends=True)[-1])
+
+
+def test_out_of_memory_is_a_line_with_what_to_do(monkeypatch):
+    def full(*_, **__):
+        raise MemoryError("Unable to allocate 64.0 GiB")
+
+    monkeypatch.setattr(tk, "score", full)
+    result = topokit("score butterfly --n 8")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "Error: out of memory: Unable to allocate 64.0 GiB; give a smaller topology, or fewer at "
+        "once\n"
+    )
 
 
 WIDE = tk.topologies.random_regular.layers([200_000, 200_000], 1, seed=0)
