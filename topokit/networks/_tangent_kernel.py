@@ -168,7 +168,9 @@ def _fill(
 
 @eqx.filter_jit
 def _gradients(
-    one: Untrained, x: Float[Array, "piece *shape"], outputs: Float[Array, "each n_outputs"]
+    one: Untrained,
+    x: Float[Array, "piece *shape"],
+    outputs: Float[Array | np.ndarray, "each n_outputs"],
 ) -> list[Float[Array, "piece each *_weights"]]:
     """Of each array of weights on its own: to join them would take as long as to compute them."""
     weights, rest = eqx.partition(one.model, eqx.is_inexact_array)
