@@ -59,8 +59,8 @@ from analyses.benchmarks._layer_peers import distance, draw_batch
 from analyses.benchmarks._resident_inference import Setting
 from analyses.benchmarks._ternary_cost import measure_ternary
 from analyses.kit import Study, quartiles, race, timed
+from topokit import Layers
 from topokit.challenge import ChallengeNetwork, Images
-from topokit.layers import Layers
 
 # Seconds of each section, the most important first.
 BUDGETS = {
