@@ -206,6 +206,9 @@ class Store:
         """The errors of SQLite as a ValueError that says what to do."""
         try:
             yield
+        except UnicodeDecodeError as error:  # of what SQLite quotes
+            damage = f"is damaged ({shown(error)}); {ANOTHER}"
+            raise ValueError(f"store: {self.path} {damage}") from error
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             why = why_not_written(self.path) if code in ASKED else None
