@@ -216,7 +216,7 @@ def test_all_scores_together_are_those_alone():
         "ntk_sap": networks.ntk_sap(model, X, seed=3),
     }
     assert {name: getattr(found, name) for name in alone} == alone
-    assert found.draws.tolist() == [list(alone.values())]
+    assert found.draws == (tuple(alone.values()),)
     assert set(found.standard_errors.values()) == {None}
 
 

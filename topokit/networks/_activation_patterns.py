@@ -104,7 +104,7 @@ def naswot(model: Any, x: Shaped[np.ndarray | Array, "n *shape"], *, state: Any 
         >>> from topokit import networks
         >>> model = networks.mlp((5,), [16], 3, key=jax.random.key(0))
         >>> x = np.random.default_rng(0).standard_normal((10, 5))
-        >>> 0 < networks.naswot(model, x) < 10 * np.log(16)
+        >>> bool(0 < networks.naswot(model, x) < 10 * np.log(16))
         True
 
     See Also:

@@ -38,7 +38,7 @@ class BatchScores(Record):
         synflow: Natural logarithm of the synaptic flow.
         grasp: Gain of gradient flow as weights shrink; None without targets.
         ntk_sap: The trace again, by finite differences of predictions.
-        draws: Each of these numbers of each draw, in this order; NaN for None.
+        draws: For each draw all of these numbers, in this order.
         seconds: Wall time of all draws, compilation included.
 
     Examples:
@@ -47,8 +47,8 @@ class BatchScores(Record):
         >>> from topokit import networks
         >>> model = networks.mlp((5,), [16], 3, key=jax.random.key(0))
         >>> found = networks.batch_scores(model, np.random.default_rng(0).standard_normal((9, 5)))
-        >>> found.draws.shape, found.error
-        ((1, 9), None)
+        >>> len(found.draws), found.error
+        (1, None)
 
     See Also:
         `batch_scores`, which returns it.
@@ -63,17 +63,15 @@ class BatchScores(Record):
     synflow: float
     grasp: float | None
     ntk_sap: float
-    draws: Float[np.ndarray, "draws scores"]
+    draws: tuple[tuple[float | None, ...], ...]
     seconds: float
 
     @property
     def standard_errors(self) -> dict[str, float | None]:
         """Of each mean, over draws; None for a single one, or where one is not finite."""
-        columns = zip(SCORES, self.draws.T, strict=True)
-        return {
-            name: standard_error(column) if np.isfinite(column).all() else None
-            for name, column in columns
-        }
+        columns = dict(zip(SCORES, np.array(self.draws, float).T, strict=True))
+        known = {name: np.isfinite(column).all() for name, column in columns.items()}
+        return {name: standard_error(c) if known[name] else None for name, c in columns.items()}
 
 
 SCORES = tuple(field.name for field in fields(BatchScores))[:-2]
@@ -128,13 +126,12 @@ def batch_scores(
     """
     began = perf_counter()
     models = draw_models(model, state, draws=draws, seed=seed)
-    rows = [list(_scores(one, x, y, seed)) for one in models]
-    table = np.array(rows, float)
+    rows = tuple(tuple(_scores(one, x, y, seed)) for one in models)
     means: dict[str, Any] = {
-        name: None if np.isnan(column).any() else float(column.mean())
-        for name, column in zip(SCORES, table.T, strict=True)
+        name: None if None in column else float(np.mean(column))
+        for name, column in zip(SCORES, zip(*rows, strict=True), strict=True)
     }
-    return BatchScores(**means, draws=table, seconds=perf_counter() - began)
+    return BatchScores(**means, draws=rows, seconds=perf_counter() - began)
 
 
 def _scores(one: Untrained, x: Any, y: Any, seed: int) -> Iterator[float | None]:
@@ -142,7 +139,9 @@ def _scores(one: Untrained, x: Any, y: Any, seed: int) -> Iterator[float | None]
     batch = check_batch(one, x, y)
     kernel = kernel_of(one, batch.x)
     known = batch.targets is not None
-    yield from judge(kernel, batch, split_batch(batch, HELD_OUT))[:2] if known else (None, None)
+    judged = judge(kernel, batch, split_batch(batch, HELD_OUT)) if known else None
+    yield judged.error if judged else None
+    yield judged.accuracy if judged and batch.labels is not None else None
     yield _agreement(one, batch.x)
     yield float(np.trace(kernel)) / len(kernel)
     yield effective_rank(kernel)
