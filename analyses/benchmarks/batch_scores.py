@@ -2,10 +2,10 @@
 
 Lenet-300-100 for images of 28 x 28, dense and with sparse layers at a tenth of the connections, a
 process each: seconds of the processor for a kernel regression on so many examples (drawn: the cost
-does not depend on what they show), compilation included, on the clock too, and the peak memory of
-the process; and for all scores together. Then with random sparse layers, again and without what is
-compiled: how seconds grow with examples, classes and edges, as exponents; where one of them is
-small, what does not depend on it shows.
+does not depend on what they show), compilation included, and the peak memory of the process; and
+for all scores together. Then with random sparse layers, again and without what is compiled: how
+seconds grow with examples, classes and edges, as exponents; where one of them is small, what does
+not depend on it shows.
 
 Claim: 1,000 examples of Lenet-300-100 with sparse layers take at most 20 s of one core.
 
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from analyses.kit import Study, apart, busy, exponent, nested, peak_bytes, timed
+from analyses.kit import Study, apart, busy, exponent, nested, peak_bytes
 from topokit import networks
 
 SHAPE, SHARE, EXAMPLES, CLASSES = (1, 28, 28), 0.1, 1000, 10
@@ -70,11 +70,10 @@ def measure_alone(case: Case, examples: int) -> dict[str, float]:
     call = partial(score, model, x, np.arange(n) % n_classes)
     if grows:
         call()
-    seconds, (clock, _) = busy(partial(timed, call))
+    seconds, _ = busy(call)
     return {
         "weights": networks.n_parameters(model),
         "seconds": seconds,
-        "clock_seconds": clock,
         "peak_gib": peak_bytes() / 2**30,
     }
 
