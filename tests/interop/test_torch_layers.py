@@ -264,6 +264,59 @@ def test_products_of_rows_are_the_same_by_either_way():
         close(products(x, y, ends, senders), expected, 1e-4)
 
 
+# Ways by which weights come to a device.
+MOVES = {
+    "made there": lambda module, there: tk.torch.SparseLinear(module.topology, device=there),
+    "to": lambda module, there: module.to(there),
+    "to, in half": lambda module, there: module.half().to(there).float(),
+    "copied": lambda module, there: copy.deepcopy(copy.deepcopy(module).to(there)),
+    "inside a model": lambda module, there: torch.nn.Sequential(module).to(there)[0],
+    "without memory": lambda module, there: module.to("meta").to_empty(device=there),
+    "assigned": lambda module, there: assigned(module, there),
+    "as the default": lambda module, there: made_by_default(module, there),
+    "by hand": lambda module, there: moved_by_hand(module, there),
+    "in place of a dense layer": lambda module, there: sparsified(module, there),
+}
+
+
+def assigned(module, there):
+    ends = [name for name in module.state_dict() if name.endswith(("senders", "receivers"))]
+    given = module.state_dict().items()
+    state = {name: value if name in ends else value.to(there) for name, value in given}
+    module.load_state_dict(state, assign=True)
+    return module
+
+
+def made_by_default(module, there):
+    with torch.device(there):
+        return tk.torch.SparseLinear(module.topology)
+
+
+def moved_by_hand(module, there):
+    for part in module.modules():
+        for name, parameter in list(part.named_parameters(recurse=False)):
+            setattr(part, name, torch.nn.Parameter(parameter.detach().to(there)))
+    return module
+
+
+def sparsified(module, there):
+    dense = torch.nn.Linear(module.in_features, module.out_features, device=there)
+    return tk.torch.sparsify(torch.nn.Sequential(dense), {"0": module.topology})[0]
+
+
+@each_form
+@pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
+def test_index_arrays_are_where_the_weights_are(monkeypatch, layers, move):
+    """The device "meta" plays a GPU, to which arrays follow."""
+    monkeypatch.setattr("topokit.torch._index_arrays.NUMBERLESS", "none")
+    there = torch.device("meta")
+    moved = move(tk.torch.SparseLinear(layers), there)
+    assert {each.device for each in moved.parameters()} == {there}
+    moved.weight.square().sum().backward()  # through all layers and back
+    arrays = [getattr(part, n) for part in moved.modules() for n in getattr(part, "_kept", ())]
+    assert {each.device for each in arrays} <= {there}
+
+
 @each_form
 def test_a_batch_of_any_axes_and_of_none(layers):
     module, x = made(layers), batch(layers, 2, 3)

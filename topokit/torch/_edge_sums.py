@@ -143,7 +143,12 @@ def sampled_products(x: Tensor, y: Tensor, ends: Tensor, senders: Tensor) -> Ten
 
 
 def bag_products(x: Tensor, y: Tensor, ends: Tensor, senders: Tensor) -> Tensor:
-    """The same as the gradient of `embedding_bag` has it, for any device and type."""
+    """The same as the gradient of `embedding_bag` has it, for any device.
+
+    At least in single precision as well: GPUs have it for no bfloat16.
+    """
+    if x.dtype not in CSR_TYPES:
+        return bag_products(x.float(), y.float(), ends, senders).to(x.dtype)
     numbers = torch.arange(ends.shape[0] - 1, dtype=ends.dtype, device=ends.device)
     bags = torch.repeat_interleave(numbers, ends.diff(), output_size=senders.shape[0])
     rows = y.contiguous(), x.contiguous()

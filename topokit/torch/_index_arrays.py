@@ -1,7 +1,8 @@
 """Arrays of a module that are part of what it is, and of nothing that is trained, cast or saved.
 
 Buffers would be sent from process to process before every step of a distributed training, and cast
-and saved with the weights. These arrays follow their module to its device, and no more.
+and saved with the weights. These arrays follow their module to its device, and no more: with it
+where it is moved, and to its signals where weights came to a device by another way, as one by one.
 """
 
 from collections.abc import Callable
@@ -9,6 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
+
+# The device whose arrays have no numbers, where these stay away.
+NUMBERLESS = "meta"
 
 
 class IndexArrays(nn.Module):
@@ -26,11 +30,19 @@ class IndexArrays(nn.Module):
             setattr(self, name, torch.tensor(array, device="cpu"))
             self._kept.append(name)
 
+    def follow(self, device: torch.device) -> None:
+        """Bring all arrays to a device, those of the modules inside too, with their numbers."""
+        for module in self.modules():
+            for name in module._kept if isinstance(module, IndexArrays) else ():
+                module._bring(name, device)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "IndexArrays":
         super()._apply(fn, recurse)
         for name in self._kept:
-            array = getattr(self, name)
-            device = fn(array[:0]).device
-            if device.type != "meta":
-                setattr(self, name, array.to(device))
+            self._bring(name, fn(getattr(self, name)[:0]).device)
         return self
+
+    def _bring(self, name: str, device: torch.device) -> None:
+        array = getattr(self, name)
+        if array.device != device and device.type != NUMBERLESS:
+            setattr(self, name, array.to(device))

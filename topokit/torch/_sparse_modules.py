@@ -62,6 +62,7 @@ class SparseLayer(IndexArrays):
             check_constants(topology, wide)
             constant = topology.constant[number].astype(wide)
             self.keep(constant=constant, trainable=np.flatnonzero(free))
+        self.follow(self.weight.device)
 
     @property
     def senders(self) -> Int[Tensor, " trainable"]:
@@ -82,6 +83,7 @@ class SparseLayer(IndexArrays):
 
     def forward(self, rows: Float[Tensor, "n_in columns"]) -> Float[Tensor, "n_out columns"]:
         """The receivers' rows from the senders', in the type of these."""
+        self.follow(rows.device)
         return self.form(self.weights().to(rows.dtype), rows)
 
     def _of_weights(self, ends: tuple[np.ndarray, ...]) -> Tensor:
@@ -114,6 +116,7 @@ class SparseLayer(IndexArrays):
                 )
         rest = local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         super()._load_from_state_dict(state_dict, prefix, *rest)
+        self.follow(self.weight.device)  # which comes with the state where that is assigned
 
 
 class SparseLinear(nn.Module):
