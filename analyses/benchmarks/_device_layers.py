@@ -42,7 +42,7 @@ INNER, COMPILERS, PATIENCE = 4, 8, 45
 Result = TypeVar("Result")
 # Numbers of all matrices of a network with zeros, and slots of a sum, up to which they are tried.
 MOST_FILLED, MOST_UNROLLED = 2**28, 32
-LONGER, INFINITE = {"CHUNK": 32, "GATHERED": 2**26}, 1 << 40
+INFINITE = 1 << 40
 
 
 class Form(NamedTuple):
@@ -99,11 +99,16 @@ def barred(step: Step) -> Wiring | None:
     return None if unrolled(step) is None else barred_form(step, 1)
 
 
+def looped(sizes: _signal_kernel.LoopSizes) -> Form:
+    """Loops of these sizes, on whichever device."""
+    return Form(_forms.loop, ((_signal_kernel, {"loop_sizes": lambda: sizes}),))
+
+
 ROUGH = (_blocks, {"_einsum": roughly})
 FORMS = {
-    "loops": Form(_forms.loop),
-    "loops, longer": Form(_forms.loop, ((_signal_kernel, LONGER),)),
-    "loops, by rows": Form(_forms.loop, ((_signal_kernel, LONGER | {"MANY_COLUMNS": INFINITE}),)),
+    "loops": looped(_signal_kernel.ON_CPU),
+    "loops, longer": looped(_signal_kernel.ON_GPU),
+    "loops, by rows": looped(_signal_kernel.ON_GPU._replace(many_columns=INFINITE)),
     "unrolled": Form(unrolled),
     "unrolled, barriers": Form(barred),
     "blocks": Form(_forms.find_blocks),

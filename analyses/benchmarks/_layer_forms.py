@@ -10,6 +10,7 @@ lists as topokit makes them over those of the form; `chosen` is what `make_wirin
 from collections.abc import Mapping
 from itertools import product
 from types import ModuleType
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,11 +29,13 @@ DENSITIES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 PIECES, PIECES_SIZE = (2, 3, 4, 6, 8, 16), 1024
 LOOPS, LOOPS_SIZE, COLUMNS, CHUNKS = (2, 8, 51), 1024, (1, 16, 24, 32, 256), (1, 2, 4, 8)
 SLOT, INFINITE = 0.01, 1 << 40
+# Thresholds, on a CPU or not, that no layer reaches, and that every layer does.
+NEVER, ALWAYS = (dict.fromkeys((True, False), edges) for edges in (INFINITE, 0))
 
 FORMS = {
-    "lists": {"SIGNAL_BLOCK": INFINITE, "SIGNAL_DENSITY": INFINITE},
-    "pieces": {"SIGNAL_BLOCK": 0, "SIGNAL_DENSITY": INFINITE},
-    "filled": {"SIGNAL_BLOCK": INFINITE, "SIGNAL_DENSITY": 0},
+    "lists": {"SIGNAL_BLOCK": NEVER, "SIGNAL_DENSITY": NEVER},
+    "pieces": {"SIGNAL_BLOCK": ALWAYS, "SIGNAL_DENSITY": NEVER},
+    "filled": {"SIGNAL_BLOCK": NEVER, "SIGNAL_DENSITY": ALWAYS},
 }
 
 
@@ -92,14 +95,16 @@ def compare_loops(
     layers: tk.Layers, columns: int, chunks: tuple[int, ...], repetitions: int
 ) -> dict:
     """The loops of lists, whatever the number of columns asks for."""
-    loops = {"rows": {"MANY_COLUMNS": INFINITE}}
-    loops |= {f"chunks of {chunk}": {"MANY_COLUMNS": 0, "CHUNK": chunk} for chunk in chunks}
+    own = _signal_kernel.ON_CPU
+    loops = {"rows": own._replace(many_columns=INFINITE)}
+    loops |= {f"chunks of {n}": own._replace(many_columns=0, chunk=n) for n in chunks}
     fan_in = layers.n_edges // sum(layers.widths[1:])
-    by_rows = columns < _signal_kernel.MANY_COLUMNS or fan_in < _signal_kernel.CHUNK
-    chosen = "rows" if by_rows else f"chunks of {_signal_kernel.CHUNK}"
+    by_rows = columns < own.many_columns or fan_in < own.chunk
+    chosen = "rows" if by_rows else f"chunks of {own.chunk}"
     with changed(_forms, FORMS["lists"]):
         clocks = {
-            name: clock(layers, columns, _signal_kernel, loop) for name, loop in loops.items()
+            name: clock(layers, columns, _signal_kernel, {"ON_CPU": sizes})
+            for name, sizes in loops.items()
         }
         clocks["lists"] = clock(layers, columns, _signal_kernel, {})
     return against("lists", clocks, repetitions) | {"chosen": chosen}
@@ -114,7 +119,7 @@ def against(first: str, clocks: dict[str, Clock], repetitions: int) -> dict:
 
 
 def clock(
-    layers: tk.Layers, examples: int, module: ModuleType, settings: Mapping[str, int]
+    layers: tk.Layers, examples: int, module: ModuleType, settings: Mapping[str, Any]
 ) -> Clock:
     """A cascade compiled under other settings: forward, and the gradients."""
 

@@ -137,7 +137,8 @@ def _layers(
     block: list[Tables], signals: jax.Array, bias: jax.Array, slots: int
 ) -> tuple[jax.Array, jax.Array]:
     """Some layers, and which columns are alive behind them."""
-    with changed(_signal_kernel, {"CHUNK": slots}):
+    sizes = _signal_kernel.loop_sizes()._replace(chunk=slots)
+    with changed(_signal_kernel, {"loop_sizes": lambda: sizes}):
         for tables in block:
             for table in tables:
                 # Apart, so that no compiler adds a layer up once for each of its readers.

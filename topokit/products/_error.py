@@ -1,9 +1,9 @@
 """The error of a product against a goal, a tile of columns or a device at a time.
 
 Columns of the product do not mix: once every row has one column for each input, the rest of the
-network and the error can be done for some columns alone, forward and backward. A tile of them keeps
-all its rows in the cache; several devices take a share of them each. Errors and gradients add up,
-and nothing is approximated.
+network and the error can be done for some columns alone, forward and backward. On a CPU a tile of
+them keeps all its rows in the cache; several devices take a share of them each. Errors and
+gradients add up, and nothing is approximated.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 
+from topokit.products._device_kind import on_cpu
 from topokit.products._end_to_end import Product, ones, through
 from topokit.products._product_kernel import Unrolled
 
@@ -123,8 +124,8 @@ def _rest(
     back: Product, weights: Array, x: Array, goal: Array, unit: Array, cost: Cost
 ) -> Float[Array, "*batch"]:
     """The error from full rows on: for all columns at once, or in tiles where that pays."""
-    gathered = any(isinstance(stage.wiring, Unrolled) for stage in back.stages)
-    if not gathered or goal.shape[1] % TILE or goal.size < TILED:
+    cached = on_cpu() and any(isinstance(stage.wiring, Unrolled) for stage in back.stages)
+    if not cached or goal.shape[1] % TILE or goal.size < TILED:
         return _of_columns(back, weights, x, goal, unit, cost)
     return _tiled(back, weights, x, goal, unit, cost)
 

@@ -11,6 +11,7 @@ import numpy as np
 from topokit.layers import Layers
 from topokit.products._blocks import fill, find_blocks
 from topokit.products._column_plan import Step, layer_step
+from topokit.products._device_kind import on_cpu
 from topokit.products._product_kernel import unroll
 from topokit.products._signal_kernel import loop
 from topokit.products._timed_steps import energy, gradient_step, in_turn
@@ -25,8 +26,9 @@ BLOCK_ENTRIES = {False: 64, True: 256}
 DENSE_FAN_IN = 20
 DENSE_DENSITY = {False: 0.12, True: 0.0}
 
-# The same for signals (analyses/benchmarks/layers.py): edges of a block, and density.
-SIGNAL_BLOCK, SIGNAL_DENSITY = 4, 0.25
+# The same for signals, on a CPU (analyses/benchmarks/layers.py) or not (on_gpu.py there, on a GPU):
+# edges of a block, and density.
+SIGNAL_BLOCK, SIGNAL_DENSITY = {True: 4, False: 64}, {True: 0.25, False: 0.1}
 
 # The longest sums that are unrolled, and the largest matrices that are filled, to measure them.
 MOST_UNROLLED, MOST_FILLED = 32, 2**25
@@ -124,7 +126,8 @@ def make_wiring(layers: Layers, number: int, *, batch: int | None = None) -> Wir
         number: Which of its layers.
         batch: Examples at once for which forms are measured on this machine, in one step of
             training each, once in a process for a layer; None takes the form that was fastest where
-            topokit measured it, on one core of a CPU.
+            topokit measured it: on one core of a CPU or, where JAX computes on another device by
+            default, on a GPU.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -182,9 +185,9 @@ def _candidates(step: Step) -> dict[str, Callable[[], Wiring]]:
 
 
 def _usual(step: Step) -> Wiring:
-    blocks = find_blocks(step)
-    if blocks is not None and blocks.entries >= SIGNAL_BLOCK:
+    blocks, cpu = find_blocks(step), on_cpu()
+    if blocks is not None and blocks.entries >= SIGNAL_BLOCK[cpu]:
         return blocks
-    if step.edges.size >= SIGNAL_DENSITY * step.n_senders * step.n_receivers:
+    if step.edges.size >= SIGNAL_DENSITY[cpu] * step.n_senders * step.n_receivers:
         return fill(step)
     return loop(step)

@@ -20,6 +20,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Num
 
 from topokit.products._column_plan import Step
+from topokit.products._device_kind import on_cpu
 from topokit.products._slot_tables import Reading, Table, Tables, make_tables, rows_at
 
 # Columns down to which rows are folded where there is no batch: the width of vector instructions.
@@ -112,8 +113,7 @@ class Unrolled(NamedTuple):
 
 def unroll(step: Step) -> Unrolled:
     """A step as sums of gathered rows, kept apart from its neighbors on a CPU; O(E log E)."""
-    on_cpu = jax.default_backend() == "cpu"
-    true = jax.device_put(np.asarray(True)) if on_cpu else None
+    true = jax.device_put(np.asarray(True)) if on_cpu() else None
     return Unrolled(make_tables(step, one=ONE_TABLE), true)
 
 

@@ -1,9 +1,9 @@
 """A layer as a sum of gathered rows, in loops: the form for signals.
 
-The sum runs over slots, `CHUNK` at a time in a loop that compilers cannot fuse with what follows;
+The sum runs over slots, a chunk at a time in a loop that compilers cannot fuse with what follows;
 with few columns or few senders it runs receiver by receiver instead. With many senders that takes
 two thirds of the time of sums that are unrolled (`topokit.products._product_kernel`), and what is
-compiled does not grow with their number. Measured on one core of a CPU.
+compiled does not grow with their number. Measured on one core of a CPU; a GPU wants larger loops.
 """
 
 import math
@@ -14,15 +14,35 @@ from jax import lax
 from jaxtyping import Array, Int, Num
 
 from topokit.products._column_plan import Step
+from topokit.products._device_kind import on_cpu
 from topokit.products._slot_tables import Reading, Table, Tables, make_tables
-
-# Slots added up in one pass over the receivers, columns from which on that is the faster loop if
-# there are as many slots, and the numbers gathered at a time in the other one. Measured on one core
-# of a CPU (analyses/benchmarks/layers.py and challenge.py).
-CHUNK, MANY_COLUMNS, GATHERED = 4, 24, 2**16
 
 # Columns where their number is a symbol, as `jax.export` has it for batches of any size.
 ANY_COLUMNS = 128
+
+
+class LoopSizes(NamedTuple):
+    """How much a pass of a loop does.
+
+    Attributes:
+        chunk: Slots added up in one pass over the receivers.
+        many_columns: Columns from which on that is the faster loop if there are as many slots.
+        gathered: Numbers gathered at a time in the other loop, row by row.
+    """
+
+    chunk: int
+    many_columns: int
+    gathered: int
+
+
+# Measured on one core of a CPU, to whose cache they fit (analyses/benchmarks/layers.py and
+# challenge.py), and on a GPU, for which each pass is a program to start (on_gpu.py there).
+ON_CPU, ON_GPU = LoopSizes(4, 24, 2**16), LoopSizes(32, 24, 2**26)
+
+
+def loop_sizes() -> LoopSizes:
+    """Those for the device that computes."""
+    return ON_CPU if on_cpu() else ON_GPU
 
 
 class Looped(NamedTuple):
@@ -95,7 +115,8 @@ def sum_rows(
     See Also:
         `apply_layer`, with weights.
     """
-    chunk = next(size for size in range(CHUNK, 0, -1) if table.shape[1] % size == 0)
+    most = loop_sizes().chunk
+    chunk = next(size for size in range(most, 0, -1) if table.shape[1] % size == 0)
     slots = (table,) if weights is None else (table, weights)
     by_slot = (jnp.moveaxis(a, 1, 0) for a in slots)
     chunks = tuple(a.reshape(-1, chunk, *a.shape[1:]) for a in by_slot)
@@ -114,9 +135,9 @@ def _sum(reading: Reading, weights: Array, x: Array) -> Array:
 
 
 def _table_sum(table: Table, weights: Array, x: Array) -> Array:
-    fan_in = table.senders.shape[1]
-    if _numbers(x.shape[1:2]) >= MANY_COLUMNS and fan_in >= CHUNK:
-        spare = (0, 0), (0, -fan_in % CHUNK)
+    fan_in, sizes = table.senders.shape[1], loop_sizes()
+    if _numbers(x.shape[1:2]) >= sizes.many_columns and fan_in >= sizes.chunk:
+        spare = (0, 0), (0, -fan_in % sizes.chunk)
         batch = ((0, 0),) * (weights.ndim - 2)
         return sum_rows(jnp.pad(table.senders, spare), x, jnp.pad(weights, (*spare, *batch)))
     rows = weights, table.senders
@@ -130,9 +151,9 @@ def _products(table: Table, x: Array, y: Array) -> Num[Array, "rows fan_in *batc
 
 
 def _by_rows(compute, rows: tuple[Array, Array], fan_in: int, x: Array) -> Array:
-    """Row by row, as many at a time as keep the gathered senders in the cache."""
+    """Row by row, as many at a time as the device gathers well: on a CPU, in its cache."""
     numbers = fan_in * _numbers(x.shape[1:])
-    size = max(1, min(len(rows[0]), GATHERED // numbers))
+    size = max(1, min(len(rows[0]), loop_sizes().gathered // numbers))
     return lax.map(compute, rows, batch_size=size)
 
 
