@@ -9,6 +9,7 @@ from dataclasses import FrozenInstanceError, fields
 from html.parser import HTMLParser
 from inspect import get_annotations
 from io import BytesIO
+from typing import Any
 
 import jax
 import matplotlib as mpl
@@ -45,6 +46,9 @@ def descendants(kind: type) -> set[type]:
     return {kind}.union(*map(descendants, kind.__subclasses__()))
 
 
+# Whose model is whatever was trained, and of which no pickle is taken.
+WITH_MODELS = {tk.networks.Training, tk.networks.ShortTraining}
+
 KINDS = sorted(descendants(Record) - {Record}, key=lambda kind: kind.__name__)
 
 
@@ -53,10 +57,19 @@ def tiny_data() -> tk.networks.Dataset:
     return tk.networks.make_dataset(x, y, x, y, name="a b")
 
 
+TINY: dict[str, Any] = {
+    "model": tk.networks.mlp((3,), [4], 2, key=jax.random.key(0)),
+    "optimizer": optax.adam(1e-3),
+}
+
+
 def trained() -> tk.networks.Training:
-    model = tk.networks.mlp((3,), [4], 2, key=jax.random.key(0))
-    optimizer = optax.adam(1e-3)
-    return tk.networks.train(model, tiny_data(), optimizer=optimizer, epochs=6, batch_size=3)
+    return tk.networks.train(**TINY, data=tiny_data(), epochs=6, batch_size=3)
+
+
+def chosen_model() -> tk.networks.Choice:
+    models = {NAME: TINY["model"], "other": TINY["model"]}
+    return tk.networks.choose(models, tiny_data(), keep=1, budget=4, seeds=2, batch_size=3)
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +81,15 @@ def samples() -> dict[type, Record]:
     assert found.fairness is not None
     network = tk.challenge.plain_network(64, 2)
     training = trained()
+    chosen = chosen_model()
     small = tk.networks.mlp((8,), [2], 2, key=jax.random.key(0))
     rows = tk.rank({NAME: GRAPH}, **options)
     results = list(tk.ranking.sweep({NAME: GRAPH}, **options))
     made = [
         tk.ranking.Maps(np.zeros((6, 4)), None, np.ones((6, 4))),
         *[tiny_data(), training, training.test, training.epochs[0]],
+        *[chosen, chosen.contenders[0], chosen.rungs[0]],
+        tk.networks.train_steps(**TINY, data=tiny_data(), steps=1, batch_size=3),
         *[*rows, tk.ranking.agreement(rows), nearest("low_rank", 6, 4, 20)],
         *[*results, *tk.ranking.mean_losses(results)],
         *[found, found.skips, found.reach, found.fairness, found.fairness.worst[0]],
@@ -132,7 +148,7 @@ def test_a_record_is_frozen_short_and_survives_pickle(kind, samples):
     assert len(said) <= LONGEST + len(kind.__name__) + 2
     assert "\n" not in said
     assert "array(" not in said
-    if kind is not tk.networks.Training:  # whose model is whatever was trained
+    if kind not in WITH_MODELS:
         assert pickle.loads(pickle.dumps(record)) == record
 
 
@@ -145,7 +161,7 @@ def arrays_in(value: object) -> list[np.ndarray]:
 def test_arrays_of_records_are_not_to_be_written_to_also_those_that_pickle_brings(samples):
     found = set()
     for kind, record in samples.items():
-        kept = {} if kind is tk.networks.Training else pickle.loads(pickle.dumps(record))._asdict()
+        kept = {} if kind in WITH_MODELS else pickle.loads(pickle.dumps(record))._asdict()
         for array in arrays_in((*record._asdict().values(), *kept.values())):
             assert not array.flags.writeable, kind.__name__
             found.add(kind)
@@ -294,7 +310,7 @@ def test_a_printed_record_has_every_field_with_its_meaning_within_80_columns(sam
     for kind, record in samples.items():
         lines = str(record).splitlines()
         assert max(map(cells, lines)) <= 80
-        if kind is not tk.diagnosis.Diagnosis:
+        if kind not in {tk.diagnosis.Diagnosis, tk.networks.Choice}:
             begun = {line.split(" ")[0] for line in lines}
             assert begun >= {field.name for field in fields(kind)}
 

@@ -4,6 +4,9 @@ from ._batch_scores import BatchScores as BatchScores
 from ._batch_scores import batch_scores as batch_scores
 from ._cells import SparseGRUCell as SparseGRUCell
 from ._cells import SparseLSTMCell as SparseLSTMCell
+from ._choice import Choice as Choice
+from ._choice import Contender as Contender
+from ._choose import choose as choose
 from ._cifar import read_cifar10 as read_cifar10
 from ._conv import SparseConv2d as SparseConv2d
 from ._dataset import Dataset as Dataset
@@ -19,6 +22,7 @@ from ._gradient_scores import grasp as grasp
 from ._gradient_scores import ntk_sap as ntk_sap
 from ._gradient_scores import synflow as synflow
 from ._group_lasso import group_lasso as group_lasso
+from ._halving import Rung as Rung
 from ._idx import read_idx as read_idx
 from ._idx import read_mnist as read_mnist
 from ._initialization import dense_xavier as dense_xavier
@@ -52,6 +56,8 @@ from ._schedules import zhu_gupta as zhu_gupta
 from ._scikit import fetch_openml as fetch_openml
 from ._scikit import load_digits as load_digits
 from ._seeded import train_from_seed as train_from_seed
+from ._short_training import ShortTraining as ShortTraining
+from ._short_training import train_steps as train_steps
 from ._sparsify import kernel_topologies as kernel_topologies
 from ._sparsify import kernels as kernels
 from ._sparsify import n_parameters as n_parameters

@@ -44,9 +44,7 @@ class Progress(NamedTuple):
 
 def write_checkpoint(path: Path, progress: Progress, mark: dict[str, str]) -> None:
     """Write a checkpoint, whole or not at all."""
-    body = BytesIO()
-    eqx.tree_serialise_leaves(body, _plain(progress))
-    held = body.getbuffer()
+    held = packed_leaves(progress)
     header: dict[str, Any] = {"mark": _marked(mark), "epochs": len(progress.rows)}
     header["sha256"] = _sealed(header, held)
     with replacing(path) as part, part.open("wb") as file:
@@ -73,23 +71,33 @@ def read_checkpoint(path: Path, like: Progress, mark: dict[str, str], epochs: in
             "another file for a shorter training"
         )
     blank = np.empty((header["epochs"], like.rows.shape[1]))
-    like = like._replace(rows=blank)
-    return _keyed(_read_leaves(path, held, _plain(like)), like)
+    try:
+        return unpacked_leaves(held, like._replace(rows=blank))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}. {ANOTHER}") from error
 
 
-def _read_leaves(path: Path, held: bytes, like: Progress) -> Progress:
-    """Arrays of the types and shapes of those of `like`, and no more: a hash is easily made."""
+def packed_leaves(tree: PyTree) -> bytes:
+    """All arrays of a tree, one behind the other."""
+    body = BytesIO()
+    eqx.tree_serialise_leaves(body, _plain(tree))
+    return body.getvalue()
+
+
+def unpacked_leaves(held: bytes, like: PyTree) -> PyTree:
+    """Arrays of the types and shapes of those of `like`, and no more: a hash is easily made.
+
+    Raises:
+        ValueError: If they are others.
+    """
     file = BytesIO(held)
     try:
-        found = eqx.tree_deserialise_leaves(file, like, filter_spec=_read_leaf)
+        found = eqx.tree_deserialise_leaves(file, _plain(like), filter_spec=_read_leaf)
         if file.read(1):
             raise ValueError("it goes on behind the last array")
     except (ValueError, TypeError, RuntimeError, EOFError) as error:
-        raise ValueError(
-            f"{path} is damaged: its arrays are not those of the training ({shown(error)}). "
-            f"{ANOTHER}"
-        ) from error
-    return found
+        raise ValueError(f"its arrays are not those of the training ({shown(error)})") from error
+    return _keyed(found, like)
 
 
 def _read_leaf(file: Any, leaf: Any) -> Any:
@@ -144,22 +152,22 @@ def _header(path: Path, line: bytes) -> dict[str, Any]:
     raise ValueError(f"{path} is no checkpoint of a training; it is left as it is")
 
 
-def _sealed(header: dict[str, Any], held: bytes | memoryview) -> str:
+def _sealed(header: dict[str, Any], held: bytes) -> str:
     """The hash of the arrays, and of what the header says of them."""
     found = hashlib.sha256(json.dumps([header["mark"], header["epochs"]]).encode())
     found.update(held)
     return found.hexdigest()
 
 
-def _plain(progress: Progress) -> Progress:
+def _plain(tree: PyTree) -> PyTree:
     """Random keys as the numbers that they are made of."""
-    return jax.tree.map(lambda a: jax.random.key_data(a) if is_key(a) else a, progress)
+    return jax.tree.map(lambda a: jax.random.key_data(a) if is_key(a) else a, tree)
 
 
-def _keyed(progress: Progress, like: Progress) -> Progress:
+def _keyed(tree: PyTree, like: PyTree) -> PyTree:
     """Numbers as random keys again, where they were."""
     return jax.tree.map(
         lambda a, b: jax.random.wrap_key_data(a, impl=jax.random.key_impl(b)) if is_key(b) else a,
-        progress,
+        tree,
         like,
     )

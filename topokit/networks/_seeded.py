@@ -80,7 +80,7 @@ def train_from_seed(
     return train(
         sparsify(model, rule, key=key),
         data,
-        optimizer=_adam(learning_rate, steps),
+        optimizer=falling_adam(learning_rate, steps),
         state=state,
         epochs=epochs,
         batch_size=batch_size,
@@ -92,6 +92,9 @@ def train_from_seed(
 
 
 @cache
-def _adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
-    """The same object for the same settings, for which a step is compiled once."""
+def falling_adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
+    """Adam whose rate falls to 0 along a cosine in so many steps.
+
+    The same object for the same settings, for which a step is compiled once.
+    """
     return optax.adam(optax.cosine_decay_schedule(learning_rate, steps))

@@ -1,11 +1,8 @@
 """Training of a classifier: epochs of shuffled batches, a row of results after each, a checkpoint.
 
-Many steps run inside one compiled loop. Everything random is drawn from the seed and the number of
-the epoch, so that a run that was cut off and goes on from its checkpoint ends at the same numbers
-as one that was not.
+A run that was cut off and goes on from its checkpoint ends at the same numbers as one that was not.
 """
 
-import inspect
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +19,7 @@ import numpy as np
 import optax
 from equinox.nn import StateIndex
 from jax import lax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Bool, Float, Int
 
 from topokit._checks import check_count
 from topokit._records import Record, brief
@@ -30,10 +27,10 @@ from topokit.networks._checkpoint import Progress, read_checkpoint, write_checkp
 from topokit.networks._dataset import Dataset
 from topokit.networks._fingerprint import fingerprint
 from topokit.networks._infer_one import double_if, infer_one
+from topokit.networks._steps import Course, batch_loss, course_of, take_steps
 
-# Steps of one compiled call, long enough to hide its start and short enough to be interrupted, and
-# the examples that are evaluated at a time.
-STEPS, TOGETHER = 200, 500
+# Examples that are evaluated at a time.
+TOGETHER = 500
 
 
 class Metrics(Record):
@@ -211,21 +208,21 @@ def train(
     See Also:
         `evaluate`, for the test part; `train_from_seed`, with topologies; `prune`, while training.
     """
-    _check_kinds(data, optimizer)
+    check_kinds(data, optimizer)
     _check_options(checkpoint, settings, callback)
-    _check(model, state, data, epochs, batch_size, seed)
+    check_count("epochs", epochs, least=0)
+    check_training(model, state, data, batch_size, seed)
     arrays, static = eqx.partition((model, state), eqx.is_array)
     begun = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
-    progress = Progress(arrays, begun, np.empty((0, len(fields(Epoch)))))
+    progress = start = Progress(arrays, begun, np.empty((0, len(fields(Epoch)))))
     path, mark = _path(checkpoint), {}
     if path:
         parts = {"model": model, "state": state, "optimizer": optimizer, "optimizer_state": begun}
         mark = _mark(settings or {}, parts, data, batch_size, seed)
         if path.exists():
-            progress = read_checkpoint(path, progress, mark, epochs)
-    order = partial(_order, len(data.train_x), batch_size, seed)
-    start = progress
-    for progress in _epochs(start, static, data, optimizer, order, epochs, seed):
+            progress = start = read_checkpoint(path, start, mark, epochs)
+    course = course_of(static, arrays, data.train_x, data.train_y, optimizer, batch_size, seed)
+    for progress in _epochs(start, course, data, epochs):
         if path:
             write_checkpoint(path, progress, mark)
         row = _row(progress.rows[-1], data)
@@ -282,94 +279,45 @@ def evaluate(
     """
     if not len(x):
         raise ValueError("there are no examples to evaluate the model on")
-    loss, accuracy = _metrics((model, state), jnp.asarray(x, double_if(model)), jnp.asarray(y))
-    return Metrics(float(loss), float(accuracy))
+    return judge_each(model, state, x, y)[0]
 
 
-def _epochs(
-    progress: Progress,
-    static: PyTree,
-    data: Dataset,
-    optimizer: optax.GradientTransformation,
-    order: Callable[[int], Int[np.ndarray, "steps batch"]],
-    epochs: int,
-    seed: int,
-) -> Iterator[Progress]:
+def judge_each(
+    model: Any, state: Any, x: Float[np.ndarray, "n *shape"], y: Int[np.ndarray, " n"]
+) -> tuple[Metrics, Bool[np.ndarray, " n"]]:
+    """The same, and which of the examples are right."""
+    both = jnp.asarray(x, double_if(model)), jnp.asarray(y)
+    loss, accuracy, right = _metrics((model, state), *both)
+    return Metrics(float(loss), float(accuracy)), np.asarray(right)
+
+
+def _epochs(progress: Progress, course: Course, data: Dataset, epochs: int) -> Iterator[Progress]:
     """Yield after each epoch what a checkpoint has to hold."""
-    x = jnp.asarray(data.train_x, double_if(progress.arrays))
-    examples, key = (x, jax.device_put(data.train_y)), jax.random.key(seed)
     begin = perf_counter() - (progress.rows[-1, -1] if len(progress.rows) else 0.0)
+    each = course.steps_an_epoch
     for epoch in range(len(progress.rows), epochs):
-        batches = jnp.asarray(order(epoch))
-        carry = progress.arrays, progress.opt_state, jnp.zeros(())
-        for first in range(0, len(batches), STEPS):
-            last = min(first + STEPS, len(batches))
-            span = jnp.asarray(first), jnp.asarray(last), jax.random.fold_in(key, epoch)
-            carry = _steps(carry, span, batches, examples, static, optimizer)
-            jax.block_until_ready(carry)
-        arrays, begun, total = carry
-        model, state = eqx.combine(arrays, static)
+        arrays, begun, total = take_steps(
+            course, progress.arrays, progress.opt_state, epoch, 0, each
+        )
+        model, state = eqx.combine(arrays, course.static)
         found = Metrics(np.nan, np.nan)
         if len(data.validation_x):
             found = evaluate(model, data.validation_x, data.validation_y, state=state)
-        mean = float(total) / len(batches)
-        steps = (epoch + 1) * len(batches)
         judged = found.loss, found.accuracy
-        row = [epoch + 1, steps, mean, *judged, perf_counter() - begin]
+        row = [epoch + 1, (epoch + 1) * each, float(total) / each, *judged, perf_counter() - begin]
         progress = Progress(arrays, begun, np.vstack([progress.rows, row]))
         yield progress
 
 
 @eqx.filter_jit
-def _steps(
-    carry: tuple,
-    span: tuple[Int[Array, ""], Int[Array, ""], Key[Array, ""]],
-    batches: Int[Array, "steps batch"],
-    examples: tuple[Array, Array],
-    static: PyTree,
-    optimizer: optax.GradientTransformation,
-) -> tuple:
-    """Take the steps of an epoch from the first to the last given, and add up their losses."""
-    first, last, key = span
-
-    def step(number: Array, carry: tuple) -> tuple:
-        arrays, begun, total = carry
-        model, state = eqx.combine(arrays, static)
-        x, y = (part[batches[number]] for part in examples)
-        keys = jax.random.split(jax.random.fold_in(key, number), len(y))
-        (loss, state), slopes = eqx.filter_value_and_grad(_loss, has_aux=True)(
-            model, state, x, y, keys
-        )
-        weights = eqx.filter(model, eqx.is_inexact_array)
-        updates, begun = optimizer.update(slopes, begun, weights)
-        model = eqx.apply_updates(model, updates)
-        return eqx.filter((model, state), eqx.is_array), begun, total + loss
-
-    return lax.fori_loop(first, last, step, carry)
-
-
-def _loss(
-    model: Any, state: Any, x: Array, y: Array, keys: Key[Array, " batch"]
-) -> tuple[Float[Array, ""], Any]:
-    """Mean cross entropy of a batch, and the next state of the model."""
-
-    def one(x: Array, state: Any, key: Key[Array, ""]) -> tuple[Array, Any]:
-        extra = {"key": key} if "key" in inspect.signature(model).parameters else {}
-        return (model(x, **extra), None) if state is None else model(x, state, **extra)
-
-    together = jax.vmap(one, in_axes=(0, None, 0), out_axes=(0, None), axis_name="batch")
-    logits, state = together(x, state, keys)
-    return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean(), state
-
-
-@eqx.filter_jit
 def _metrics(
     both: tuple[Any, Any], x: Array, y: Array
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
+) -> tuple[Float[Array, ""], Float[Array, ""], Bool[Array, " n"]]:
     one = partial(infer_one, *both)
     logits = lax.map(one, x, batch_size=min(TOGETHER, len(x)))
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
-    return loss, (logits.argmax(1) == y).mean()
+    right = logits.argmax(1) == y
+    return loss, right.mean(), right
 
 
 def _path(checkpoint: str | Path | None) -> Path | None:
@@ -391,12 +339,6 @@ def _warn(row: Epoch) -> None:
         )
 
 
-def _order(n: int, batch_size: int, seed: int, epoch: int) -> Int[np.ndarray, "steps batch"]:
-    """The examples of each batch of an epoch."""
-    order = np.random.default_rng([seed, epoch]).permutation(n)
-    return order[: n - n % batch_size].reshape(-1, batch_size)
-
-
 def _row(numbers: Float[np.ndarray, " fields"], data: Dataset) -> Epoch:
     epoch, steps, lost, *judged, seconds = numbers.tolist()
     loss, accuracy = judged if len(data.validation_x) else (None, None)
@@ -407,7 +349,8 @@ def _parts(model: Any) -> list[Any]:
     return jax.tree.leaves(model, is_leaf=lambda part: isinstance(part, StateIndex))
 
 
-def _check_kinds(data: Any, optimizer: Any) -> None:
+def check_kinds(data: Any, optimizer: Any) -> None:
+    """Refuse data and optimizers that are none."""
     if not isinstance(data, Dataset):
         raise ValueError(
             f"data must be a Dataset, as make_dataset makes of arrays; given {brief(data)}"
@@ -430,8 +373,8 @@ def _check_options(checkpoint: Any, settings: Any, callback: Any) -> None:
         )
 
 
-def _check(model: Any, state: Any, data: Dataset, epochs: int, batch_size: int, seed: int) -> None:
-    check_count("epochs", epochs, least=0)
+def check_training(model: Any, state: Any, data: Dataset, batch_size: int, seed: int) -> None:
+    """Refuse a model that does not fit the data, and sizes that cannot be."""
     check_count("batch_size", batch_size, most=len(data.train_x))
     check_count("seed", seed, least=0, most=2**63 - 1)
     if state is None and any(isinstance(part, StateIndex) for part in _parts(model)):
@@ -445,7 +388,7 @@ def _check(model: Any, state: Any, data: Dataset, epochs: int, batch_size: int, 
     try:
         logits = eqx.filter_eval_shape(infer_one, model, state, example)
         eqx.filter_eval_shape(
-            _loss, model, state, batch, labels, jax.random.split(jax.random.key(0))
+            batch_loss, model, state, batch, labels, jax.random.split(jax.random.key(0))
         )
     except (TypeError, ValueError, AttributeError, NameError) as error:
         raise ValueError(

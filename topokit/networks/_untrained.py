@@ -58,7 +58,7 @@ def draw_models(model: Any, state: Any, *, draws: int, seed: int) -> Iterator[Un
             are not finite.
     """
     draws, seed = check_count("draws", draws), check_count("seed", seed, least=0)
-    if not _has_weights(model):
+    if not has_weights(model):
         return (_checked(*_made(model, seed + number)) for number in range(draws))
     if draws > 1:
         raise ValueError(
@@ -68,7 +68,8 @@ def draw_models(model: Any, state: Any, *, draws: int, seed: int) -> Iterator[Un
     return iter([_checked(model, state)])
 
 
-def _has_weights(model: Any) -> bool:
+def has_weights(model: Any) -> bool:
+    """Whether something is a model, and not what makes one."""
     return any(map(eqx.is_inexact_array, jax.tree.leaves(model)))
 
 
@@ -83,7 +84,7 @@ def _made(build: Any, seed: int) -> Untrained:
         model, state = eqx.nn.make_with_state(build)(key=jax.random.key(seed))
     except TypeError as error:
         raise ValueError(f"{expected}; given {brief(build)}: {error}") from error
-    if not _has_weights(model):
+    if not has_weights(model):
         raise ValueError(f"{expected}; given {brief(build)}, which made {brief(model)}")
     stated = any(isinstance(leaf, StateIndex) for leaf in _parts(model))
     return Untrained(model, state if stated else None)

@@ -34,7 +34,10 @@ from topokit.ranking._store import Entry as Entry
 from topokit.ranking._sweep import read_store as read_store
 from topokit.ranking._sweep import sweep as sweep
 from topokit.ranking._task import Finding as Finding
+from topokit.ranking._task import Found as Found
 from topokit.ranking._task import Task as Task
+from topokit.ranking._task import check_precision as check_precision
+from topokit.ranking._task import own_precision as own_precision
 from topokit.ranking._unfinished import UnfinishedError as UnfinishedError
 
 # What a user finds here; the rest is for other rooms.

@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import jax.numpy as jnp
+
 from topokit.ranking._store import Entry
 
 
@@ -50,3 +52,17 @@ class Task(ABC, Generic[Found]):
     @abstractmethod
     def read(self, entry: Entry) -> Found:
         """What a store holds of it."""
+
+
+def own_precision() -> str:
+    """The type that JAX computes with in this process."""
+    return str(jnp.result_type(float))
+
+
+def check_precision(asked: str) -> None:
+    """Refuse to compute where JAX has another precision than the process that asks."""
+    if own_precision() != asked:
+        raise ValueError(
+            f"this process computes in {own_precision()}, the one that asked in {asked}: set "
+            "JAX_ENABLE_X64 in the environment of both"
+        )

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -23,7 +22,7 @@ from topokit.ranking._drawn_targets import Targets, gaussian_targets
 from topokit.ranking._rows import Result
 from topokit.ranking._store import Entry
 from topokit.ranking._subjects import Subject
-from topokit.ranking._task import Finding, Found, Task
+from topokit.ranking._task import Finding, Found, Task, check_precision, own_precision
 from topokit.reconstruction import Solver, check_arguments, reconstruct
 from topokit.scores import Score, score_and_leverage
 from topokit.scores.control import controllability
@@ -218,7 +217,7 @@ class Settings:
         """Those of this process, checked on one topology."""
         one = gaussian_targets(1, layers.n_in, layers.n_out, seed=0)
         check_arguments(layers, one, solver=solver, restarts=restarts, loss=loss)
-        found = cls(solver, packed(loss), int(restarts), str(jnp.result_type(float)), "")
+        found = cls(solver, packed(loss), int(restarts), own_precision(), "")
         parts = vars(found) | {"loss": loss} if stored else {}
         return replace(found, text="\n".join(describe(*part) for part in parts.items()))
 
@@ -253,12 +252,7 @@ class ReconstructionTask(TopologyTask[Rebuilt]):
     def run(self) -> Rebuilt:
         """The loss of every target, and what a reader wants to know beside it."""
         settings, layers = self.settings, self.subject.layers
-        precision = str(jnp.result_type(float))
-        if precision != settings.precision:
-            raise ValueError(
-                f"this process computes in {precision}, the one that asked in "
-                f"{settings.precision}: set JAX_ENABLE_X64 in the environment of both"
-            )
+        check_precision(settings.precision)
         found = reconstruct(
             layers,
             self.targets.for_seed(layers, self.seed),
