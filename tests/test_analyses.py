@@ -5,12 +5,22 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import click
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from analyses.kit import Study, estimate, nested, over_seeds, rank_correlation, settings
+from analyses.kit import (
+    Study,
+    chosen_sections,
+    estimate,
+    nested,
+    over_seeds,
+    rank_correlation,
+    settings,
+)
+from analyses.kit._sections import tell_sections, with_kept
 from analyses.kit._study import to_text
 from analyses.kit._work import Store, each
 
@@ -89,6 +99,31 @@ def test_what_is_finished_is_not_measured_again(tmp_path: Path) -> None:
         found = each(measure, cases, store=store, name=str, processes=False)
         assert found == [10 * case for case in cases]
     assert asked == [1, 2, 3, 1]
+
+
+def test_sections_that_are_not_measured_again_stay_and_say_whence(monkeypatch) -> None:
+    monkeypatch.setenv("ANALYSES_SECTIONS", "second")
+    known = ("first", "second", "third")
+    before = {"provenance": {"commit": "old", "settings": {"A": 1, "B": 2}}, "card": "X"}
+    now = {"provenance": {"commit": "new", "settings": {"A": 1, "B": 3}}, "card": "Y", "second": 5}
+    found = with_kept(now, before | {"first": 1, "second": 2}, known)
+    kept = found["provenance"].pop("kept")
+    assert kept["sections"] == ["first"]
+    assert (kept["provenance"], kept["other settings"]) == ({"commit": "old"}, {"B": 2})
+    assert kept["card"] == "X"
+    assert found == now | {"first": 1}
+    assert list(found) == ["provenance", "card", "first", "second"]
+    assert with_kept(now, {}, known) == now
+
+
+def test_an_unknown_section_is_told_with_those_there_are(monkeypatch) -> None:
+    monkeypatch.setenv("ANALYSES_SECTIONS", "")
+    with pytest.raises(click.ClickException, match="--sections has no third; it takes some of fir"):
+        tell_sections("first,third", ("first", "second"))
+    tell_sections("second,first", ("first", "second"))
+    assert chosen_sections(("first", "second")) == ["first", "second"]
+    tell_sections("second", ("first", "second"))
+    assert chosen_sections(("first", "second")) == ["second"]
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,8 @@ is compiled ahead of time. A forward pass is repeated on its own outputs, and a 
 does not change, such as a matrix filled with zeros, from being made once for all.
 
 A way is a form of `topokit.products` under other constants of its module: the loops of gathered
-rows as they suit a CPU's cache, with longer chunks, and row by row; sums that are unrolled, and
-unrolled with a barrier behind each; complete blocks and matrices with zeros, in single precision
-and as the device's matrix units take it by default.
+rows as they suit a CPU's cache, and longer ones; sums that are unrolled; complete blocks and
+matrices with zeros, in single precision and as the device's matrix units take it by default.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,7 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import import_module
-from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 from unittest import mock
 
@@ -38,11 +36,11 @@ from topokit.products import _blocks, _forms, _product_kernel, _signal_kernel  #
 from topokit.products._column_plan import Step, layer_step  # isort: skip
 
 torch_device: Any = import_module("analyses.benchmarks._torch_device") if has_torch else None
-INNER, COMPILERS, PATIENCE = 4, 8, 45
+INNER, COMPILERS, PATIENCE = 4, 16, 45
 Result = TypeVar("Result")
-# Numbers of all matrices of a network with zeros, and slots of a sum, up to which they are tried.
-MOST_FILLED, MOST_UNROLLED = 2**28, 32
-INFINITE = 1 << 40
+PROGRAMS = ("forward", "train")
+# Numbers for each edge of matrices with zeros, and slots of a sum, up to which they are tried.
+MOST_FILLED, MOST_UNROLLED = 32, 8
 
 
 class Form(NamedTuple):
@@ -94,11 +92,6 @@ def unrolled(step: Step) -> Wiring | None:
     return _forms.unroll(step) if np.bincount(step.receivers).max() <= MOST_UNROLLED else None
 
 
-def barred(step: Step) -> Wiring | None:
-    """If sums are short, with barriers."""
-    return None if unrolled(step) is None else barred_form(step, 1)
-
-
 def looped(sizes: _signal_kernel.LoopSizes) -> Form:
     """Loops of these sizes, on whichever device."""
     return Form(_forms.loop, ((_signal_kernel, {"loop_sizes": lambda: sizes}),))
@@ -108,9 +101,7 @@ ROUGH = (_blocks, {"_einsum": roughly})
 FORMS = {
     "loops": looped(_signal_kernel.ON_CPU),
     "loops, longer": looped(_signal_kernel.ON_GPU),
-    "loops, by rows": looped(_signal_kernel.ON_GPU._replace(many_columns=INFINITE)),
     "unrolled": Form(unrolled),
-    "unrolled, barriers": Form(barred),
     "blocks": Form(_forms.find_blocks),
     "blocks, default precision": Form(_forms.find_blocks, (ROUGH,)),
     "filled": Form(_forms.fill),
@@ -139,7 +130,7 @@ def usual_form(layers: tk.Layers, number: int = 0) -> str:
 def in_form(layers: tk.Layers, rule: Callable[[Step], Wiring | None]) -> SparseLinear | None:
     """A layer whose edges are all multiplied in this form; None where it cannot be."""
     entries = sum(map(int.__mul__, layers.widths, layers.widths[1:]))
-    if rule is _forms.fill and entries > MOST_FILLED:
+    if rule is _forms.fill and entries > MOST_FILLED * layers.n_edges:
         return None
     wirings = [rule(layer_step(layers, number)) for number in range(layers.depth)]
     if any(wiring is None for wiring in wirings):
@@ -215,21 +206,29 @@ def lower(apply: Callable, start: Any, given: Any, batch: Batch) -> Lowered:
 
 def compile_all(todo: dict[str, Lowered]) -> dict[str, Way | str]:
     """Compile side by side."""
+    programs = {(way, part): getattr(todo[way], part) for way in todo for part in PROGRAMS}
+    found = side_by_side({k: partial(timed, each.compile) for k, each in programs.items()})
+    return {way: _begun(todo[way], [found[way, part] for part in PROGRAMS]) for way in todo}
 
-    def compile_one(lowered: Lowered) -> Way:
-        begin = perf_counter()
-        forward, train = lowered.forward.compile(), lowered.train.compile()
-        way = as_way(lowered, forward, train, perf_counter() - begin)
+
+def _begun(lowered: Lowered, programs: list[Any]) -> Way | str:
+    """A way after its first round; what failed says why."""
+    if failed := [each for each in programs if isinstance(each, str)]:
+        return failed[0]
+    (seconds, forward), (more, train) = programs
+    way = as_way(lowered, forward, train, seconds + more)
+    try:
         way.forward()
         way.train()
-        return way
+    except Exception as error:
+        return said(error)
+    return way
 
-    return side_by_side({name: partial(compile_one, each) for name, each in todo.items()})
 
-
-def side_by_side(calls: Mapping[str, Callable[[], Result]]) -> dict[str, Result | str]:
+def side_by_side(calls: Mapping[Any, Callable[[], Result]]) -> dict[Any, Result | str]:
     """The results of calls; one that fails, or takes too long, says so in its place."""
-    pool = ThreadPoolExecutor(COMPILERS)
+    # PyTorch's default device is that of a thread.
+    pool = ThreadPoolExecutor(COMPILERS, initializer=torch_device.use_gpu if has_torch else None)
     futures = {name: pool.submit(call) for name, call in calls.items()}
     wait(futures.values(), timeout=PATIENCE)
     pool.shutdown(wait=False, cancel_futures=True)
@@ -273,16 +272,21 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".split("\n")[0][:200]
 
 
-def torch_ways(n: int, matrix: np.ndarray, layers: tk.Layers, batch: Batch) -> dict[str, Way | str]:
-    """The layer in PyTorch: dense, CSR of the same entries where there is one layer, and ours."""
-    made = {"torch dense": partial(torch_makers["fused"], [matrix], batch)}
-    made["torch dense, default precision"] = made["torch dense"]
-    made["topokit.torch"] = partial(torch_makers["module"], layers, batch)
+def torch_dense_ways(matrix: np.ndarray, batch: Batch) -> dict[str, Way | str]:
+    """A dense layer in PyTorch."""
+    make = partial(torch_makers["fused"], [matrix], batch)
+    names = "torch dense", "torch dense, default precision"
+    return {name: torch_way(make, rough="default" in name) for name in names}
+
+
+def torch_ways(n: int, layers: tk.Layers, batch: Batch) -> dict[str, Way | str]:
+    """A sparse layer in PyTorch: ours, and CSR of the same entries where there is one layer."""
+    made = {"topokit.torch": partial(torch_makers["module"], layers, batch)}
     if layers.depth == 1:
         filled = np.zeros((n, n), np.float32)
         filled[layers.senders[0], layers.receivers[0]] = 1 / np.sqrt(layers.n_edges / n)
         made["torch CSR"] = partial(torch_makers["CSR"], [filled], batch)
-    return {name: torch_way(make, rough="default" in name) for name, make in made.items()}
+    return {name: torch_way(make, rough=False) for name, make in made.items()}
 
 
 def torch_way(make: Callable[[], Peer], *, rough: bool) -> Way | str:

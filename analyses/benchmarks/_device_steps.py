@@ -1,8 +1,8 @@
 """A step of descent on a device: topokit's forms of a product against dense and sparse peers.
 
-The problems and peers are those of `peers.py`. topokit's ways are the form that is taken by itself,
-as it comes, in tiles of columns, which keep rows in the cache of a core, and not; and one form for
-all layers.
+The problems and peers are those of `peers.py`. topokit's ways are the form that is taken by itself;
+the same in tiles of columns, which keep rows in the cache of a core, where it is taken whole, and
+the other way round; and one form for all layers.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,11 +30,11 @@ else:
 
 t = tk.topologies
 PROBLEMS = {
-    "butterfly 32, 5 layers, 4096 targets": (lambda: t.butterfly.layers(32), 4096),
-    "butterfly 1024, 10 layers": (lambda: t.butterfly.layers(1024), 1),
     "clos 1024, (32, 32, 32)": (lambda: t.clos.layers(1024, 1024, 32, 32, 32), 1),
-    "butterfly 256, 8 layers": (lambda: t.butterfly.layers(256), 1),
+    "butterfly 1024, 10 layers": (lambda: t.butterfly.layers(1024), 1),
     "hypercube 1024, 4 layers": (lambda: t.hypercube.layers(1024, 4), 1),
+    "butterfly 256, 8 layers": (lambda: t.butterfly.layers(256), 1),
+    "butterfly 32, 5 layers, 4096 targets": (lambda: t.butterfly.layers(32), 4096),
     "random 256, fan-in 4, 4 layers": (
         lambda: t.random_regular.layers([256] * 5, 4, seed=0),
         1,
@@ -71,16 +71,13 @@ def measure_steps(name: str, forms: Iterable[str]) -> dict[str, Any]:
 def begun(case: Drawn, forms: Iterable[str]) -> tuple[dict[str, Descent], dict[str, str]]:
     """All ways that work, compiled side by side, and why the others do not."""
     usual = {"topokit": partial(by_topokit, case)}
-    tiled = {"topokit, in tiles": partial(by_topokit, case)}
-    whole = {"topokit, no tiles": partial(by_topokit, case)}
-    whole |= {f"topokit, no tiles, {f}": partial(by_topokit, case, FORMS[f]) for f in forms}
-    whole |= {"JAX dense": partial(precisely, by_jax_dense, case, "highest")}
-    whole |= {f"JAX dense, {DEFAULT}": partial(precisely, by_jax_dense, case, "default")}
-    found = ready(usual)
-    with mock.patch.object(_error, "on_cpu", return_value=True):
-        found |= ready(tiled)
-    with mock.patch.object(_error, "on_cpu", return_value=False):
-        found |= ready(whole)
+    usual |= {f"topokit, {form}": partial(by_topokit, case, FORMS[form]) for form in forms}
+    usual |= {"JAX dense": partial(precisely, by_jax_dense, case, "highest")}
+    usual |= {f"JAX dense, {DEFAULT}": partial(precisely, by_jax_dense, case, "default")}
+    found, cpu = ready(usual), _error.on_cpu()
+    with mock.patch.object(_error, "on_cpu", return_value=not cpu):
+        other = "topokit, no tiles" if cpu else "topokit, in tiles"
+        found |= ready({other: partial(by_topokit, case)})
     for way, descent in torch_ways(case).items():
         found |= ready({way: descent})
     works = {way: each for way, each in found.items() if isinstance(each, Descent)}

@@ -29,13 +29,18 @@ DENSITIES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 PIECES, PIECES_SIZE = (2, 3, 4, 6, 8, 16), 1024
 LOOPS, LOOPS_SIZE, COLUMNS, CHUNKS = (2, 8, 51), 1024, (1, 16, 24, 32, 256), (1, 2, 4, 8)
 SLOT, INFINITE = 0.01, 1 << 40
-# Thresholds, on a CPU or not, that no layer reaches, and that every layer does.
-NEVER, ALWAYS = (dict.fromkeys((True, False), edges) for edges in (INFINITE, 0))
+
+
+def thresholds(block: int, density: int) -> dict[str, dict[bool, int]]:
+    """From how many edges of a block and from which density on forms are taken, on any device."""
+    each = {"SIGNAL_BLOCK": block, "SIGNAL_DENSITY": density}
+    return {name: dict.fromkeys((True, False), value) for name, value in each.items()}
+
 
 FORMS = {
-    "lists": {"SIGNAL_BLOCK": NEVER, "SIGNAL_DENSITY": NEVER},
-    "pieces": {"SIGNAL_BLOCK": ALWAYS, "SIGNAL_DENSITY": NEVER},
-    "filled": {"SIGNAL_BLOCK": NEVER, "SIGNAL_DENSITY": ALWAYS},
+    "lists": thresholds(INFINITE, INFINITE),
+    "pieces": thresholds(0, INFINITE),
+    "filled": thresholds(INFINITE, 0),
 }
 
 

@@ -14,8 +14,11 @@ gradient in two bits a value.
 
 Each section has a budget of seconds; what it leaves goes to the next ones. A case that would take
 longer than is left, judged by the longest of its kind so far, is left out, and says so; so does
-one that fails. Seconds are medians of repeated runs, which end when the device is done, the peers
-in turn; compilation is apart. Where `provenance` names no accelerator, these are a CPU's numbers.
+one that fails. `--sections` measures some sections alone, and leaves the others as they were kept.
+Seconds are medians of repeated runs, which end when the device is done, the peers in turn;
+compilation is apart. Where `provenance` names no accelerator, these are a CPU's numbers. Warnings
+of XLA about a delay kernel that timed out, while it tries products of matrices, do no harm:
+`TF_CPP_MIN_LOG_LEVEL=2` silences them.
 
 Writes `on_gpu.json` beside this script after every case; `--quick` takes small sizes.
 """
@@ -24,7 +27,7 @@ import gc
 import os
 import subprocess
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -48,6 +51,7 @@ from analyses.benchmarks._device_layers import (
     in_each_form,
     lower_dense,
     said,
+    torch_dense_ways,
     torch_device,
     torch_ways,
     usual_form,
@@ -58,7 +62,7 @@ from analyses.benchmarks._layer_cases import clos, dense_matrix, has_torch
 from analyses.benchmarks._layer_peers import distance, draw_batch
 from analyses.benchmarks._resident_inference import Setting
 from analyses.benchmarks._ternary_cost import measure_ternary
-from analyses.kit import Study, quartiles, race, timed
+from analyses.kit import Study, chosen_sections, quartiles, race, timed
 from topokit import Layers
 from topokit.challenge import ChallengeNetwork, Images
 
@@ -67,8 +71,8 @@ BUDGETS = {
     "agreement": 50,
     "inference": 15,
     "challenge": 130,
-    "steps": 75,
-    "layers": 125,
+    "steps": 65,
+    "layers": 75,
     "scores": 45,
     "ternary": 15,
 }
@@ -80,11 +84,16 @@ SETTINGS = tuple(
     Setting(numbers, slots)
     for numbers, slots in ((2**22, 32), (2**20, 32), (2**24, 32), (2**22, 8), (2**22, 4))
 )
-STEPS, STEP_WAYS, WAYS = tuple(PROBLEMS), tuple(PRODUCTS), tuple(FORMS)
-LAYERS = ((4096, 256), (16384, 256), (4096, 2048))
-# Loops as they suit the cache of a CPU take seconds a step on wider layers.
+STEPS, STEP_WAYS, WAYS = tuple(PROBLEMS), tuple(PRODUCTS)[:3], tuple(FORMS)
+ALL = ("random", "clos", "butterfly")
+LAYERS = {
+    (4096, 256): (*ALL, "radix 8", "radix 16", "radix 4", "denser"),
+    (16384, 256): ALL,
+    (4096, 2048): ALL,
+}
+# Loops as they suit the cache of a CPU take seconds a step on wider layers, and on several.
 FOR_A_CPU, WIDEST_FOR_A_CPU = ("loops",), 4096
-FAN_IN = {4096: 205, 16384: 819}  # of the random layer: 5 %
+FAN_IN = {4096: 205, 16384: 819}  # of the random layer: 5 %; that of the denser one is three times
 REPETITIONS, SLOT, SHORT = 3, 0.03, 10.0
 SCORED, SCORED_FAN_IN = 4096, 61
 TERNARY = (10**6, 10**7, 10**8)
@@ -103,10 +112,28 @@ def random(n: int) -> Layers:
     return scattered(n, FAN_IN[n], 1)
 
 
+def denser(n: int) -> Layers:
+    """Three times as many senders."""
+    return scattered(n, 3 * FAN_IN[n], 1)
+
+
+def pieces(n: int, radix: int) -> Layers:
+    """A butterfly of digits: each layer joins the neurons that differ in one of them alone."""
+    own, senders = np.arange(n), []
+    for stride in (radix**digit for digit in range(round(np.log(n) / np.log(radix)))):
+        first = own - own // stride % radix * stride
+        senders.append((first[:, None] + stride * np.arange(radix)).ravel())
+    return tk.make_layers([n] * (len(senders) + 1), senders, [np.repeat(own, radix)] * len(senders))
+
+
 WIRINGS: dict[str, Callable[[int], Layers]] = {
     "butterfly": lambda n: t.butterfly.layers(n),
     "clos": clos,
     "random": random,
+    "denser": denser,
+    "radix 4": partial(pieces, radix=4),
+    "radix 8": partial(pieces, radix=8),
+    "radix 16": partial(pieces, radix=16),
 }
 SCORES: dict[str, Callable[[], Any]] = {
     "predicted loss, random": lambda: tk.predicted_loss(scattered(SCORED, SCORED_FAN_IN, 4)),
@@ -129,11 +156,11 @@ def cases() -> list[Case]:
         "inference": (INFERENCE,),
         "challenge": ("ways", "official", *sizes),
         "steps": STEPS,
-        "layers": [(*size, name) for size in LAYERS for name in WIRINGS],
+        "layers": [(*size, name) for size, names in LAYERS.items() for name in names],
         "scores": SCORES,
         "ternary": TERNARY,
     }
-    return [Case(section, which) for section, ones in parts.items() for which in ones]
+    return [Case(section, which) for section in chosen_sections(parts) for which in parts[section]]
 
 
 class Clock:
@@ -142,7 +169,9 @@ class Clock:
     def __init__(self) -> None:
         """Begin now."""
         self.begin = perf_counter()
-        self.ends = dict(zip(BUDGETS, accumulate(BUDGETS.values()), strict=True))
+        chosen = chosen_sections(BUDGETS)
+        ends = accumulate(BUDGETS[section] for section in chosen)
+        self.ends = dict(zip(chosen, ends, strict=True))
         self.longest: dict[Any, float] = {}
 
     def passed(self) -> float:
@@ -229,14 +258,11 @@ def measured(case: Case) -> Any:
 def measure_layers(n: int, examples: int, name: str) -> dict[str, Any]:
     """Seconds of every way of a layer, and how many times topokit's fastest each takes."""
     layers, batch = WIRINGS[name](n), draw_batch(n, examples)
-    matrix = dense_matrix(n)[0]
-    forms = [way for way in WAYS if n <= WIDEST_FOR_A_CPU or way not in FOR_A_CPU]
-    todo = in_each_form(layers, forms, batch)
+    short = n <= WIDEST_FOR_A_CPU and layers.depth == 1
+    todo = in_each_form(layers, [w for w in WAYS if short or w not in FOR_A_CPU], batch)
     own = list(todo)
-    todo |= {"JAX dense": lower_dense(matrix, batch, "highest")}
-    todo |= {"JAX dense, default precision": lower_dense(matrix, batch, "default")}
-    found = compile_all(todo)
-    found |= torch_ways(n, matrix, layers, batch) if has_torch else {}
+    found = compile_all(todo) | dense_ways(n, examples)
+    found |= torch_ways(n, layers, batch) if has_torch else {}
     left_out = {way: each for way, each in found.items() if isinstance(each, str)}
     works = {way: each for way, each in found.items() if isinstance(each, Way)}
     result: dict[str, Any] = {"edges": layers.n_edges, "usual": usual_form(layers)}
@@ -249,6 +275,15 @@ def measure_layers(n: int, examples: int, name: str) -> dict[str, Any]:
         shares = {way: quartiles(each / seconds[best]) for way, each in seconds.items()}
         result[work] = {"fastest": best, "seconds": medians, "times fastest": shares}
     return result | {"left_out": left_out}
+
+
+@cache
+def dense_ways(n: int, examples: int) -> dict[str, Way | str]:
+    """The dense layer in the place of all of a size, by JAX and by PyTorch."""
+    matrix, batch = dense_matrix(n)[0], draw_batch(n, examples)
+    precisions = {"JAX dense": "highest", "JAX dense, default precision": "default"}
+    found = compile_all({w: lower_dense(matrix, batch, p) for w, p in precisions.items()})
+    return found | (torch_dense_ways(matrix, batch) if has_torch else {})
 
 
 def apart(works: dict[str, Way]) -> dict[str, list[float]]:
@@ -328,10 +363,9 @@ STUDY = Study(
         "SETTINGS": SETTINGS[:1],
         "STEPS": STEPS[-1:],
         "STEP_WAYS": ("gather, barriers",),
-        "WAYS": ("unrolled, barriers",),
-        "LAYERS": ((64, 4),),
+        "WAYS": ("unrolled",),
+        "LAYERS": {(64, 4): ("random",)},
         "FAN_IN": {64: 4},
-        "WIRINGS": {"random": random},
         "SCORED": 64,
         "SCORED_FAN_IN": 3,
         "SCORES": dict([*SCORES.items()][::2]),
@@ -342,6 +376,7 @@ STUDY = Study(
     needed=False,
     alone=True,
     as_it_goes=True,
+    sections=tuple(BUDGETS),
 )
 
 if __name__ == "__main__":

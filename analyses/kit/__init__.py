@@ -41,6 +41,7 @@ from analyses.kit._pictures import errors as errors
 from analyses.kit._pictures import points as points
 from analyses.kit._pictures import written_out as written_out
 from analyses.kit._provenance import settings as settings
+from analyses.kit._sections import chosen_sections as chosen_sections
 from analyses.kit._study import Study as Study
 from analyses.kit._study import changed as changed
 from analyses.kit._study import data_folder as data_folder

@@ -19,6 +19,7 @@ import topokit as tk
 from analyses.kit import _tables
 from analyses.kit._clock import hold_to_one_thread
 from analyses.kit._provenance import plain, provenance, settings
+from analyses.kit._sections import tell_sections, with_kept
 from analyses.kit._work import Store, each
 
 SHARED = Path(__file__).parents[3] / "shared/data"
@@ -46,6 +47,8 @@ class Study:
         one_thread: Whether it is held to one core and one thread, too.
         as_it_goes: Whether numbers are kept after each case, too, for runs that may be cut off:
             `summarize` is then called with the cases so far.
+        sections: Keys of the results that can be measured alone, with `--sections`; the others then
+            stay as they were kept.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Study:
     alone: bool = False
     one_thread: bool = False
     as_it_goes: bool = False
+    sections: tuple[str, ...] = ()
 
     @property
     def module(self) -> ModuleType:
@@ -86,10 +90,12 @@ class Study:
         paths = {"--folder": "Where to keep picture and numbers."}
         paths |= {"--store": "A folder for cases that are finished."}
         paths |= {f"--{name}": FOLDERS[name][1] for name in self.data}
+        words = "Only these, with commas between; the others stay as they were kept."
+        parts = [click.Option(["--sections"], help=words)] if self.sections else []
         found = [click.Option([name], is_flag=True, help=words) for name, words in flags.items()]
         found += [click.Option([name], type=place, help=words) for name, words in paths.items()]
         doc = (self.module.__doc__ or "").split("\n")[0]
-        click.Command(self.script.stem, params=[*found], callback=self.run, help=doc)()
+        click.Command(self.script.stem, params=[*found, *parts], callback=self.run, help=doc)()
 
     def run(
         self,
@@ -99,6 +105,7 @@ class Study:
         full: bool = False,
         folder: Path | None = None,
         store: Path | None = None,
+        sections: str | None = None,
         **data: Path | None,
     ) -> None:
         """Measure or read, print, draw and keep."""
@@ -112,12 +119,14 @@ class Study:
         if self.one_thread and not quick:
             hold_to_one_thread()
         self._tell_folders(quick, data)
+        tell_sections(sections, self.sections)
+        before = self._before(folder)
         other = self.quick if quick else self.full if full or _accelerator() else {}
         with changed(self.module, other):
-            results = self._find(other, store, folder, processes=not quick)
+            results = self._find(other, store, folder, before, processes=not quick)
             self.part("show", _tables.show)(results)
             self._picture(results, folder)
-            self._keep(results, folder)
+            self._keep(results, folder, before)
 
     def _tell_folders(self, quick: bool, data: Mapping[str, Path | None]) -> None:
         for name, given in data.items():
@@ -130,8 +139,20 @@ class Study:
         for name in FOLDERS if quick else ():
             os.environ[PLACE.format(name)] = ""
 
+    def _before(self, folder: Path | None) -> dict[str, Any]:
+        """What the folder, or else the script, has of an earlier run that this one may go on."""
+        places = () if folder is None else (folder / self.kept.name, self.kept)
+        there = [place for place in places if self.sections and place.exists()]
+        return json.loads(there[0].read_text(encoding="utf-8")) if there else {}
+
     def _find(
-        self, other: Mapping[str, Any], store: Path | None, folder: Path | None, *, processes: bool
+        self,
+        other: Mapping[str, Any],
+        store: Path | None,
+        folder: Path | None,
+        before: Mapping[str, Any],
+        *,
+        processes: bool,
     ) -> dict[str, Any]:
         kept = Store(store, self.script.stem, settings(self.module))
         found: dict[Any, Any] = {}
@@ -139,7 +160,7 @@ class Study:
         def keep(case: Any, record: Any) -> None:
             found[case] = record
             if self.as_it_goes:
-                self._keep(self._summarized(found), folder)
+                self._keep(self._summarized(found), folder, before)
 
         cases = list(self.part("cases", None)())
         records = each(
@@ -157,11 +178,14 @@ class Study:
         results = self.part("summarize", _as_rows)(found)
         return json.loads(json.dumps(results, default=_listed))
 
-    def _keep(self, results: dict[str, Any], folder: Path | None) -> None:
+    def _keep(
+        self, results: dict[str, Any], folder: Path | None, before: Mapping[str, Any]
+    ) -> None:
         """Write the numbers, whole or not at all."""
         if folder is None:
             return
-        text = to_text({"provenance": provenance(self.module)} | results)
+        now = json.loads(json.dumps({"provenance": provenance(self.module)})) | results
+        text = to_text(with_kept(now, before, self.sections))
         part = folder / f"{self.script.stem}.json.part"
         part.write_text(text + "\n", encoding="utf-8")
         part.replace(part.with_suffix(""))
