@@ -17,6 +17,7 @@ from topokit._interrupts import INTERRUPTED
 from topokit.cli import (
     _build_command,
     _challenge_command,
+    _choose_command,
     _design_command,
     _diagnose_command,
     _list_command,
@@ -41,6 +42,7 @@ EXAMPLES = """Examples:
   topokit design --n-in 784 --n-out 300 --share 0.1    a wiring for a layer
   topokit report ranking                   the page of a ranking, again
   topokit train --layers clos --share 0.2  a sparse classifier learns
+  topokit choose --model mlp --budget 0.1  which wiring for some data
   topokit challenge --neurons 1024         the Graph Challenge, and its rate"""
 
 
@@ -161,6 +163,7 @@ for verb in (
     _design_command,
     _report_command,
     _train_command,
+    _choose_command,
     _challenge_command,
 ):
     main.add_command(verb.command)

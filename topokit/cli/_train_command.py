@@ -1,12 +1,10 @@
 """`topokit train`: a classifier with sparse layers learns, seed by seed, and can be interrupted."""
 
 import json
-import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,31 +26,22 @@ from topokit.cli._console import (
     tell,
     tell_interrupted,
 )
+from topokit.cli._learning_options import (
+    FOLDER,
+    LAYERS,
+    SHARE,
+    builder_of,
+    check_options,
+    how_options,
+    read_data,
+    rule_of,
+    which_options,
+)
 from topokit.cli._once import Once
 from topokit.cli._output_folder import check_replaced
 from topokit.cli._shell_words import arguments_as_options
 
-
-class Widths(click.ParamType):
-    """Whole numbers above 0 with commas between them."""
-
-    name = "widths"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
-        """The widths, or click's way of saying that they are none."""
-        if isinstance(value, tuple):
-            return value
-        parts = value.split(",")
-        if not all(part.strip().isdecimal() and int(part) for part in parts):
-            self.fail(f"{value!r} is no list of widths such as 300,100", param, ctx)
-        return tuple(map(int, parts))
-
-
-MODELS = ("lenet-300-100", "lenet5", "mlp", "mobilenet-v1")
-LAYERS = ("dense", "clos", "low-rank", "random", "designed")
 RESULTS = "training.json"
-WIDTHS = Widths()
-FOLDER = click.Path(file_okay=False, path_type=Path)
 HEADING = "seed", "parameters", "validation error", "test error", "loss", "seconds"
 CAPTION = (
     "parameters: numbers that are trained; errors: shares of the validation and the test part that "
@@ -61,23 +50,7 @@ CAPTION = (
 
 
 @click.command("train", cls=Once)
-@click.option("--mnist", type=FOLDER, help="Folder of MNIST's four original files, packed or not.")
-@click.option(
-    "--cifar10",
-    type=click.Path(path_type=Path),
-    help="CIFAR-10 as published, python or binary, a folder or an archive, or a part of it (.npz).",
-)
-@click.option(
-    "--model", type=click.Choice(MODELS), default=MODELS[0], show_default=True, help="What learns."
-)
-@click.option(
-    "--hidden", type=WIDTHS, help="Widths of mlp's hidden layers, as 300,100.  [default: 256]"
-)
-@click.option(
-    "--width",
-    type=click.FloatRange(0, 1, min_open=True),
-    help="Share of mobilenet-v1's channels.  [default: 1]",
-)
+@which_options
 @click.option(
     "--layers",
     type=click.Choice(LAYERS),
@@ -87,34 +60,12 @@ CAPTION = (
 )
 @click.option(
     "--share",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=SHARE,
     default=0.2,
     show_default=True,
     help="The most of a dense layer's connections that it may have.",
 )
-@click.option(
-    "--dense-below",
-    type=click.IntRange(0),
-    default=16,
-    show_default=True,
-    help="Layers with fewer inputs or outputs stay dense.",
-)
-@click.option(
-    "--validation",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.1,
-    show_default=True,
-    help="Share of the training examples that is held out, to choose by; 0 for none.",
-)
-@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
-@click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True)
-@click.option(
-    "--learning-rate",
-    type=click.FloatRange(0, min_open=True),
-    default=2e-3,
-    show_default=True,
-    help="Adam's first learning rate, which falls to 0 along a cosine.",
-)
+@how_options
 @click.option(
     "--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many runs: 0, 1, ..."
 )
@@ -146,9 +97,9 @@ def command(
     the weights (.safetensors). The same command goes on where it stopped; one with other settings
     takes another folder, or --overwrite.
     """
-    _check(options)
+    check_options(options)
     with arguments_as_options():
-        data = _data(mnist, cifar10, validation)
+        data = read_data(mnist, cifar10, validation)
     settings = {"data": data.name, "validation": validation, **options}
     if not overwrite:
         _check_folder(out, settings, seeds)
@@ -167,17 +118,6 @@ def command(
                 _report(settings | {"runs": runs}, out, as_json)
 
 
-def _check(options: dict[str, Any]) -> None:
-    """Refuse what no option can tell by itself."""
-    if not math.isfinite(rate := options["learning_rate"]):
-        raise click.UsageError(f"--learning-rate must be a finite number; given {rate}")
-    for name, model, default in (("hidden", "mlp", (256,)), ("width", "mobilenet-v1", 1.0)):
-        if options["model"] == model:
-            options[name] = options[name] or default
-        elif options[name]:
-            raise click.UsageError(f"--{name} goes with --model {model} alone")
-
-
 def _check_folder(out: Path, settings: dict[str, Any], seeds: int) -> None:
     """Refuse to replace results of other settings, or of more seeds."""
 
@@ -187,16 +127,6 @@ def _check_folder(out: Path, settings: dict[str, Any], seeds: int) -> None:
 
     wanted = jsonable(settings) | {"seeds": seeds}
     check_replaced(out / RESULTS, wanted, held, kind="results of other settings")
-
-
-def _data(mnist: Path | None, cifar10: Path | None, validation: float) -> Any:
-    if mnist and cifar10:
-        raise click.UsageError("give --mnist or --cifar10, not both")
-    if mnist:
-        return tk.networks.read_mnist(mnist, validation=validation)
-    if cifar10:
-        return tk.networks.read_cifar10(cifar10, validation=validation)
-    return tk.networks.load_digits(validation=validation)
 
 
 def _run(
@@ -220,9 +150,9 @@ def _run(
     name = f"{file_name(data.name)}-{len(data.train_x)}-{what}-{how}-seed-{seed}"
     with _bar(f"seed {seed}", epochs) as advance, _divergence_told(seed):
         training = tk.networks.train_from_seed(
-            _builder(model, hidden, width, data),
+            builder_of(model, hidden, width, data),
             data,
-            _rule(layers, share, dense_below, seed),
+            rule_of(layers, share, dense_below, seed),
             seed=seed,
             epochs=epochs,
             batch_size=batch_size,
@@ -247,36 +177,6 @@ def _divergence_told(seed: int) -> Iterator[None]:
         yield
     if caught:
         tell(f"seed {seed}: {caught[0].message}")
-
-
-def _builder(
-    model: str, hidden: tuple[int, ...] | None, width: float | None, data: Any
-) -> Callable[..., Any]:
-    """What makes the dense model from a key."""
-    match model:
-        case "mlp":
-            return partial(tk.networks.mlp, data.shape, hidden or (), data.n_classes)
-        case "mobilenet-v1":
-            shape, n_classes = data.shape, data.n_classes
-            return partial(tk.networks.mobilenet_v1, shape, n_classes, width=width or 1.0)
-        case "lenet5":
-            return partial(tk.networks.lenet5, data.shape, data.n_classes)
-        case _:
-            return partial(tk.networks.lenet_300_100, data.shape, data.n_classes)
-
-
-def _rule(layers: str, share: float, dense_below: int, seed: int) -> Any:
-    match layers:
-        case "clos":
-            return tk.networks.clos_with(share, dense_below=dense_below)
-        case "low-rank":
-            return tk.networks.low_rank_with(share, dense_below=dense_below)
-        case "random":
-            return tk.networks.random_with(share, seed=seed, dense_below=dense_below)
-        case "designed":
-            return tk.networks.designed(share, dense_below=dense_below)
-        case _:
-            return tk.networks.dense()
 
 
 @contextmanager

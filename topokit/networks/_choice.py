@@ -134,7 +134,7 @@ class Choice(Record):
         said = [
             f"The first is first in {self.certainty:.0%} of {RESAMPLES:,} resamples of its "
             f"{last.seeds} seeds and of the validation examples",
-            f"{self.steps:,} steps, {self.share:.3g} of training all {n} to the end; "
+            f"{self.steps:,} steps, {100 * self.share:.3g} % of training all {n} to the end; "
             f"{self.seconds:.3g} s",
         ]
         told = [shown(one.name) for one in self.contenders if one.diverged]
