@@ -186,10 +186,33 @@ def test_the_page_for_pytorch_shows_what_was_measured() -> None:
         assert " | ".join([f"| {int(width):,}", batch, *ratios]) + " |\n" in page
 
 
-@cache
+def test_the_page_about_gpus_is_filled_with_what_was_measured() -> None:
+    text = (ROOT / "docs" / "on-a-gpu.md").read_text()
+    kept = json.loads((ROOT / "analyses" / "benchmarks" / "on_gpu.json").read_text())
+    page = tool("gpu_tables").filled(text, kept)
+    assert "{{" not in page
+    lines = page.splitlines()
+    for case, row in kept["challenge"].items():
+        if "rate" in row:
+            size, form = case.rsplit(", ", 1)
+            (line,) = (line for line in lines if line.startswith(f"| {size} |"))
+            shown = line.split(" | ")[1 + ("edges", "classes").index(form)]
+            assert float(shown) == pytest.approx(row["rate"] / 1e12, rel=6e-3)
+    for section, part in (("layers", "training"), ("steps", "seconds")):
+        for case, found in kept[section].items():
+            assert any(line.startswith(f"| {case} |") for line in lines) == (part in found)
+    assert kept["environment"]["device"] in page
+
+
 def gallery() -> Any:
     """The module that fills the gallery when the site is built."""
-    spec = spec_from_file_location("gallery", ROOT / "docs" / "tools" / "gallery.py")
+    return tool("gallery")
+
+
+@cache
+def tool(name: str) -> Any:
+    """A module by which the site is built."""
+    spec = spec_from_file_location(name, ROOT / "docs" / "tools" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
