@@ -105,13 +105,15 @@ def test_sections_that_are_not_measured_again_stay_and_say_whence(monkeypatch) -
     monkeypatch.setenv("ANALYSES_SECTIONS", "second")
     known = ("first", "second", "third")
     before = {"provenance": {"commit": "old", "settings": {"A": 1, "B": 2}}, "card": "X"}
-    now = {"provenance": {"commit": "new", "settings": {"A": 1, "B": 3}}, "card": "Y", "second": 5}
-    found = with_kept(now, before | {"first": 1, "second": 2}, known)
+    before |= {"first": {"a": 1}, "second": {"a": {"s": 1}, "b": {"s": 2}, "c": {"left_out": ""}}}
+    now = {"provenance": {"commit": "new", "settings": {"A": 1, "B": 3}}, "card": "Y"}
+    now |= {"second": {"a": {"s": 3}, "b": {"left_out": "late"}, "c": {"left_out": "late"}}}
+    found = with_kept(now, before, known)
     kept = found["provenance"].pop("kept")
-    assert kept["sections"] == ["first"]
+    assert (kept["sections"], kept["cases"]) == (["first"], {"second": ["b"]})
     assert (kept["provenance"], kept["other settings"]) == ({"commit": "old"}, {"B": 2})
     assert kept["card"] == "X"
-    assert found == now | {"first": 1}
+    assert found == now | {"first": {"a": 1}, "second": now["second"] | {"b": {"s": 2}}}
     assert list(found) == ["provenance", "card", "first", "second"]
     assert with_kept(now, {}, known) == now
 

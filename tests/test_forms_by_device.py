@@ -72,7 +72,7 @@ def test_values_and_gradients_are_those_of_matrices(choice):
 
     def dense_loss(matrices, x):
         for matrix in matrices:
-            x = x @ matrix
+            x = jnp.matmul(x, matrix, precision="highest")
         return jnp.sum(jnp.tanh(x) ** 2)
 
     matrices = [jnp.asarray(matrix, x.dtype) for matrix in to_matrices(model)]

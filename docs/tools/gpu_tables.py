@@ -37,8 +37,10 @@ def origin(kept: dict[str, Any]) -> str:
     stay = own.get("kept", {}).get("sections", [])
     now = [n for n in kept if n not in ("provenance", "environment", *stay)]
     parts = [(now, own, kept["environment"])] if now else []
-    if stay:
-        parts.append((stay, own["kept"]["provenance"], own["kept"]["environment"]))
+    if "kept" in own:
+        single = own["kept"].get("cases", {}).items()
+        left = [*stay, *(f"{name} ({'; '.join(cases)})" for name, cases in single)]
+        parts.append((left, own["kept"]["provenance"], own["kept"]["environment"]))
     for sections, made, environment in parts:
         packages = {name: made["packages"].get(name) for name in ("jax", "torch")}
         versions = ", ".join(f"{name} {version}" for name, version in packages.items() if version)
