@@ -221,6 +221,13 @@ def test_what_even_flows_come_to_is_possible_after_any_sweep(layers, sweeps):
     np.testing.assert_allclose((entries @ x).reshape(K.shape), K, atol=1e-4)
 
 
+def test_neurons_that_are_full_from_the_start_divide_nothing_by_zero():
+    widths, free = (1, 1, 2, 2, 1, 1, 1, 1), (0, 1, 0, 1, 0, 1, 0)
+    masks = [np.ones(pair) for pair in pairwise(widths)]
+    G = tk.from_masks(masks, [np.full(m.shape, bool(x)) for m, x in zip(masks, free, strict=True)])
+    assert controllability(G).total == 0
+
+
 EVEN = {
     "random": t.random_regular.layers([32] * 4, 5, seed=0),
     "small world": t.small_world.layers(24, 3, 4, 0.2, seed=1),

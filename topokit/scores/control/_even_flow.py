@@ -107,7 +107,7 @@ def _flow_forth(
             break
         held = network.total(flow * worth, rows)
         full = np.where(held > TINY, network.room / np.maximum(held, TINY), 1)
-        more = np.minimum(full, 1 / passing).astype(np.float32)
+        more = np.minimum(full, 1 / np.maximum(passing, TINY)).astype(np.float32)
         flow *= network.spread(passing * np.minimum(more, 1), rows)
         own = np.unique(network.owner[rows])
         passing[own] *= more[own]
