@@ -1,6 +1,6 @@
 """The canonical K: against programs that other methods solve, by its laws, on every default."""
 
-from itertools import accumulate, islice
+from itertools import accumulate, islice, pairwise
 from typing import Any, NamedTuple
 
 import clarabel
