@@ -28,7 +28,7 @@ def test_choose_writes_its_table_and_goes_on(monkeypatch) -> None:
     heading, *rows = first.stdout.splitlines()
     assert heading.split()[:3] == ["candidate", "parameters", "rung"]
     assert rows[0].split()[1] == report["best"].split()[0]
-    assert "resamples of its 2 seeds" in first.stdout
+    assert "resamples of its seeds, 2, and" in first.stdout
     monkeypatch.setattr(TrialTask, "run", lambda _: pytest.fail("it ran again"))
     again = topokit(words)
     assert again.stdout == first.stdout, "what is finished is not run again, wall times and all"

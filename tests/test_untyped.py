@@ -123,6 +123,37 @@ CASES = {
         "tk.networks.train(MODEL, (1, 2), optimizer=optax.sgd(1.))",
         "data must be a Dataset, as make_dataset makes of arrays; given (1, 2)",
     ),
+    "candidates are names": (
+        "tk.networks.choose(['a', 'b'], BOTH)",
+        "candidates must be a dict from names to rules, topologies, models",
+    ),
+    "a candidate is a number": (
+        "tk.networks.choose({'a': MODEL, 'b': 3}, BOTH)",
+        "candidate 'b': candidates must be a dict from names to rules",
+    ),
+    "data to choose by are text": (
+        "tk.networks.choose({'a': MODEL, 'b': MODEL}, 'mnist')",
+        "data must be a Dataset, as make_dataset makes of arrays; given a str",
+    ),
+    "a budget of steps is text": (
+        "tk.networks.choose({'a': MODEL, 'b': MODEL}, BOTH, budget='all', batch_size=1)",
+        "budget must be a number in (0, 1]; given 'all'",
+    ),
+    "what chooses is no executor": (
+        "tk.networks.choose({'a': MODEL, 'b': MODEL}, BOTH, budget=6, batch_size=1, keep=1, "
+        "executor=3)",
+        "executor must be a concurrent.futures.Executor",
+    ),
+    "what chooses goes into a number": (
+        "tk.networks.choose({'a': MODEL, 'b': MODEL}, BOTH, budget=6, batch_size=1, keep=1, "
+        "store=3)",
+        "store must be the path of a file; given 3",
+    ),
+    "settings of a choice are a list": (
+        "tk.networks.choose({'a': MODEL, 'b': MODEL}, BOTH, batch_size=1, keep=1, budget=6, "
+        "settings=[1], store='s')",
+        "settings must be a dict of plain values",
+    ),
     "data of a training are text": (
         "tk.networks.train(MODEL, 'mnist', optimizer=optax.sgd(1.))",
         "data must be a Dataset, as make_dataset makes of arrays; given 'mnist'",
@@ -273,6 +304,7 @@ import dataclasses, jax, networkx as nx, numpy as np, optax, topokit as tk
 ONE = {{'d': tk.topologies.dense(1, 1)}}
 ARRAYS = np.eye(2), np.array([0, 1]), np.eye(2), np.array([0, 1])
 DATA = tk.networks.make_dataset(*ARRAYS, validation=0)
+BOTH = tk.networks.make_dataset(*ARRAYS, validation=ARRAYS[:2])
 MODEL = tk.networks.mlp((2,), [2], 2, key=jax.random.key(0))
 for case in {cases!r}:
     try:

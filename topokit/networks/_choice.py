@@ -102,7 +102,10 @@ class Choice(Record):
 
     @property
     def certainty(self) -> float:
-        """Share of resamples, of seeds and of validation examples, in which the first is first."""
+        """Share of resamples, of seeds and of validation examples, in which the first is first.
+
+        This is of the accuracies after the last rung: more steps may change them.
+        """
         return self.contenders[0].first
 
     def texts(self) -> tuple[list[str], list[list[str]]]:
@@ -132,8 +135,8 @@ class Choice(Record):
         """How far to trust it, what it cost, and what went wrong."""
         last, n = self.rungs[-1], len(self.contenders)
         said = [
-            f"The first is first in {self.certainty:.0%} of {RESAMPLES:,} resamples of its "
-            f"{last.seeds} seeds and of the validation examples",
+            f"After {last.steps:,} steps the first is first in {self.certainty:.0%} of "
+            f"{RESAMPLES:,} resamples of its seeds, {last.seeds}, and of the validation examples",
             f"{self.steps:,} steps, {100 * self.share:.3g} % of training all {n} to the end; "
             f"{self.seconds:.3g} s",
         ]
