@@ -14,6 +14,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -37,7 +38,7 @@ from topokit.networks._contestants import contestants_of
 from topokit.networks._halving import schedule, total_steps
 from topokit.networks._trials import ForetellTask, Trial, TrialTask
 from topokit.ranking import UnfinishedError, read_store
-from topokit.ranking._store import Store
+from topokit.ranking._store import Entry, Store
 
 ADAM = optax.adam(0.01)
 
@@ -231,12 +232,40 @@ def test_the_test_part_is_not_looked_at(whole) -> None:
 
 def huge(key: Any) -> Any:
     """A model whose first loss is no number."""
-    return jax.tree.map(lambda a: a * 1e30 if eqx.is_array(a) else a, mlp((8,), [4], 2, key=key))
+    model = mlp((8,), [4], 2, key=key)
+    factor = float(jnp.finfo(model.layers[1].weight.dtype).max) ** 0.8
+    return jax.tree.map(lambda a: a * factor if eqx.is_array(a) else a, model)
+
+
+def normalized(width: int, key: Any) -> Any:
+    """A model with a state and with dropout."""
+    first, second = jax.random.split(key)
+    return eqx.nn.Sequential(
+        [
+            eqx.nn.Linear(8, width, key=first),
+            eqx.nn.BatchNorm(width, axis_name="batch", mode="batch"),
+            eqx.nn.Dropout(0.2),
+            eqx.nn.Linear(width, 2, key=second),
+        ]
+    )
+
+
+def test_states_and_keys_of_models_are_carried_on_too(tmp_path) -> None:
+    recipe = {"epochs": 2, "batch_size": 60, "learning_rate": 0.01}
+    shares = {f"share {share}": share for share in (0.5, 0.7, 0.9)}
+    rules = {name: tk.networks.low_rank_with(s, dense_below=4) for name, s in shares.items()}
+    model = partial(normalized, 8)
+    options = {"keep": 1, "budget": 30, "executor": Elsewhere(), "store": tmp_path / "store"}
+    choice = choose(rules, DATA, build=model, seeds=1, eta=2, **recipe, **options)
+    assert [rung.steps for rung in choice.rungs] == [6, 12]
+    one = choice.contenders[0]
+    trained = train_from_seed(model, DATA, rules[one.name], seed=0, **recipe)
+    assert one.accuracies[-1] == pytest.approx(trained.epochs[-1].validation_accuracy, rel=1e-6)
 
 
 def test_one_that_diverges_falls_out_and_is_told() -> None:
     candidates = {"huge": huge, "small": build(2), "large": build(HIDDEN)}
-    options = {"epochs": 1, "batch_size": 16, "seeds": 1, "eta": 2}
+    options: dict[str, Any] = {"epochs": 1, "batch_size": 16, "seeds": 1, "eta": 2}
     choice = choose(candidates, DATA, keep=1, budget=0.5, **options)
     names = {one.name: one for one in choice.contenders}
     assert [one.name for one in choice.contenders][-1] == "huge"
@@ -310,6 +339,10 @@ BAD = {
         {"candidates": PLAIN | {"wide": partial(mlp, (9,), [2], 2)}},
         "candidate 'wide': the model cannot take an example of",
     ),
+    "a finished model with a state": (
+        {"candidates": PLAIN | {"norm": normalized(3, jax.random.key(0))}},
+        "candidate 'norm': the model has a state: give the function that makes it",
+    ),
     "other classes": (
         {"candidates": PLAIN | {"three": partial(mlp, (8,), [2], 3)}},
         "candidate 'three': the model must return 2 logits",
@@ -366,3 +399,34 @@ def test_a_failure_is_told_by_name_and_the_rest_is_kept(tmp_path, monkeypatch) -
     with pytest.raises(UnfinishedError, match="'small' with seed 0: MemoryError: too much"):
         choose(PLAIN, DATA, keep=1, seeds=1, epochs=1, store=tmp_path / "store")
     assert len(kept(tmp_path / "store")) == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"right": np.ones(3, bool)}, r"its arrays are bool\[3\] and uint8"),
+        ({"right": np.ones(240)}, r"its arrays are float64\[240\]"),
+        ({"leaves": np.zeros(5, np.uint8)}, "its arrays are not those of the training"),
+    ],
+    ids=["other examples", "numbers", "another model"],
+)
+def test_what_others_wrote_under_a_key_is_refused(part, said, tmp_path, monkeypatch) -> None:
+    def to_entry(trial: Trial) -> Entry:
+        entry = true_entry(trial)
+        return entry._replace(arrays=dict(entry.arrays) | part)
+
+    def run(task: TrialTask) -> Trial:
+        if task.since is not None:
+            raise KeyboardInterrupt
+        return true_run(task)
+
+    true_entry, true_run = Trial.to_entry, TrialTask.run
+    candidates = {f"of {width}": build(width) for width in (2, 3, 4)}
+    options: dict[str, Any] = {"keep": 1, "epochs": 1, "eta": 2, "seeds": 1, "budget": 0.5}
+    with monkeypatch.context() as patch:
+        patch.setattr(Trial, "to_entry", to_entry)
+        patch.setattr(TrialTask, "run", run)
+        with pytest.raises(KeyboardInterrupt):
+            choose(candidates, DATA, store=tmp_path / "store", **options)
+    with pytest.raises((ValueError, UnfinishedError), match=said):
+        choose(candidates, DATA, store=tmp_path / "store", **options)

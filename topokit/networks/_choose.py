@@ -8,30 +8,25 @@ from math import ceil, floor, inf
 from numbers import Integral
 from typing import Any
 
-import networkx as nx
 import numpy as np
 from jaxtyping import Int
 
 from topokit._checks import check_count, check_instance, check_real
 from topokit.designs import Candidate
-from topokit.layers import Layers
 from topokit.networks._choice import Choice, Contender, shares_of_first
 from topokit.networks._contestants import contestants_of
 from topokit.networks._dataset import Dataset, split_by_class
 from topokit.networks._halving import Rung, schedule
 from topokit.networks._kernel_regression import standard_error
 from topokit.networks._race import Race
-from topokit.networks._rules import Rule
 from topokit.networks._short_training import check_validation
 from topokit.networks._trials import Recipe
 from topokit.networks._untrained import LEAST_EXAMPLES
 from topokit.ranking import own_precision
 
-Given = Rule | nx.DiGraph | Layers | Candidate | Mapping[str, Any] | Callable[..., Any] | Any
-
 
 def choose(
-    candidates: Mapping[str, Given] | list[Candidate],
+    candidates: Mapping[str, Any] | list[Candidate],
     data: Dataset,
     *,
     build: Callable[..., Any] | None = None,
@@ -62,7 +57,8 @@ def choose(
     go on from nor this store.
 
     Every step is one of `train_from_seed` with the same `epochs`, `batch_size`, `learning_rate` and
-    seed: a candidate that comes to the end has the accuracy that this would give it.
+    seed, and of a whole model one of `train`: a candidate that comes to the end has the accuracy
+    that this would give it.
 
     Cost: the steps of the budget, a compilation for each candidate, and what `kernel_regression`
     takes of each. Memory, and the store: two or three numbers for each weight of each training.

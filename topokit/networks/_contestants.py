@@ -17,7 +17,7 @@ from topokit.layers import Layers, to_layers
 from topokit.networks._dataset import Dataset
 from topokit.networks._sparsify import kernels, sparsify
 from topokit.networks._train import check_training
-from topokit.networks._untrained import Untrained, draw_models, has_weights
+from topokit.networks._untrained import Untrained, draw_models, has_state, has_weights
 
 EXPECTED = (
     "candidates must be a dict from names to rules, topologies, models, or functions that make a "
@@ -89,13 +89,24 @@ def _contestant(name: str, given: Any, build: Any) -> Contestant:
     with naming_candidate(name):
         wiring = _wiring(given)
         if wiring is None:
+            _check_model(given)
             return Contestant(name, None, given)
         if build is None:
             raise ValueError(
                 "a rule or a topology needs the model that it goes into: give build=, a function "
                 "that makes it from the keyword key, such as functools.partial(networks.mlp, ...)"
             )
+        _check_model(build)
         return Contestant(name, wiring, build)
+
+
+def _check_model(given: Any) -> None:
+    """Refuse a finished model with a state, which nobody could give."""
+    if has_weights(given) and has_state(given):
+        raise ValueError(
+            "the model has a state: give the function that makes it from the keyword key instead, "
+            "which makes the state, too"
+        )
 
 
 def _wiring(given: Any) -> Layers | Mapping[str, Any] | Callable[..., Any] | None:

@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from equinox.nn import StateIndex
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
@@ -28,6 +27,7 @@ from topokit.networks._dataset import Dataset
 from topokit.networks._fingerprint import fingerprint
 from topokit.networks._infer_one import double_if, infer_one
 from topokit.networks._steps import Course, batch_loss, course_of, take_steps
+from topokit.networks._untrained import check_state
 
 # Examples that are evaluated at a time.
 TOGETHER = 500
@@ -345,10 +345,6 @@ def _row(numbers: Float[np.ndarray, " fields"], data: Dataset) -> Epoch:
     return Epoch(int(epoch), int(steps), lost, loss, accuracy, seconds)
 
 
-def _parts(model: Any) -> list[Any]:
-    return jax.tree.leaves(model, is_leaf=lambda part: isinstance(part, StateIndex))
-
-
 def check_kinds(data: Any, optimizer: Any) -> None:
     """Refuse data and optimizers that are none."""
     if not isinstance(data, Dataset):
@@ -377,10 +373,7 @@ def check_training(model: Any, state: Any, data: Dataset, batch_size: int, seed:
     """Refuse a model that does not fit the data, and sizes that cannot be."""
     check_count("batch_size", batch_size, most=len(data.train_x))
     check_count("seed", seed, least=0, most=2**63 - 1)
-    if state is None and any(isinstance(part, StateIndex) for part in _parts(model)):
-        raise ValueError(
-            "the model has a state; make it by equinox.nn.make_with_state, and give state="
-        )
+    check_state(model, state)
     kind = double_if(model) or np.float32
     example = jax.ShapeDtypeStruct(data.shape, kind)
     batch = jax.ShapeDtypeStruct((2, *data.shape), kind)

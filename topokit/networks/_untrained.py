@@ -86,19 +86,25 @@ def _made(build: Any, seed: int) -> Untrained:
         raise ValueError(f"{expected}; given {brief(build)}: {error}") from error
     if not has_weights(model):
         raise ValueError(f"{expected}; given {brief(build)}, which made {brief(model)}")
-    stated = any(isinstance(leaf, StateIndex) for leaf in _parts(model))
-    return Untrained(model, state if stated else None)
+    return Untrained(model, state if has_state(model) else None)
 
 
-def _parts(model: Any) -> list[Any]:
-    return jax.tree.leaves(model, is_leaf=lambda part: isinstance(part, StateIndex))
+def has_state(model: Any) -> bool:
+    """Whether a model is called with a state."""
+    parts = jax.tree.leaves(model, is_leaf=lambda part: isinstance(part, StateIndex))
+    return any(isinstance(part, StateIndex) for part in parts)
 
 
-def _checked(model: Any, state: Any) -> Untrained:
-    if state is None and any(isinstance(part, StateIndex) for part in _parts(model)):
+def check_state(model: Any, state: Any) -> None:
+    """Refuse a model that has a state, without one."""
+    if state is None and has_state(model):
         raise ValueError(
             "the model has a state; make it by equinox.nn.make_with_state, and give state="
         )
+
+
+def _checked(model: Any, state: Any) -> Untrained:
+    check_state(model, state)
     weights = filter(eqx.is_inexact_array, jax.tree.leaves(model))
     if not all(bool(jnp.isfinite(weight).all()) for weight in weights):
         raise ValueError(
