@@ -80,6 +80,21 @@ def test_the_adjacency_matrix_of_a_graph_is_that_graph_in_layers(
     assert nx.utils.graphs_equal(lines, tk.layered(by_networkx))
 
 
+def test_an_attribute_of_any_name_is_an_attribute(tmp_path):
+    """Also one that networkx has an argument of that name for."""
+    names = ("backend", "self", "incoming_graph_data", "u_of_edge", "node_for_adding", "attr")
+    attributes = {name: [[0, 1]] for name in names}
+    graph = tk.topologies.butterfly(4)
+    for data in (graph.graph, graph.nodes[0, 0], graph.edges[(0, 0), (1, 0)]):
+        data.update(attributes)
+    for ending in ("npz", "json", "graphml"):
+        tk.write(graph, tmp_path / f"net.{ending}")
+        assert nx.utils.graphs_equal(tk.read(tmp_path / f"net.{ending}"), graph)
+    (tmp_path / "net.edgelist").write_text(f"a b {attributes}\n")
+    lines = tk.read(tmp_path / "net.edgelist")
+    assert lines.edges[(0, 0), (1, 0)] == {"trainable": True} | attributes
+
+
 def test_weights_and_attributes_of_lines_are_kept(tmp_path):
     text = "# a graph\na b 0.5\nb c {'trainable': False, 'weight': -2.0}  # fixed\n\na c\n"
     (tmp_path / "net.edgelist").write_text(text)

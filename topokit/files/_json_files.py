@@ -59,7 +59,8 @@ def read_json(path: Path) -> nx.DiGraph:
     surplus = next((key for key in data if key not in (*KEYS, *found)), None)
     if surplus is not None:
         raise ValueError(f"the key '{shown(surplus, 60)}' has no meaning here: take it out")
-    graph = nx.DiGraph(**checked_attributes(data.get("graph", {})))
+    graph = nx.DiGraph()
+    graph.graph.update(checked_attributes(data.get("graph", {})))
     for number, entry in enumerate(data["nodes"]):
         _add_node(graph, f"nodes[{number}]", entry)
     for number, entry in enumerate(data[found[0]]):

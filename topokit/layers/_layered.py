@@ -94,7 +94,8 @@ def _connect(
             graph.add_node(relay, layer=relay[0], label=f"relay of {node}")
             graph.add_edge(end, relay, **fixed(1.0))
             end = relay
-        graph.add_edge(end, place[receiver], **({"trainable": True} | dag.edges[node, receiver]))
+        graph.add_edge(end, place[receiver], trainable=True)
+        graph.edges[end, place[receiver]].update(dag.edges[node, receiver])
 
 
 def _check_dag(dag: nx.DiGraph) -> None:
