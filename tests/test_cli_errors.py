@@ -36,6 +36,8 @@ BAD_LISTS = {
     "twice": "[[topology]]\nfamily = 'butterfly'\nn = 4\n" * 2,
 }
 
+MANY = 5000 * "1"  # digits, of which Python reads no integer
+
 BAD = [
     ("scores", "No such command 'scores'"),
     ("list --jsn", "No such option"),
@@ -134,6 +136,27 @@ BAD = [
     ("design --n-in 8 --n-out 8 --share 0.5 --depth 0", "--depth must be"),
     ("design --n-in 8 --n-out 8 --share 0.5 -o a.txt", "must end in .npz or .json or .graphml"),
     ("design --n-in 900 --n-out 900 --share 0.5 --refine 0.1", "refine of a layer of 900 x 900"),
+    *(
+        (f"{command} {option} {number}", reason)
+        for command, option in (
+            ("score butterfly", "--n"),
+            ("rank", "--max-steps"),
+            ("train", "--epochs"),
+            ("design --n-out 8 --share 1", "--n-in"),
+            ("challenge", "--depth"),
+        )
+        for number, reason in (
+            (2**63, "must be an integer of at most 9223372036854775807; given"),
+            (MANY, f"'{option}': must be an integer of at most"),
+            ("٣", "is not a valid integer"),
+            ("1_6", "'1_6' is not a valid integer"),
+            ("' 16'", "' 16' is not a valid integer"),
+        )
+    ),
+    (f"train --model mlp --hidden {MANY}", "is no list of widths such as 300,100"),
+    (f"challenge --leave-out {MANY}", "--leave-out must be numbers such as 11866,49259; given"),
+    (f"rank --budget {MANY}", "Invalid value for '--budget': must be an integer from 64"),
+    (f"score torus --depth 2 --shape {MANY}", "is not of the form 8x4 or 8,4"),
     ("rank twice.toml", "two topologies are called 'butterfly(n=4)'"),
 ]
 
@@ -152,7 +175,7 @@ def bad_files():
 
 
 @pytest.mark.usefixtures("bad_files")
-@pytest.mark.parametrize(("words", "reason"), BAD, ids=[words for words, _ in BAD])
+@pytest.mark.parametrize(("words", "reason"), BAD, ids=[words[:60] for words, _ in BAD])
 def test_bad_input_gives_one_clear_line_and_exit_status_2(words, reason):
     result = topokit(words)
     assert result.exit_code == 2
@@ -160,4 +183,5 @@ def test_bad_input_gives_one_clear_line_and_exit_status_2(words, reason):
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1
     assert reason in result.stderr
+    assert len(result.stderr) < 800
     assert not re.search(r"[^.?)] See '", result.stderr)

@@ -12,8 +12,10 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import topokit as tk
+from topokit._checks import check_counts
 from topokit._records import readable
 from topokit.cli._console import busy, console, print_json, print_table
+from topokit.cli._integers import IntegerFrom, integers, quoted
 from topokit.cli._once import Once
 
 EXISTING = click.Path(exists=True, path_type=Path)
@@ -28,11 +30,11 @@ CAPTION = (
 @click.command("challenge", cls=Once)
 @click.option(
     "--neurons",
-    type=click.IntRange(32),
+    type=IntegerFrom(32),
     help="Neurons of a layer: 16 times a power of two, and a square number for images that are "
     "made.  [default: 1024]",
 )
-@click.option("--depth", type=click.IntRange(1), help="Number of layers.  [default: 120]")
+@click.option("--depth", type=IntegerFrom(1), help="Number of layers.  [default: 120]")
 @click.option(
     "--network",
     type=EXISTING,
@@ -44,7 +46,7 @@ CAPTION = (
     "--mnist", type=FOLDER, help="Folder of MNIST: its training images are enlarged, as defined."
 )
 @click.option(
-    "--n", type=click.IntRange(1), help="How many images.  [default: all; 60000 random ones]"
+    "--n", type=IntegerFrom(1), help="How many images.  [default: all; 60000 random ones]"
 )
 @click.option("--truth", type=EXISTING, help="The images that must be left, a number a line.")
 @click.option(
@@ -137,10 +139,11 @@ def _images(neurons: int, images: Path | None, mnist: Path | None, n: int | None
 
 
 def _numbers(text: str) -> list[int]:
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(part.isdecimal() for part in parts):
-        raise click.UsageError(f"--leave-out must be numbers such as 11866,49259; given {text!r}")
-    return [int(part) for part in parts]
+    try:
+        return check_counts("numbers", integers(text) if text else (), least=0)
+    except ValueError:
+        said = f"--leave-out must be numbers such as 11866,49259; given {quoted(text)}"
+        raise click.UsageError(said) from None
 
 
 def _compare(found: np.ndarray, expected: np.ndarray, left_out: list[int]) -> None:

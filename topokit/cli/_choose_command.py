@@ -20,6 +20,7 @@ from topokit.cli._console import (
     print_words,
     tell_interrupted,
 )
+from topokit.cli._integers import IntegerFrom
 from topokit.cli._learning_options import (
     FOLDER,
     LAYERS,
@@ -83,26 +84,26 @@ CAPTION = (
 )
 @click.option(
     "--examples",
-    type=click.IntRange(8),
+    type=IntegerFrom(8),
     default=1000,
     show_default=True,
     help="The most training examples of that batch.",
 )
 @click.option(
     "--eta",
-    type=click.IntRange(2),
+    type=IntegerFrom(2),
     default=3,
     show_default=True,
     help="One in how many goes on to as many times the steps.",
 )
 @click.option(
     "--seeds",
-    type=click.IntRange(1),
+    type=IntegerFrom(1),
     default=3,
     show_default=True,
     help="Seeds of the last few candidates.",
 )
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option("--jobs", type=IntegerFrom(1), default=1, show_default=True, help="Processes.")
 @click.option(
     "--out", type=FOLDER, default=Path("choice"), show_default=True, help="Folder for results."
 )

@@ -8,6 +8,7 @@ import click
 import topokit as tk
 from topokit._progress import progress
 from topokit.cli._console import note, print_json, print_table, print_words
+from topokit.cli._integers import AnyInteger
 from topokit.cli._once import Once
 from topokit.cli._output_file import OutputFile
 from topokit.cli._shell_words import arguments_as_options
@@ -26,14 +27,18 @@ EXAMPLES = """Examples:
 
 
 @click.command("design", cls=Once, epilog="\b\n" + EXAMPLES)
-@click.option("--n-in", type=int, required=True, help="Inputs of the layer, at least 2.")
-@click.option("--n-out", type=int, required=True, help="Outputs of the layer, at least 2.")
-@click.option("--trainable", type=int, help="The most trainable edges.")
+@click.option("--n-in", type=AnyInteger(), required=True, help="Inputs of the layer, at least 2.")
+@click.option("--n-out", type=AnyInteger(), required=True, help="Outputs of the layer, at least 2.")
+@click.option("--trainable", type=AnyInteger(), help="The most trainable edges.")
 @click.option("--share", type=float, help="The same as a share of the dense layer, as 0.1.")
-@click.option("--depth", type=int, help="The most layers of edges.  [default: any number]")
+@click.option("--depth", type=AnyInteger(), help="The most layers of edges.  [default: any number]")
 @click.option("--no-skip", is_flag=True, help="Without members that have skip connections.")
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Seed of random members and predictions."
+    "--seed",
+    type=AnyInteger(),
+    default=0,
+    show_default=True,
+    help="Seed of random members and predictions.",
 )
 @click.option(
     "--refine",
@@ -44,20 +49,24 @@ EXAMPLES = """Examples:
 )
 @click.option(
     "--trials",
-    type=int,
+    type=AnyInteger(),
     help="How many leaders rebuild random matrices in short descents, which decide the order.  "
     "[default: 16, or as many as take minutes]",
 )
 @click.option(
     "--verify",
-    type=int,
+    type=AnyInteger(),
     default=0,
     show_default=True,
     help="How many of the first rebuild other random matrices in 2,000 steps, for a check.",
 )
 @click.option("--no-measure", is_flag=True, help="Do not measure what a step of training costs.")
 @click.option(
-    "--candidates", type=int, default=5, show_default=True, help="How many designs to show."
+    "--candidates",
+    type=AnyInteger(),
+    default=5,
+    show_default=True,
+    help="How many designs to show.",
 )
 @click.option(
     "-o",

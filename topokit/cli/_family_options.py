@@ -8,6 +8,7 @@ from typing import Any, Union, get_args, get_origin
 import click
 
 from topokit._docstrings import entries
+from topokit.cli._integers import AnyInteger, IntegerFrom, integers, quoted
 from topokit.cli._topology_from_words import SEED
 from topokit.topologies import PLACEMENTS, Family
 
@@ -30,11 +31,11 @@ class Numbers(click.ParamType):
                 return _integers(value)
             return tuple(map(_integers, value.split()))
         except ValueError:
-            self.fail(f"{value!r} is not of the form {self.form}.", param, ctx)
+            self.fail(f"{quoted(value)} is not of the form {self.form}.", param, ctx)
 
 
 def _integers(words: str) -> tuple[int, ...]:
-    return tuple(map(int, words.replace("x", ",").split(",")))
+    return integers(words.replace("x", ","))
 
 
 def family_options(family: Family) -> list[click.Option]:
@@ -59,7 +60,7 @@ def change_options() -> list[click.Option]:
         click.Option(["--diagonal"], is_flag=True, help="Append a trainable diagonal layer."),
         click.Option(
             ["--seed"],
-            type=click.IntRange(min=0),
+            type=IntegerFrom(0),
             metavar="INTEGER",
             default=SEED,
             show_default=True,
@@ -87,4 +88,4 @@ def _type(annotation: Any) -> click.ParamType:
     levels = 0
     while get_origin(annotation) is Sequence:
         levels, annotation = levels + 1, get_args(annotation)[0]
-    return Numbers(levels) if levels else {int: click.INT, float: click.FLOAT}[annotation]
+    return Numbers(levels) if levels else {int: AnyInteger(), float: click.FLOAT}[annotation]

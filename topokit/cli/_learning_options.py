@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import click
 
 import topokit as tk
+from topokit._checks import check_counts
+from topokit.cli._integers import IntegerFrom, integers, quoted
 
 
 class Widths(click.ParamType):
@@ -20,10 +22,10 @@ class Widths(click.ParamType):
         """The widths, or click's way of saying that they are none."""
         if isinstance(value, tuple):
             return value
-        parts = value.split(",")
-        if not all(part.strip().isdecimal() and int(part) for part in parts):
-            self.fail(f"{value!r} is no list of widths such as 300,100", param, ctx)
-        return tuple(map(int, parts))
+        try:
+            return tuple(check_counts("widths", integers(value)))
+        except ValueError:
+            self.fail(f"{quoted(value)} is no list of widths such as 300,100", param, ctx)
 
 
 MODELS = ("lenet-300-100", "lenet5", "mlp", "mobilenet-v1")
@@ -57,7 +59,7 @@ WHICH = (
 HOW = (
     click.option(
         "--dense-below",
-        type=click.IntRange(0),
+        type=IntegerFrom(0),
         default=16,
         show_default=True,
         help="Layers with fewer inputs or outputs stay dense.",
@@ -69,8 +71,8 @@ HOW = (
         show_default=True,
         help="Share of the training examples that is held out, to choose by; 0 for none.",
     ),
-    click.option("--epochs", type=click.IntRange(1), default=10, show_default=True),
-    click.option("--batch-size", type=click.IntRange(1), default=32, show_default=True),
+    click.option("--epochs", type=IntegerFrom(1), default=10, show_default=True),
+    click.option("--batch-size", type=IntegerFrom(1), default=32, show_default=True),
     click.option(
         "--learning-rate",
         type=click.FloatRange(0, min_open=True),

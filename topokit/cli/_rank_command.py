@@ -15,9 +15,11 @@ from click.core import ParameterSource
 
 import topokit as tk
 from topokit._checks import check_budget
+from topokit._escapes import shown
 from topokit._extras import MissingExtraError
 from topokit._interrupts import INTERRUPTED, interrupts_ignored
 from topokit.cli._console import busy, note, print_json, print_table, print_words, tell_interrupted
+from topokit.cli._integers import QUOTED, IntegerFrom, integer
 from topokit.cli._once import Once
 from topokit.cli._ranking_files import (
     PAGE,
@@ -78,7 +80,7 @@ class Done:
 def _count(
     name: str, least: int, text: str, *, default: int | None = None, is_eager: bool = False
 ) -> Any:
-    kind = click.IntRange(least)
+    kind = IntegerFrom(least)
     text = text if default is None else f"{text}  [default: {default}]"
     return click.option(name, type=kind, metavar="N", default=default, is_eager=is_eager, help=text)
 
@@ -97,9 +99,9 @@ def _budget(ctx: click.Context, _: click.Parameter, text: str | None) -> int:
 def _number(text: str) -> int | str:
     """An integer, if the text is one."""
     try:
-        return int(text)
+        return integer(text)
     except ValueError:
-        return text
+        return shown(text, QUOTED)
 
 
 @click.command("rank", cls=Once, epilog="\b\n" + LIST)

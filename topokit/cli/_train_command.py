@@ -26,6 +26,7 @@ from topokit.cli._console import (
     tell,
     tell_interrupted,
 )
+from topokit.cli._integers import IntegerFrom
 from topokit.cli._learning_options import (
     FOLDER,
     LAYERS,
@@ -67,7 +68,7 @@ CAPTION = (
 )
 @how_options
 @click.option(
-    "--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many runs: 0, 1, ..."
+    "--seeds", type=IntegerFrom(1), default=3, show_default=True, help="How many runs: 0, 1, ..."
 )
 @click.option(
     "--out", type=FOLDER, default=Path("training"), show_default=True, help="Folder for results."

@@ -1,0 +1,59 @@
+"""Integers of the shell: plain decimal digits, and no more than an array holds."""
+
+import re
+from typing import Any
+
+import click
+from click.types import IntParamType
+
+from topokit._checks import LARGEST
+from topokit._escapes import shown
+
+PLAIN = re.compile(r"[+-]?[0-9]+", re.ASCII)
+DIGITS = 20  # that are read; one of more is beyond `LARGEST` anyway, but for zeros before it
+QUOTED = 40
+
+
+def integer(text: str) -> int:
+    """The integer that a text writes in plain digits.
+
+    Raises:
+        ValueError: If it is another text, or more than an array holds; the message says of a value
+            what it is or must be.
+    """
+    if not PLAIN.fullmatch(text):
+        raise ValueError(f"{quoted(text)} is not a valid integer")
+    number = int(text) if len(text) <= DIGITS else LARGEST + 1
+    if abs(number) > LARGEST:
+        raise ValueError(f"must be an integer of at most {LARGEST}; given {quoted(text)}")
+    return number
+
+
+def integers(text: str) -> tuple[int, ...]:
+    """Those between the commas of a text, or a ValueError."""
+    return tuple(integer(part.strip(" ")) for part in text.split(","))
+
+
+def quoted(text: str) -> str:
+    """A text of the shell as a message quotes it."""
+    return repr(shown(text, QUOTED))
+
+
+class Plain(click.ParamType):
+    """What reads a text as `integer` does, before click looks at its range."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The integer, or click's way of saying what is wrong with the text."""
+        try:
+            number = integer(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+        return super().convert(number, param, ctx)
+
+
+class AnyInteger(Plain, IntParamType):
+    """An integer, whose range the library checks."""
+
+
+class IntegerFrom(Plain, click.IntRange):
+    """An integer of at least so much."""
