@@ -58,6 +58,17 @@ def small_files() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", WRITERS)
+def test_every_file_has_the_mode_of_one_that_is_just_opened(name, tmp_path):
+    before = os.umask(0o027)
+    try:
+        WRITERS[name](tmp_path / name)
+        (tmp_path / "plain").write_text("")
+    finally:
+        os.umask(before)
+    assert (tmp_path / name).stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("name", WRITERS)
 def test_what_cannot_be_written_leaves_what_was_there(name, tmp_path) -> None:
     path = tmp_path / name
     path.write_bytes(b"before")

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_IMODE
 
 from topokit._failures import failure
 
@@ -16,12 +17,17 @@ LONGEST, SIGNS = 255, 50
 def replacing(path: Path) -> Iterator[Path]:
     """Give a name beside `path` to write to; on success it takes the place of `path`.
 
-    The name keeps the ending of `path`. If the block raises, `path` stays as it was. What the
-    system says of the name, or of no name at all, is said of `path`, which alone the caller knows.
+    The name keeps the ending of `path`, and the file has the mode of a new one, whoever writes it.
+    If the block raises, `path` stays as it was. What the system says of the name, or of no name at
+    all, is said of `path`, which alone the caller knows.
     """
     part = _beside(path)
     try:
+        part.touch()
+        mode = part.stat().st_mode
         yield part
+        if part.stat().st_mode != mode:  # written by way of a private file
+            part.chmod(S_IMODE(mode))
         part.replace(path)
     except OSError as error:
         if error.errno is None or error.filename not in (None, str(part), part):
