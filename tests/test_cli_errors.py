@@ -1,6 +1,7 @@
 """What the command line cannot do: one clear line, exit status 2."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -153,6 +154,11 @@ BAD = [
             ("' 16'", "' 16' is not a valid integer"),
         )
     ),
+    *(
+        (f"{command} --jobs {n}", "for each core of this machine")
+        for command in ("rank", "choose")
+        for n in (4 * (os.cpu_count() or 1) + 1, 9999999999)
+    ),
     (f"train --model mlp --hidden {MANY}", "is no list of widths such as 300,100"),
     (f"challenge --leave-out {MANY}", "--leave-out must be numbers such as 11866,49259; given"),
     (f"rank --budget {MANY}", "Invalid value for '--budget': must be an integer from 64"),
@@ -177,8 +183,10 @@ def bad_files():
 @pytest.mark.usefixtures("bad_files")
 @pytest.mark.parametrize(("words", "reason"), BAD, ids=[words[:60] for words, _ in BAD])
 def test_bad_input_gives_one_clear_line_and_exit_status_2(words, reason):
+    before = {*Path().iterdir()}
     result = topokit(words)
     assert result.exit_code == 2
+    assert {*Path().iterdir()} == before
     assert result.stdout == ""
     assert result.stderr.startswith("Error: ")
     assert result.stderr.count("\n") == 1

@@ -1,5 +1,6 @@
 """One voice for arguments that cannot be right: what was given, what was expected."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from numbers import Integral, Number, Real
@@ -9,6 +10,8 @@ from topokit._records import brief
 
 LARGEST = 2**63 - 1  # what an integer of an array holds: no number of anything is greater
 
+JOBS_A_CORE = 4  # processes that are plausible for a core: more only take memory
+
 
 def check_count(name: str, value: int, *, least: int = 1, most: int = LARGEST) -> int:
     """Return an integer in `[least, most]`, or raise a ValueError that names the argument."""
@@ -17,6 +20,17 @@ def check_count(name: str, value: int, *, least: int = 1, most: int = LARGEST) -
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}; given {_said(value)}")
     return int(value)
+
+
+def check_jobs(jobs: int) -> int:
+    """Return a number of processes that this machine bears, or raise a ValueError."""
+    most = JOBS_A_CORE * (os.cpu_count() or 1)
+    if check_count("jobs", jobs) > most:
+        raise ValueError(
+            f"jobs must be an integer of at most {most}, {JOBS_A_CORE} for each core of this "
+            f"machine, because each process takes memory for a JAX of its own; given {_said(jobs)}"
+        )
+    return int(jobs)
 
 
 def _said(value: Any) -> str:

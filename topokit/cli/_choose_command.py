@@ -20,7 +20,7 @@ from topokit.cli._console import (
     print_words,
     tell_interrupted,
 )
-from topokit.cli._integers import IntegerFrom
+from topokit.cli._integers import IntegerFrom, Jobs
 from topokit.cli._learning_options import (
     FOLDER,
     LAYERS,
@@ -103,7 +103,7 @@ CAPTION = (
     show_default=True,
     help="Seeds of the last few candidates.",
 )
-@click.option("--jobs", type=IntegerFrom(1), default=1, show_default=True, help="Processes.")
+@click.option("--jobs", type=Jobs(), default=1, show_default=True, help="Processes.")
 @click.option(
     "--out", type=FOLDER, default=Path("choice"), show_default=True, help="Folder for results."
 )

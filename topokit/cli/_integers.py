@@ -6,7 +6,7 @@ from typing import Any
 import click
 from click.types import IntParamType
 
-from topokit._checks import LARGEST
+from topokit._checks import LARGEST, check_jobs
 from topokit._escapes import shown
 
 PLAIN = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -57,3 +57,18 @@ class AnyInteger(Plain, IntParamType):
 
 class IntegerFrom(Plain, click.IntRange):
     """An integer of at least so much."""
+
+
+class Jobs(IntegerFrom):
+    """A number of processes that the machine bears."""
+
+    def __init__(self) -> None:
+        """One at least."""
+        super().__init__(1)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """The number, or click's way of saying that it is too large."""
+        try:
+            return check_jobs(super().convert(value, param, ctx))
+        except ValueError as error:
+            self.fail(f"{error}.".removeprefix("jobs "), param, ctx)

@@ -19,7 +19,7 @@ from topokit._escapes import shown
 from topokit._extras import MissingExtraError
 from topokit._interrupts import INTERRUPTED, interrupts_ignored
 from topokit.cli._console import busy, note, print_json, print_table, print_words, tell_interrupted
-from topokit.cli._integers import QUOTED, IntegerFrom, integer
+from topokit.cli._integers import QUOTED, IntegerFrom, Jobs, integer
 from topokit.cli._once import Once
 from topokit.cli._ranking_files import (
     PAGE,
@@ -117,7 +117,12 @@ def _number(text: str) -> int | str:
 @_count("--targets", 1, "How many random matrices.", default=16)
 @_count("--max-steps", 1, "Gradient steps for each matrix; 2000 by default.")
 @_count("--seed", 0, "Seed of the matrices and of the first weights.", default=0)
-@_count("--jobs", 1, "Processes; as many as there are cores, at most 4.")
+@click.option(
+    "--jobs",
+    type=Jobs(),
+    metavar="N",
+    help="Processes; as many as there are cores, at most 4, by default.",
+)
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),

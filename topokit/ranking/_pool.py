@@ -12,7 +12,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from topokit._checks import check_count
+from topokit._checks import check_jobs
 from topokit._interrupts import interrupts_blocked
 
 # Each process takes memory for a JAX of its own.
@@ -67,8 +67,11 @@ def process_pool(jobs: int | None = None) -> ProcessPoolExecutor:
     error or Ctrl-C ends that, the processes end too.
 
     Args:
-        jobs: Number of processes, at least 1; as many as there are cores, but at most 4, by
-            default.
+        jobs: Number of processes, from 1 to four for each core; as many as there are cores, but at
+            most 4, by default.
+
+    Raises:
+        ValueError: If there would be none, or more than that.
 
     Examples:
         >>> import topokit as tk
@@ -82,7 +85,7 @@ def process_pool(jobs: int | None = None) -> ProcessPoolExecutor:
     """
     jobs = min(MOST_BY_DEFAULT, os.cpu_count() or 1) if jobs is None else jobs
     pool = Processes(
-        check_count("jobs", jobs),
+        check_jobs(jobs),
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_prepare,
     )
