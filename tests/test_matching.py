@@ -208,5 +208,5 @@ def test_edges_off_every_path_and_constant_edges_match_nothing():
 
 
 def test_what_cannot_fit_in_memory_is_refused_with_the_number():
-    with pytest.raises(ValueError, match=r"match_constraints .* needs [\d,.]+ GiB"):
+    with pytest.raises(ValueError, match=r"match_constraints .* needs [\d,.]+ TiB"):
         satisfiable_constraints(t.butterfly.layers(2**17, 1))

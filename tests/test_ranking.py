@@ -308,7 +308,7 @@ def test_a_default_set_beyond_its_memory_is_refused_before_members_are_counted(
     budget, n, monkeypatch
 ):
     monkeypatch.delattr("topokit.ranking._default.nearest")
-    with pytest.raises(TooLargeError, match=r"^the default set .* needs [\d,.]+ GiB .*; take a"):
+    with pytest.raises(TooLargeError, match=r"^the default set .* needs (over )?[\d,.]+ [TE]iB .*; take a"):
         default_topologies(budget, n=n)
 
 
