@@ -234,7 +234,8 @@ def test_a_malformed_or_hostile_file_is_one_value_error(name, tmp_path):
 def test_what_a_small_file_cannot_mean_is_refused_before_it_is_made(changes, tmp_path):
     path = tmp_path / "net.npz"
     one = {"senders": [0], "receivers": [0], "trainable": [True], "constant": [0.0]}
-    np.savez_compressed(path, **arrays(**{k: np.array(v) for k, v in one.items()}, **changes))
+    held: Any = arrays(**{k: np.array(v) for k, v in one.items()}, **changes)
+    np.savez_compressed(path, **held)
     tracemalloc.start()
     with pytest.raises(TooLargeError, match="net.npz: .* is the most for a file of"):
         tk.read_layers(path)

@@ -171,7 +171,7 @@ def test_moderate_constants_stay_as_they_are():
 SKIP = tk.to_layers(tk.with_skip(tk.topologies.butterfly(4)))
 
 
-@pytest.mark.skipif(jax.config.jax_enable_x64, reason="numbers of 64 bits hold all constants")
+@pytest.mark.skipif(jax.config.read("jax_enable_x64"), reason="64 bits hold all of them")
 @pytest.mark.parametrize("size", [1e39, 1.7e308, 1e-39, 5e-324])
 def test_constants_beyond_the_numbers_that_train_are_refused(size):
     layers = replace(SKIP, constant=tuple(size * constant for constant in SKIP.constant))

@@ -51,6 +51,7 @@ def test_a_store_keeps_them(tmp_path):
     with closing(Store(tmp_path / "kept.sqlite")) as store:
         store.put("7" * 64, made.to_entry())
         entry = store.get("7" * 64)
+    assert entry is not None
     assert Scored.from_entry(entry).score == made.score
 
 

@@ -5,6 +5,7 @@ import math
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
+from typing import Any
 
 import jax
 import networkx as nx
@@ -187,7 +188,8 @@ def test_another_archive_holds_no_maps(tmp_path):
 @pytest.mark.parametrize("surplus", ["control_1", "other", "control_00"])
 def test_no_map_of_an_archive_is_passed_over(surplus, tmp_path):
     names, map_ = np.frombuffer(b'["a"]', np.uint8), np.ones((2, 3))
-    np.savez(tmp_path / "maps.npz", names=names, control_0=map_, **{surplus: map_})
+    held: Any = {"names": names, "control_0": map_, surplus: map_}
+    np.savez(tmp_path / "maps.npz", **held)
     with pytest.raises(ValueError, match=f"it holds {surplus}, which is no map"):
         read_maps(tmp_path / "maps.npz")
 
@@ -308,7 +310,9 @@ def test_a_default_set_beyond_its_memory_is_refused_before_members_are_counted(
     budget, n, monkeypatch
 ):
     monkeypatch.delattr("topokit.ranking._default.nearest")
-    with pytest.raises(TooLargeError, match=r"^the default set .* needs (over )?[\d,.]+ [TE]iB .*; take a"):
+    with pytest.raises(
+        TooLargeError, match=r"^the default set .* needs (over )?[\d,.]+ [GTE]iB .*; "
+    ):
         default_topologies(budget, n=n)
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from io import SEEK_END, BufferedIOBase
 from math import prod
+from typing import IO
 
 import numpy as np
 
@@ -147,7 +148,7 @@ def _array(
     return ordered.reshape(shape, order="F" if found[2] == "True" else "C")
 
 
-def _header(said: str, member: zipfile.ZipExtFile) -> str:
+def _header(said: str, member: IO[bytes] | BufferedIOBase) -> str:
     """The line before the numbers."""
     start = member.read(len(MAGIC) + 2)
     wide = {b"\x01\x00": 2, b"\x02\x00": 4}.get(start[len(MAGIC) :])
@@ -172,7 +173,7 @@ def _dtype(said: str, code: str) -> np.dtype:
 def _bytes_left(
     said: str,
     info: zipfile.ZipInfo,
-    member: zipfile.ZipExtFile,
+    member: IO[bytes] | BufferedIOBase,
     dtype: np.dtype,
     shape: tuple[int, ...],
 ) -> int:
@@ -186,7 +187,7 @@ def _bytes_left(
     return left
 
 
-def _fill(said: str, member: zipfile.ZipExtFile, array: np.ndarray) -> None:
+def _fill(said: str, member: IO[bytes] | BufferedIOBase, array: np.ndarray) -> None:
     """Read an array in pieces; the last byte of a member is where zipfile checks its sum."""
     filled = 0
     while piece := member.read(min(PIECE, max(1, array.size - filled))):

@@ -28,6 +28,7 @@ each_topology = pytest.mark.parametrize("layers", TOPOLOGIES.values(), ids=TOPOL
 def made(layers, **options):
     generator = torch.Generator().manual_seed(0)
     module = tk.torch.SparseLinear(layers, generator=generator, **options)
+    assert module.bias is not None
     with torch.no_grad():
         module.bias.normal_(generator=generator)
     return module

@@ -178,7 +178,7 @@ def rectangular_butterfly(
     whole = [(size, size, inner)] * (inner > 0)
     runs = [(n_in, size, 1), *whole, (size, n_out, 1)] if sweeps > 1 else [(n_in, n_out, 1)]
     _check_sweeps(runs, radices)
-    return cascade([_sweep(*ends, radices) for *ends, times in runs for _ in range(times)])
+    return cascade([_sweep(a, b, radices) for a, b, times in runs for _ in range(times)])
 
 
 def _check_sweeps(runs: Sequence[tuple[int, int, int]], radices: Sequence[int]) -> None:

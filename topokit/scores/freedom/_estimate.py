@@ -11,6 +11,7 @@ network that wastes nothing, or that sets every entry, is then counted with litt
 import networkx as nx
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.sparse import csc_array
 
 from topokit._checks import check_count, check_real
 from topokit._limits import TooLargeError, check_memory
@@ -257,7 +258,7 @@ def _count(
     dtype = precision(layers)
     tangent = linearize(layers, flat_weights(layers, rng), dtype=dtype)
     jacobian = jacobian_operator(tangent)
-    of_weights = with_idle(jacobian, idle_directions(layers, tangent).astype(dtype))
+    of_weights = with_idle(jacobian, csc_array(idle_directions(layers, tangent), dtype=dtype))
     n_pairs = int(joined.sum())
     n_columns = jacobian.shape[1] - (of_weights.shape[1] - jacobian.shape[0])
     if n_columns <= n_pairs:
