@@ -396,7 +396,7 @@ def test_a_failure_is_told_by_name_and_the_rest_is_kept(tmp_path, monkeypatch) -
         return true_run(task)
 
     monkeypatch.setattr(TrialTask, "run", run)
-    with pytest.raises(UnfinishedError, match="'small' with seed 0: MemoryError: too much"):
+    with pytest.raises(UnfinishedError, match="'small', seed 0: MemoryError: too much"):
         choose(PLAIN, DATA, keep=1, seeds=1, epochs=1, store=tmp_path / "store")
     assert len(kept(tmp_path / "store")) == 1
 

@@ -135,7 +135,7 @@ def choose(
     field = sorted(race.contestants, key=race.promise)
     for number, rung in enumerate(rungs, start=1):
         field = field[: rung.candidates]
-        race.climb(field, rung, f"rung {number} of {len(rungs)}")
+        race.climb(field, rung, f"rung {number}/{len(rungs)}")
         field = sorted(filter(race.is_sound, field), key=race.standing)
         if not field:
             raise ValueError(

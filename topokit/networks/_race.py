@@ -70,7 +70,7 @@ class Race:
         for name in self.contestants:
             one, text = self._draw(name, 0)
             tasks[name] = ForetellTask(key_of(Foretold.KIND, text, batch), name, one, x, y)
-        self.foretold |= self._run(tasks, "kernel regression")
+        self.foretold |= self._run(tasks, "batch")
 
     def climb(self, names: Sequence[str], rung: Rung, doing: str) -> None:
         """Train these as far as a rung asks."""

@@ -154,7 +154,7 @@ class ForetellTask(ModelTask[Foretold]):
     @property
     def label(self) -> str:
         """The name of the candidate."""
-        return f"the kernel of {self.name!r}"
+        return f"kernel of {self.name!r}"
 
     @property
     def cost(self) -> float:
@@ -189,7 +189,7 @@ class TrialTask(ModelTask[Trial]):
     @property
     def label(self) -> str:
         """The name of the candidate, and the seed."""
-        return f"{self.name!r} with seed {self.seed}"
+        return f"{self.name!r}, seed {self.seed}"
 
     @property
     def cost(self) -> float:
