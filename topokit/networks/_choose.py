@@ -61,7 +61,7 @@ def choose(
     that this would give it.
 
     Cost: the steps of the budget, a compilation for each candidate, and what `kernel_regression`
-    takes of each. Memory, and the store: two or three numbers for each weight of each training.
+    takes of each. Memory, and the store: three numbers for each weight of each training and rung.
 
     Args:
         candidates: By name, any of: rules, such as `clos_with(0.2)`; topologies, which go into
@@ -84,10 +84,10 @@ def choose(
         seeds: How many seeds the finalists are trained with.
         settings: As in `train`, what a store cannot see of the models.
         executor: Where to run, such as `topokit.ranking.process_pool(4)`; here and in turn by
-            default. A task is one candidate and seed on one rung.
+            default. A task is one candidate and seed on one rung; the data go with each.
         store: An SQLite file for what is finished, made if there is none, as in
-            `topokit.ranking.sweep`. The same call after a kill, or one that differs in budget,
-            `keep`, `eta` or number of candidates, runs only what is missing.
+            `topokit.ranking.sweep`. The same call after a kill runs only what is missing; another
+            one takes from it every training of the same candidate, seed and number of steps.
 
     Returns:
         All candidates, best first, the same for the same arguments on the same machine, however

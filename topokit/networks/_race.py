@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from topokit._progress import progress
 from topokit.networks._contestants import Contestant, check_contestant
 from topokit.networks._dataset import Dataset
 from topokit.networks._fingerprint import fingerprint
@@ -58,10 +59,13 @@ class Race:
 
     def check(self) -> None:
         """Draw all candidates with the first seed, and refuse one that does not fit the data."""
-        for name, contestant in self.contestants.items():
-            one, _ = self._draw(name, 0)
-            check_contestant(one, contestant, self.data, self.recipe.batch_size, 0)
-            self.parameters[name] = n_parameters(one.model)
+        with progress("candidates", len(self.contestants)) as bar:
+            for name, contestant in self.contestants.items():
+                bar.show(repr(name))
+                one, _ = self._draw(name, 0)
+                check_contestant(one, contestant, self.data, self.recipe.batch_size, 0)
+                self.parameters[name] = n_parameters(one.model)
+                bar.advance(1)
 
     def foretell(self, x: Float[np.ndarray, "n *shape"], y: Int[np.ndarray, " n"]) -> None:
         """Ask one batch about all of them."""
