@@ -34,6 +34,7 @@ CURES = {
     errno.ELOOP: "its links lead in a circle; give the file itself",
     errno.EPIPE: "who read it has closed it",
     errno.EBADF: "it is closed; redirect it to a file, or to /dev/null",
+    errno.ENODEV: "give a file of a disk, no pipe and no device",
     errno.ENOMEM: "close other programs, or ask for less",
 }
 CURE = "give another place, or run the same again"

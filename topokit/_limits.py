@@ -28,6 +28,7 @@ SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,18})?) ?([a-z]*)", re.IGNORECASE | re.ASC
 
 SMALL_FILE = 2**27  # bytes that the contents of a file of any size may take
 EXPANSION = 64  # bytes in memory that a byte on the disk may stand for
+BYTES_A_CHARACTER = 24  # of text, that what it says takes; empty lists of JSON the most
 LARGE_FILE = 2**31  # bytes beyond which no contents go unasked
 PIECE = 2**20
 LIKELY = 2**50  # bytes that no machine has; to allow so many is no cure

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from topokit._escapes import shown
-from topokit._limits import check_read
-from topokit._strict_json import BYTES_A_CHARACTER, from_json
+from topokit._limits import BYTES_A_CHARACTER, check_read
+from topokit._strict_json import from_json
 
 START = 8
 METADATA = "__metadata__"

@@ -9,7 +9,6 @@ from typing import Any
 from topokit._escapes import shown
 
 QUOTED = 60
-BYTES_A_CHARACTER = 24  # that values take in memory, empty lists the most
 
 
 def from_json(text: str | bytes, finished: Callable[[dict[str, Any]], Any] | None = None) -> Any:

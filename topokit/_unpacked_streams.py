@@ -16,6 +16,7 @@ from typing import Any
 
 from topokit._escapes import shown
 from topokit._limits import EXPANSION, allowed, check_read, readable_bytes
+from topokit._regular_files import opened
 
 Packing = tuple[str, Callable[[Any], Any]]
 GZIP: Packing = ("gzip", lambda file: gzip.GzipFile(fileobj=file, mode="rb"))
@@ -78,7 +79,7 @@ def unpacked_file(path: Path) -> Iterator[UnpackedStream]:
         ValueError: From its `read`, if it is damaged, or unpacks to more than is plausible.
         OSError: If the file cannot be read.
     """
-    with path.open("rb") as file:
+    with opened(path) as file:
         start = file.read(LONGEST_MAGIC)
         file.seek(0)
         packing = next((PACKINGS[magic] for magic in PACKINGS if re.match(magic, start)), None)

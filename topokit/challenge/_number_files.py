@@ -14,6 +14,7 @@ from topokit._archives import read_archive
 from topokit._atomic import replacing
 from topokit._escapes import shown
 from topokit._limits import TooLargeError, check_read
+from topokit._regular_files import opened
 from topokit._unpacked_streams import UnpackedStream
 
 BLOCK = 2**20  # bytes of lines that are read at a time
@@ -97,7 +98,7 @@ def read_arrays(path: Path, what: str, **expected: tuple[str, int]) -> dict[str,
     Raises:
         ValueError: If it is no such file, or holds other arrays.
     """
-    with reading(path, what), path.open("rb") as file:
+    with reading(path, what), opened(path) as file:
         return read_archive(file, expected)
 
 

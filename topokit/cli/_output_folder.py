@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from topokit._regular_files import whole_bytes
 from topokit._strict_json import from_json
 
 CURE = "give another folder by --out, or --overwrite"
@@ -32,7 +33,7 @@ def check_replaced(
     if not place.exists():
         return
     try:
-        said = from_json(place.read_bytes())
+        said = from_json(whole_bytes(place))
         there, more = held(said), others(said)
     except (ValueError, TypeError, LookupError, AttributeError):
         raise ValueError(f"{place} is damaged, or of another version of topokit: {CURE}") from None

@@ -20,6 +20,7 @@ from topokit._file_names import file_name
 from topokit._names import check_name
 from topokit._plain_records import declared_kinds, record_of
 from topokit._records import brief
+from topokit._regular_files import whole_bytes
 from topokit._strict_json import from_json
 from topokit._text_table import shorten
 from topokit.cli._console import jsonable
@@ -88,7 +89,7 @@ def _kept_files(folder: Path, said: Mapping[str, Any]) -> dict[str, Path]:
 def _remove_stale(folder: Path, kept: Iterable[str]) -> None:
     """Delete the topologies that the earlier `ranking.json` names and the new one does not."""
     try:
-        said = from_json((folder / RANKING).read_bytes())
+        said = from_json(whole_bytes(folder / RANKING))
         earlier = _kept_files(folder, said).values()
     except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return
@@ -157,7 +158,7 @@ def read_results(folder: Path) -> Results:
     """
     place = folder / RANKING
     try:
-        said = from_json(place.read_bytes())
+        said = from_json(whole_bytes(place))
         rows = [_row(tk.ranking.Row, record) for record in said["rows"]]
         if not rows:
             raise ValueError("rows is []")

@@ -6,6 +6,7 @@ import click
 
 import topokit as tk
 from topokit._escapes import shown
+from topokit._regular_files import whole_bytes
 from topokit._strict_json import from_json
 from topokit.cli._console import busy, say
 from topokit.cli._once import Once
@@ -73,7 +74,7 @@ def _sweep_page(store: Path, page: Path) -> Path:
 def _training_page(file: Path, page: Path) -> Path:
     write = tk.report.write_training_report
     try:
-        training = from_json(file.read_bytes())
+        training = from_json(whole_bytes(file))
         if not isinstance(training, dict):
             raise ValueError("it is no object")
         write(page, training)

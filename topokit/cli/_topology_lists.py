@@ -22,6 +22,7 @@ import networkx as nx
 import topokit as tk
 from topokit._escapes import printable, shown
 from topokit._names import check_name
+from topokit._regular_files import whole_bytes
 from topokit.cli._topology_from_words import SEED, change, find_family, make
 from topokit.topologies import true_name
 
@@ -57,8 +58,9 @@ def read_sources(paths: Iterable[Path]) -> dict[str, nx.DiGraph]:
 
 
 def _read_list(path: Path) -> Iterator[tuple[str, nx.DiGraph]]:
+    text = whole_bytes(path, f"the topologies of {path}")
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(text.decode("utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not valid TOML: {error}") from None
     tables = document.get("topology")

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from io import TextIOWrapper
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any
@@ -9,13 +11,16 @@ from typing import Any
 import networkx as nx
 
 from topokit._escapes import shown
-from topokit._limits import check_read
+from topokit._limits import BYTES_A_CHARACTER, check_read
 from topokit._names import check_name
+from topokit._regular_files import opened
 from topokit.layers import graph_bytes, layered, n_relays, to_layers
 
 # Numbers as they are written once: no other digits than ASCII's, none before the first.
 PAIR = re.compile(r"\((0|[1-9]\d{0,17}), ?(0|[1-9]\d{0,17})\)", re.ASCII)
 DIGITS = re.compile(r"\d{1,18}", re.ASCII)
+LONGEST_LINE = 100_000  # in characters
+MOST_IDLE = 10_000  # lines that say nothing, beyond those that do
 REAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
@@ -86,10 +91,23 @@ def real(word: str) -> float:
     return value
 
 
-def whole_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text, from 1; one that does not end may have been cut."""
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
+def whole_lines(path: Path, comment: str) -> Iterator[tuple[int, str]]:
+    """The lines of a text, from 1; one that does not end may have been cut.
+
+    Lines that are empty, or a comment by how they begin, are bounded by the others.
+    """
+    stored, idle = path.stat().st_size, 0
+    check_read("the graph of its lines", BYTES_A_CHARACTER * stored, stored)
+    with TextIOWrapper(opened(path), encoding="utf-8") as file:
+        for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), ""), 1):
+            if len(line) == LONGEST_LINE and not line.endswith("\n"):
+                raise ValueError(f"line {number} has more than {LONGEST_LINE:,} characters")
+            idle += 1 if line.lstrip()[:1] in ("", comment) else -1
+            if idle > MOST_IDLE:
+                raise ValueError(
+                    f"line {number}: there are over {MOST_IDLE:,} lines of comments or blanks more "
+                    "than others; take them out"
+                )
             if not line.endswith("\n") and line.strip():
                 raise ValueError(
                     f"line {number}, the last one, has no end, as where a file was cut: "

@@ -37,7 +37,7 @@ QUOTED = 60
 def read_edge_list(path: Path) -> nx.DiGraph:
     """The graph of a file; an error names the line."""
     dag, lines = nx.DiGraph(), {}
-    for number, text in whole_lines(path):
+    for number, text in whole_lines(path, "#"):
         line = text.partition("#")[0]
         if line.strip():
             sender, receiver, data = _edge(f"line {number}", line)

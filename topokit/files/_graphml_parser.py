@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from xml.parsers import expat
 
 from topokit._escapes import shown
+from topokit._regular_files import whole_bytes
 from topokit.files._checked_graphs import REAL
 
 NAMESPACE = "http://graphml.graphdrawing.org/xmlns "
@@ -67,8 +68,8 @@ def parse_graphml(path: Path) -> GraphmlContent:
         OSError: If it cannot be read.
     """
     events = _Events()
-    with path.open("rb") as file:
-        events.parser.ParseFile(file)
+    # In one piece: the parser begins a value anew with each piece that does not end it.
+    events.parser.Parse(whole_bytes(path), True)
     if not events.directed:
         raise ValueError("it holds no graph")
     for ends in events.found.edges:

@@ -10,6 +10,7 @@ from typing import Any
 import networkx as nx
 
 from topokit._escapes import shown
+from topokit._regular_files import whole_bytes
 from topokit.files._checked_graphs import checked_attributes, checked_graph, node_pair
 from topokit.files._content_sums import SUM, check_sum, content_sum
 from topokit.files._plain_values import from_plain, plain_attributes
@@ -43,7 +44,7 @@ def save_text(content: str, path: Path) -> None:
 
 def read_json(path: Path) -> nx.DiGraph:
     """The graph of a file, whoever wrote it."""
-    data = from_plain(path.read_text(encoding="utf-8"))
+    data = from_plain(whole_bytes(path))
     if not isinstance(data, dict) or data.get("directed") is not True:
         raise ValueError("expected the node-link form of a directed graph")
     if data.get("multigraph", False) is not False:

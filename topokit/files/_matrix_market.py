@@ -32,7 +32,7 @@ class Header(NamedTuple):
 
 def read_matrix_market(path: Path) -> nx.DiGraph:
     """The graph of a file; an error names the line."""
-    lines = _lines(whole_lines(path))
+    lines = _lines(whole_lines(path, "%"))
     header = _header(lines)
     dag, found = nx.DiGraph(), 0
     for found, (number, words) in enumerate(lines, 1):

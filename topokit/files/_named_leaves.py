@@ -16,6 +16,7 @@ from scipy import sparse
 
 from topokit._archives import read_archive
 from topokit._limits import check_read
+from topokit._regular_files import opened
 from topokit._safe_tensors import read_safetensors
 from topokit.files._refusals import refusals
 from topokit.files._stored_arrays import is_array
@@ -77,7 +78,7 @@ def read_named(path: Path) -> Named:
             f"weights: {path} must end in .npz or .safetensors; load other files yourself and give "
             "the arrays, as torch.load does with .pt and model.get_weights() of Keras with .h5"
         )
-    with path.open("rb") as file, refusals(path, " cannot be read"):
+    with opened(path) as file, refusals(path, " cannot be read"):
         return readers[path.suffix](file)
 
 

@@ -10,8 +10,8 @@ import networkx as nx
 import numpy as np
 
 from topokit._archives import read_archive, write_archive
-from topokit._limits import check_read
-from topokit._strict_json import BYTES_A_CHARACTER
+from topokit._limits import BYTES_A_CHARACTER, check_read
+from topokit._regular_files import opened
 from topokit.files._kept_attributes import (
     KeptAttributes,
     attributes_of,
@@ -67,7 +67,7 @@ def read_npz_layers(path: Path) -> Layers:
 
 
 def _contents(path: Path) -> tuple[Layers, KeptAttributes]:
-    with path.open("rb") as file:
+    with opened(path) as file:
         arrays = read_archive(file, ARRAYS)
         stored = file.seek(0, SEEK_END)
     text, widths = str(arrays["attributes"]), arrays["widths"]

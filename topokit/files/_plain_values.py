@@ -58,7 +58,7 @@ def plain(value: Any, depth: int = 0) -> Any:
     )
 
 
-def from_plain(text: str) -> Any:
+def from_plain(text: str | bytes) -> Any:
     """The value of a JSON text."""
     return from_json(text, _untupled)
 

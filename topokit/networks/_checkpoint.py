@@ -19,6 +19,7 @@ from topokit import __version__
 from topokit._atomic import replacing
 from topokit._comparable import is_key
 from topokit._escapes import shown
+from topokit._regular_files import opened
 from topokit._strict_json import from_json
 
 FORMAT = "topokit training 4"
@@ -132,7 +133,7 @@ def _marked(mark: dict[str, str]) -> dict[str, str]:
 
 def _opened(path: Path) -> BinaryIO:
     try:
-        return path.open("rb")
+        return opened(path)
     except IsADirectoryError as error:
         raise ValueError(f"{path} is a folder; give the file of a checkpoint") from error
 

@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 
 from topokit._archives import read_archive
 from topokit._limits import TooLargeError
+from topokit._regular_files import opened
 from topokit._tar_members import tar_members
 from topokit._unpacked_streams import take, unpacked_file
 from topokit.networks._checked_bytes import check_md5
@@ -207,7 +208,7 @@ def _read_npz(path: Path, validation: float, verify: bool) -> Dataset:
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     expected = {f"{part}_{kind}": ("biuf", axes) for part in PART for kind, axes in AXES.items()}
-    with path.open("rb") as file:
+    with opened(path) as file:
         try:
             return read_archive(file, expected)
         except ValueError as error:

@@ -22,6 +22,7 @@ from topokit._archives import read_archive
 from topokit._atomic import replacing
 from topokit._escapes import shown
 from topokit._limits import TooLargeError
+from topokit._regular_files import opened
 from topokit._safe_tensors import read_safetensors
 from topokit.networks._linear import SparseLayer, edges
 
@@ -87,7 +88,7 @@ def read_weights(path: str | Path, like: Model) -> Model:
     """
     path = Path(path)
     _, load = _format(path)
-    with path.open("rb") as file:
+    with opened(path) as file:
         try:
             stored = load(file)
         except TooLargeError as error:

@@ -22,6 +22,7 @@ from topokit._escapes import shown
 from topokit._html import heat_map
 from topokit._limits import TooLargeError
 from topokit._records import Record, brief
+from topokit._regular_files import opened
 from topokit._strict_json import from_json
 
 
@@ -120,7 +121,7 @@ def read_maps(path: str | os.PathLike[str]) -> dict[str, Maps]:
     See Also:
         `write_maps`, which wrote the file.
     """
-    with Path(path).open("rb") as file:
+    with opened(Path(path)) as file:
         try:
             return _maps_of(read_archive(file))
         except TooLargeError as error:

@@ -243,6 +243,8 @@ def _check_place(path: Path, *, create: bool) -> None:
         raise ValueError(f"store: there is no folder {folder}; make it first")
     if path.is_dir():
         raise ValueError(f"store: {path} is a folder; give a file in it")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"store: {path} is no regular file; {ANOTHER}")
     if not create and not path.exists():
         raise ValueError(f"store: there is no file {path}")
     for place in (path, folder) if create else ():
