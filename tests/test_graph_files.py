@@ -161,6 +161,14 @@ WRONG: dict[str, tuple[str, str]] = {
         graphml(JOINED + "&a;", '<!DOCTYPE x [<!ENTITY a "ha">]>'),
         "line 1: it declares a document type",
     ),
+    "edges.json": (
+        edited(nodes=[], edges=[], graph={"incoming_graph_data": [[[0, 0], [1, 0]]]}),
+        "the graph is empty",
+    ),
+    "words.gml": (GML + "  a [ b 1 ]\n" * 100_000 + "]\n", "characters for 1 nodes and edges"),
+    "long.edgelist": (f"a b {{'x': [{'1,' * 50_000}]}}\n", "line 1 has more than 100,000 charact"),
+    "idle.edgelist": ("a b\n" + "#\n" * 10_002, "line 10003: there are over 10,000 lines of"),
+    "idle.mtx": (HEAD + "%\n" * 10_002, "line 10001: there are over 10,000 lines of"),
     "same.graphml": (graphml('<node id="(00, 0)"/>'), r"node '\(00, 0\)' is not of the form"),
     "blank.graphml": (graphml('<node id="(0,0)"/>' + JOINED), "the same layer and index"),
     "node.graphml": (graphml('<node id="(0, 0)"/>'), r"the node '\(0, 0\)' is there already"),
@@ -251,6 +259,15 @@ def test_the_key_or_the_line_that_is_wrong_is_named(name: str, tmp_path: Path) -
     with pytest.raises(ValueError, match=message) as error:
         tk.read(tmp_path / name)
     assert f"{name} does not hold a topology: " in str(error.value)
+
+
+def test_zeros_of_a_matrix_are_no_edges_and_bounded(tmp_path, monkeypatch):
+    path = tmp_path / "net.mtx"
+    path.write_text("%%MatrixMarket matrix array integer general\n2 2\n0\n0\n5\n0\n")
+    assert tk.read(path).edges == tk.from_masks([np.eye(1)]).edges
+    monkeypatch.setattr("topokit.files._matrix_market.MOST_ZEROS", 2)
+    with pytest.raises(ValueError, match="line 6: there are over 2 entries of 0"):
+        tk.read(path)
 
 
 @pytest.mark.parametrize("ending", ["edgelist", "mtx"])

@@ -17,6 +17,7 @@ from topokit.files._checked_graphs import DIGITS, in_layers, natural, real, whol
 FORMS = ("coordinate", "array")
 FIELDS = ("real", "double", "integer", "pattern")
 SYMMETRIES = ("symmetric", "skew-symmetric", "hermitian")
+MOST_ZEROS = 2**21
 
 Lines = Iterator[tuple[int, list[str]]]
 
@@ -34,13 +35,19 @@ def read_matrix_market(path: Path) -> nx.DiGraph:
     """The graph of a file; an error names the line."""
     lines = _lines(whole_lines(path, "%"))
     header = _header(lines)
-    dag, found = nx.DiGraph(), 0
+    dag, found, zeros = nx.DiGraph(), 0, 0
     for found, (number, words) in enumerate(lines, 1):
         if found > header.entries:
             raise ValueError(f"line {number}: the file goes on after {header.entries} entries")
         row, column, value = _entry(f"line {number}", words, header, found - 1)
         if dag.has_edge(row, column):
             raise ValueError(f"line {number}: entry ({row}, {column}) is given again")
+        zeros += not value
+        if zeros > MOST_ZEROS:
+            raise ValueError(
+                f"line {number}: there are over {MOST_ZEROS:,} entries of 0, no edges; leave them "
+                "out, in the coordinate form"
+            )
         if value:
             dag.add_edge(row, column, **({} if header.field == "pattern" else {"weight": value}))
     if found < header.entries:
