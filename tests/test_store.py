@@ -1,6 +1,7 @@
 """The store: what went in comes out, from any process, and no other file is taken for one."""
 
 import json
+import math
 import os
 import sqlite3
 import subprocess
@@ -33,6 +34,21 @@ RESULTS = {"name": "d", "family": "dense", "skip": False, "n_in": 3, "n_out": 3,
 RESULTS |= {"edges": 9, "trainable": 9, "solver": "Idle(steps=1)", "seed": 4, "seconds": 0.5}
 RESULTS |= {"loss": [0.5, 0.25], "steps": [7, 8]}
 KEY = "7" * 64
+IMPOSSIBLE = [
+    ("loss", [10**400, 1]),
+    ("loss", [-1, 1e308]),
+    ("loss", [-math.inf, 1]),
+    ("steps", [-1, 1]),
+    ("trainable", 10**400),
+    ("trainable", -5),
+    ("n_in", 0),
+    ("seed", 10**100),
+    ("seconds", math.nan),
+    ("seconds", -1.0),
+    ("name", ""),
+    ("name", "\x1b[2J"),
+    ("family", "a\nb"),
+]
 
 MATRICES = arrays(np.float64, array_shapes(min_dims=2, max_dims=2, min_side=0))
 
@@ -279,8 +295,10 @@ def test_no_bit_of_a_row_makes_it_another_or_none(tmp_path):
         json.dumps(RESULTS | {"name": None}),
         json.dumps(RESULTS | {"edges": "\x1b[2J" * 9_999}),
         json.dumps(RESULTS | {"x" * 99_999: 1}),
+        *(json.dumps(RESULTS | {name: value}) for name, value in IMPOSSIBLE),
     ],
-    ids=["deep", "list", "empty", "number", "short", "texts", "none", "control", "long"],
+    ids=["deep", "list", "empty", "number", "short", "texts", "none", "control", "long"]
+    + [f"{name}-{place}" for place, (name, _) in enumerate(IMPOSSIBLE)],
 )
 def test_a_row_with_a_right_sum_and_no_result_is_refused_in_a_line(value, tmp_path):
     path = tmp_path / "s"
@@ -293,6 +311,14 @@ def test_a_row_with_a_right_sum_and_no_result_is_refused_in_a_line(value, tmp_pa
         read_store(path)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 600
+
+
+def test_a_loss_that_diverged_is_read(tmp_path):
+    with closing(Store(tmp_path / "s")) as store:
+        store.put(KEY, Entry("reconstruction", RESULTS | {"loss": [math.nan, math.inf]}))
+    first, second = (one.loss for one in read_store(tmp_path / "s"))
+    assert math.isnan(first)
+    assert second == math.inf
 
 
 def test_no_array_of_a_row_is_passed_over(tmp_path):

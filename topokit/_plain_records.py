@@ -7,6 +7,7 @@ to a base that is a power of two.
 import re
 from collections.abc import Mapping
 from dataclasses import fields
+from sys import float_info
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from topokit._records import Record, brief
@@ -61,7 +62,9 @@ def declared_kinds(kind: type[Record]) -> dict[str, tuple[type, ...]]:
 
 
 def _is_of(value: Any, kinds: tuple[type, ...]) -> bool:
-    return type(value) in kinds or (type(value) is int and float in kinds)
+    """Whether a value is of a kind; an integer is a float's unless it is beyond all of them."""
+    is_real = type(value) is int and float in kinds and abs(value) <= float_info.max
+    return type(value) in kinds or is_real
 
 
 def _integer(value: Any) -> Any:

@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from sys import float_info
 from typing import Any, NamedTuple
 
 import networkx as nx
@@ -18,19 +17,16 @@ from topokit._atomic import replacing
 from topokit._escapes import shown
 from topokit._file_names import file_name
 from topokit._names import check_name
-from topokit._plain_records import declared_kinds, record_of
-from topokit._records import brief
+from topokit._plain_records import declared_kinds
 from topokit._regular_files import whole_bytes
 from topokit._strict_json import from_json
+from topokit._table_rows import row_of
 from topokit._text_table import shorten
 from topokit.cli._console import jsonable
 from topokit.cli._csv_files import write_csv
 from topokit.cli._output_folder import check_replaced
 
 RANKING, MAPS, PAGE, TOPOLOGIES = "ranking.json", "maps.npz", "report.html", "topologies"
-
-# What counts of a ranking stay below, but those of paths, and what no share is above.
-MOST, PATHS, SHARES = 2**28, "paths_", ("density", "reachable")
 
 
 class Results(NamedTuple):
@@ -217,24 +213,13 @@ def _read_topology(path: Path, row: "tk.ranking.Row") -> nx.DiGraph:
 
 
 def _row(kind: type[Any], record: Mapping[str, Any]) -> Any:
-    """A row from its JSON, where each value is of the kind and in the range that it was."""
+    """A row from its JSON, which has `null` for a number that is none."""
     declared = declared_kinds(kind)
-    lost = {n: math.nan for n in record if record[n] is None and declared.get(n) == (float,)}
-    found = record_of(kind, {**record, **lost})
     for name, value in record.items():
-        if not _fits(name, value, declared[name]):
-            raise ValueError(f"{name} is {brief(value)}")
-    return found
-
-
-def _fits(name: str, value: Any, kinds: tuple[type, ...]) -> bool:
-    """Whether a number is in the range that such a field has."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return True
-    if int in kinds:
-        return value >= 0 and (value < MOST or name.startswith(PATHS))
-    least = 0 if name in ("loss", "loss_error", *SHARES) else -float_info.max
-    return least <= value <= (1 if name in SHARES else float_info.max)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{name} is {value}")
+    lost = {n: math.nan for n in record if record[n] is None and declared.get(n) == (float,)}
+    return row_of(kind, {**record, **lost})
 
 
 def topology_files(names: Sequence[str]) -> dict[str, str]:

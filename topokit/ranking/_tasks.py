@@ -13,8 +13,9 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from topokit._plain_records import record_of, values_of
+from topokit._plain_records import values_of
 from topokit._records import brief
+from topokit._table_rows import row_of
 from topokit.layers import Layers
 from topokit.products import Cost
 from topokit.ranking._content_keys import describe, key_of, packed, unpacked
@@ -53,7 +54,7 @@ class Scored(Finding):
         control, leverage = _maps(entry, "control", "leverage")
         if control is None:
             raise ValueError("control is missing")
-        return cls(record_of(Score, entry.value), control, leverage)
+        return cls(row_of(Score, entry.value), control, leverage)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Rebuilt(Finding):
         """One result for each target, from what they share and what is their own."""
         own = enumerate(zip(losses, steps, strict=True))
         rows = ({"target": target, "loss": loss, "steps": taken} for target, (loss, taken) in own)
-        return cls(tuple(record_of(Result, shared | row) for row in rows))
+        return cls(tuple(row_of(Result, shared | row) for row in rows))
 
     def to_entry(self) -> Entry:
         """What all results share, once; the losses and the steps as lists."""
