@@ -321,6 +321,26 @@ def test_a_loss_that_diverged_is_read(tmp_path):
     assert second == math.inf
 
 
+@pytest.mark.parametrize("opened", [Store, read_store])
+def test_an_empty_file_beside_a_log_is_refused_and_the_log_stays(opened, tmp_path):
+    path, log = tmp_path / "s", tmp_path / "s-wal"
+    with closing(Store(path)) as store:
+        store.put(KEY, Entry("reconstruction", RESULTS))
+        kept = log.read_bytes()
+    path.write_bytes(b"")
+    log.write_bytes(kept)
+    with pytest.raises(ValueError, match=r"s is damaged: it is empty, and .*s-wal holds \d+ bytes"):
+        opened(path)
+    assert log.read_bytes() == kept
+
+
+def test_a_folder_in_the_place_of_the_log_is_named(tmp_path):
+    filled(tmp_path / "s", 1)
+    (tmp_path / "s-wal").mkdir()
+    with pytest.raises(ValueError, match="s-wal is a folder"):
+        read_store(tmp_path / "s")
+
+
 def test_no_array_of_a_row_is_passed_over(tmp_path):
     with closing(Store(tmp_path / "s")) as store:
         store.put(KEY, Entry("reconstruction", RESULTS, {"K": np.ones((2, 2))}))

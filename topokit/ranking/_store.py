@@ -232,8 +232,7 @@ def _address(path: Path, *, create: bool) -> str:
     address = path.absolute().as_uri()
     if create or all(os.access(place, os.W_OK) for place in (path, path.absolute().parent)):
         return address
-    beside = path.with_name(f"{path.name}-wal").exists()
-    return f"{address}?mode=ro" + ("" if beside else "&immutable=1")
+    return f"{address}?mode=ro" + ("" if _log(path).exists() else "&immutable=1")
 
 
 def _check_place(path: Path, *, create: bool) -> None:
@@ -247,9 +246,30 @@ def _check_place(path: Path, *, create: bool) -> None:
         raise ValueError(f"store: {path} is no regular file; {ANOTHER}")
     if not create and not path.exists():
         raise ValueError(f"store: there is no file {path}")
+    _check_log(path)
     for place in (path, folder) if create else ():
         if place.exists() and not os.access(place, os.W_OK):
             raise ValueError(f"store: {place} may not be written; {ANOTHER}")
+
+
+def _log(path: Path) -> Path:
+    """The file beside a store that holds what was written last."""
+    return path.with_name(f"{path.name}-wal")
+
+
+def _check_log(path: Path) -> None:
+    """Refuse a log that is none, and one of a store that is gone, which SQLite would delete."""
+    log = _log(path)
+    if log.is_dir():
+        raise ValueError(f"store: {log} is a folder, where SQLite keeps what it writes; move it")
+    # In this order: another process that makes the store fills it before there is a log.
+    left = log.exists() and log.stat().st_size
+    if left and path.exists() and not path.stat().st_size:
+        raise ValueError(
+            f"store: {path} is damaged: it is empty, and {log} holds {left} bytes of what was "
+            "written into it; both are left as they are: bring the store back from a copy, or "
+            f"{ANOTHER}"
+        )
 
 
 def _another(path: Path, application: int, schema: int) -> str:
