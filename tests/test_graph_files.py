@@ -149,6 +149,9 @@ def graphml(inner: str, before: str = "", after: str = "") -> str:
 JOINED = '<edge source="(0, 0)" target="(1, 0)"/>'
 NOTE = '<data key="t">a</data>'
 SECOND = '<graph edgedefault="directed"/>'
+CONSTANT = graphml(
+    JOINED.replace("/>", '><data key="f">false</data><data key="w">1</data></edge>')
+).replace("<graph ", '<key id="f" for="edge" attr.name="trainable" attr.type="boolean"/><graph ')
 
 WRONG: dict[str, tuple[str, str]] = {
     "key.json": ('{"directed": true, "directed": true}', "the key 'directed' is given twice"),
@@ -201,6 +204,30 @@ WRONG: dict[str, tuple[str, str]] = {
     "twice.json": (edited(edges=[edge, edge]), r"edges\[1\]: the edge .* is there already"),
     "old.json": (edited(edges=None, links=[edge, 3]), r"links\[1\]: 'source' must be"),
     "flag.json": (edited(edges=[edge | {"trainable": 1}]), "trainable must be a bool; given 1"),
+    "weight.json": (
+        edited(edges=[edge | {"trainable": False, "weight": True}]),
+        "a constant edge must be a number .* given 'True'",
+    ),
+    "digit.json": (
+        edited(edges=[edge | {"trainable": False, "weight": "1"}]),
+        "a constant edge must be a number .* given '1'",
+    ),
+    "layer.json": (
+        edited(nodes=[node, {"id": [1, 0], "layer": True}], edges=[edge]),
+        r"node \(1, 0\) has the attribute layer=True; it must equal 1",
+    ),
+    "weight.graphml": (
+        CONSTANT.replace('"double"', '"string"'),
+        "a constant edge must be a number .* given '1'",
+    ),
+    "truth.graphml": (
+        CONSTANT.replace('"double"', '"boolean"'),
+        "a constant edge must be a number .* given 'True'",
+    ),
+    "text.edgelist": (
+        "a b {'trainable': False, 'weight': '1'}\n",
+        "a constant edge must be a number .* given '1'",
+    ),
     "packed.graphml": (
         '<?xml version="1.0"?><graphml xmlns="http://graphml.graphdrawing.org/xmlns"><key id="t" '
         'for="node" attr.name="topokit" attr.type="string"/><graph edgedefault="directed">'

@@ -104,7 +104,7 @@ def _check_node(node: Node, data: Attributes, layers: Layers) -> None:
     layer, index = node
     if not (0 <= layer < len(layers.widths) and 0 <= index < layers.widths[layer]):
         raise ValueError(f"its attributes name the node {shown(node, 60)}, which its arrays lack")
-    if data.get("layer", layer) not in (layer, None):
+    if isinstance(data.get("layer"), bool) or data.get("layer", layer) not in (layer, None):
         raise ValueError(
             f"its attributes say layer={shown(data['layer'], 60)} of the node {node}, whose layer "
             f"is {layer}"
@@ -130,8 +130,8 @@ def _check_edge(sender: Node, receiver: Node, data: Attributes, layers: Layers) 
 
 def _is_number(weight: Any, constant: float) -> bool:
     try:
-        return float(weight) == constant
-    except (TypeError, ValueError, OverflowError):
+        return type(weight) in (int, float) and float(weight) == constant
+    except OverflowError:
         return False
 
 

@@ -22,6 +22,7 @@ from topokit.layers._make_layers import make_layers
 from topokit.layers._recipe import DescribedLayers, Layers, each_layer
 
 LIMIT = 2**33  # bytes of masks
+NO_NUMBERS = (bool, np.bool_, str, bytes)  # which Python would take for some
 TYPE_OF_NODE = "a pair (layer, index) of integers, such as (0, 3)"
 
 
@@ -229,7 +230,7 @@ def node_indices(graph: nx.DiGraph) -> list[list[int]]:
     indices: dict[int, list[int]] = {}
     for node, layer in graph.nodes(data="layer"):
         match node:
-            case (Integral() as first, Integral() as second) if layer in (None, first):
+            case (Integral() as first, Integral() as second) if _is_layer(layer, first):
                 indices.setdefault(int(first), []).append(int(second))
             case _:
                 raise ValueError(_wrong_node(graph, node, layer))
@@ -250,8 +251,13 @@ def _widths(graph: nx.DiGraph) -> list[int]:
     return [len(row) for row in indices]
 
 
+def _is_layer(layer: Any, first: Any) -> bool:
+    """Whether the attribute of a node is its layer, or not there."""
+    return layer in (None, first) and not isinstance(layer, NO_NUMBERS)
+
+
 def _wrong_node(graph: nx.DiGraph, node: Hashable, layer: Any) -> str:
-    if isinstance(node, tuple) and layer is not None and len(node) == 2 and layer != node[0]:
+    if isinstance(node, tuple) and len(node) == 2 and not _is_layer(layer, node[0]):
         return f"node {node} has the attribute layer={layer!r}; it must equal {node[0]!r}"
     if not nx.is_directed_acyclic_graph(graph):
         return f"the graph has a cycle: {nx.find_cycle(graph)}; a topology must be acyclic"
@@ -273,6 +279,8 @@ def _check_indices(layer: int, indices: list[int]) -> None:
 def _constant(sender: Hashable, receiver: Hashable, data: dict[str, Any]) -> float:
     value = data.get("weight", 1.0)
     try:
+        if isinstance(value, NO_NUMBERS):
+            raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise ValueError(
