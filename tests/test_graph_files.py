@@ -228,6 +228,12 @@ WRONG: dict[str, tuple[str, str]] = {
         "a b {'trainable': False, 'weight': '1'}\n",
         "a constant edge must be a number .* given '1'",
     ),
+    "default.graphml": (
+        graphml(JOINED).replace(
+            "<graph ", '<key id="p" attr.name="topokit"><default>{}</default></key><graph '
+        ),
+        "the key 'topokit' may have no default; found one of a graph",
+    ),
     "packed.graphml": (
         '<?xml version="1.0"?><graphml xmlns="http://graphml.graphdrawing.org/xmlns"><key id="t" '
         'for="node" attr.name="topokit" attr.type="string"/><graph edgedefault="directed">'
@@ -308,6 +314,16 @@ def test_zeros_of_a_matrix_are_no_edges_and_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("topokit.files._matrix_market.MOST_ZEROS", 2)
     with pytest.raises(ValueError, match="line 6: there are over 2 entries of 0"):
         tk.read(path)
+
+
+def test_no_letter_of_the_name_of_a_sum_turns_it_off(tmp_path: Path) -> None:
+    tk.write(tk.topologies.butterfly(4), tmp_path / "net.graphml")
+    whole = (tmp_path / "net.graphml").read_text()
+    for place in range(len("sha256")):
+        damaged = f"{'sha256'[:place]}r{'sha256'[place + 1 :]}"
+        (tmp_path / "net.graphml").write_text(whole.replace('"sha256"', f'"{damaged}"'))
+        with pytest.raises(ValueError, match=f"'{damaged}' looks like a damaged sha256"):
+            tk.read(tmp_path / "net.graphml")
 
 
 @pytest.mark.parametrize("ending", ["edgelist", "mtx"])

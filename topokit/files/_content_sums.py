@@ -6,14 +6,19 @@ other programs write none. Archives need none, for they have a sum of every arra
 
 import hashlib
 import json
+import re
+from difflib import SequenceMatcher
 from typing import Any
 
 import networkx as nx
 
+from topokit._escapes import shown
 from topokit.files._checked_graphs import node_pair
 from topokit.files._plain_values import plain
 
 SUM = "sha256"
+DIGITS = re.compile("[0-9a-f]{64}")
+ALIKE = 0.6  # of the letters of two names, from which one may be the other, damaged
 
 
 def content_sum(graph: nx.DiGraph) -> str:
@@ -32,3 +37,14 @@ def check_sum(graph: nx.DiGraph, expected: Any) -> None:
             f"its content is not that of its {SUM}: it was damaged, or changed by hand, and then "
             f"{SUM} has to be taken out"
         )
+
+
+def check_no_other_sum(graph: nx.DiGraph) -> None:
+    """Refuse a graph whose sum stands under another name, as where a letter of it was damaged."""
+    for name, value in graph.graph.items():
+        alike = SequenceMatcher(None, name, SUM).ratio() >= ALIKE
+        if alike and isinstance(value, str) and DIGITS.fullmatch(value):
+            raise ValueError(
+                f"the graph's attribute '{shown(name, 60)}' looks like a damaged {SUM}: give it "
+                "that name, or take it out if it was changed by hand"
+            )

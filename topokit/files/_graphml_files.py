@@ -18,7 +18,7 @@ from topokit.files._checked_graphs import (
     node_name,
     nodes_of_names,
 )
-from topokit.files._content_sums import SUM, check_sum, content_sum
+from topokit.files._content_sums import SUM, check_no_other_sum, check_sum, content_sum
 from topokit.files._graphml_parser import parse_graphml
 from topokit.files._plain_values import from_plain, plain_attributes
 from topokit.layers import Layers
@@ -53,6 +53,7 @@ def save_graphml(named: nx.DiGraph, path: Path) -> None:
 def read_graphml(path: Path) -> nx.DiGraph:
     """The graph of a file, whoever wrote it."""
     found = parse_graphml(path)
+    _check_defaults(found.defaults)
     nodes = nodes_of_names(found.nodes, nx.read_graphml)
     graph = nx.DiGraph()
     expected = found.graph.pop(SUM, None)
@@ -70,9 +71,18 @@ def read_graphml(path: Path) -> nx.DiGraph:
         unpacked = found.defaults["edge"] | _unpacked(f"edge {nodes[s]} -> {nodes[r]}", data)
         graph.edges[nodes[s], nodes[r]].update(unpacked)
     checked_graph(graph)
-    if expected is not None:
+    if expected is None:
+        check_no_other_sum(graph)
+    else:
         check_sum(graph, expected)
     return graph
+
+
+def _check_defaults(defaults: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a default of what is said of each element, or of the whole, alone."""
+    for domain, data in defaults.items():
+        if taken := data.keys() & {PACKED, SUM}:
+            raise ValueError(f"the key {min(taken)!r} may have no default; found one of a {domain}")
 
 
 def _packed(attributes: Mapping[str, Any]) -> dict[str, Any]:
