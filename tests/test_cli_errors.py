@@ -141,7 +141,7 @@ BAD = [
         (f"{command} {option} {number}", reason)
         for command, option in (
             ("score butterfly", "--n"),
-            ("rank", "--max-steps"),
+            ("rank", "--seed"),
             ("train", "--epochs"),
             ("design --n-out 8 --share 1", "--n-in"),
             ("challenge", "--depth"),
@@ -159,6 +159,9 @@ BAD = [
         for command in ("rank", "choose")
         for n in (4 * (os.cpu_count() or 1) + 1, 9999999999)
     ),
+    ("rank net.npz --targets 99999999999 --jobs 1 --out a/b", "topology 'net': a reconstruction"),
+    ("rank --max-steps 1000000001", "must be an integer of at most 1000000000; given '1000000001'"),
+    ("train --batch-size 99999 --out a/b", "--batch-size must be an integer of at most"),
     (f"train --model mlp --hidden {MANY}", "is no list of widths such as 300,100"),
     (f"challenge --leave-out {MANY}", "--leave-out must be numbers such as 11866,49259; given"),
     (f"rank --budget {MANY}", "Invalid value for '--budget': must be an integer from 64"),

@@ -177,6 +177,7 @@ def test_many_failures_are_counted_and_some_are_named():
     ("options", "message"),
     [
         ({"targets": 0}, "targets must be"),
+        ({"targets": 10**11}, "topology 'dense': a reconstruction of 100000000000 targets"),
         ({"targets": gaussian_targets(2, 3, 4, seed=0)}, "topology 'dense': targets must have sha"),
         ({"targets": np.full((3, 3), np.nan)}, "topology 'dense': targets must be finite"),
         ({"targets": np.zeros((3, 3))}, "target 0 is zero"),

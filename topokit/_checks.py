@@ -10,6 +10,7 @@ from topokit._records import brief
 
 LARGEST = 2**63 - 1  # what an integer of an array holds: no number of anything is greater
 
+MOST_STEPS = 10**9  # of a descent, which JAX counts in 32 bits
 JOBS_A_CORE = 4  # processes that are plausible for a core: more only take memory
 
 

@@ -33,7 +33,7 @@ from topokit.cli._learning_options import (
     which_options,
 )
 from topokit.cli._once import Once
-from topokit.cli._output_folder import check_replaced
+from topokit.cli._output_folder import check_replaced, results_in
 from topokit.cli._shell_words import arguments_as_options
 from topokit.cli._topology_lists import read_sources
 
@@ -140,7 +140,7 @@ def command(
         wanted = jsonable(settings)
         held = _held(wanted)
         check_replaced(out / RESULTS, wanted, held, kind="another choice")
-    out.mkdir(parents=True, exist_ok=True)
+    ctx.with_resource(results_in(out))
     try:
         with arguments_as_options():
             found = _choose(candidates, data, out / STORE, jobs, **options)

@@ -14,18 +14,18 @@ DIGITS = 20  # that are read; one of more is beyond `LARGEST` anyway, but for ze
 QUOTED = 40
 
 
-def integer(text: str) -> int:
-    """The integer that a text writes in plain digits.
+def integer(text: str, most: int = LARGEST) -> int:
+    """The integer that a text writes in plain digits, of at most so much either way.
 
     Raises:
-        ValueError: If it is another text, or more than an array holds; the message says of a value
+        ValueError: If it is another text, or more than that; the message says of a value
             what it is or must be.
     """
     if not PLAIN.fullmatch(text):
         raise ValueError(f"{quoted(text)} is not a valid integer")
     number = int(text) if len(text) <= DIGITS else LARGEST + 1
-    if abs(number) > LARGEST:
-        raise ValueError(f"must be an integer of at most {LARGEST}; given {quoted(text)}")
+    if abs(number) > most:
+        raise ValueError(f"must be an integer of at most {most}; given {quoted(text)}")
     return number
 
 
@@ -42,10 +42,12 @@ def quoted(text: str) -> str:
 class Plain(click.ParamType):
     """What reads a text as `integer` does, before click looks at its range."""
 
+    most = LARGEST
+
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """The integer, or click's way of saying what is wrong with the text."""
         try:
-            number = integer(value) if isinstance(value, str) else value
+            number = integer(value, self.most) if isinstance(value, str) else value
         except ValueError as error:
             self.fail(f"{error}.", param, ctx)
         return super().convert(number, param, ctx)
@@ -56,7 +58,12 @@ class AnyInteger(Plain, IntParamType):
 
 
 class IntegerFrom(Plain, click.IntRange):
-    """An integer of at least so much."""
+    """An integer of at least so much, and at most so much, of which help says nothing."""
+
+    def __init__(self, least: int, most: int = LARGEST) -> None:
+        """Take both ends."""
+        super().__init__(least)
+        self.most = most
 
 
 class Jobs(IntegerFrom):

@@ -1,6 +1,7 @@
 """A folder for results, refused before any work is done if that would replace other ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,19 @@ from topokit._regular_files import whole_bytes
 from topokit._strict_json import from_json
 
 CURE = "give another folder by --out, or --overwrite"
+
+
+@contextmanager
+def results_in(folder: Path) -> Iterator[None]:
+    """Make the folder; what was made of it and its parents goes again, if nothing came into it."""
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for place in made:
+                place.rmdir()
 
 
 def check_replaced(

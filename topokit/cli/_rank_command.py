@@ -14,13 +14,14 @@ import networkx as nx
 from click.core import ParameterSource
 
 import topokit as tk
-from topokit._checks import check_budget
+from topokit._checks import LARGEST, MOST_STEPS, check_budget
 from topokit._escapes import shown
 from topokit._extras import MissingExtraError
 from topokit._interrupts import INTERRUPTED, interrupts_ignored
 from topokit.cli._console import busy, note, print_json, print_table, print_words, tell_interrupted
 from topokit.cli._integers import QUOTED, IntegerFrom, Jobs, integer
 from topokit.cli._once import Once
+from topokit.cli._output_folder import results_in
 from topokit.cli._ranking_files import (
     PAGE,
     check_folder,
@@ -78,9 +79,15 @@ class Done:
 
 
 def _count(
-    name: str, least: int, text: str, *, default: int | None = None, is_eager: bool = False
+    name: str,
+    least: int,
+    text: str,
+    *,
+    most: int = LARGEST,
+    default: int | None = None,
+    is_eager: bool = False,
 ) -> Any:
-    kind = IntegerFrom(least)
+    kind = IntegerFrom(least, most)
     text = text if default is None else f"{text}  [default: {default}]"
     return click.option(name, type=kind, metavar="N", default=default, is_eager=is_eager, help=text)
 
@@ -115,7 +122,7 @@ def _number(text: str) -> int | str:
     "are those of figure 5 of NeuroFabric.  [default: 62.5 % of a dense matrix, 640 of 32 inputs]",
 )
 @_count("--targets", 1, "How many random matrices.", default=16)
-@_count("--max-steps", 1, "Gradient steps for each matrix; 2000 by default.")
+@_count("--max-steps", 1, "Gradient steps for each matrix; 2000 by default.", most=MOST_STEPS)
 @_count("--seed", 0, "Seed of the matrices and of the first weights.", default=0)
 @click.option(
     "--jobs",
@@ -171,7 +178,7 @@ def command(
     settings = _settings(**options)
     if not overwrite:
         check_folder(out, topologies, settings)
-    out.mkdir(parents=True, exist_ok=True)
+    ctx.with_resource(results_in(out))
     store = _told_store(store or out / "ranking.sqlite", as_json=as_json)
     done, beside = Done(), []
     others = () if sources else _smaller_sets(budget, n)

@@ -39,7 +39,7 @@ from topokit.cli._learning_options import (
     which_options,
 )
 from topokit.cli._once import Once
-from topokit.cli._output_folder import check_replaced
+from topokit.cli._output_folder import check_replaced, results_in
 from topokit.cli._shell_words import arguments_as_options
 
 RESULTS = "training.json"
@@ -104,7 +104,7 @@ def command(
     settings = {"data": data.name, "validation": validation, **options}
     if not overwrite:
         _check_folder(out, settings, seeds)
-    out.mkdir(parents=True, exist_ok=True)
+    ctx.with_resource(results_in(out))
     runs: list[dict[str, Any]] = []
     try:
         with arguments_as_options():

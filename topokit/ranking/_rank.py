@@ -22,7 +22,7 @@ from topokit.ranking._mean_losses import statistics
 from topokit.ranking._ranked import Ranking
 from topokit.ranking._rows import Row
 from topokit.ranking._run import run
-from topokit.ranking._subjects import labels_by_content, subjects_of
+from topokit.ranking._subjects import check_targets, labels_by_content, subjects_of
 from topokit.ranking._tasks import (
     Descended,
     DescentTask,
@@ -87,6 +87,7 @@ def rank(
         raise ValueError(f"callback must be a function of a row and its maps; given {callback!r}")
     seed, drawn = check_seed("seed", seed), drawn_targets(targets)
     subjects = subjects_of(topologies)
+    check_targets(subjects, drawn.number)
     settings = Settings.of(subjects[0].layers, solver, jnp.square, 1, stored=store is not None)
     tasks = []
     for one in subjects:

@@ -11,6 +11,7 @@ from topokit._escapes import shown
 from topokit._names import check_name
 from topokit.layers import Layers, to_layers
 from topokit.ranking._content_keys import content_of
+from topokit.reconstruction import check_number
 from topokit.scores.counts import Label, label_of
 
 
@@ -47,6 +48,13 @@ def naming(name: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"topology {shown(name)!r}: {error}") from error
+
+
+def check_targets(subjects: Iterable[Subject], n_targets: int) -> None:
+    """Refuse, before any is drawn, more targets than can be rebuilt; an error names a topology."""
+    for one in subjects:
+        with naming(one.label.name):
+            check_number(one.layers, n_targets)
 
 
 def labels_by_content(subjects: Iterable[Subject]) -> dict[str, list[Label]]:

@@ -19,7 +19,7 @@ from topokit.ranking._drawn_targets import Targets, check_seed, drawn_targets, g
 from topokit.ranking._rows import Result
 from topokit.ranking._run import run
 from topokit.ranking._store import Store
-from topokit.ranking._subjects import Subject, labels_by_content, naming, subjects_of
+from topokit.ranking._subjects import Subject, check_targets, labels_by_content, naming, subjects_of
 from topokit.ranking._tasks import Rebuilt, ReconstructionTask, Settings
 from topokit.reconstruction import Adam, Solver, check_arguments
 from topokit.scores import Label
@@ -135,10 +135,12 @@ def _with_targets(
 ) -> Iterator[tuple[Subject, Targets]]:
     """Each topology with its targets, which those of one shape share."""
     given: dict[tuple[int, int], Targets] = {}
+    if not isinstance(targets, np.ndarray | Array | list | tuple):
+        drawn = drawn_targets(targets)
+        check_targets(subjects, drawn.number)
+        yield from ((one, drawn) for one in subjects)
+        return
     for one in subjects:
-        if not isinstance(targets, np.ndarray | Array | list | tuple):
-            yield one, drawn_targets(targets)
-            continue
         shape = one.layers.n_in, one.layers.n_out
         if shape not in given:
             with naming(one.label.name):

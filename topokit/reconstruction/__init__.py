@@ -16,6 +16,7 @@ from topokit.reconstruction._satisfaction import L1_ADAM as L1_ADAM
 from topokit.reconstruction._satisfaction import Satisfaction as Satisfaction
 from topokit.reconstruction._satisfaction import satisfy as satisfy
 from topokit.reconstruction._svd import HierarchicalSVD as HierarchicalSVD
+from topokit.reconstruction._target_checks import check_number as check_number
 
 # What a user finds here; the rest stands at the front door, or is for other rooms.
 __all__ = [

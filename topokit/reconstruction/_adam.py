@@ -6,7 +6,7 @@ import jax
 import optax
 from jaxtyping import Array
 
-from topokit._checks import check_count, check_real
+from topokit._checks import MOST_STEPS, check_count, check_real
 from topokit._compilation import compiled
 from topokit.reconstruction._iterate import Stall, iterate
 from topokit.reconstruction._problem import Parameters, Problem, Solution
@@ -66,7 +66,7 @@ class Adam(NamedTuple):
         return iterate(step, (start, adam.init(start)), start, steps=self.max_steps, stall=stall)
 
     def _optimizer(self) -> optax.GradientTransformation:
-        steps = check_count("max_steps", self.max_steps, most=10**9)
+        steps = check_count("max_steps", self.max_steps, most=MOST_STEPS)
         rate = check_real("learning_rate", self.learning_rate, least=0.0, most=100.0)
         b1 = check_real("b1", self.b1, least=0.0, most=0.9999)
         b2 = check_real("b2", self.b2, least=0.0, most=0.999999)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from topokit._checks import check_count, check_real
+from topokit._checks import MOST_STEPS, check_count, check_real
 from topokit.reconstruction._problem import Solution
 
 Parameters = PyTree[Float[Array, "*_shape batch"]]
@@ -43,7 +43,7 @@ class _Progress(NamedTuple):
 
 def iterate(step: Step, state: Any, start: Parameters, *, steps: int, stall: Stall) -> Solution:
     """Take up to `steps` steps; `start` is what to return where no loss is ever finite."""
-    steps = check_count("max_steps", steps, most=10**9)
+    steps = check_count("max_steps", steps, most=MOST_STEPS)
     check_real("tolerance", stall.tolerance, least=0.0, most=1.0)
     first = jax.tree.leaves(start)[0]
     batch = first.shape[-1]

@@ -33,12 +33,7 @@ def check_targets(
         raise ValueError(f"{expected} {targets.item()!r}")
     if targets.ndim not in (2, 3) or targets.shape[-2:] != shape or not targets.size:
         raise ValueError(f"{expected} {targets.shape}")
-    check_memory(
-        f"a reconstruction of {targets.size // (shape[0] * shape[1])} targets",
-        ENTRY * targets.size + HELD * layers.n_in * sum(layers.widths),
-        LIMIT,
-        "give fewer targets; topokit.predicted_loss tells the loss of larger layers",
-    )
+    check_number(layers, targets.size // (shape[0] * shape[1]))
     if targets.dtype.kind not in "biuf" or not np.isfinite(targets).all():
         raise ValueError("targets must be finite real numbers")
     stack = targets.reshape(-1, *shape).astype(float)
@@ -47,6 +42,16 @@ def check_targets(
         raise ValueError(f"target {zero[0]} is zero: a loss relative to it has no meaning")
     _check_cost(stack, cost)
     return stack
+
+
+def check_number(layers: Layers, n_targets: int) -> None:
+    """Raise `TooLargeError` if so many targets of a topology take too much to be rebuilt."""
+    check_memory(
+        f"a reconstruction of {n_targets} targets",
+        layers.n_in * (ENTRY * n_targets * layers.n_out + HELD * sum(layers.widths)),
+        LIMIT,
+        "give fewer targets; topokit.predicted_loss tells the loss of larger layers",
+    )
 
 
 def sizes(targets: Float[np.ndarray, "batch n_in n_out"]) -> Float[np.ndarray, " batch"]:
