@@ -218,6 +218,14 @@ def test_leverage_between_stretched_ends_is_that_of_exact_arithmetic(layers):
     assert expected.sum() == pytest.approx(tk.degrees_of_freedom(layers), abs=1e-9)
 
 
+@pytest.mark.parametrize("tiny", [1e-20, 1e-100, 1e-300])
+def test_leverage_beside_a_tiny_constant_is_that_of_exact_arithmetic(tiny):
+    masks = [np.array([[1, tiny], [0, 1], [1, 1]]), np.ones((2, 1)), np.ones((1, 2))]
+    free = [np.full(mask.shape, number > 0) for number, mask in enumerate(masks)]
+    layers = tk.to_layers(tk.from_masks(masks, free))
+    assert tk.leverage(layers, n_samples=1) == pytest.approx(exact_leverage(layers, 0), abs=1e-6)
+
+
 @laws
 @given(layered_networks(max_width=3, max_depth=3))
 def test_leverage_of_moderate_constants_is_that_of_exact_arithmetic(layers):

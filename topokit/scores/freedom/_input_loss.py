@@ -82,7 +82,7 @@ def _left(layers: Layers, inputs: Components, rank: int, exponent: float, seed: 
     keep = spanning_edges(layers)
     a, b, _ = scaled_edge_factors(layers, draw_to_scale(layers, rng), keep)
     reach = a.astype(bool).T.astype(float) @ b.astype(bool).astype(float) > 0
-    basis = column_basis(unit_rows(a @ root.T), unit_rows(b), rank)
+    basis, _ = column_basis(unit_rows(a @ root.T), unit_rows(b), rank)
     basis, left = basis.reshape(layers.n_in, layers.n_out, -1), 0.0
     patterns, which = np.unique(reach.T, axis=0, return_inverse=True)
     for number, seen in enumerate(patterns):

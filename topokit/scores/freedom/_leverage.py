@@ -38,6 +38,9 @@ LIMIT = 2**31
 # square, is as good as a QR factorization: of 1e-5 come errors of 1e-9 at most.
 WELL_CONDITIONED = 1e-5
 
+# The same of a triangle of a QR factorization: of 1e-8 come errors of 1e-8.
+CLEAR = 1e-8
+
 
 def leverage(
     topology: nx.DiGraph | Layers, *, n_samples: int = 8, seed: int = 0
@@ -112,10 +115,11 @@ def leverage_of_rank(
     with one_thread():
         for _ in range(n_samples):
             weights = draw_to_scale(layers, rng)
-            found = None if even else _graded_diagonal(layers, weights, keep, rank)
-            if found is None:
-                a, b, _ = scaled_edge_factors(layers, weights, keep)
-                found = _projector_diagonal(a, b, rank)
+            a, b, _ = scaled_edge_factors(layers, weights, keep)
+            found, clear = _projector_diagonal(a, b, rank)
+            if not (even or clear):
+                graded = _graded_diagonal(layers, weights, keep, rank)
+                found = found if graded is None else graded
             total += found
     return np.minimum(total / n_samples, 1.0).reshape(shape)
 
@@ -157,11 +161,14 @@ def check_leverage(layers: Layers) -> None:
 
 def _projector_diagonal(
     a: Float[np.ndarray, "kept n_in"], b: Float[np.ndarray, "kept n_out"], rank: int
-) -> Float[np.ndarray, " pairs"]:
-    """Diagonal of the projector on the first `rank` pivoted columns a_e b_e^T."""
+) -> tuple[Float[np.ndarray, " pairs"], bool]:
+    """Diagonal of the projector on the first `rank` pivoted columns a_e b_e^T.
+
+    And whether these are clear of each other: as many as the rank then span all.
+    """
     a, b = unit_rows(a), unit_rows(b)
     found = _by_cholesky(a, b, rank) if len(a) <= a.shape[1] * b.shape[1] else None
-    return _by_qr(a, b, rank) if found is None else found
+    return _by_qr(a, b, rank) if found is None else (found, True)
 
 
 def _by_cholesky(
@@ -184,18 +191,20 @@ def _by_cholesky(
 
 def _by_qr(
     a: Float[np.ndarray, "kept n_in"], b: Float[np.ndarray, "kept n_out"], rank: int
-) -> Float[np.ndarray, " pairs"]:
+) -> tuple[Float[np.ndarray, " pairs"], bool]:
     """It from an orthonormal basis."""
-    return _lengths_of_rows(column_basis(a, b, rank))
+    basis, clear = column_basis(a, b, rank)
+    return _lengths_of_rows(basis), clear
 
 
 def column_basis(
     a: Float[np.ndarray, "kept n_in"], b: Float[np.ndarray, "kept n_out"], rank: int
-) -> Float[np.ndarray, "pairs rank"]:
-    """An orthonormal basis of the first `rank` pivoted columns a_e b_e^T."""
+) -> tuple[Float[np.ndarray, "pairs rank"], bool]:
+    """An orthonormal basis of the first `rank` pivoted columns a_e b_e^T, and if they are clear."""
     # Columns known to be independent span their space in any order; only others need the pivots.
     factors = qr(_columns(a, b), overwrite_a=True, mode="economic", pivoting=rank < len(a))
-    return np.asarray(factors[0])[:, :rank]
+    basis, upper = (np.asarray(factor)[:, :rank] for factor in factors[:2])
+    return basis, bool(dtrcon(upper[:rank])[0] >= CLEAR)
 
 
 def _lengths_of_rows(basis: Float[np.ndarray, "pairs rank"]) -> Float[np.ndarray, " pairs"]:
