@@ -8,6 +8,7 @@ import sys
 
 import networkx as nx
 import pytest
+from shell import in_an_empty_folder as in_an_empty_folder
 from shell import output_of
 
 import topokit as tk
