@@ -234,6 +234,15 @@ WRONG: dict[str, tuple[str, str]] = {
         ),
         "the key 'topokit' may have no default; found one of a graph",
     ),
+    "deep.json": (
+        edited(
+            nodes=[node | {"a": json.loads("[" * 120 + "]" * 120)}, {"id": [1, 0]}], edges=[edge]
+        ),
+        r"node \(0, 0\): 'a': it is nested more than 100 times",
+    ),
+    "set.edgelist": ("a b {'a': {1, 2}}\n", "line 1: expected a finite weight or a dict"),
+    "return.edgelist": ("a b\rb c\n", "line 1 has a carriage return within"),
+    "return.mtx": (HEAD + "2 2 1\r1 2\n", "line 2 has a carriage return within"),
     "packed.graphml": (
         '<?xml version="1.0"?><graphml xmlns="http://graphml.graphdrawing.org/xmlns"><key id="t" '
         'for="node" attr.name="topokit" attr.type="string"/><graph edgedefault="directed">'
@@ -301,7 +310,7 @@ WRONG: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("name", WRONG)
 def test_the_key_or_the_line_that_is_wrong_is_named(name: str, tmp_path: Path) -> None:
     text, message = WRONG[name]
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_text(text, newline="")
     with pytest.raises(ValueError, match=message) as error:
         tk.read(tmp_path / name)
     assert f"{name} does not hold a topology: " in str(error.value)

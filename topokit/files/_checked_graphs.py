@@ -14,6 +14,7 @@ from topokit._escapes import shown
 from topokit._limits import BYTES_A_CHARACTER, check_read
 from topokit._names import check_name
 from topokit._regular_files import opened
+from topokit.files._plain_values import plain
 from topokit.layers import graph_bytes, layered, n_relays, to_layers
 
 # Numbers as they are written once: no other digits than ASCII's, none before the first.
@@ -98,7 +99,7 @@ def whole_lines(path: Path, comment: str) -> Iterator[tuple[int, str]]:
     """
     stored, idle = path.stat().st_size, 0
     check_read("the graph of its lines", BYTES_A_CHARACTER * stored, stored)
-    with TextIOWrapper(opened(path), encoding="utf-8") as file:
+    with TextIOWrapper(opened(path), encoding="utf-8", newline="\n") as file:
         for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE), ""), 1):
             if len(line) == LONGEST_LINE and not line.endswith("\n"):
                 raise ValueError(f"line {number} has more than {LONGEST_LINE:,} characters")
@@ -108,19 +109,43 @@ def whole_lines(path: Path, comment: str) -> Iterator[tuple[int, str]]:
                     f"line {number}: there are over {MOST_IDLE:,} lines of comments or blanks more "
                     "than others; take them out"
                 )
+            if "\r" in line.removesuffix("\n").removesuffix("\r"):
+                raise ValueError(
+                    f"line {number} has a carriage return within: '{shown(line, 60)}'; end lines "
+                    "with a newline, alone or behind a carriage return"
+                )
             if not line.endswith("\n") and line.strip():
                 raise ValueError(
                     f"line {number}, the last one, has no end, as where a file was cut: "
                     f"'{shown(line, 60)}'; end it with a newline if it is whole"
                 )
-            yield number, line.removesuffix("\n")
+            yield number, line.removesuffix("\n").removesuffix("\r")
 
 
 def checked_graph(graph: nx.DiGraph) -> nx.DiGraph:
-    """A graph in the convention, with attributes that have the meaning they should."""
+    """A graph in the convention, with attributes that have the meaning they should.
+
+    What a file could not be given is not taken from one: values nested without end.
+    """
     checked_attributes(graph.graph)
+    _check_nested("the graph", graph.graph)
+    for node, data in graph.nodes(data=True):
+        _check_nested("node {}", data, node)
+    for *ends, data in graph.edges(data=True):
+        _check_nested("edge {} -> {}", data, *ends)
     to_layers(graph)
     return graph
+
+
+def _check_nested(place: str, attributes: dict[str, Any], *nodes: Any) -> None:
+    """Refuse values made of others that `write` would refuse."""
+    for name, value in attributes.items():
+        if isinstance(value, list | tuple | dict):
+            try:
+                plain(value, 1)
+            except ValueError as error:
+                whose = shown(place.format(*nodes), 120)
+                raise ValueError(f"{whose}: '{shown(name, 60)}': {error}") from error
 
 
 def in_layers(dag: nx.DiGraph, path: Path) -> nx.DiGraph:

@@ -22,7 +22,7 @@ from topokit.files._checked_graphs import (
     real,
     whole_lines,
 )
-from topokit.files._plain_values import DEEPEST
+from topokit.files._plain_values import DEEPEST, plain
 
 NAME = r"(\(\d+, ?\d+\)|[^\s(){}]+)"
 LINE = re.compile(rf"\s*{NAME}\s+{NAME}(?:\s+(\{{.*\}}|[^\s{{}}]+))?\s*", re.ASCII)
@@ -111,4 +111,6 @@ def _dictionary(text: str) -> Any:
         keys = [ast.dump(key) for key in node.keys if key] if isinstance(node, ast.Dict) else []
         if len({*keys}) < len(keys) or isinstance(node, ast.Constant) and node.value == inf:
             raise ValueError
-    return ast.literal_eval(tree)
+    value = ast.literal_eval(tree)
+    plain(value)  # raises what no file is given, such as a set
+    return value
