@@ -19,6 +19,7 @@ BLOCK = re.compile(rb"\b(?:node|edge)\s*\[")
 LONGEST_BLOCK = 1000  # characters that there may be for each node and edge
 LONGEST_REST = 10**6  # and for what is said of the graph
 TOKEN = re.compile(r'"[^"]*"|#[^\n]*|[][]|[^][\s"#]+')
+DEPTH = 2  # of nodes and edges, in the graph
 SINGLE = {"node": ("id", "label"), "edge": ("source", "target")}
 
 
@@ -46,7 +47,9 @@ def _check_single(text: str) -> None:
         if token[0] == "#":
             continue
         if token == "]" and opened:
-            _check_element(opened, given.pop())
+            said = given.pop()
+            if len(opened) <= DEPTH:
+                _check_element(opened, said)
             opened.pop()
         elif not key:
             key = token
