@@ -14,6 +14,24 @@ CASES = {
     "mask is text": ("tk.from_masks(['abc'])", "must be a matrix"),
     "a weight has a number for a name": ("tk.from_weights({0: np.eye(2)})", "given the name 0"),
     "a model is an object": ("tk.from_weights(object())", "object; give its arrays by name"),
+    **{
+        f"a side of {model} is {wrong}": (
+            f"tk.networks.{model}((1, {wrong}, 8), key=jax.random.key(0))",
+            f"shape[1] must be an integer of at least 1; given {said}",
+        )
+        for model in ("lenet_300_100", "lenet5", "mobilenet_v1")
+        for wrong, said in (
+            ("2.5", "2.5"),
+            ("float('nan')", "nan"),
+            ("'8'", "'8'"),
+            ("None", "None"),
+            ("True", "True"),
+        )
+    },
+    "classes are a list": (
+        "tk.networks.mlp((np.int8(8), np.int8(8)), [np.int8(3)], [2], key=jax.random.key(0))",
+        "n_classes must be an integer of at least 1; given [2]",
+    ),
     "what is pruned is a number": ("tk.from_weights(3)", "weights must be a list"),
     "a turn is text": ("tk.from_weights([np.eye(2)], transpose='yes')", "transpose must be True"),
     "an order is a number": ("tk.from_weights([np.eye(2)], order=3)", "order must be 'given'"),

@@ -10,8 +10,9 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from topokit._checks import check_count, check_counts, check_real
+from topokit._checks import check_count, check_real
 from topokit.networks._depthwise import DepthwiseConv2d
+from topokit.networks._model_size import check_image, check_model
 
 STEM = 32
 # Channels that come out of each block, and its stride.
@@ -71,17 +72,15 @@ def mobilenet_v1(
     See Also:
         `lenet5`, a small model.
     """
-    if len(shape) != 3:
-        raise ValueError(
-            f"mobilenet_v1 takes images (channels, height, width); given {tuple(shape)}"
-        )
-    check_counts("shape", shape)
+    channels, *_ = check_image("mobilenet_v1", shape)
     share = check_real("width", width, least=0, most=1, above=True)
     widths = [max(LEAST, round(share * n)) for n in (STEM, *(n for n, _ in BLOCKS))]
     n_classes = check_count("n_classes", n_classes)
+    least = 9 * channels * widths[0] + (widths[-1] + 1) * n_classes
+    check_model("mobilenet_v1", (channels, n_classes), least)
     first, last, *keys = jax.random.split(key, 2 + len(BLOCKS))
     stride = check_count("stem_stride", stem_stride)
-    layers = _normalized(_conv(shape[0], widths[0], 3, stride, first), widths[0])
+    layers = _normalized(_conv(channels, widths[0], 3, stride, first), widths[0])
     for (_, stride), n_in, n_out, key in zip(BLOCKS, widths, widths[1:], keys, strict=False):
         one, other = jax.random.split(key)
         depthwise = DepthwiseConv2d(n_in, 3, stride=stride, padding=1, key=one)

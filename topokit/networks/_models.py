@@ -13,8 +13,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from topokit._checks import check_count, check_counts
+from topokit.networks._model_size import check_image, check_model, check_shape
 
 LENET_SIDE = 32
+FIRST, LAST = 6 * 5**2, 84  # lenet5's numbers for a channel, and neurons before its classes
 
 
 def mlp(
@@ -28,6 +30,9 @@ def mlp(
         n_classes: Number of outputs.
         key: Random key of the weights.
 
+    Raises:
+        ValueError: If a number is no integer of at least 1, or there are too many parameters.
+
     Examples:
         >>> import jax
         >>> from topokit import networks
@@ -40,7 +45,9 @@ def mlp(
     See Also:
         `sparsify`, which puts topologies into it; `lenet_300_100`.
     """
-    widths = [prod(shape), *check_counts("hidden", hidden), check_count("n_classes", n_classes)]
+    hidden = check_counts("hidden", hidden)
+    widths = [prod(check_shape(shape)), *hidden, check_count("n_classes", n_classes)]
+    check_model("mlp", widths, sum((n_in + 1) * n_out for n_in, n_out in pairwise(widths)))
     keys = jax.random.split(key, len(widths) - 1)
     layers: list = [eqx.nn.Lambda(jnp.ravel)]
     for (n_in, n_out), key in zip(pairwise(widths), keys, strict=True):
@@ -94,23 +101,26 @@ def lenet5(
     See Also:
         `lenet_300_100`, without convolutions.
     """
-    if len(shape) != 3 or max(shape[1:]) > LENET_SIDE:
+    channels, *sides = check_image("lenet5", shape)
+    if max(sides) > LENET_SIDE:
         raise ValueError(
             f"lenet5 takes images (channels, height, width) of at most {LENET_SIDE} pixels each "
-            f"way; given {tuple(shape)}"
+            f"way; given {(channels, *sides)}"
         )
+    n_classes = check_count("n_classes", n_classes)
+    check_model("lenet5", (channels, n_classes), FIRST * channels + (LAST + 1) * n_classes)
     keys = jax.random.split(key, 5)
     relu = eqx.nn.Lambda(jax.nn.relu)
     pool = eqx.nn.Lambda(_halved)
     return eqx.nn.Sequential(
         [
             eqx.nn.Lambda(_padded),
-            *(eqx.nn.Conv2d(shape[0], 6, 5, key=keys[0]), relu, pool),
+            *(eqx.nn.Conv2d(channels, 6, 5, key=keys[0]), relu, pool),
             *(eqx.nn.Conv2d(6, 16, 5, key=keys[1]), relu, pool),
             eqx.nn.Lambda(jnp.ravel),
             *(eqx.nn.Linear(400, 120, key=keys[2]), relu),
-            *(eqx.nn.Linear(120, 84, key=keys[3]), relu),
-            eqx.nn.Linear(84, check_count("n_classes", n_classes), key=keys[4]),
+            *(eqx.nn.Linear(120, LAST, key=keys[3]), relu),
+            eqx.nn.Linear(LAST, n_classes, key=keys[4]),
         ]
     )
 
