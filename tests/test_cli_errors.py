@@ -160,6 +160,7 @@ BAD = [
         for n in (4 * (os.cpu_count() or 1) + 1, 9999999999)
     ),
     ("rank net.npz --targets 99999999999 --jobs 1 --out a/b", "topology 'net': a reconstruction"),
+    ("challenge --depth 99999999999", "inference of depth 99999999999 needs 23.3 TiB of memory"),
     ("rank --max-steps 1000000001", "must be an integer of at most 1000000000; given '1000000001'"),
     ("train --batch-size 99999 --out a/b", "--batch-size must be an integer of at most"),
     (f"train --model mlp --hidden {MANY}", "is no list of widths such as 300,100"),

@@ -15,11 +15,13 @@ import numpy as np
 from jaxtyping import Int
 
 from topokit._checks import check_count
+from topokit._limits import check_memory
 
 WEIGHT, CAP = 1 / 16, 32.0
 CONNECTIONS, COPIES = 32, 16
 BIASES = {1024: -0.3, 4096: -0.35, 16384: -0.4, 65536: -0.45}
 DEPTHS = (120, 480, 1920)
+KEPT, LIMIT = 2**8, 2**32  # bytes of a count and a span for each layer, and of all of them
 
 
 class ChallengeNetwork(NamedTuple):
@@ -66,6 +68,7 @@ def plain_network(neurons: int = 1024, depth: int = 120) -> ChallengeNetwork:
 
     Raises:
         ValueError: If there is no such network.
+        TooLargeError: If it has too many layers to say how many images each leaves.
 
     Examples:
         >>> from topokit import challenge
@@ -76,7 +79,7 @@ def plain_network(neurons: int = 1024, depth: int = 120) -> ChallengeNetwork:
     See Also:
         `read_network`, from the challenge's files; `topokit.topologies.radix_net`.
     """
-    check_count("depth", depth)
+    check_depth(check_count("depth", depth))
     nodes, rest = divmod(check_count("neurons", neurons, least=2 * COPIES), COPIES)
     if rest or nodes & (nodes - 1):
         raise ValueError(
@@ -99,6 +102,11 @@ def plain_network(neurons: int = 1024, depth: int = 120) -> ChallengeNetwork:
         lambda layer: of_stride(layer % strides),
         min(strides, depth),
     )
+
+
+def check_depth(depth: int) -> None:
+    """Raise `TooLargeError` if what is kept of each layer takes too much."""
+    check_memory("inference", KEPT * depth, LIMIT, "take fewer layers", of=f"depth {depth}")
 
 
 def bias_of(neurons: int) -> float:

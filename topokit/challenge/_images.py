@@ -143,7 +143,11 @@ def synthetic_images(n: int, neurons: int = 1024, *, seed: int = 0) -> Images:
     """
     pixels = check_count("n", n) * check_count("neurons", neurons)
     check_memory(
-        f"{n} images", pixels // 8 + WORK * neurons, LIMIT, "give less", of=f"{neurons} pixels"
+        f"a set of {n} images",
+        pixels // 8 + WORK * neurons,
+        LIMIT,
+        "give less",
+        of=f"{neurons} pixels",
     )
     side = isqrt(neurons)
     if side**2 != neurons:
