@@ -1,5 +1,6 @@
 """`topokit train`: its files, its table, and going on."""
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -144,3 +145,20 @@ def test_a_wrong_input_is_one_line_and_status_2(arguments, message) -> None:
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not re.search(r"\w=|\w\(\)|[^.?)] See '", result.stderr), "in words of the shell"
+
+
+def test_the_table_is_printed_before_anything_that_a_full_disk_refuses(monkeypatch):
+    def refused(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tk.plotting, "save_figure", refused)
+    result = topokit(f"{QUICK} --seeds 1")
+    assert result.exit_code
+    assert "validation error" in result.stdout
+
+
+def test_what_is_long_says_so_in_a_pipe(monkeypatch):
+    monkeypatch.setattr("topokit._progress.SILENT", 0.01)
+    result = topokit(f"{QUICK} --seeds 1")
+    assert "seed 0, " in result.stderr
+    assert "nothing was finished for" in result.stderr

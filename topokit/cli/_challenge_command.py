@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import topokit as tk
 from topokit._checks import check_counts
 from topokit._records import readable
-from topokit.cli._console import busy, console, print_json, print_table
+from topokit.cli._console import busy, console, long_told, print_json, print_table
 from topokit.cli._integers import IntegerFrom, integers, quoted
 from topokit.cli._once import Once
 
@@ -172,11 +172,14 @@ def _write(network: Any, images: Any, categories: np.ndarray, folder: Path) -> N
 
 @contextmanager
 def _bar(depth: int) -> Iterator[Callable[[int], None]]:
-    """A bar of layers on a terminal, silent in a pipe."""
+    """A bar of layers on a terminal, in a pipe what is long."""
     screen = console(stderr=True)
     columns = (TextColumn("layer"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     hidden = not sys.stderr.isatty()
-    with Progress(*columns, console=screen, transient=True, disable=hidden) as bar:
+    with (
+        Progress(*columns, console=screen, transient=True, disable=hidden) as bar,
+        long_told(f"inference of {depth} layers"),
+    ):
         part = bar.add_task("layers", total=depth)
         yield lambda layer: bar.update(part, completed=layer)
 

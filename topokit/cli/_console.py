@@ -157,6 +157,17 @@ def busy(doing: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def long_told(doing: str) -> Iterator[None]:
+    """For what has a bar on a terminal: elsewhere lines, while it is long and not finished."""
+    with (
+        nullcontext()
+        if sys.stderr.isatty()
+        else silence_told(lambda seconds: tell(silence(doing, seconds)))
+    ):
+        yield
+
+
 def print_json(value: Any) -> None:
     """Write one JSON value to standard output."""
     with writing():

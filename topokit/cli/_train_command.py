@@ -20,6 +20,7 @@ from topokit._records import readable
 from topokit.cli._console import (
     console,
     jsonable,
+    long_told,
     note,
     print_json,
     print_table,
@@ -182,13 +183,16 @@ def _divergence_told(seed: int) -> Iterator[None]:
 
 @contextmanager
 def _bar(doing: str, epochs: int) -> Iterator[Callable[..., None]]:
-    """A bar on a terminal, silent in a pipe; the callback of a training that moves it."""
+    """A bar on a terminal, in a pipe what is long; the callback of a training that moves it."""
     screen = console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     hidden = not sys.stderr.isatty()
-    with Progress(
-        *columns, TimeRemainingColumn(), console=screen, transient=True, disable=hidden
-    ) as bar:
+    with (
+        Progress(
+            *columns, TimeRemainingColumn(), console=screen, transient=True, disable=hidden
+        ) as bar,
+        long_told(f"{doing}, {epochs} epochs"),
+    ):
         part = bar.add_task(f"{doing}: compiling", total=epochs)
 
         def advance(row: Any, *_: Any) -> None:
@@ -201,14 +205,14 @@ def _bar(doing: str, epochs: int) -> Iterator[Callable[..., None]]:
 
 def _report(report: dict[str, Any], out: Path, as_json: bool) -> None:
     runs = report["runs"]
+    if as_json:  # first of all, for a full disk takes none of it
+        print_json(report)
+    else:
+        print_table(HEADING, [*map(_cells, runs)], caption=CAPTION)
     with replacing(out / RESULTS) as part:
         part.write_text(json.dumps(jsonable(report), indent=2, allow_nan=False) + "\n")
     name = f"{report['model']}, {report['layers']}, {runs[0]['parameters']:,} parameters"
     tk.plotting.save_figure(_curves(name, runs), out / "learning.png")
-    if as_json:
-        print_json(report)
-    else:
-        print_table(HEADING, [*map(_cells, runs)], caption=CAPTION)
     note(f"wrote training.json, learning.png and the weights into {out}/", as_json=as_json)
 
 
