@@ -94,6 +94,29 @@ def test_inputs_that_are_alike_and_independent_give_the_plain_loss(name):
     assert tk.predicted_loss(LAYER, inputs=np.eye(N)) == pytest.approx(1 - 3 / N)
 
 
+def test_inputs_that_are_alike_give_the_plain_loss_between_constants_of_any_size():
+    masks = [np.diag([1e160, 1e-170]), np.array([[1.0, 1.0], [0.0, 1.0]])]
+    graph = tk.from_masks(
+        [*masks, masks[0]], [np.zeros((2, 2), bool), masks[1] > 0, np.zeros((2, 2), bool)]
+    )
+    assert tk.predicted_loss(graph, inputs=np.eye(2)) == pytest.approx(0.25)
+
+
+def test_inputs_that_mix_what_floats_cannot_tell_apart_are_refused():
+    first = np.diag([1e20, 1e-20, 1.0])
+    masks, fixed = [first, np.ones((3, 2)), np.ones((2, 3))], np.zeros((3, 3), bool)
+    free = [fixed, np.ones((3, 2), bool), np.ones((2, 3), bool)]
+    with pytest.raises(ValueError, match="bring the constants within"):
+        tk.predicted_loss(tk.from_masks(masks, free), inputs=MIXED[:, :3])
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_constants_alone_leave_all(depth):
+    fixed = tk.from_masks([np.eye(N)] * depth, [np.zeros((N, N), bool)] * depth)
+    for inputs in (np.eye(N), MIXED):
+        assert tk.predicted_loss(fixed, inputs=inputs) == pytest.approx(1.0)
+
+
 def test_a_prediction_foretells_what_training_leaves_of_inputs_that_vary_together():
     few = RNG.standard_normal((60, 3)) @ RNG.standard_normal((3, 16))
     x = few + 0.2 * RNG.standard_normal((60, 16))
@@ -145,6 +168,8 @@ WRONG = [
     (np.zeros((0, N)), "inputs must be examples"),
     (MIXED[0], "inputs must be examples"),
     (np.full((3, N), "a"), "inputs must be examples"),
+    (np.full((3, N), np.longdouble("1e400")), "infinite or missing"),
+    (np.ma.masked_less(MIXED, 0), "masked array"),
 ]
 
 
@@ -154,6 +179,20 @@ def test_what_are_no_inputs_is_refused(inputs, said):
         tk.predicted_loss(LAYER, inputs=inputs)
     with pytest.raises(ValueError, match=said):
         tk.reconstruct(LAYER, TARGETS, inputs=inputs)
+
+
+def test_more_inputs_than_their_moments_fit_memory_for_are_refused_before_work():
+    n = 50_000
+    layers = tk.to_layers(T.random_regular([n, 1], n, seed=0))
+    with pytest.raises(ValueError, match="second moments of 50000 inputs needs"):
+        tk.predicted_loss(layers, inputs=np.ones((1, n)))
+
+
+def test_targets_without_outputs_over_the_inputs_are_refused():
+    x, target = MIXED.copy(), np.zeros((N, 6))
+    x[:, 0], target[0] = 0.0, 1.0
+    with pytest.raises(ValueError, match="target 0 is not zero, but its outputs"):
+        tk.reconstruct(LAYER, target, inputs=x)
 
 
 def test_what_knows_no_inputs_says_so():

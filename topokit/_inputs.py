@@ -11,7 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from topokit._limits import check_memory
 from topokit._records import brief
+
+LIMIT = 2**31
+
+# Numbers for each entry of the second moments: those, their axes, and what finds them.
+COPIES = 5
 
 # How far variances may differ that are all the same but for rounding: then inputs are their own
 # components, as any others would do.
@@ -30,6 +36,11 @@ class Components(NamedTuple):
     axes: Float[np.ndarray, "n_in n_in"]
 
     @property
+    def alike(self) -> bool:
+        """Whether inputs vary alike, and each on its own."""
+        return bool(np.ptp(self.variances) == 0)
+
+    @property
     def root(self) -> Float[np.ndarray, "n_in n_in"]:
         """Their root `R`, with `R^T R` the second moments of the inputs."""
         return np.sqrt(self.variances)[:, None] * self.axes
@@ -43,15 +54,19 @@ class Components(NamedTuple):
 def components_of(inputs: Any, n_in: int) -> Components:
     """The principal components of examples, one a row, or a ValueError that says what is wrong."""
     expected = f"inputs must be examples, an array (n, {n_in}) of finite numbers, one a row"
+    if np.ma.isMaskedArray(inputs):
+        raise ValueError(f"{expected}; given a masked array: leave out rows with masked entries")
     try:
         x = np.asarray(inputs)
     except ValueError as error:
         raise ValueError(f"{expected}; given rows of different lengths") from error
     if x.dtype.kind not in "biuf" or x.ndim != 2 or x.shape[1] != n_in or not len(x):
         raise ValueError(f"{expected}; given {brief(x)}")
+    with np.errstate(over="ignore"):  # of long doubles
+        x = x.astype(float)
     if not np.isfinite(x).all():
-        raise ValueError(f"{expected}; given some that are infinite or missing")
-    x = x.astype(float)
+        raise ValueError(f"{expected}; given some that are infinite or missing, as doubles")
+    _check_memory(n_in)
     size = np.abs(x).max()
     if size == 0:
         raise ValueError(f"{expected}; given zeros alone")
@@ -60,3 +75,14 @@ def components_of(inputs: Any, n_in: int) -> Components:
     if np.ptp(variances) < ALIKE:
         return Components(np.ones(n_in), np.eye(n_in))
     return Components(np.maximum(variances, 0.0), axes.T)
+
+
+def _check_memory(n_in: int) -> None:
+    """Refuse more inputs than their second moments fit memory for."""
+    check_memory(
+        "the second moments",
+        8 * COPIES * n_in**2,
+        LIMIT,
+        "leave inputs= out",
+        of=f"{n_in} inputs",
+    )

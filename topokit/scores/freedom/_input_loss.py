@@ -23,6 +23,7 @@ from jaxtyping import Float
 from topokit._inputs import Components
 from topokit._one_thread import one_thread
 from topokit.layers import Layers, scaled_edge_factors, split_by_size
+from topokit.scores.freedom._balanced_constants import MODERATE, moderate
 from topokit.scores.freedom._leverage import column_basis, unit_rows
 from topokit.scores.freedom._low_rank_loss import low_rank_loss
 from topokit.scores.freedom._spanning_edges import spanning_edges
@@ -57,7 +58,7 @@ def rank_bound(inputs: Components, n_out: int, rank: int, seed: int) -> float:
 
     Where all components are alike it is known without drawing.
     """
-    if np.ptp(inputs.variances) == 0:
+    if inputs.alike:
         return low_rank_loss(len(inputs.variances), n_out, rank)
     rng = np.random.default_rng(seed)
     shares = []
@@ -82,7 +83,12 @@ def _left(layers: Layers, inputs: Components, rank: int, exponent: float, seed: 
     keep = spanning_edges(layers)
     a, b, _ = scaled_edge_factors(layers, draw_to_scale(layers, rng), keep)
     reach = a.astype(bool).T.astype(float) @ b.astype(bool).astype(float) > 0
-    basis, _ = column_basis(unit_rows(a @ root.T), unit_rows(b), rank)
+    basis, clear = column_basis(unit_rows(a @ root.T), unit_rows(b), rank)
+    if not (clear or moderate(layers)):
+        raise ValueError(
+            "inputs mix what constants of this topology stretch by more than floats tell apart; "
+            f"bring the constants within 2^-{MODERATE} and 2^{MODERATE}, or leave inputs= out"
+        )
     basis, left = basis.reshape(layers.n_in, layers.n_out, -1), 0.0
     patterns, which = np.unique(reach.T, axis=0, return_inverse=True)
     for number, seen in enumerate(patterns):

@@ -156,7 +156,8 @@ def predicted_loss(
 
     Raises:
         ValueError: If an argument is out of range, an exact map is asked for, as by `inputs`, that
-            takes more than 2 GiB, or an estimate would take more than 8 GiB.
+            takes more than 2 GiB, an estimate would take more than 8 GiB, or inputs that vary
+            together mix what constants stretch by more than floats tell apart.
 
     Examples:
         >>> import numpy as np
@@ -208,11 +209,15 @@ def _of_inputs(
             "method='estimate' knows no inputs; leave it out, or give method='exact', for a map "
             "that fits memory"
         )
-    components = components_of(inputs, layers.n_in)
     if layers.depth == 1:
-        return PredictedLoss(residual_of_layer(layers, components))
+        return PredictedLoss(residual_of_layer(layers, components_of(inputs, layers.n_in)))
     check_leverage(layers)
+    components = components_of(inputs, layers.n_in)
+    if components.alike:
+        return leverage_and_loss(layers, n_samples=n_samples, seed=seed)[1]
     freedom = degrees_of_freedom(layers)
+    if freedom == 0:
+        return PredictedLoss(1.0)
     seeds = _seeds(layers, freedom, n_samples, seed)
     left = cascade_losses(layers, components, freedom, _exponent(layers), seeds)
     bound = rank_bound(components, layers.n_out, bandwidth(layers), seed)
