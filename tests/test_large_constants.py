@@ -27,6 +27,7 @@ from topokit.layers import (
     weights_with_powers,
 )
 from topokit.networks import SparseLinear
+from topokit.reconstruction import Adam
 from topokit.scores import (
     effective_order,
     estimate_freedom,
@@ -179,6 +180,14 @@ def test_constants_beyond_the_numbers_that_train_are_refused(size):
         tk.reconstruct(layers, np.eye(4))
     with pytest.raises(ValueError, match="do not fit the numbers that are computed with, float32"):
         SparseLinear(layers, key=jax.random.key(0))
+
+
+@pytest.mark.skipif(jax.config.jax_enable_x64, reason="numbers of 64 bits hold the product")
+def test_products_of_constants_beyond_the_numbers_that_train_are_refused():
+    first, fixed = diagonal([1e20, 1e20])
+    graph = tk.from_masks([first, np.ones((2, 2)), first], [fixed, np.ones((2, 2), bool), fixed])
+    with pytest.raises(ValueError, match="give constants nearer to 1"):
+        tk.reconstruct(graph, np.eye(2), solver=Adam(max_steps=5))
 
 
 def jacobian(layers: tk.Layers, weights: list[np.ndarray]) -> list[np.ndarray]:

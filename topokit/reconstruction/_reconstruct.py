@@ -52,6 +52,10 @@ from topokit.reconstruction._target_checks import check_targets, sizes
 # Activations of one layer of one chunk, in numbers: 256 KiB in single precision.
 CHUNK = 2**16
 
+# The share of a target's size up to which its outputs over inputs are what rounding left of zeros:
+# variances are known to the rounding of the greatest, and this is its root.
+SILENT = 1e-7
+
 
 class Reconstruction(Record):
     """What `reconstruct` found, target by target.
@@ -158,7 +162,7 @@ def reconstruct(
         _check_squares(solver, loss)
         root = components_of(inputs, layers.n_in).root
         layers, radii = _behind(root, layers), [np.zeros(root.size), *radii]
-        stack = check_targets(layers, root @ stack, loss)
+        stack = check_targets(layers, _outputs(root, stack), loss)
     comparison = Comparison(loss, _mesh(layers, devices))
     rng = generator(key)
     repeated = np.repeat(stack, restarts, axis=0)
@@ -239,6 +243,21 @@ def _check_squares(solver: Solver, loss: Cost) -> None:
         raise ValueError("HierarchicalSVD knows no inputs; give ALS, LBFGS or Adam with them")
 
 
+def _outputs(
+    root: Float[np.ndarray, "n_in n_in"], stack: Float[np.ndarray, "n_targets n_in n_out"]
+) -> Float[np.ndarray, "n_targets n_in n_out"]:
+    """What targets make of inputs; refused where it is nothing but rounding."""
+    outputs = root @ stack
+    sizes = [np.linalg.norm(values, axis=(1, 2)) for values in (outputs, stack)]
+    silent = np.flatnonzero(sizes[0] <= SILENT * sizes[1])
+    if silent.size:
+        raise ValueError(
+            f"target {silent[0]} is not zero, but its outputs over the inputs are: a loss relative "
+            "to them has no meaning; give inputs that it tells apart from zero"
+        )
+    return outputs
+
+
 def _behind(root: Float[np.ndarray, "n_in n_in"], layers: Layers) -> Layers:
     """The topology behind a layer of constants; zeros among them are as good as any."""
     receivers, senders = (ends.ravel() for ends in np.indices(root.shape))
@@ -289,6 +308,11 @@ def _solve_chunk(
     if free is not None:
         weights[free] = weights[free] * scale.astype(dtype)
     loss = loss_of_weights(layers, weights, targets, problem.comparison.cost)
+    if not np.isfinite(loss).all():
+        raise ValueError(
+            f"the end-to-end matrix of what {solver!r} returned does not fit {dtype}: products of "
+            "constants and weights are too large; give constants nearer to 1, or a smaller rate"
+        )
     return jax.tree.map(np.asarray, solution._replace(parameters=weights, loss=loss))
 
 
