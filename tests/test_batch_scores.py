@@ -208,7 +208,7 @@ def test_all_scores_together_are_those_alone():
         "error": regression.error,
         "accuracy": regression.accuracy,
         "naswot": networks.naswot(model, X),
-        "trace": float(np.trace(kernel)) / 12,
+        "trace": float(np.trace(kernel, dtype=float)) / 12,
         "effective_rank": networks.effective_rank(kernel),
         "condition": networks.condition_number(kernel),
         "synflow": networks.synflow(model, (6,)),
@@ -233,6 +233,12 @@ def test_scores_are_means_over_draws_and_none_where_there_is_no_number():
     numbers = networks.batch_scores(build, X, X[:, :3], draws=1)
     assert numbers.error is not None
     assert numbers.accuracy is None
+
+
+def test_a_model_that_no_weight_moves_has_no_scores():
+    model = jax.tree_util.Partial(lambda _, x: x[:3], jnp.ones(2, jnp.float32))
+    with pytest.raises(ValueError, match="weights that move its outputs"):
+        networks.batch_scores(model, X)
 
 
 def test_more_draws_than_one_need_what_makes_models():

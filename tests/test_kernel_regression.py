@@ -107,6 +107,19 @@ def scaled(factor):
     return jax.tree.map(lambda leaf: leaf * factor if eqx.is_array(leaf) else leaf, dense(KEY))
 
 
+def of_kind(kind):
+    """The dense model with weights of a type."""
+    return jax.tree.map(lambda leaf: leaf.astype(kind) if eqx.is_array(leaf) else leaf, dense(KEY))
+
+
+KEPT = jnp.ones((3, 6), jnp.float32)
+
+
+def looping(weights, x):
+    """A loop whose rounds nobody knows before."""
+    return jax.lax.while_loop(lambda v: v.sum() > 9, lambda v: v / 2, weights @ x)
+
+
 def noisy(n: int = 24) -> tuple[np.ndarray, np.ndarray]:
     """Targets that are linear but for noise, so that some ridge in between is the best."""
     x = np.random.default_rng(1).standard_normal((n, 6))
@@ -196,6 +209,10 @@ def test_easy_labels_are_learned_and_random_ones_are_not():
     assert easy.accuracy > 0.8 > 0.65 > hard.accuracy
 
 
+HALF_ALIKE = np.full((14, 3), 0.1)  # but for two examples that are learned from
+HALF_ALIKE[0], HALF_ALIKE[2] = 0.6, -0.4
+
+
 class Module:
     """What PyTorch has for a model: it can be called, and JAX sees no array in it."""
 
@@ -228,6 +245,13 @@ WRONG = [
         {"model": eqx.nn.Sequential([dense(KEY), eqx.nn.Lambda(jnp.sum)])},
         r"must return a vector of one example, .* it returns",
     ),
+    ({"y": 1e155 * VECTORS[:, :3]}, "y must be of a size whose squares fit"),
+    ({"y": 1e-170 * VECTORS[:, :3]}, "y must be of a size whose squares fit"),
+    ({"y": HALF_ALIKE}, "among the examples held out"),
+    ({"model": of_kind(jnp.bfloat16)}, "weights of float32 or float64; given bfloat16"),
+    ({"model": of_kind(jnp.complex64)}, "weights of float32 or float64; given complex64"),
+    ({"model": eqx.nn.Linear(0, 3, use_bias=False, key=KEY)}, "float32 or float64; given none"),
+    ({"model": jax.tree_util.Partial(looping, KEPT)}, "jax.lax.scan"),
     ({"model": scaled(np.nan)}, "must have finite weights"),
     ({"model": eqx.nn.make_with_state(normalized)(key=KEY)[0]}, "give state="),
 ]

@@ -138,12 +138,17 @@ def _scores(one: Untrained, x: Any, y: Any, seed: int) -> Iterator[float | None]
     """Those of one draw, in the order of the record."""
     batch = check_batch(one, x, y)
     kernel = kernel_of(one, batch.x)
+    if not kernel.any():
+        raise ValueError(
+            "the model must have weights that move its outputs; given one whose gradients are all "
+            "0 for these examples, as where every ReLU is off"
+        )
     known = batch.targets is not None
     judged = judge(kernel, batch, split_batch(batch, HELD_OUT)) if known else None
     yield judged.error if judged else None
     yield judged.accuracy if judged and batch.labels is not None else None
     yield _agreement(one, batch.x)
-    yield float(np.trace(kernel)) / len(kernel)
+    yield float(np.trace(kernel, dtype=float)) / len(kernel)
     yield effective_rank(kernel)
     yield condition_number(kernel)
     yield flow_of(one, batch.x.shape[1:])

@@ -26,6 +26,10 @@ from topokit.networks._untrained import Batch, check_batch, draw_models
 RIDGES = 10.0 ** np.arange(-6.0, 2.1, 0.5)
 
 
+# The share of targets that rounding may leave of a difference that is 0.
+ROUNDING = 1e-13
+
+
 class KernelRegression(Record):
     """How well the tangent kernels of untrained networks foretell examples that were held out.
 
@@ -129,9 +133,11 @@ def kernel_regression(
             the next seed.
 
     Raises:
-        ValueError: If the model is none, returns no vector or does not fit the examples, there are
-            fewer than 8 or all are of one class, labels do not fit, a value is not finite, or more
-            than 4 GiB would be needed.
+        ValueError: If the model is none, has weights of other types than float32 and float64 or no
+            gradients, returns no vector or does not fit the examples, there are fewer than 8 or all
+            are of one class, labels do not fit, numbers are beyond 1e-15 to 1e15 in size or those
+            held out all the mean of the others, a value is not finite, or more than 4 GiB would be
+            needed.
 
     Examples:
         >>> import jax
@@ -198,6 +204,11 @@ def judge(kernel: Float[np.ndarray, "rows rows"], batch: Batch, split: Split) ->
     coefficients, ridge = _fit(known, wanted)
     found = (asked @ coefficients).reshape(len(held_out), -1)
     missing = targets[held_out] - mean
+    if np.abs(missing).max() <= ROUNDING * np.abs(targets).max():
+        raise ValueError(
+            "y must differ, among the examples held out, from the mean of those learned from; "
+            "given the same numbers: give more examples, or another share held_out"
+        )
     error = float(((missing - found) ** 2).sum() / (missing**2).sum())
     if batch.labels is None:
         return Judged(error, np.nan, ridge)

@@ -158,12 +158,25 @@ def _fill(
     for part in _blocks(0, len(x), piece):
         chosen = np.resize(np.arange(part.start, part.stop), piece)
         there, column = buffer[part.start * rows : part.stop * rows], 0
-        for leaf in _gradients(one, x[chosen], outputs):
+        for leaf in _differentiated(one, x[chosen], outputs):
             flat = np.asarray(leaf).reshape(piece * rows, -1)
             there[:, column : column + flat.shape[1]] = flat[: len(there)]
             column += flat.shape[1]
         bar.advance(0)  # what counts is the product, and yet something is done
     return buffer[: len(x) * rows]
+
+
+def _differentiated(
+    one: Untrained, x: Float[Array, "piece *shape"], outputs: Float[np.ndarray, "each n_outputs"]
+) -> list[Float[Array, "piece each *_weights"]]:
+    """Gradients, or one line where the model has none."""
+    try:
+        return _gradients(one, x, outputs)
+    except ValueError as error:
+        raise ValueError(
+            "the model must have gradients; take jax.lax.scan in it, which has, for a "
+            f"while_loop, which has none: {error}"
+        ) from error
 
 
 @eqx.filter_jit

@@ -23,6 +23,9 @@ from topokit.networks._infer_one import double_if, infer_one
 
 LEAST_EXAMPLES = 8
 
+# Sizes of targets, from here to the inverse, of which all that is computed fits single precision.
+LEAST_SIZE = 1e-15
+
 
 class Untrained(NamedTuple):
     """A model with first weights.
@@ -105,7 +108,12 @@ def check_state(model: Any, state: Any) -> None:
 
 def _checked(model: Any, state: Any) -> Untrained:
     check_state(model, state)
-    weights = filter(eqx.is_inexact_array, jax.tree.leaves(model))
+    weights = [leaf for leaf in jax.tree.leaves(model) if eqx.is_inexact_array(leaf) and leaf.size]
+    kinds = sorted({str(weight.dtype) for weight in weights} - {"float32", "float64"})
+    if kinds or not weights:
+        raise ValueError(
+            f"the model must have weights of float32 or float64; given {', '.join(kinds) or 'none'}"
+        )
     if not all(bool(jnp.isfinite(weight).all()) for weight in weights):
         raise ValueError(
             "the model must have finite weights; given some that are infinite or not a number"
@@ -179,4 +187,10 @@ def _numbers(y: Float[np.ndarray, "n *outputs"], n_outputs: int) -> Float[np.nda
         raise ValueError("y must be finite; given infinite or missing values")
     if (numbers == numbers[0]).all():
         raise ValueError("y must differ from example to example; given the same numbers for all")
+    size = np.abs(numbers).max()
+    if not LEAST_SIZE <= size <= 1 / LEAST_SIZE:
+        raise ValueError(
+            f"y must be of a size whose squares fit floats, from {LEAST_SIZE:g} to "
+            f"{1 / LEAST_SIZE:g}; given up to {size:.3g}: scale all targets by one number"
+        )
     return numbers
