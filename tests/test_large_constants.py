@@ -182,7 +182,7 @@ def test_constants_beyond_the_numbers_that_train_are_refused(size):
         SparseLinear(layers, key=jax.random.key(0))
 
 
-@pytest.mark.skipif(jax.config.jax_enable_x64, reason="numbers of 64 bits hold the product")
+@pytest.mark.skipif(jax.config.read("jax_enable_x64"), reason="numbers of 64 bits hold the product")
 def test_products_of_constants_beyond_the_numbers_that_train_are_refused():
     first, fixed = diagonal([1e20, 1e20])
     graph = tk.from_masks([first, np.ones((2, 2)), first], [fixed, np.ones((2, 2), bool), fixed])

@@ -38,12 +38,10 @@ import topokit as tk
 cube = tk.topologies.butterfly(8)
 tk.write(cube, "again.graphml")
 assert set(tk.read("again.graphml").edges) == set(cube.edges)
-open("w.safetensors", "x").close()
 needs = {{
     "train": (lambda: tk.networks.train, "networks"),
     "load_digits": (lambda: tk.networks.load_digits, "networks"),
     "write_weights": (lambda: tk.networks.write_weights, "networks"),
-    "from_weights": (lambda: tk.from_weights("w.safetensors"), "networks"),
     "SparseLinear": (lambda: tk.torch.SparseLinear, "torch"),
     "write_report": (lambda: tk.report.write_report, "report"),
 }}
