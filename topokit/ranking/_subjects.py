@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from topokit._escapes import shown
+from topokit._limits import TooLargeError
 from topokit._names import check_name
 from topokit.layers import Layers, to_layers
 from topokit.ranking._content_keys import content_of
@@ -47,7 +48,8 @@ def naming(name: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"topology {shown(name)!r}: {error}") from error
+        kind = TooLargeError if isinstance(error, TooLargeError) else ValueError
+        raise kind(f"topology {shown(name)!r}: {error}") from error
 
 
 def check_targets(subjects: Iterable[Subject], n_targets: int) -> None:

@@ -33,8 +33,9 @@ class IndexArrays(nn.Module):
     def follow(self, device: torch.device) -> None:
         """Bring all arrays to a device, those of the modules inside too, with their numbers."""
         for module in self.modules():
-            for name in module._kept if isinstance(module, IndexArrays) else ():
-                module._bring(name, device)
+            if isinstance(module, IndexArrays):
+                for name in module._kept:
+                    module._bring(name, device)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "IndexArrays":
         super()._apply(fn, recurse)
