@@ -91,8 +91,8 @@ def test_what_only_stretches_neurons_changes_no_degree_of_freedom(both):
     plain, stretched = both
     freedom = tk.degrees_of_freedom(plain)
     assert tk.degrees_of_freedom(stretched) == freedom
-    found = estimate_freedom(stretched).degrees_of_freedom  # of few probes, so rough
-    assert abs(found - freedom) <= max(freedom / 2, 2)
+    found = [estimate_freedom(stretched, seed=seed).degrees_of_freedom for seed in range(8)]
+    assert abs(np.mean(found) - freedom) <= max(freedom / 2, 2)  # of few probes, so rough
     assert interaction_order(stretched) == pytest.approx(interaction_order(plain))
 
 
