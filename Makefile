@@ -41,7 +41,7 @@ test: .venv/.dev ## Run the tests
 
 interop: .venv/.interop ## Run the tests with other people's frameworks: PyTorch, Flax, ONNX
 	@test ! -e $< || { $(call CHECKED,pyright -p tests/interop/types.json --pythonpath $(BIN)/python); }
-	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest $(INTEROP)
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 4 $(INTEROP)
 
 check: .venv/.dev ## Lint, check types, build the docs strictly, run every analysis quickly
 	@$(BIN)/python tests/spent.py $(MAKE) --no-print-directory --keep-going --jobs $(CORES) \
