@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 
 import topokit as tk
 from analyses.kit import _tables
-from analyses.kit._clock import hold_to_one_thread
+from analyses.kit._clock import QUICK, hold_to_one_thread
 from analyses.kit._provenance import plain, provenance, settings
 from analyses.kit._sections import tell_sections, with_kept
 from analyses.kit._work import Store, each
@@ -118,6 +118,7 @@ class Study:
             return
         if self.one_thread and not quick:
             hold_to_one_thread()
+        os.environ[QUICK] = "1" if quick else ""
         self._tell_folders(quick, data)
         tell_sections(sections, self.sections)
         before = self._before(folder)
