@@ -15,6 +15,7 @@ from time import process_time
 from typing import NamedTuple
 
 import topokit as tk
+from analyses._compile_quickly import compile_quickly
 
 
 class Run(NamedTuple):
@@ -46,6 +47,7 @@ def run(name: str) -> Run:
 def main() -> int:
     """Run them; 1 if any failed."""
     failed = False
+    compile_quickly()
     with tk.ranking.process_pool() as pool:
         for done in pool.map(run, sys.argv[1:] or names()):
             words = "passed" if done.failure is None else f"{done.failure}FAILED"

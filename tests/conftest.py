@@ -1,9 +1,7 @@
 """What holds for all tests: XLA compiles quickly, and the summary says what processors were taken.
 
-Most programs of a test run once. The settings change rounding alone, and take five sixths off the
-time to compile. A module that is marked `optimized` runs its programs for long, and has them
-optimized. Who has an `XLA_FLAGS` and a `JAX_DISABLE_MOST_OPTIMIZATIONS` keeps them: with
-`XLA_FLAGS= JAX_DISABLE_MOST_OPTIMIZATIONS=0 make test` all is compiled as users compile it.
+How, and how not to, says `analyses/_compile_quickly.py`. A module that is marked `optimized` runs
+its programs for long, and has them optimized.
 
 Examples of laws are the same in every run. `--hypothesis-profile=drawn --hypothesis-seed=1` draws
 others.
@@ -12,8 +10,6 @@ others.
 import gc
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -24,29 +20,14 @@ from hypothesis import settings
 from spent import spent
 from typechecker import begin_test
 
+from analyses._compile_quickly import compile_quickly
+
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.register_profile("drawn", database=None, deadline=None)
 settings.load_profile("fixed")
 
-# No code generated through MLIR, none divided among threads, and LLVM at its first level.
-QUICK = (
-    "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1 "
-    "--xla_backend_optimization_level=1"
-)
-
-
-def knows(flags: str) -> bool:
-    """Whether this XLA has these flags: it ends a process over one that it does not know."""
-    asked = [sys.executable, "-c", "import jax; jax.devices()"]
-    return not subprocess.run(
-        asked, env={**os.environ, "XLA_FLAGS": flags}, capture_output=True, check=False
-    ).returncode
-
-
 # Of the environment, so that it holds in workers and in the processes that tests start, too.
-if "XLA_FLAGS" not in os.environ:
-    os.environ["XLA_FLAGS"] = QUICK if knows(QUICK) else ""
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+compile_quickly()
 # No test writes into the cache of the user: what one process of a run compiles the others find in
 # a folder of the run.
 MAIN = "PYTEST_XDIST_WORKER" not in os.environ
