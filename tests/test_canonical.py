@@ -188,6 +188,22 @@ def test_large_networks_are_searched_on_a_device_and_give_the_same_K(monkeypatch
     assert used
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_search_goes_pair_by_pair_where_few_inputs_reach_a_neuron_and_finds_the_same_K(seed):
+    control = _network.make_network(t.random_regular.layers([48, 24, 16], 3, seed=seed))
+    totals, sizes = _bound.least_totals(control), _canonical._count_bytes(control)
+    laid_out = _canonical._lay_out(control, totals, sizes)
+    assert laid_out is not None
+    assert laid_out[0].reach.shape == (np.count_nonzero(control.reach), 1)
+    pair_by_pair, whole = (
+        _canonical._search(*flows, control.n_in, steps=10_000)
+        for flows in (laid_out, (neuron_by_neuron(control), totals))
+    )
+    assert pair_by_pair.converged
+    assert whole.converged
+    np.testing.assert_allclose(pair_by_pair.K, whole.K, atol=1e-3 * whole.K.max())
+
+
 @laws
 @given(layered_networks(max_width=4, max_depth=3))
 def test_canonical_K_is_that_of_the_quadratic_program_on_random_networks(layers):
