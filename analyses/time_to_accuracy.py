@@ -25,9 +25,10 @@ At every cost where a front changes and both have a network, the two differ by m
 standard errors of the difference, or not. A claim holds on a data set if the sparse side is nowhere
 behind, and in part if it is somewhere ahead.
 
-`matches`: for each dense network, at its best schedule, how many times cheaper the cheapest sparse
-one is that is as accurate. `parts` says where the time of a step goes, and `neurons` what of it a
-network of as many neurons takes whose layers have rank 1, which is what edges do not cost.
+`matches`: for each dense network, how many times cheaper the cheapest sparse one is that is as
+accurate; `pays_from` is the dense width from which on there always is a cheaper one. `steps` says
+where the time of a step goes, and how wide a dense network takes as long (`as_dense`); `neurons` is
+that of a network with as many neurons, whose wide layers have rank 1: what edges do not cost.
 
 Writes `time_to_accuracy.png` and, with its numbers, `time_to_accuracy.json` beside this script;
 `--quick` learns scikit-learn's digits for some steps and keeps nothing.
@@ -55,7 +56,7 @@ from analyses._trained_networks import (
     prepare,
     without_edges,
 )
-from analyses.kit import COLORS, Look, Study, busy, quartiles, significant, verdict
+from analyses.kit import COLORS, Clock, Look, Study, busy, quartiles, significant, verdict
 from topokit import networks
 
 DENSE = tuple(Plan(hidden) for hidden in (64, 128, 256, 512, 1024))
@@ -106,11 +107,9 @@ def measure(case: Case) -> dict[str, Any]:
         "parameters": networks.n_parameters(layers),
         **count_bytes(layers),
         "compile_s": compile_seconds(layers, data),
-        "times": measure_times(plan, layers, data),
+        "times": measure_times(plan, layers, data, reference_clocks(REFERENCE, case.task.data)),
     }
-    row |= train_all(plan, data, row["times"]["step"]["median_s"])
-    jax.clear_caches()  # of no use to other networks
-    return row
+    return row | train_all(plan, data, row["times"]["step"]["median_s"])
 
 
 def choose(plan: Plan, task: Task, data: networks.Dataset) -> tuple[Plan, dict[str, Any]]:
@@ -153,17 +152,26 @@ def compile_seconds(layers: eqx.nn.Sequential, data: networks.Dataset) -> float:
 
 
 def measure_times(
-    plan: Plan, layers: eqx.nn.Sequential, data: networks.Dataset
+    plan: Plan, layers: eqx.nn.Sequential, data: networks.Dataset, reference: dict[str, Clock]
 ) -> dict[str, dict[str, Any]]:
     """Quartiles of seconds, and of ratios to the reference, of steps, parts and predictions."""
-    other = build(REFERENCE, data, 0)
-    clocks = {"step": step_clock(layers, data)} | batch_clocks(layers, data)
-    clocks |= {"prediction": prediction_clock(layers, data), "reference": step_clock(other, data)}
-    clocks |= {"reference prediction": prediction_clock(other, data)}
+    clocks = {"step": step_clock(layers, data)} | batch_clocks(layers, data) | reference
+    clocks |= {"prediction": prediction_clock(layers, data)}
     if plan.edges is not None:
         clocks |= {"neurons": step_clock(without_edges(plan, data), data)}
     found = kit.race(clocks, REPETITIONS, SLOT)
     return {name: _told(name, seconds, found) for name, seconds in found.items()}
+
+
+@cache
+def reference_clocks(plan: Plan, name: str) -> dict[str, Clock]:
+    """Those of the network that all others are timed with."""
+    data = prepare(name)
+    layers = build(plan, data, 0)
+    return {
+        "reference": step_clock(layers, data),
+        "reference prediction": prediction_clock(layers, data),
+    }
 
 
 def _told(name: str, seconds: np.ndarray, found: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -218,9 +226,12 @@ def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
         for cost in COSTS
     }
     judged = {cost: judge(points(sparse, cost), points(dense, cost)) for cost in COSTS}
+    matches = {str(row["hidden"]): match(row, sparse) for row in dense}
     return {
         "claims": judged,
-        "matches": {str(row["hidden"]): match(row, sparse) for row in dense},
+        "pays_from": {cost: pays_from(matches, cost) for cost in COSTS},
+        "matches": matches,
+        "steps": {f"{row['kind']} {row['hidden']}": step_of(row, dense) for row in rows},
         "fronts": {
             cost: {side: [told(point) for point in some] for side, some in sides.items()}
             for cost, sides in fronts.items()
@@ -283,24 +294,70 @@ SIGNS = (("ahead", 1), ("same", 0), ("behind", -1))
 
 
 def match(row: dict[str, Any], sparse: list[dict[str, Any]]) -> dict[str, Any]:
-    """The cheapest sparse network as accurate as a dense one, by each cost."""
+    """The cheapest sparse network as accurate as a dense one, by each cost.
+
+    The dense one is taken at the shortest schedule that is as accurate as its best.
+    """
     result: dict[str, Any] = {}
     for cost in COSTS:
-        own = front(points([row], cost))[-1]
+        mine = points([row], cost)
+        own = cheapest_match(front(mine)[-1], mine)
+        assert own is not None
         other = cheapest_match(own, points(sparse, cost))
-        result |= {"accuracy": own.test, "error": own.error}
-        result[cost] = other and {
-            "name": other.name,
-            "accuracy": other.test,
-            "times_cheaper": significant(own.cost / other.cost, 3),
-        }
+        result[cost] = {"name": own.name, "accuracy": own.test, "sparse": other and other.name}
+        result[cost] |= {"sparse_accuracy": other and other.test}
+        result[cost] |= {"times_cheaper": other and significant(own.cost / other.cost, 3)}
     return result
+
+
+def pays_from(matches: dict[str, dict[str, Any]], cost: str) -> int | None:
+    """The least dense width from which on a cheaper sparse network is always as accurate."""
+    least = None
+    for width in sorted(map(int, matches), reverse=True):
+        if (matches[str(width)][cost]["times_cheaper"] or 0) <= 1:
+            break
+        least = width
+    return least
+
+
+def step_of(row: dict[str, Any], dense: list[dict[str, Any]]) -> dict[str, Any]:
+    """A step, its parts, the rate of its products, and how wide a dense network it is worth."""
+    unit = row["step_s"] / row["times"]["step"]["ratio"][1]
+    parts = {name: row["times"].get(name) for name in ("forward", "gradient", "neurons")}
+    operations = 6 * BATCH * row["parameters"]
+    return {
+        "wiring": row["wiring"],
+        "parameters": row["parameters"],
+        "step_ms": significant(1e3 * row["step_s"], 3),
+        **{
+            f"{name}_ms": part and significant(1e3 * unit * part["ratio"][1], 3)
+            for name, part in parts.items()
+        },
+        "gflops": significant(operations / row["step_s"] / 1e9, 3),
+        "as_dense": dense_width(row["step_s"], dense),
+        "prediction_us": significant(1e6 * row["prediction_s"], 3),
+        "compile_s": row["compile_s"],
+    }
+
+
+def dense_width(step_s: float, dense: list[dict[str, Any]]) -> int | None:
+    """The width of a dense network whose steps take as long, between those that were timed."""
+    times, widths = zip(*sorted((row["step_s"], row["hidden"]) for row in dense), strict=True)
+    if not times[0] <= step_s <= times[-1]:
+        return None
+    return round(float(np.exp(np.interp(np.log(step_s), np.log(times), np.log(widths)))))
 
 
 def show(results: dict[str, Any]) -> None:
     """Claims, matches and networks, without what a table has no room for."""
     for name, part in results.items():
-        kit.show({name: part["claims"], f"matches, {name}": part["matches"]})
+        kit.show({name: part["claims"], "pays from": part["pays_from"], "steps": part["steps"]})
+        kit.show({f"matches, {name}, {cost}": by_cost(part["matches"], cost) for cost in COSTS})
+
+
+def by_cost(matches: dict[str, dict[str, Any]], cost: str) -> dict[str, Any]:
+    """Those by one cost."""
+    return {width: found[cost] for width, found in matches.items()}
 
 
 def draw(figure: Figure, results: dict[str, Any]) -> None:
