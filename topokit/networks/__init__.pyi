@@ -18,6 +18,10 @@ from ._export import to_dense as to_dense
 from ._export import to_matrices as to_matrices
 from ._export import to_recipe as to_recipe
 from ._export import to_topology as to_topology
+from ._force import Pull as Pull
+from ._force import force as force
+from ._force import l1_force as l1_force
+from ._force import l2_force as l2_force
 from ._gradient_scores import grasp as grasp
 from ._gradient_scores import ntk_sap as ntk_sap
 from ._gradient_scores import synflow as synflow
