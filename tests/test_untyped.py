@@ -47,6 +47,29 @@ CASES = {
         "tk.networks.speed(tk.topologies.dense(2, 2))",
         "layer must be a SparseLinear; given a DiGraph",
     ),
+    "a form is a share": (
+        "tk.networks.decompose(MODEL, .9)",
+        "form must be one such as topokit.networks.pca(0.95), or a dict from names of layers to",
+    ),
+    "a form of a layer is a share": (
+        "tk.networks.decompose(MODEL, {'layers.1': .9})",
+        "form must be one such as topokit.networks.pca(0.95), or a dict from names of layers to",
+    ),
+    "a rank is a fraction": ("tk.networks.pca(rank=2.5)", "rank[0] must be an integer"),
+    "ranks are a number": ("tk.networks.tucker2(ranks=2)", "rank must be a list of integers"),
+    "a share of squares is text": (
+        "tk.networks.svd('1')",
+        "share must be a number in (0, 1]; given '1'",
+    ),
+    "what is a topology is a model": (
+        "tk.networks.to_topology(MODEL)",
+        "a layer must be a SparseLinear or SparseConv2d, an equinox.nn.Linear or Conv2d, or one ",
+    ),
+    "a force is text": ("tk.networks.force('1')", "strength must be a number in [0"),
+    "layers under a force are a number": (
+        "tk.networks.force(.1, layers=3)",
+        "layers must be a list of names, as kernels lists them; given 3",
+    ),
     "what is made dense is a model": (
         "tk.networks.to_dense(MODEL)",
         "linear must be a SparseLinear; given a ",

@@ -1,4 +1,6 @@
-"""Out of a sparse layer again: a dense layer, matrices, a topology with its weights."""
+"""Out of a layer again: a dense layer, matrices, a topology with its weights."""
+
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,8 +11,13 @@ from jaxtyping import Array, Float
 
 from topokit._checks import check_instance
 from topokit.layers import Layers, from_layers, make_layers
+from topokit.networks._conv import SparseConv2d
+from topokit.networks._factored_layer import FactoredLayer, is_convolution, is_linear
 from topokit.networks._linear import SparseLayer, SparseLinear
+from topokit.networks._patch_matrices import nonzero_edges, patch_matrices
 from topokit.products import edge_ends
+
+Wired = SparseLinear | SparseConv2d | FactoredLayer | eqx.nn.Linear | eqx.nn.Conv2d
 
 
 def to_dense(linear: SparseLinear) -> eqx.nn.Linear:
@@ -67,11 +74,20 @@ def to_matrices(linear: SparseLinear) -> list[Float[np.ndarray, "_n_senders _n_r
     return [_matrix(layer) for layer in linear.layers]
 
 
-def to_topology(linear: SparseLinear) -> nx.DiGraph:
+def to_topology(linear: Wired) -> nx.DiGraph:
     """The topology, with the present weight of each edge as its attribute `weight`.
 
     Scores and builders read the weights of constant edges alone, so that the graph counts as the
     same topology; `networkx.to_numpy_array` and the like see all weights.
+
+    Args:
+        linear: A sparse layer, or a dense one, a convolution or a layer that `decompose` has taken
+            apart, whose weights other than 0 are the edges. Of a convolution it is the topology
+            of one pixel of its output, from the entries `(channel, row, column)` of a patch; edges
+            that are the same entry of a kernel at several pixels count each for itself.
+
+    Raises:
+        ValueError: If a layer of weights is all 0, or it is none of these.
 
     Examples:
         >>> import jax
@@ -85,10 +101,9 @@ def to_topology(linear: SparseLinear) -> nx.DiGraph:
     See Also:
         `to_matrices`, as arrays; `to_recipe`, without weights.
     """
-    recipe = to_recipe(linear)
+    recipe, values = _recipe_and_weights(linear)
     graph = from_layers(recipe, name="to_topology", family="to_topology")
     ends = zip(recipe.senders, recipe.receivers, strict=True)
-    values = [np.asarray(layer.weights(), float) for layer in linear.layers]
     for number, ((senders, receivers), weights) in enumerate(zip(ends, values, strict=True)):
         rows = zip(senders.tolist(), receivers.tolist(), weights.tolist(), strict=True)
         for sender, receiver, weight in rows:
@@ -96,8 +111,10 @@ def to_topology(linear: SparseLinear) -> nx.DiGraph:
     return graph
 
 
-def to_recipe(linear: SparseLinear) -> Layers:
+def to_recipe(linear: Wired) -> Layers:
     """The topology as a recipe, with the constants of its constant edges; cost O(edges).
+
+    Layers are those of `to_topology`.
 
     Examples:
         >>> import jax
@@ -111,6 +128,25 @@ def to_recipe(linear: SparseLinear) -> Layers:
     See Also:
         `to_topology`, as a graph with weights.
     """
+    return _recipe_and_weights(linear)[0]
+
+
+def _recipe_and_weights(layer: Any) -> tuple[Layers, list[Float[np.ndarray, " _edges"]]]:
+    if isinstance(layer, SparseConv2d):
+        layer = layer.linear
+    if isinstance(layer, SparseLinear):
+        weights = [np.asarray(each.weights(), float) for each in layer.layers]
+        return _recipe_of(layer), weights
+    factors = layer.layers if isinstance(layer, FactoredLayer) else (layer,)
+    if not all(is_linear(each) or is_convolution(each) for each in factors):
+        raise ValueError(
+            "a layer must be a SparseLinear or SparseConv2d, an equinox.nn.Linear or Conv2d, or "
+            f"one that decompose has taken apart; given a {type(layer).__name__}"
+        )
+    return nonzero_edges("", patch_matrices(factors))
+
+
+def _recipe_of(linear: SparseLinear) -> Layers:
     senders, receivers = zip(*(edge_ends(layer.wiring) for layer in linear.layers), strict=True)
     constant, trainable = zip(*(_constants(layer) for layer in linear.layers), strict=True)
     widths = [linear.n_in, *(layer.wiring.n_out for layer in linear.layers)]

@@ -152,6 +152,7 @@ def force(
         [[1.0, 0.10000000149011612], [0.10000000149011612, 1.0]]
 
     See Also:
+        `decompose`, which takes the layers apart; `filter_ranks`, which says how far that goes;
         `group_lasso`, which takes filters out.
     """
     schedule = _schedule(strength)

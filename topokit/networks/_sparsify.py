@@ -2,19 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import networkx as nx
-import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from topokit._checks import check_wiring
-from topokit.layers import Layers, sort_layers, to_layers
+from topokit.layers import Layers, to_layers
 from topokit.networks._conv import SparseConv2d
+from topokit.networks._factored_layer import FactoredLayer
 from topokit.networks._initialization import Radii, kaiming
 from topokit.networks._linear import SparseLinear
+from topokit.networks._patch_matrices import nonzero_edges, patch_matrices
 from topokit.networks._rules import Rule
 
 Model = TypeVar("Model")
@@ -92,14 +94,15 @@ def sparsify(
         name: _sparse(name, found[name], to_layers(topology), key, init)
         for (name, topology), key in zip(chosen.items(), keys, strict=True)
     }
-    return _with_layers(model, new)
+    return with_nodes(model, new, _is_dense)
 
 
 def kernel_topologies(model: Any) -> dict[str, Layers]:
     """The nonzero weights of each dense layer of a model as a recipe of one layer.
 
     This is how a pruned network (`prune`) becomes a wiring for `sparsify`. A neuron that has lost
-    all its connections stays, and keeps its bias.
+    all its connections stays, and keeps its bias. A layer that `decompose` has taken apart is one
+    recipe of several layers, under the name of the layer that it was.
 
     Raises:
         ValueError: If a layer has no connection left.
@@ -114,7 +117,8 @@ def kernel_topologies(model: Any) -> dict[str, Layers]:
     See Also:
         `to_topology`, of a sparse layer; `topokit.from_weights`, of matrices.
     """
-    return {name: _of_weights(name, layer) for name, layer in _dense_layers(model)}
+    found = named_nodes(model, _is_kernel_or_factored)
+    return {name: _of_weights(name, layer) for name, _, layer in found}
 
 
 def n_parameters(model: Any) -> int:
@@ -134,18 +138,36 @@ def n_parameters(model: Any) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
 
 
-def _dense_layers(model: Any) -> list[tuple[str, Any]]:
+def named_nodes(
+    model: Any, wanted: Callable[[Any], bool]
+) -> list[tuple[str, tuple[Any, ...], Any]]:
+    """Name, path and node of each wanted node of a model whose arrays stand nowhere else.
+
+    Raises:
+        ValueError: If there is no array in the model, or two nodes have one name.
+    """
     _check_model(model)
     tied = _tied(model)
     named = [
-        (name, node)
-        for name, node in _nodes(model)
-        if _is_dense(node) and not tied.intersection(map(id, jax.tree.leaves(node)))
+        (name, path, node)
+        for name, path, node in _nodes(model, wanted)
+        if wanted(node) and not tied.intersection(map(id, jax.tree.leaves(node)))
     ]
-    twice = [name for name, count in Counter(name for name, _ in named).items() if count > 1]
+    twice = [name for name, count in Counter(name for name, *_ in named).items() if count > 1]
     if twice:
         raise ValueError(f"two layers of the model are called {twice[0]}; rename a field or a key")
     return named
+
+
+def with_nodes(model: Model, new: Mapping[str, Any], wanted: Callable[[Any], bool]) -> Model:
+    """The model with others in the places of wanted nodes; one object may stand in several."""
+    places = _nodes(model, wanted)
+    nodes = [new.get(name, node) if wanted(node) else node for name, _, node in places]
+    return jax.tree.unflatten(jax.tree.structure(model, is_leaf=wanted), nodes)
+
+
+def _dense_layers(model: Any) -> list[tuple[str, Any]]:
+    return [(name, node) for name, _, node in named_nodes(model, _is_dense)]
 
 
 def _check_model(model: Any) -> None:
@@ -163,16 +185,11 @@ def _check_model(model: Any) -> None:
     )
 
 
-def _with_layers(model: Model, new: Mapping[str, Any]) -> Model:
-    """The model with others in the places of its layers; one object may stand in several."""
-    nodes = [new.get(name, node) if _is_dense(node) else node for name, node in _nodes(model)]
-    return jax.tree.unflatten(jax.tree.structure(model, is_leaf=_is_dense), nodes)
-
-
-def _nodes(model: Any) -> list[tuple[str, Any]]:
-    """All dense layers and what leaves are beside them, by name."""
-    places, _ = jax.tree_util.tree_flatten_with_path(model, is_leaf=_is_dense)
-    return [(jax.tree_util.keystr(path, simple=True, separator="."), node) for path, node in places]
+def _nodes(model: Any, wanted: Callable[[Any], bool]) -> list[tuple[str, tuple[Any, ...], Any]]:
+    """All wanted nodes and what leaves are beside them, by name and path."""
+    places, _ = jax.tree_util.tree_flatten_with_path(model, is_leaf=wanted)
+    name = partial(jax.tree_util.keystr, simple=True, separator=".")
+    return [(name(path), path, node) for path, node in places]
 
 
 def _tied(model: Any) -> set[int]:
@@ -238,9 +255,11 @@ def _sparse(
     return SparseConv2d(linear, layer.kernel_size, layer.stride, layer.padding)
 
 
+def _is_kernel_or_factored(node: Any) -> bool:
+    return isinstance(node, FactoredLayer) or _is_dense(node)
+
+
 def _of_weights(name: str, layer: Any) -> Layers:
-    matrix = np.asarray(layer.weight).reshape(len(layer.weight), -1)
-    receivers, senders = np.nonzero(matrix)
-    if not senders.size:
-        raise ValueError(f"layer {name} has no weight left; prune it less")
-    return sort_layers([matrix.shape[1], matrix.shape[0]], [senders], [receivers])
+    factors = layer.layers if isinstance(layer, FactoredLayer) else (layer,)
+    recipe, _ = nonzero_edges(name, patch_matrices(factors))
+    return recipe

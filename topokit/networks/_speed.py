@@ -1,5 +1,6 @@
 """What a sparse layer costs on this machine, beside the dense layer in its place."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -117,7 +118,11 @@ def speed(layer: SparseLinear, *, batch: int = BATCH) -> LayerSpeed:
 def _times(sparse: SparseLinear, dense: eqx.nn.Linear, batch: int) -> list[float]:
     """Seconds of a prediction by either, then of a step by either."""
     x = jnp.ones((batch, sparse.n_in), sparse.layers[0].weight.dtype)
-    models = sparse, dense
+    return times_of([sparse, dense], x)
+
+
+def times_of(models: Sequence[Any], x: Float[Array, "batch *shape"]) -> list[float]:
+    """Seconds of a prediction of a batch by each model, then of a step by each; in turn."""
     return in_turn([_compiled(call, model, x) for call in (_predict, _step) for model in models])
 
 
@@ -129,11 +134,11 @@ def _compiled(call: Any, model: Any, x: Array) -> Any:
     return lambda: compiled(arrays, x)
 
 
-def _predict(model: Any, x: Float[Array, "batch n_in"]) -> Float[Array, "batch n_out"]:
+def _predict(model: Any, x: Float[Array, "batch *shape"]) -> Float[Array, "batch *_out"]:
     return jax.vmap(model)(x)
 
 
-def _step(model: Any, x: Float[Array, "batch n_in"]) -> Any:
+def _step(model: Any, x: Float[Array, "batch *shape"]) -> Any:
     """The gradients of a sum over the outputs."""
     return eqx.filter_grad(lambda model: jnp.square(_predict(model, x)).sum())(model)
 
