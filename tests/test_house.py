@@ -39,6 +39,7 @@ ROOMS = {
     "diagnosis": {"layers", "topologies", "scores.counts", "scores.freedom", "scores.control"},
     "reconstruction": {"layers", "products"},
     "designs": {"layers", "topologies", "scores.freedom", "products", "reconstruction"},
+    "devices": {"layers"},
     "networks": {"layers", "topologies", "products", "designs", "ranking"},
     "torch": {"layers", "networks"},
     "flax": {"layers", "networks"},

@@ -108,6 +108,7 @@ def samples() -> dict[type, Record]:
         tk.reconstruct(GRAPH, targets, solver=SOLVER),
         tk.reconstruction.satisfy(GRAPH, targets, solver=SOLVER, restarts=1),
         tk.challenge.infer(network, tk.challenge.pack_images(np.ones((3, 64)))),
+        *tk.devices.traffic("ENTRY %f () -> s8[] {\n  %a = s8[] all-reduce()\n}"),
     ]
     return {type(record): record for record in made}
 

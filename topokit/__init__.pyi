@@ -1,5 +1,6 @@
 from . import challenge as challenge
 from . import designs as designs
+from . import devices as devices
 from . import diagnosis as diagnosis
 from . import flax as flax
 from . import layers as layers

@@ -1,0 +1,9 @@
+"""Many devices: what is computed where, and what is sent.
+
+Programs are those of `jax.shard_map` over a mesh that is checked before anything is compiled
+(`_device_mesh`); what they send is read from the compiled program (`_collectives`).
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
