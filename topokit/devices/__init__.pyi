@@ -1,3 +1,11 @@
 from ._collectives import Collective as Collective
 from ._collectives import traffic as traffic
 from ._device_mesh import make_mesh as make_mesh
+from ._digits import pack_digits as pack_digits
+from ._digits import unpack_digits as unpack_digits
+from ._reductions import averaged as averaged
+from ._reductions import averaged_bfloat16 as averaged_bfloat16
+from ._reductions import averaged_int8 as averaged_int8
+from ._ternary import TernaryState as TernaryState
+from ._ternary import ternarize as ternarize
+from ._ternary import terngrad as terngrad
