@@ -138,7 +138,6 @@ WRONG_DEVICES = {
         CPUS,
         {"rows": 2, "columns": 2},
     ),
-    "as there are devices, 6; given no axis": (CPUS, {}),
     "rows must be an integer of at least 1; given 0": (CPUS, {"rows": 0, "columns": 2}),
 }
 
@@ -154,3 +153,4 @@ def test_a_mesh_lies_along_its_axes_the_last_one_fastest():
     mesh = devices.make_mesh(CPUS, rows=2, columns=3)
     assert mesh.axis_names == ("rows", "columns")
     assert mesh.devices.tolist() == [CPUS[:3], CPUS[3:]]
+    assert dict(devices.make_mesh(CPUS).shape) == {"workers": 6}

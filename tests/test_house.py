@@ -40,7 +40,7 @@ ROOMS = {
     "reconstruction": {"layers", "products"},
     "designs": {"layers", "topologies", "scores.freedom", "products", "reconstruction"},
     "devices": {"layers"},
-    "networks": {"layers", "topologies", "products", "designs", "ranking"},
+    "networks": {"layers", "topologies", "products", "designs", "ranking", "devices"},
     "torch": {"layers", "networks"},
     "flax": {"layers", "networks"},
     "challenge": {"layers", "products"},

@@ -199,6 +199,15 @@ CASES = {
         "tk.networks.train(MODEL, 'mnist', optimizer=optax.sgd(1.))",
         "data must be a Dataset, as make_dataset makes of arrays; given 'mnist'",
     ),
+    "devices of a training are a number": (
+        "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, devices=3)",
+        "devices must be a list of them",
+    ),
+    "reduction of a training is text": (
+        "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, "
+        "devices=jax.devices(), reduction='ternary')",
+        "reduction must be one such as topokit.devices.averaged()",
+    ),
     "callback of a training is a number": (
         "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, callback=3)",
         "callback must be a function of a row, the model",

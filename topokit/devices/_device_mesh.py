@@ -10,6 +10,7 @@ from jax.sharding import Mesh
 
 from topokit._checks import check_count
 from topokit._records import brief
+from topokit.devices._worker_axis import WORKERS
 
 
 def make_mesh(devices: Sequence[Any] | None = None, **axes: int) -> Mesh:
@@ -19,7 +20,7 @@ def make_mesh(devices: Sequence[Any] | None = None, **axes: int) -> Mesh:
         devices: At least two different ones of one kind, such as `jax.devices()`, which is what
             None stands for.
         **axes: How many devices lie along each axis, by its name, such as `rows=2, columns=4`;
-            their product is the number of devices.
+            their product is the number of devices. None given, all are workers, `workers=...`.
 
     Returns:
         A mesh for `jax.shard_map`.
@@ -39,12 +40,13 @@ def make_mesh(devices: Sequence[Any] | None = None, **axes: int) -> Mesh:
         `traffic`, which counts what a program sends over it.
     """
     given = check_devices(jax.devices() if devices is None else devices)
+    axes = axes or {WORKERS: len(given)}
     sizes = [check_count(name, size) for name, size in axes.items()]
-    if not axes or prod(sizes) != len(given):
-        said = " x ".join(f"{name}={size}" for name, size in axes.items()) or "no axis"
+    if prod(sizes) != len(given):
+        said = " x ".join(f"{name}={size}" for name, size in axes.items())
         raise ValueError(
             f"the axes must have as many places as there are devices, {len(given)}; given {said}, "
-            f"{prod(sizes) if axes else 0} places"
+            f"{prod(sizes)} places"
         )
     return Mesh(np.array(given).reshape(sizes), tuple(axes))
 

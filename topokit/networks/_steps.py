@@ -1,10 +1,13 @@
 """Steps of a training, in one compiled loop: the batches of an epoch, from one to another.
 
 Everything random is drawn from the seed and the numbers of the epoch and of the step, so that steps
-end at the same weights however they are split into calls.
+end at the same weights however they are split into calls. Workers of a mesh take equal parts of
+each batch, in order, with the keys of these examples; the optimizer begins with what reduces their
+gradients, after which all have the same weights.
 """
 
 import inspect
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -13,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from topokit.networks._infer_one import double_if
@@ -31,6 +35,7 @@ class Course(NamedTuple):
         optimizer: The optimizer.
         batch_size: Examples of a step.
         seed: Decides the order of the examples, and the keys.
+        mesh: The workers that take part of each batch, or None for one device.
     """
 
     static: PyTree
@@ -39,6 +44,7 @@ class Course(NamedTuple):
     optimizer: optax.GradientTransformation
     batch_size: int
     seed: int
+    mesh: Mesh | None = None
 
     @property
     def steps_an_epoch(self) -> int:
@@ -60,10 +66,13 @@ def course_of(
     optimizer: optax.GradientTransformation,
     batch_size: int,
     seed: int,
+    mesh: Mesh | None = None,
 ) -> Course:
-    """The course of a training, its examples on the device in the precision of the arrays."""
+    """The course of a training, its examples on each device in the precision of the arrays."""
     x_there = jnp.asarray(x, double_if(arrays))
-    return Course(static, x_there, jax.device_put(y), optimizer, batch_size, seed)
+    there = None if mesh is None else _everywhere(mesh)
+    examples = jax.device_put((x_there, y), there)
+    return Course(static, *examples, optimizer, batch_size, seed, mesh)
 
 
 def take_steps(
@@ -77,13 +86,15 @@ def take_steps(
     """
     batches = jnp.asarray(course.batches(epoch))
     key = jax.random.fold_in(jax.random.key(course.seed), epoch)
-    carry = arrays, opt_state, jnp.zeros(())
+    carry, mesh = (arrays, opt_state, jnp.zeros(())), course.mesh
+    if mesh is not None:
+        carry = jax.device_put(carry, _everywhere(mesh))
     for begin in range(first, last, STEPS):
         span = jnp.asarray(begin), jnp.asarray(min(begin + STEPS, last)), key
         examples = course.x, course.y
-        carry = _steps(carry, span, batches, examples, course.static, course.optimizer)
+        carry = _steps(carry, span, batches, examples, course.static, course.optimizer, mesh)
         jax.block_until_ready(carry)
-    return carry
+    return carry if mesh is None else jax.device_put(carry, mesh.devices.flat[0])
 
 
 def go_on(
@@ -98,6 +109,11 @@ def go_on(
     return arrays, opt_state
 
 
+def _everywhere(mesh: Mesh) -> NamedSharding:
+    """On every device of a mesh, whole."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
 @eqx.filter_jit
 def _steps(
     carry: tuple,
@@ -106,24 +122,59 @@ def _steps(
     examples: tuple[Array, Array],
     static: PyTree,
     optimizer: optax.GradientTransformation,
+    mesh: Mesh | None,
 ) -> tuple:
     """Take the steps from the first to the last given, and add up their losses."""
+    turn = partial(_turn, static, optimizer, mesh)
+    if mesh is not None:
+        same = PartitionSpec()
+        turn = jax.shard_map(turn, mesh=mesh, in_specs=same, out_specs=same, check_vma=False)
+    return turn(carry, span, batches, examples)
+
+
+def _turn(
+    static: PyTree,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh | None,
+    carry: tuple,
+    span: tuple[Int[Array, ""], Int[Array, ""], Key[Array, ""]],
+    batches: Int[Array, "steps batch"],
+    examples: tuple[Array, Array],
+) -> tuple:
+    """The same of one worker, or of the only one."""
     first, last, key = span
 
     def step(number: Array, carry: tuple) -> tuple:
         arrays, begun, total = carry
         model, state = eqx.combine(arrays, static)
-        x, y = (part[batches[number]] for part in examples)
-        keys = jax.random.split(jax.random.fold_in(key, number), len(y))
+        x, y = (part[_own(batches[number], mesh)] for part in examples)
+        keys = jax.random.split(jax.random.fold_in(key, number), batches.shape[1])
         (loss, state), slopes = eqx.filter_value_and_grad(batch_loss, has_aux=True)(
-            model, state, x, y, keys
+            model, state, x, y, _own(keys, mesh)
         )
         weights = eqx.filter(model, eqx.is_inexact_array)
         updates, begun = optimizer.update(slopes, begun, weights)
         model = eqx.apply_updates(model, updates)
-        return eqx.filter((model, state), eqx.is_array), begun, total + loss
+        return eqx.filter((model, _mean(state, mesh)), eqx.is_array), begun, total + loss
 
-    return lax.fori_loop(first, last, step, carry)
+    arrays, begun, total = lax.fori_loop(first, last, step, carry)
+    return arrays, begun, _mean(total, mesh)
+
+
+def _own(batch: Array, mesh: Mesh | None) -> Array:
+    """A worker's part of a batch."""
+    if mesh is None:
+        return batch
+    size = len(batch) // mesh.size
+    return lax.dynamic_slice_in_dim(batch, lax.axis_index(mesh.axis_names[0]) * size, size)
+
+
+def _mean(tree: PyTree, mesh: Mesh | None) -> PyTree:
+    """The mean over workers of all that is real; what counts is the same for each."""
+    if mesh is None:
+        return tree
+    real, rest = eqx.partition(tree, eqx.is_inexact_array)
+    return eqx.combine(lax.pmean(real, mesh.axis_names), rest)
 
 
 def batch_loss(

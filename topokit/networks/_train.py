@@ -5,9 +5,9 @@ A run that was cut off and goes on from its checkpoint ends at the same numbers 
 
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,10 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
 from topokit._checks import check_count
 from topokit._records import Record, brief
+from topokit.devices import averaged, make_mesh
 from topokit.networks._checkpoint import Progress, read_checkpoint, write_checkpoint
 from topokit.networks._dataset import Dataset
 from topokit.networks._fingerprint import fingerprint
@@ -146,6 +148,8 @@ def train(
     checkpoint: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
     callback: Callable[[Epoch, Any, Any], object] | None = None,
+    devices: Sequence[Any] | None = None,
+    reduction: optax.GradientTransformation | None = None,
 ) -> Training:
     """Lower the cross entropy of a classifier.
 
@@ -175,6 +179,12 @@ def train(
             together (`"model"`). More may be stated.
         callback: Called after each epoch with its row, the model and its state: to show progress,
             or to measure more.
+        devices: Divide each batch among these, such as `jax.devices()`, whose number divides
+            `batch_size`. Each has the whole model and all examples; what is sent are gradients, and
+            the state of a model, whose means are those of the devices' own. By `reduction` as it
+            is, the result is that of one device, up to rounding, but for means over a batch.
+        reduction: How gradients become the same on all devices, the first part of the optimizer:
+            `topokit.devices.averaged()` if None, or `terngrad` and others from there.
 
     Returns:
         The model and its history, the same for the same arguments on the same machine, however
@@ -182,8 +192,9 @@ def train(
 
     Raises:
         ValueError: If the data or the optimizer is something else, the model does not fit the data,
-            a batch has more examples than there are, the checkpoint is of another run, or something
-            decides the run that is neither known nor stated (see `settings`).
+            a batch has more examples than there are, the devices cannot share one (see
+            `topokit.devices.make_mesh`), the checkpoint is of another run, or something decides the
+            run that is neither known nor stated (see `settings`).
         FileNotFoundError: If the folder of the checkpoint is not there.
 
     Warns:
@@ -212,16 +223,22 @@ def train(
     _check_options(checkpoint, settings, callback)
     check_count("epochs", epochs, least=0)
     check_training(model, state, data, batch_size, seed)
+    mesh = _mesh(devices, reduction, batch_size)
+    reduction = reduction or _averaged()
+    reduced = optimizer if mesh is None else _chained(reduction, optimizer)
     arrays, static = eqx.partition((model, state), eqx.is_array)
-    begun = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
+    begun = reduced.init(eqx.filter(model, eqx.is_inexact_array))
     progress = start = Progress(arrays, begun, np.empty((0, len(fields(Epoch)))))
     path, mark = _path(checkpoint), {}
     if path:
         parts = {"model": model, "state": state, "optimizer": optimizer, "optimizer_state": begun}
+        if mesh is not None:
+            kind = mesh.devices.flat[0].device_kind
+            parts = {"devices": f"{mesh.size} x {kind}", "reduction": reduction} | parts
         mark = _mark(settings or {}, parts, data, batch_size, seed)
         if path.exists():
             progress = start = read_checkpoint(path, start, mark, epochs)
-    course = course_of(static, arrays, data.train_x, data.train_y, optimizer, batch_size, seed)
+    course = course_of(static, arrays, data.train_x, data.train_y, reduced, batch_size, seed, mesh)
     for progress in _epochs(start, course, data, epochs):
         if path:
             write_checkpoint(path, progress, mark)
@@ -367,6 +384,31 @@ def _check_options(checkpoint: Any, settings: Any, callback: Any) -> None:
             "callback must be a function of a row, the model and its state; "
             f"given {brief(callback)}"
         )
+
+
+_averaged = cache(averaged)
+_chained = cache(optax.chain)  # one object for the same two, for which steps are compiled once
+
+
+def _mesh(devices: Any, reduction: Any, batch_size: int) -> Mesh | None:
+    """The devices that share a training, or None; refused before anything is compiled."""
+    if reduction is not None and devices is None:
+        raise ValueError(
+            "reduction says how several devices share gradients; give devices=jax.devices() too"
+        )
+    if not (reduction is None or all(hasattr(reduction, p) for p in ("init", "update"))):
+        raise ValueError(
+            f"reduction must be one such as topokit.devices.averaged(); given {brief(reduction)}"
+        )
+    if devices is None:
+        return None
+    mesh = make_mesh(devices)
+    if batch_size % mesh.size:
+        raise ValueError(
+            f"batch_size must be a multiple of the {mesh.size} devices that share it; "
+            f"given {batch_size}"
+        )
+    return mesh
 
 
 def check_training(model: Any, state: Any, data: Dataset, batch_size: int, seed: int) -> None:
