@@ -39,7 +39,7 @@ ROOMS = {
     "diagnosis": {"layers", "topologies", "scores.counts", "scores.freedom", "scores.control"},
     "reconstruction": {"layers", "products"},
     "designs": {"layers", "topologies", "scores.freedom", "products", "reconstruction"},
-    "devices": {"layers"},
+    "devices": {"layers", "topologies"},
     "networks": {"layers", "topologies", "products", "designs", "ranking", "devices"},
     "torch": {"layers", "networks"},
     "flax": {"layers", "networks"},

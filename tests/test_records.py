@@ -109,6 +109,7 @@ def samples() -> dict[type, Record]:
         tk.reconstruction.satisfy(GRAPH, targets, solver=SOLVER, restarts=1),
         tk.challenge.infer(network, tk.challenge.pack_images(np.ones((3, 64)))),
         *tk.devices.traffic("ENTRY %f () -> s8[] {\n  %a = s8[] all-reduce()\n}"),
+        *[tk.devices.router_table(2, 2)[0], tk.devices.Heading("east", 2, 64)],
     ]
     return {type(record): record for record in made}
 
