@@ -214,7 +214,7 @@ def summarize(found: dict[Case, dict[str, Any]]) -> dict[str, Any]:
     by_data: dict[str, list[dict[str, Any]]] = {}
     for row in found.values():
         by_data.setdefault(row["data"], []).append(row)
-    return {name: summed(rows) for name, rows in by_data.items()}
+    return {"data": {name: summed(rows) for name, rows in by_data.items()}}
 
 
 def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -350,7 +350,7 @@ def dense_width(step_s: float, dense: list[dict[str, Any]]) -> int | None:
 
 def show(results: dict[str, Any]) -> None:
     """Claims, matches and networks, without what a table has no room for."""
-    for name, part in results.items():
+    for name, part in results["data"].items():
         kit.show({name: part["claims"], "pays from": part["pays_from"], "steps": part["steps"]})
         kit.show({f"matches, {name}, {cost}": by_cost(part["matches"], cost) for cost in COSTS})
 
@@ -362,46 +362,52 @@ def by_cost(matches: dict[str, dict[str, Any]], cost: str) -> dict[str, Any]:
 
 def draw(figure: Figure, results: dict[str, Any]) -> None:
     """A row for each data set, a column for each cost."""
-    axes = figure.subplots(len(results), len(STYLE_COSTS), squeeze=False, sharey="row")
-    for row, (name, part) in zip(axes, results.items(), strict=True):
+    sets = results["data"]
+    axes = figure.subplots(len(sets), len(STYLE_COSTS), squeeze=False, sharex="col", sharey="row")
+    for row, (name, part) in zip(axes, sets.items(), strict=True):
         for ax, (cost, (label, unit)) in zip(row, STYLE_COSTS.items(), strict=True):
             panel(ax, part, cost, unit)
-            ax.set_xlabel(label)
-        row[0].set_ylabel(f"test error, {name} (%)")
+            if ax in axes[-1]:
+                ax.set_xlabel(label, fontsize=STYLE_FONT)
+        row[0].set_ylabel(f"test error, {STYLE_TITLES.get(name, name)} (%)", fontsize=STYLE_FONT)
+        low, high = row[0].get_ylim()
+        if high > 3 * low:
+            row[0].set_yscale("log")
+            kit.written_out(row[0].yaxis, subs=(1, 1.5, 2, 3, 5, 7))
+    for ax in axes[-1]:
+        low, high = ax.get_xlim()
+        kit.written_out(ax.xaxis, subs=(1,) if high > 300 * low else (1, 2, 5))
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+    look: dict[str, Any] = {"ncols": 2, "frameon": False, "fontsize": STYLE_FONT}
+    figure.legend(handles, labels, loc="outside upper center", **look)
 
 
 def panel(ax: Axes, part: dict[str, Any], cost: str, unit: float) -> None:
-    """All trainings small and pale, and on them the fronts."""
+    """All trainings small and pale, and on them the fronts, with widths where they are networks."""
+    ax.set_xscale("log")
     for kind, look in STYLES.items():
         own = [row for row in part["networks"] if row["kind"] == kind]
-        every = points(own, cost)
-        ax.plot(
-            [point.cost / unit for point in every],
-            [100 * (1 - point.test) for point in every],
-            look.marker,
-            color=look.color,
-            markersize=3,
-            alpha=0.3,
-        )
+        every = [(point.cost / unit, 100 * (1 - point.test)) for point in points(own, cost)]
+        ax.plot(*zip(*every, strict=True), look.marker, color=look.color, markersize=3, alpha=0.3)
         best = part["fronts"][cost][kind]
-        kit.points(
-            ax,
-            [point["cost"] / unit for point in best],
-            [100 * (1 - point["test"]) for point in best],
-            [100 * point["error"] for point in best],
-            look,
-            f"{kind}, the best within a cost",
-            drawstyle="steps-post",
-        )
-    ax.set(xscale="log", yscale="log")
+        x = [point["cost"] / unit for point in best]
+        y = [100 * (1 - point["test"]) for point in best]
+        error = [100 * point["error"] for point in best]
+        words = f"{kind}, the best that costs no more"
+        kit.points(ax, x, y, error, look, words, drawstyle="steps-post", linewidth=1.8)
+        for place, height, point in zip(x, y, best, strict=True) if cost != COSTS[0] else ():
+            width = point["name"].split()[1].rstrip(",")
+            more: dict[str, Any] = {"textcoords": "offset points", "color": look.color}
+            ax.annotate(width, (place, height), (4, 5), fontsize=STYLE_FONT - 2, **more)
+    ax.tick_params(labelsize=STYLE_FONT - 1)
     ax.grid(alpha=0.3)
 
 
 STYLES = {"dense": Look("s", COLORS.black), "sparse": Look("o", COLORS.blue)}
+STYLE_FONT = 12
+STYLE_TITLES = {"mnist": "MNIST", "cifar10-part": "CIFAR-10, a part"}
 STYLE_COSTS = {
-    "training_s": ("training (seconds of a core)", 1.0),
+    "training_s": ("training (seconds of one core)", 1.0),
     "bytes": ("parameters and optimizer (MB)", 1e6),
     "prediction_s": ("one prediction (microseconds)", 1e-6),
 }
@@ -420,7 +426,7 @@ STUDY = Study(
         "REPETITIONS": 1,
         "SLOT": 0.01,
     },
-    size=(10.5, 6.4),
+    size=(11.0, 7.0),
     data=("mnist", "cifar10"),
     one_thread=True,
     as_it_goes=True,

@@ -1,5 +1,8 @@
 """The study of what training buys: how its networks start and learn, and how claims are judged."""
 
+import json
+from pathlib import Path
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,6 +16,7 @@ from analyses._fronts import Point
 from analyses._trained_networks import BATCH, Plan, build, learn, without_edges
 from topokit import networks
 
+ROOT = Path(__file__).parents[1]
 SPARSE = Plan(32, 1024, "low rank")
 
 
@@ -106,3 +110,45 @@ def test_seconds_are_ratios_to_a_network_that_all_are_timed_with():
     steps = np.array([one["step_s"] for one in rows])
     assert steps == pytest.approx([0.01, 0.01, 0.03])
     assert [one["prediction_s"] for one in rows] == pytest.approx([2e-3] * 3)
+
+
+def row(kind: str, hidden: int, step_s: float, accuracy: float) -> dict:
+    end = {"steps": 10, "validation": accuracy, "accuracy": accuracy, "error": 0.001}
+    costs = {"bytes": hidden, "bytes_with_indices": hidden, "prediction_s": step_s}
+    return {"kind": kind, "hidden": hidden, "step_s": step_s, "schedules": [end], **costs}
+
+
+def test_sparse_networks_pay_from_the_width_on_from_which_a_cheaper_one_always_is_as_good():
+    sparse = [row("sparse", 100, 0.3, 0.8), row("sparse", 50, 0.15, 0.7)]
+    accuracies = {8: 0.6, 16: 0.7, 32: 0.75, 64: 0.8}
+    dense = [row("dense", n, n / 100, value) for n, value in accuracies.items()]
+    matches = {str(one["hidden"]): study.match(one, sparse) for one in dense}
+    assert study.pays_from(matches, "training_s") == 32
+    assert matches["16"]["training_s"]["times_cheaper"] == pytest.approx(0.16 / 0.15, rel=1e-2)
+    assert study.pays_from(matches, "bytes") is None
+    assert study.match(row("dense", 128, 1.0, 0.9), sparse)["bytes"]["sparse"] is None
+
+
+def test_a_step_is_worth_a_dense_width_between_those_that_were_timed():
+    dense = [row("dense", n, n**2 * 1e-6, 0.5) for n in (16, 64, 256)]
+    assert [study.dense_width(n**2 * 1e-6, dense) for n in (16, 32, 100, 256)] == [16, 32, 100, 256]
+    assert study.dense_width(1e-4, dense) is None
+    assert study.dense_width(1.0, dense) is None
+
+
+def test_the_page_is_filled_with_what_was_measured(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs" / "tools")
+    import worth_tables
+
+    kept = json.loads((ROOT / "analyses" / "time_to_accuracy.json").read_text())
+    text = (ROOT / "docs" / worth_tables.PAGE).read_text()
+    page = worth_tables.filled(text, kept)
+    assert "{{" in text
+    assert "{{" not in page
+    for name, part in kept["data"].items():
+        for cost, found in part["claims"].items():
+            start = f"| {name} | {worth_tables.COSTS[cost]} | {found['verdict']} |"
+            assert any(line.startswith(start) for line in page.splitlines())
+        for network, found in part["steps"].items():
+            start = f"| {name} | {network} | {found['wiring'] or ''} | {found['parameters']:,} |"
+            assert any(line.startswith(start) for line in page.splitlines())

@@ -31,8 +31,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 def filled(markdown: str, kept: dict[str, Any]) -> str:
     """The page with its tables."""
-    sets = {name: part for name, part in kept.items() if name != "provenance"}
-    return MARK.sub(lambda mark: TABLES[mark[1]](sets), markdown)
+    return MARK.sub(lambda mark: TABLES[mark[1]](kept["data"]), markdown)
 
 
 def claims(sets: dict[str, Any]) -> str:
