@@ -18,6 +18,7 @@ from many_devices import on_devices
 
 import topokit as tk
 from topokit import devices, networks
+from topokit.devices import costs
 
 BATCH = 6
 CLOS = {
@@ -151,6 +152,25 @@ def test_the_program_sends_what_the_table_of_routers_says(name, training, found)
     assert {h.direction: (h.hops, h.bytes) for h in headings} == {
         direction: (hops[direction], sizes[direction]) for direction in hops
     }
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("kind", "name"), NAMES)
+def test_the_model_of_costs_knows_every_message_and_every_byte(kind, name, training, found):
+    options = {"batch": BATCH, "training": training}
+    if kind == "clos":
+        sides, (n_in, _, *routers) = CLOS[name]
+        modeled = costs.sent_by_clos(n_in, *routers, sides=sides, **options)
+    elif kind == "butterfly":
+        count, n, depth = BUTTERFLIES[name]
+        modeled = costs.sent_by_butterfly(n, depth, devices=count, **options)
+    else:
+        count, topology = DENSE[name]
+        modeled = costs.sent_by_dense(topology.widths, devices=count, **options)
+    sent = found[kind][name]["sent"][training]
+    assert {c.kind for c in sent} <= {"collective-permute"}
+    assert modeled.messages == sum(c.times for c in sent)
+    assert modeled.bytes == sum(c.sent for c in sent)
 
 
 SIDES = [(1, 1), (1, 4), (4, 1), (2, 2), (3, 5)]

@@ -27,6 +27,7 @@ from topokit._matrix_blocks import extreme_blocks
 from topokit._records import LONGEST, Record, brief
 from topokit._text_table import cells
 from topokit.designs import nearest
+from topokit.devices import costs
 
 for module in pkgutil.walk_packages(tk.__path__, "topokit."):
     if not module.name.endswith("__main__"):
@@ -110,6 +111,9 @@ def samples() -> dict[type, Record]:
         tk.challenge.infer(network, tk.challenge.pack_images(np.ones((3, 64)))),
         *tk.devices.traffic("ENTRY %f () -> s8[] {\n  %a = s8[] all-reduce()\n}"),
         *[tk.devices.router_table(2, 2)[0], tk.devices.Heading("east", 2, 64)],
+        *[costs.Link(1e-6, 1e9), costs.all_gather([4], 8), costs.Work(1, 2, 3)],
+        *costs.cut_by_rows(costs.Convolution(1, 4, 4, 1, (3, 3)), 1),
+        costs.ElementBounds(2, "memory", 3.5, 2.5, 8.0),
     ]
     return {type(record): record for record in made}
 

@@ -9,7 +9,7 @@ Workers that share one training reduce their gradients (`_reductions`, `_ternary
 A cascade of sparse layers is placed on devices as pure functions (`_placement`): a Clos network on
 a torus (`_clos_on_torus`), whose moves are a table (`_router_table`), dense layers on a ring
 (`_dense_on_ring`), which send by the same steps (`_ring`), and a butterfly on a hypercube
-(`_butterfly_on_hypercube`).
+(`_butterfly_on_hypercube`). What all of it costs on paper says `costs`.
 """
 
 import lazy_loader as lazy

@@ -1,3 +1,4 @@
+from . import costs as costs
 from ._butterfly_on_hypercube import butterfly_on_hypercube as butterfly_on_hypercube
 from ._clos_on_torus import clos_on_torus as clos_on_torus
 from ._collectives import Collective as Collective
