@@ -1,0 +1,110 @@
+"""What `analyses/choice_by_data.py` tells from kept runs is what topokit finds when it runs."""
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+
+import topokit as tk
+from analyses import _accuracy_kernels as kernels
+from analyses import _accuracy_networks as study
+from analyses import _accuracy_regrets as regrets
+from analyses import _accuracy_unseen as unseen
+from analyses._accuracy_settings import EXAMPLES, Setting, enlarge, prepare
+from analyses.score_accuracy import BATCH
+from topokit import networks
+from topokit import topologies as t
+
+SETTING = Setting("digits", "digits", 64, True, 6, 3)
+WIRINGS = {f"draw {seed}": t.random_regular.layers([64, 64], 2, seed=seed) for seed in range(5)}
+
+
+@pytest.fixture(scope="module")
+def field() -> regrets.Field:
+    data = prepare(SETTING.data, SETTING.width)
+    steps = study.looks(SETTING, len(WIRINGS), data)
+    batch = [study.score_batch(wiring, SETTING, data) for wiring in WIRINGS.values()]
+    right = [study.learn(wiring, SETTING, data, steps)["right"] for wiring in WIRINGS.values()]
+    promise = np.array([row["scores"]["error, all"] for row in batch])
+    parameters = [row["parameters"] for row in batch]
+    return regrets.Field([*WIRINGS], parameters, promise, np.array(right), steps)
+
+
+@pytest.mark.parametrize("how", study.SCHEDULES)
+def test_the_choice_told_from_kept_runs_is_that_of_choose(field, how):
+    data = prepare(SETTING.data, SETTING.width)
+    rungs = study.rungs_of(how, len(WIRINGS), study.horizon_of(SETTING, data))
+    pick = regrets.halve(field, rungs)
+    found = networks.choose(
+        {name: partial(study.build, w, data.n_classes, True) for name, w in WIRINGS.items()},
+        data,
+        budget=how.budget,
+        keep=how.keep,
+        epochs=SETTING.epochs,
+        batch_size=BATCH,
+        learning_rate=study.RATE,
+        examples=EXAMPLES,
+        eta=study.ETA,
+        seeds=study.FINAL_SEEDS,
+    )
+    assert found.rungs == rungs
+    assert (pick.name, pick.steps) == (found.best, found.steps)
+    for one in found.contenders:
+        for rung, accuracy in zip(rungs, one.accuracies, strict=False):
+            own = field.right[field.names.index(one.name), : rung.seeds]
+            counted = own[:, field.looks.index(rung.steps)].mean()
+            assert accuracy == pytest.approx(counted / len(data.validation_y))
+
+
+def test_the_kernel_of_the_sparse_layers_is_that_where_the_last_layer_cannot_move():
+    class Held(eqx.Module):
+        """A network whose last layer has no gradient."""
+
+        model: eqx.nn.Sequential
+
+        def __call__(self, x):
+            last = jax.lax.stop_gradient(self.model.layers[-1])
+            return last(self.model[:-1](x))
+
+    model = study.build(WIRINGS["draw 0"], 10, True, key=jax.random.key(0))
+    x = np.random.default_rng(0).standard_normal((12, 64)).astype(np.float32)
+    rest = networks.tangent_kernel(model, x) - kernels.last_part(model, x)
+    held = networks.tangent_kernel(Held(model), x)
+    np.testing.assert_allclose(rest, held, rtol=1e-4, atol=1e-4 * held.max())
+    np.testing.assert_allclose(np.diag(kernels.unit(held)), 1, rtol=1e-5)
+
+
+def test_of_one_layer_what_is_unseen_is_the_predicted_loss_over_inputs():
+    x = np.random.default_rng(0).standard_normal((90, 64)) @ np.diag(np.arange(64.0))
+    one, two = WIRINGS["draw 0"], t.random_regular.layers([64, 64, 64], 2, seed=0)
+    assert study.unseen(one, x) == pytest.approx(float(tk.predicted_loss(one, inputs=x)), rel=1e-4)
+    assert study.unseen(two, x) <= float(tk.predicted_loss(two, inputs=x)) + 1e-6
+
+
+def test_regret_is_what_the_pick_lacks_and_none_of_the_truth():
+    means = np.array([0.5, 0.9, 0.7, 0.8])
+    assert regrets.regret(means, 2) == pytest.approx(0.2)
+    assert regrets.expected_regret(means, means, draws=20) == 0
+    # Of all pairs the worst is taken: the mean distance within a pair.
+    pairs = [abs(a - b) for n, a in enumerate(means) for b in means[n + 1 :]]
+    found = regrets.expected_regret(-means, means, draws=4000)
+    assert found == pytest.approx(np.mean(pairs), abs=0.01)
+
+
+def test_a_score_that_is_the_truth_is_picked_and_holds_elsewhere():
+    rng = np.random.default_rng(0)
+    means, families = rng.standard_normal(40), np.repeat([*"abcdefgh"], 5)
+    scores = {"noise": rng.standard_normal(40), "truth": means**3, "never": np.zeros(40)}
+    for found in unseen.judged_elsewhere(scores, means, families, draws=10).values():
+        assert (found["median"], found["tenth"], [*found["picks"]]) == (1, 1, ["truth"])
+    only = {"never": np.zeros(40)}
+    assert unseen.judged_elsewhere(only, means, families, draws=3)["halves"]["median"] is None
+
+
+def test_small_images_have_each_pixel_several_times():
+    x = np.random.default_rng(0).random((2, 1, 8, 8))
+    wide = enlarge(x, 256).reshape(2, 16, 16)
+    np.testing.assert_array_equal(wide[:, ::2, 1::2], x[:, 0])
+    np.testing.assert_array_equal(enlarge(x, 64), x.reshape(2, 64))
