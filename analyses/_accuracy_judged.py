@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.stats import rankdata
 
 from analyses import score_accuracy
@@ -32,7 +32,6 @@ class Table(NamedTuple):
         setting: The setting.
         names: Their names.
         accuracies: Test accuracies of whole trainings.
-        losses: Last losses of these trainings, where they are kept.
         batch: What a batch says of each.
         trainings: What short trainings say of each; none where they are not measured.
     """
@@ -40,7 +39,6 @@ class Table(NamedTuple):
     setting: Setting
     names: list[str]
     accuracies: Float[np.ndarray, "wirings seeds"]
-    losses: Float[np.ndarray, "wirings seeds"] | None
     batch: list[dict[str, Any]]
     trainings: list[dict[str, Any]]
 
@@ -71,15 +69,14 @@ def tables(records: dict[Any, dict[str, Any]], settings: tuple[Setting, ...]) ->
 
 
 def _table(setting: Setting, batch: dict[str, Any], trainings: dict[str, Any]) -> Table:
-    names, losses = [*batch], None
+    names = [*batch]
     if setting.kept:
         runs = [kept_rows()[name]["runs"][setting.kept][str(RATE)] for name in names]
         accuracies = np.array([run["accuracies"] for run in runs])
-        losses = np.array([run["train_losses"] for run in runs])
     else:
         accuracies = np.array([trainings[name]["test_accuracy"] for name in names])
     rows = [trainings[name] for name in names] if trainings else []
-    return Table(setting, names, accuracies, losses, [*batch.values()], rows)
+    return Table(setting, names, accuracies, [*batch.values()], rows)
 
 
 def judge_batch(table: Table, resamples: int, draws: int) -> dict[str, Any]:
@@ -103,9 +100,7 @@ def judge_batch(table: Table, resamples: int, draws: int) -> dict[str, Any]:
             for name in table.batch[0]["seconds"]
         },
     }
-    return found | (
-        {"fit": judge_fit(table, scores, resamples)} if table.losses is not None else {}
-    )
+    return found | ({"fit": judge_fit(table, scores, resamples)} if table.setting.kept else {})
 
 
 def judge_trainings(table: Table, resamples: int, draws: int) -> dict[str, Any]:
@@ -151,13 +146,34 @@ def judge_scores(
 
 
 def judge_fit(table: Table, scores: Scores, resamples: int) -> dict[str, Any]:
-    """How accuracy, and the scores, go with the loss at the end of training."""
-    assert table.losses is not None
-    fit = -table.losses.mean(axis=1)
-    return {
-        name: estimate(rank_correlation, score, fit, resamples=resamples)
-        for name, score in {"accuracy": table.means, **scores}.items()
-    }
+    """How accuracy goes with the last loss in training, at each rate, and how scores go with it."""
+    rows = [kept_rows()[name] for name in table.names]
+    constants = np.array([name.endswith("skip") for name in table.names])
+    found = {}
+    for rate in rows[0]["runs"][table.setting.kept]:
+        runs = [row["runs"][table.setting.kept][rate] for row in rows]
+        accuracy, loss = (
+            np.array([run[field] for run in runs]).mean(axis=1)
+            for field in ("accuracies", "train_losses")
+        )
+        every = {"accuracy": accuracy, **scores} if rate == str(RATE) else {"accuracy": accuracy}
+        found[rate] = {
+            "with_fit": {
+                name: estimate(rank_correlation, score, -loss, resamples=resamples)
+                for name, score in every.items()
+            },
+            "accuracy": halves_of(accuracy, constants),
+            "loss": halves_of(loss, constants),
+        }
+    return found
+
+
+def halves_of(
+    values: Float[np.ndarray, " wirings"], constants: Bool[np.ndarray, " wirings"]
+) -> dict[str, float]:
+    """Means over wirings with constant edges, and over those without."""
+    parts = {"with constants": constants, "all trainable": ~constants}
+    return {name: round(float(values[part].mean()), 5) for name, part in parts.items()}
 
 
 def free_scores(table: Table) -> Scores:

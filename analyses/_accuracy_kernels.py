@@ -10,6 +10,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -41,7 +42,7 @@ def score_kernels(
 
 def last_part(model: eqx.nn.Sequential, x: Float[np.ndarray, "n n_in"]) -> Float[np.ndarray, "n n"]:
     """What the weights and biases of the last layer add to the kernel."""
-    features = np.asarray(_features(model[:-1], x), float)
+    features = np.asarray(_features(model[:-1], jnp.asarray(x)), float)
     return model.layers[-1].out_features * (features @ features.T + 1)
 
 

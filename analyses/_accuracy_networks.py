@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import log_softmax
@@ -45,8 +46,8 @@ def build(
     keys = jax.random.split(key, 5)
     layers: list = []
     for shuffle, own in (keys[:2], keys[2:4]):
-        order = jax.random.permutation(shuffle, wiring.n_in) if shuffled else None
-        layers.append(Shuffle(np.arange(wiring.n_in) if order is None else order))
+        order = jnp.arange(wiring.n_in)
+        layers.append(Shuffle(jax.random.permutation(shuffle, order) if shuffled else order))
         layers += [networks.SparseLinear(wiring, key=own), eqx.nn.Lambda(jax.nn.relu)]
     return eqx.nn.Sequential([*layers, eqx.nn.Linear(wiring.n_out, n_classes, key=keys[4])])
 
@@ -112,7 +113,7 @@ def _ends(model: Any, data: networks.Dataset) -> dict[str, float]:
 
 def _judge(model: Any, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """Accuracy and mean cross entropy."""
-    logits = np.asarray(_logits(model, x))
+    logits = np.asarray(_logits(model, jnp.asarray(x)))
     loss = -log_softmax(logits, axis=1)[np.arange(len(y)), y].mean()
     return {
         "accuracy": round(float((logits.argmax(axis=1) == y).mean()), 5),

@@ -1,6 +1,8 @@
 """What `analyses/choice_by_data.py` tells from kept runs is what topokit finds when it runs."""
 
+import json
 from functools import partial
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -12,13 +14,14 @@ from analyses import _accuracy_kernels as kernels
 from analyses import _accuracy_networks as study
 from analyses import _accuracy_regrets as regrets
 from analyses import _accuracy_unseen as unseen
+from analyses import choice_by_data as script
 from analyses._accuracy_settings import EXAMPLES, Setting, enlarge, prepare
 from analyses.score_accuracy import BATCH
 from topokit import networks
 from topokit import topologies as t
 
 SETTING = Setting("digits", "digits", 64, True, 6, 3)
-WIRINGS = {f"draw {seed}": t.random_regular.layers([64, 64], 2, seed=seed) for seed in range(5)}
+WIRINGS = {f"draw {seed}": t.random_regular.layers([64, 64], 4, seed=seed) for seed in range(4)}
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +111,63 @@ def test_small_images_have_each_pixel_several_times():
     wide = enlarge(x, 256).reshape(2, 16, 16)
     np.testing.assert_array_equal(wide[:, ::2, 1::2], x[:, 0])
     np.testing.assert_array_equal(enlarge(x, 64), x.reshape(2, 64))
+
+
+KEPT = Path(script.__file__).with_suffix(".json")
+SHOWN = {
+    "error, sparse": "kernel regression, sparse layers: error",
+    "error, unit": "the same, all examples alike",
+    "error, all": "kernel regression, all layers: error",
+    "accuracy, all": "the same: accuracy",
+    "naswot": "ReLU patterns (NASWOT), no labels",
+    "effective rank": "effective rank, no labels",
+    "unseen": "inputs unseen by outputs, no labels",
+    "degrees of freedom": "degrees of freedom, no data",
+    "predicted loss": "predicted loss, no data",
+}
+
+
+def score_lines(kept: dict) -> list[str]:
+    """Rows of the table of scores: rank correlations with intervals, and regret in points."""
+    parts = [kept[part]["judged"] for part in script.SECTIONS if part in kept]
+    tables = {name: {} for name in kept["batch"]["judged"]}
+    for part in parts:
+        for name, judged in part.items():
+            tables[name] |= judged["scores"]
+    names = SHOWN | {n: f"trained: {n}" for n in [*tables.values()][0] if "steps" in n}
+    trained = [n for n in names if all(n in table for table in tables.values())]
+    return [
+        f"| {names[name]} | "
+        + " | ".join(f"{cell(table[name])} | {points(table[name])}" for table in tables.values())
+        + " |"
+        for name in trained
+    ]
+
+
+def cell(score: dict) -> str:
+    low, high = score["interval"]
+    return f"{score['value']:.2f} ({low:.2f} to {high:.2f})"
+
+
+def points(score: dict) -> str:
+    return f"{100 * score['regret_of_halves']:.1f}"
+
+
+def choice_lines(kept: dict) -> list[str]:
+    """Rows of the table of choices: mean regret in points, and the share of all steps."""
+    judged = [*kept["trainings"]["judged"].values()]
+    return [
+        f"| `{name}` | "
+        + " | ".join(f"{100 * j['choices'][name]['regret']:.2f}" for j in judged)
+        + f" | {100 * judged[0]['choices'][name]['share']:.0f} % |"
+        for name in judged[0]["choices"]
+    ]
+
+
+def test_the_page_shows_what_was_measured():
+    kept = json.loads(KEPT.read_text())
+    page = (KEPT.parents[1] / "docs/scores-and-accuracy.md").read_text()
+    lines = score_lines(kept) + choice_lines(kept)
+    assert len(lines) > len(SHOWN)
+    assert [line for line in lines if line not in page] == []
+    assert f"verdict: {kept['verdict']['verdict']}" in page
