@@ -1,6 +1,7 @@
 """The study of what training buys: how its networks start and learn, and how claims are judged."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import equinox as eqx
@@ -138,7 +139,7 @@ def test_a_step_is_worth_a_dense_width_between_those_that_were_timed():
 
 def test_the_page_is_filled_with_what_was_measured(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "docs" / "tools")
-    import worth_tables
+    worth_tables = import_module("worth_tables")
 
     kept = json.loads((ROOT / "analyses" / "time_to_accuracy.json").read_text())
     text = (ROOT / "docs" / worth_tables.PAGE).read_text()

@@ -6,7 +6,9 @@ kept, so that no figure stands there but those that were measured.
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from gpu_tables import table
@@ -50,12 +52,40 @@ def matches(sets: dict[str, Any]) -> str:
     rows = []
     for name, part in sets.items():
         for width, found in part["matches"].items():
-            times = [_number(found[cost]["times_cheaper"]) for cost in COSTS]
-            best = found["bytes"]
-            accuracy = f"{100 * best['accuracy']:.1f}"
-            rows.append((name, width, accuracy, *times))
+            own = f"{100 * max(found[cost]['accuracy'] for cost in COSTS):.1f}"
+            rows.append((name, width, own, *(_times(found[cost]) for cost in COSTS)))
     heads = ("training", "bytes", "with indices", "prediction")
     return table(("data", "dense width", "accuracy (%)", *heads), rows)
+
+
+def pays(sets: dict[str, Any]) -> str:
+    """From which dense width on there always is a cheaper sparse network."""
+    rows = [
+        (name, *(str(part["pays_from"][c] or "-") for c in COSTS)) for name, part in sets.items()
+    ]
+    return table(("data", "training", "bytes", "with indices", "prediction"), rows)
+
+
+def slow(sets: dict[str, Any]) -> str:
+    """What of a sparse step takes long, in a sentence for each data set."""
+    return "\n".join(_slow(name, part["steps"].items()) for name, part in sets.items())
+
+
+def _slow(name: str, steps: Iterable[tuple[str, dict[str, Any]]]) -> str:
+    kinds: dict[str, list[dict[str, Any]]] = {"dense": [], "sparse": []}
+    for network, found in steps:
+        kinds[network.split()[0]].append(found)
+    dense, sparse = (
+        median(one["gradient_ms"] / one["forward_ms"] for one in some) for some in kinds.values()
+    )
+    share = median(one["neurons_ms"] / one["step_ms"] for one in kinds["sparse"])
+    rates = [median(one["gflops"] for one in some) for some in kinds.values()]
+    return (
+        f"- {name}: a gradient takes {dense:.1f} times its forward pass in dense networks and "
+        f"{sparse:.1f} times in sparse ones; without edges a sparse step would still take "
+        f"{share:.0%} of its time; products run at {rates[0]:.0f} GFLOP/s in dense networks and "
+        f"at {rates[1]:.0f} in sparse ones."
+    )
 
 
 def steps(sets: dict[str, Any]) -> str:
@@ -92,9 +122,23 @@ def choices(sets: dict[str, Any]) -> str:
     return table(("data", *heads), rows)
 
 
+def _times(match: dict[str, Any]) -> str:
+    """How many times cheaper, and the accuracy of that network."""
+    if match["times_cheaper"] is None:
+        return "-"
+    return f"{_number(match['times_cheaper'])} ({100 * match['sparse_accuracy']:.1f})"
+
+
 def _number(value: float | None) -> str:
     """Three digits; a dash where there is none."""
     return "-" if value is None else f"{float(f'{value:.3g}'):,g}"
 
 
-TABLES = {"claims": claims, "matches": matches, "steps": steps, "choices": choices}
+TABLES = {
+    "claims": claims,
+    "matches": matches,
+    "pays": pays,
+    "choices": choices,
+    "slow": slow,
+    "steps": steps,
+}
