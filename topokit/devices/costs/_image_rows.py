@@ -106,7 +106,7 @@ def cut_by_rows(layer: Convolution, nodes: int, *, itemsize: int = 4) -> tuple[R
     size, k = check_count("itemsize", itemsize), check_count("nodes", nodes)
     if k > height:
         raise ValueError(f"nodes must be at most {height}, a row of outputs each; given {nodes}")
-    weights, filters = int(kept.sum()), int(kept.any((1, 2, 3)).sum())
+    weights, filters = int(kept.sum()), int(kept.any(axis=(1, 2, 3)).sum())
     shares = []
     for node in range(k):
         rows = _part(height, node, k)
@@ -135,7 +135,7 @@ def _checked(
             f"{layer.padding}; given {layer.kernel}"
         )
     shape = (filters, channels, *kernel)
-    kept = np.ones(shape, bool) if layer.kept is None else np.asarray(layer.kept) != 0
+    kept = np.ones(shape, bool) if layer.kept is None else np.not_equal(layer.kept, 0)
     if kept.shape != shape:
         raise ValueError(f"kept must be of the shape {shape}; given {kept.shape}")
     height, width = ((n + wide - k) // stride + 1 for k, n in zip(kernel, sides, strict=True))
@@ -151,7 +151,7 @@ def _reached(
     layer: Convolution, kept: Bool[np.ndarray, "filters channels rows columns"], rows: range
 ) -> Bool[np.ndarray, "channels height"]:
     """Which rows of each input channel the outputs in some rows depend on."""
-    used = kept.any((0, 3))  # rows of the kernels of each channel
+    used = np.any(kept, axis=(0, 3))  # rows of the kernels of each channel
     reached = np.zeros((layer.channels, layer.height), bool)
     for row in rows:
         for offset in range(layer.kernel[0]):
