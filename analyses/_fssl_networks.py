@@ -63,7 +63,7 @@ def thinned(model: eqx.nn.Sequential, connections: int) -> eqx.nn.Sequential:
     low, high = connections, size(model)["connections"]
     while high - low > CLOSE * connections:
         middle = (low + high) // 2
-        useful = size(networks.without_dead_neurons(largest(model, middle)))["connections"]
+        useful = size(networks.shrink(largest(model, middle)))["connections"]
         low, high = (middle, high) if useful < connections else (low, middle)
     return largest(model, high)
 

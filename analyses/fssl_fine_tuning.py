@@ -133,7 +133,7 @@ def measure(seed: int) -> list[Result]:
     def result(kind: str, strength: float | None, start: Any, first: Any) -> Result:
         tuned = fit(start, optimizer=first, epochs=TUNED).model
         done = fit(tuned, optimizer=last, epochs=AFTER).model if AFTER else tuned
-        small = networks.without_dead_neurons(done)
+        small = networks.shrink(done)
         found = validation_accuracy(done, data), test_accuracy(done, data)
         return Result(kind, strength, seed, *found, small)
 

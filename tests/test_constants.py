@@ -22,12 +22,12 @@ from topokit.networks import (
     n_parameters,
     prune,
     read_weights,
+    shrink,
     sparsify,
     to_dense,
     to_matrices,
     to_topology,
     train,
-    without_dead_neurons,
     write_weights,
     zhu_gupta,
 )
@@ -179,11 +179,11 @@ def test_they_lead_out_of_the_network_as_constants() -> None:
         np.testing.assert_array_equal(graph.trainable[number], ~fixed)
         np.testing.assert_allclose(graph.constant[number][fixed], constants[fixed], rtol=1e-6)
     model = network()
-    same(without_dead_neurons(model), model)
+    same(shrink(model), model)
     assert set(kernel_topologies(model)) == {"layers.3"}
 
 
 def test_dead_neurons_go_from_beside_them_in_double_precision_too() -> None:
     with jax.enable_x64(True):
         model = network()
-        same(without_dead_neurons(model), model)
+        same(shrink(model), model)

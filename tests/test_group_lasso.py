@@ -13,8 +13,8 @@ from stacks import relu, sparse, stack
 
 import topokit as tk
 from topokit import networks
-from topokit.networks._dead_neurons import without_dead_neurons
-from topokit.networks._group_lasso import group_lasso, model_groups, shrink_groups
+from topokit.networks import group_lasso, neuron_groups, shrink
+from topokit.networks._group_lasso import shrink_groups
 from topokit.networks._linear import edges
 
 RATE = 0.1
@@ -95,8 +95,8 @@ def test_every_group_is_soft_thresholded_as_a_whole() -> None:
 def test_the_operator_minimizes_what_it_is_the_minimum_of(threshold: float) -> None:
     """`|v - w|^2 / 2 + threshold sqrt(p) |v|` by a general solver, for each hidden neuron."""
     model = eqx.nn.Sequential([sparse(tk.topologies.dense.layers(4, 3), 0), relu, *stack().layers])
-    groups = model_groups(eqx.nn.Sequential([model.layers[0], relu, sparse_outputs()]))[0]
-    arrays = [part.leaf(model) for part in groups]
+    groups = neuron_groups()(eqx.nn.Sequential([model.layers[0], relu, sparse_outputs()]))[0]
+    arrays = [part.leaf(model) for part in groups.parts]
     shrunk = shrink_groups(groups, arrays, threshold)
     rows = np.column_stack([np.reshape(arrays[0], (3, 4)), arrays[1]]).astype(float)
     mine = np.column_stack([np.reshape(shrunk[0], (3, 4)), shrunk[1]])
@@ -159,7 +159,7 @@ def test_training_with_the_penalty_removes_neurons_and_keeps_the_accuracy() -> N
     optimizer = optax.chain(optax.adam(3e-3), group_lasso(model, 0.25, learning_rate=3e-3))
     after = networks.train(before.model, data, optimizer=optimizer, epochs=15, batch_size=20)
     assert after.opt_state[-1].step == 15 * (len(data.train_x) // 20)
-    small: Any = without_dead_neurons(after.model)
+    small: Any = shrink(after.model)
     hidden = [small.layers[1].n_out, small.layers[3].n_out]
     assert sum(hidden) < 140
     assert networks.n_parameters(small) < networks.n_parameters(model) / 2

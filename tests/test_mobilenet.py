@@ -25,7 +25,7 @@ from topokit.networks import (
     sparsify,
     train,
 )
-from topokit.networks._mobilenet import _conv
+from topokit.networks._normalized import kaiming_conv
 
 KEY = jax.random.key(0)
 
@@ -157,8 +157,8 @@ def test_all_kernels_between_the_first_and_the_last_are_pointwise() -> None:
 
 def test_first_weights_have_the_variance_of_kaiming() -> None:
     for conv in (
-        _conv(32, 64, 1, 1, KEY),
-        _conv(3, 64, 3, 2, KEY),
+        kaiming_conv(32, 64, 1, 1, KEY),
+        kaiming_conv(3, 64, 3, 2, KEY),
         DepthwiseConv2d(64, 3, key=KEY),
     ):
         fan_in = conv.weight[0].size

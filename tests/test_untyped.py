@@ -88,8 +88,8 @@ CASES = {
     ),
     "a model is a number": ("tk.networks.kernels(3)", "there is none in the int"),
     "a model is text": ("tk.networks.n_parameters('a')", "there is none in the str"),
-    "a network without dead neurons is no sequence": (
-        "tk.networks.without_dead_neurons(tk.networks)",
+    "what is made smaller is no sequence": (
+        "tk.networks.shrink(tk.networks)",
         "must be an equinox.nn.Sequential",
     ),
     "a share is text": ("tk.design(8, 8, share='x')", "share must be a number"),

@@ -9,9 +9,9 @@ from ._choice import Contender as Contender
 from ._choose import choose as choose
 from ._cifar import read_cifar10 as read_cifar10
 from ._conv import SparseConv2d as SparseConv2d
+from ._convnet import convnet as convnet
 from ._dataset import Dataset as Dataset
 from ._dataset import make_dataset as make_dataset
-from ._dead_neurons import without_dead_neurons as without_dead_neurons
 from ._decompose import decompose as decompose
 from ._decompose import filter_ranks as filter_ranks
 from ._depthwise import DepthwiseConv2d as DepthwiseConv2d
@@ -31,6 +31,14 @@ from ._gradient_scores import grasp as grasp
 from ._gradient_scores import ntk_sap as ntk_sap
 from ._gradient_scores import synflow as synflow
 from ._group_lasso import group_lasso as group_lasso
+from ._group_lasso import group_lasso_gradient as group_lasso_gradient
+from ._groups import Grouping as Grouping
+from ._groups import block_groups as block_groups
+from ._groups import channel_groups as channel_groups
+from ._groups import filter_groups as filter_groups
+from ._groups import layer_groups as layer_groups
+from ._groups import position_groups as position_groups
+from ._groups import shape_groups as shape_groups
 from ._halving import Rung as Rung
 from ._idx import read_idx as read_idx
 from ._idx import read_mnist as read_mnist
@@ -53,6 +61,8 @@ from ._mobilenet import mobilenet_v1 as mobilenet_v1
 from ._models import lenet5 as lenet5
 from ._models import lenet_300_100 as lenet_300_100
 from ._models import mlp as mlp
+from ._neuron_groups import neuron_groups as neuron_groups
+from ._patch_conv import PatchConv2d as PatchConv2d
 from ._prune import PruneState as PruneState
 from ._prune import apply_masks as apply_masks
 from ._prune import by_layer as by_layer
@@ -60,6 +70,9 @@ from ._prune import by_network as by_network
 from ._prune import is_kernel as is_kernel
 from ._prune import magnitude_masks as magnitude_masks
 from ._prune import prune as prune
+from ._residual import PickedChannels as PickedChannels
+from ._residual import Residual as Residual
+from ._resnet import resnet20 as resnet20
 from ._rules import Rule as Rule
 from ._rules import clos_with as clos_with
 from ._rules import dense as dense
@@ -73,6 +86,7 @@ from ._scikit import load_digits as load_digits
 from ._seeded import train_from_seed as train_from_seed
 from ._short_training import ShortTraining as ShortTraining
 from ._short_training import train_steps as train_steps
+from ._shrink import shrink as shrink
 from ._sparsify import kernel_topologies as kernel_topologies
 from ._sparsify import kernels as kernels
 from ._sparsify import n_parameters as n_parameters
@@ -87,3 +101,5 @@ from ._train import evaluate as evaluate
 from ._train import train as train
 from ._weight_files import read_weights as read_weights
 from ._weight_files import write_weights as write_weights
+from ._zeros import keep_zeros as keep_zeros
+from ._zeros import zero_below as zero_below

@@ -1,40 +1,48 @@
-"""Group lasso: training that brings whole neurons to exactly zero.
+"""Group lasso: training that brings whole groups of weights to exactly zero.
 
 Group lasso adds to the loss the norms, not squared, of groups of weights,
 
-    strength * sum over groups g of sqrt(size of g) * |w_g|
+    strength * sum over groups g of scale_g * |w_g|
 
 (Yuan and Lin, "Model selection and estimation in regression with grouped variables", 2006, section
-2; of neurons and channels of a network: Wen and others, "Learning structured sparsity in deep
-neural networks", 2016, as Li and others, 2018, section III and equations (1) and (2), tell it,
-without the root; in fine-tuning: FSSL, Wang and others, 2019, who give no formula). The norm has an
-edge at 0, so that at the minimum whole groups are 0, not only small. The gradient does not see that
-edge; the proximal operator of the penalty steps onto it, in a closed form for each group:
+2, with the roots of sizes as scales; of filters, channels, shapes and layers of a network: Wen and
+others, "Learning structured sparsity in deep neural networks", 2016, as Li and others, 2018,
+section III and equations (1) to (3), tell it, with scales of 1; in fine-tuning: FSSL, Wang and
+others, 2019, who give no formula). The norm has an edge at 0, so that at the minimum whole groups
+are 0, not only small. There are two ways to train with it, which are two functions:
 
-    w_g  ->  max(0, 1 - learning_rate * strength * sqrt(size of g) / |w_g|) * w_g.
+- `group_lasso` steps onto the edge, by the proximal operator of the penalty, behind the optimizer.
+  Where no two groups share a weight it is a closed form for each group,
 
-The group of a hidden neuron is all that it receives, its incoming weights and its bias: at 0 the
-neuron is a constant. The weights of the last layer, whose neurons are the classes and stay, are
-grouped by sender: at 0 nothing hears the neuron. So every weight is in one group, and none of them
-is free to grow while others shrink: ReLU networks compute the same if what a neuron receives is
-halved and what it sends doubled. A neuron without use on either side has no gradient any more, and
-its incoming group follows. `without_dead_neurons` then takes it out.
+      w_g  ->  max(0, 1 - learning_rate * strength * scale_g / |w_g|) * w_g.
+
+  Where families of groups overlap, as filters and channels do, the operator of the sum is not that
+  of one family after that of the other. Dykstra's algorithm in the form of Bauschke and Combettes
+  (2008) comes to it: it goes through the families again and again, and gives back to each what it
+  took off in the last sweep before it is applied anew.
+- `group_lasso_gradient` adds the gradient `strength * scale_g * w_g / |w_g|`, taken as 0 at 0, to
+  that of the loss, before the optimizer: what was published. It sees no edge, so that weights come
+  near 0 and oscillate there; `zero_below` sets them to 0.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from itertools import chain
 from math import inf
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-from topokit._checks import check_real
-from topokit.networks._linear import SparseLayer, SparseLinear, edges
-from topokit.networks._sequential import StackedLayer, read_stack
+from topokit._checks import check_count, check_real
+from topokit._records import brief
+from topokit.networks._groups import Grouping, Groups, Part
+from topokit.networks._neuron_groups import neuron_groups
+
+NEURONS = neuron_groups()
+SWEEPS = 10
 
 
 class GroupLassoState(NamedTuple):
@@ -47,30 +55,31 @@ class GroupLassoState(NamedTuple):
     step: Int[Array, ""]
 
 
-class Part(NamedTuple):
-    """One array of parameters, and how it falls into groups.
+class Penalty(NamedTuple):
+    """Families of groups of a model, and every array that is in one of them.
 
     Attributes:
-        leaf: From a model, or a tree like it, to the array.
-        sizes: Entries of each group.
-        sums: From an array like it to the sums of each group.
-        spread: From one number a group to what multiplies the array.
+        families: The groups of each family.
+        places: For the arrays of each group their places in `arrays`.
+        arrays: Each array once, by one of its parts.
+        overlap: Whether an array is in more than one family.
     """
 
-    leaf: Callable[[Any], Array]
-    sizes: Int[np.ndarray, " groups"]
-    sums: Callable[[Array], Float[Array, " groups"]]
-    spread: Callable[[Float[Array, " groups"]], Array]
-
-
-Groups = tuple[Part, ...]
-"""The arrays whose entries make up the groups of one layer of neurons."""
+    families: list[list[Groups]]
+    places: list[list[list[int]]]
+    arrays: list[Part]
+    overlap: bool
 
 
 def group_lasso(
-    model: eqx.nn.Sequential, strength: float, *, learning_rate: float | optax.Schedule
+    model: Any,
+    strength: float,
+    *,
+    learning_rate: float | optax.Schedule,
+    groups: Grouping | Sequence[Grouping] = NEURONS,
+    sweeps: int = SWEEPS,
 ) -> optax.GradientTransformation:
-    """Bring whole neurons to zero while training; the last part of an optimizer's chain.
+    """Bring whole groups of weights to zero while training; the last part of an optimizer's chain.
 
         optimizer = optax.chain(optax.adam(1e-3), group_lasso(model, 0.1, learning_rate=1e-3))
 
@@ -84,24 +93,31 @@ def group_lasso(
     scaling of gradients, as AdamW takes weight decay: the strength then compares with the root mean
     square of a group's scaled gradients, which are hardly above 1, and at 1 little survives. Either
     way the penalty takes `learning_rate * strength` a step from the root mean square of a group's
-    weights: with `r` before, the group needs at least `r / (learning_rate * strength)` steps to
-    vanish.
+    weights, where scales are the roots of sizes: with `r` before, the group needs at least
+    `r / (learning_rate * strength)` steps to vanish.
+
+    Groups of one family share no weight, and the step is exact. Of several families in the same
+    layers, such as filters and shapes, the step comes near the exact one by `sweeps` over all of
+    them, and a group that the last sweep brings to 0 is 0; with one sweep they are applied one
+    after the other, which penalizes more than the sum.
 
     Args:
-        model: A stack of `SparseLinear` and `equinox.nn.Linear` layers with elementwise functions
-            between them; only its wiring and shapes are used. The updates are those of its
-            parameters, `equinox.filter(model, equinox.is_inexact_array)`.
+        model: Any model; only its wiring and shapes are used. With `neuron_groups`, the default, it
+            is a stack of `SparseLinear` and `equinox.nn.Linear` layers with elementwise functions
+            between them. The updates are those of its parameters,
+            `equinox.filter(model, equinox.is_inexact_array)`.
         strength: Weight of the penalty, at least 0.
         learning_rate: That of the optimizer before it: a number, or a function of the number of
             updates before this one.
+        groups: A family, such as `filter_groups()`, or several.
+        sweeps: Of families that overlap, how often each is applied.
 
     Returns:
-        A transformation for `jax.jit` and `jax.lax.scan`; a step costs O(n) for n parameters. The
-        biases of the last layer are left alone, and so are constant edges. In a model of one layer
-        the groups are the weights from each input.
+        A transformation for `jax.jit` and `jax.lax.scan`; a step costs O(n) for n parameters, times
+        `sweeps` where families overlap. Constant edges are left alone.
 
     Raises:
-        ValueError: If the model is no such stack, `strength` is below 0, or at an update without
+        ValueError: If the model has no such groups, `strength` is below 0, or at an update without
             `params`.
 
     Examples:
@@ -115,13 +131,14 @@ def group_lasso(
         True
 
     See Also:
-        `without_dead_neurons`, which takes out what is left; `prune`, weight by weight.
+        `filter_groups` and its neighbors, the families; `shrink`, which takes out what is left;
+        `group_lasso_gradient`, the published form; `prune`, weight by weight.
     """
     strength = check_real("strength", strength, least=0, most=inf)
+    sweeps = check_count("sweeps", sweeps)
     if not callable(learning_rate):
         learning_rate = optax.constant_schedule(learning_rate)
-    every = model_groups(model)
-    parts = [part for groups in every for part in groups]
+    penalty = make_penalty(model, groups)
 
     def init(params: PyTree) -> GroupLassoState:
         del params
@@ -130,100 +147,151 @@ def group_lasso(
     def update(
         updates: PyTree, state: Any, params: PyTree | None = None
     ) -> tuple[PyTree, GroupLassoState]:
-        if params is None:
-            raise ValueError(
-                "group_lasso needs the weights: give params to update(updates, state, params)"
-            )
+        old = _weights("group_lasso", penalty, params)
+        moved = [w + part.leaf(updates) for part, w in zip(penalty.arrays, old, strict=True)]
         threshold = jnp.asarray(learning_rate(state.step)) * strength
-        new = []
-        for groups in every:
-            old = [part.leaf(params) for part in groups]
-            moved = [w + part.leaf(updates) for w, part in zip(old, groups, strict=True)]
-            shrunk = shrink_groups(groups, moved, threshold)
-            new += [a - w for a, w in zip(shrunk, old, strict=True)]
-        updates = eqx.tree_at(lambda tree: [part.leaf(tree) for part in parts], updates, new)
-        return updates, GroupLassoState(state.step + 1)
+        shrunk = proximal_step(penalty, moved, threshold, sweeps)
+        new = [a - w for a, w in zip(shrunk, old, strict=True)]
+        return _replaced(penalty, updates, new), GroupLassoState(state.step + 1)
 
     return optax.GradientTransformation(init, update)
 
 
-def model_groups(model: eqx.nn.Sequential) -> list[Groups]:
-    """The groups of each layer of neurons, inputs' neighbors first, and the last layer's senders.
+def group_lasso_gradient(
+    model: Any, strength: float, *, groups: Grouping | Sequence[Grouping] = NEURONS
+) -> optax.GradientTransformation:
+    """Add the gradient of group lasso to that of the loss; the first part of an optimizer's chain.
+
+        optimizer = optax.chain(group_lasso_gradient(model, 1e-3), optax.sgd(0.01, 0.9))
+
+    This is structured sparsity learning as it was published: `strength * scale_g * w_g / |w_g|`, 0
+    for a group that is 0, before momentum; for families that overlap the sum of theirs. The
+    published code has no roots of sizes: give its groups `scale=1.0`. Groups end near 0 and never
+    at it; put `zero_below()` at the end of the chain.
+
+    Args:
+        model: As in `group_lasso`.
+        strength: Weight of the penalty, at least 0.
+        groups: As in `group_lasso`.
+
+    Returns:
+        A transformation without a state; a step costs O(n) for n parameters.
 
     Raises:
-        ValueError: As `group_lasso` does.
+        ValueError: As `group_lasso`.
+
+    Examples:
+        >>> import jax
+        >>> import optax
+        >>> from topokit import networks
+        >>> model = networks.lenet5(key=jax.random.key(0))
+        >>> filters = networks.filter_groups(["layers.1", "layers.4"], scale=1.0)
+        >>> penalty = networks.group_lasso_gradient(model, 1e-3, groups=filters)
+        >>> optimizer = optax.chain(penalty, optax.sgd(0.01, momentum=0.9), networks.zero_below())
+
+    See Also:
+        `group_lasso`, whose zeros are exact.
     """
-    *before, last = read_stack(model)
-    groups = [g for stage in before for g in _incoming(stage, len(_weights(stage)))]
-    n_maps = len(_weights(last))
-    return [*groups, *_incoming(last, n_maps - 1), _outgoing(last)]
+    strength = check_real("strength", strength, least=0, most=inf)
+    penalty = make_penalty(model, groups)
+
+    def update(updates: PyTree, state: Any, params: PyTree | None = None) -> tuple[PyTree, Any]:
+        weights = _weights("group_lasso_gradient", penalty, params)
+        new = [part.leaf(updates) for part in penalty.arrays]
+        for family, places in zip(penalty.families, penalty.places, strict=True):
+            for each, own in zip(family, places, strict=True):
+                norms = _norms(each, [weights[place] for place in own])
+                pull = jnp.where(norms == 0, 0.0, strength * _scales(each, norms) / norms)
+                for part, place in zip(each.parts, own, strict=True):
+                    slope = part.spread(pull) * weights[place]
+                    new[place] = new[place] + slope.astype(new[place].dtype)
+        return _replaced(penalty, updates, new), state
+
+    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+
+
+def make_penalty(model: Any, groups: Grouping | Sequence[Grouping]) -> Penalty:
+    """The groups of all families in a model.
+
+    Raises:
+        ValueError: If there is no family, or one has no groups in the model.
+    """
+    chosen = [groups] if isinstance(groups, Grouping) else groups
+    families = list(chosen) if isinstance(chosen, Sequence) else []
+    if not families or not all(isinstance(each, Grouping) for each in families):
+        raise ValueError(
+            "groups must be a family of groups, such as topokit.networks.filter_groups(), or a "
+            f"list of some; given {brief(groups)}"
+        )
+    found = [each(model) for each in families]
+    in_families = [{part.path: part for each in some for part in each.parts} for some in found]
+    arrays = dict(chain.from_iterable(own.items() for own in in_families))
+    order = {path: place for place, path in enumerate(arrays)}
+    places = [[[order[part.path] for part in each.parts] for each in some] for some in found]
+    overlap = sum(map(len, in_families)) > len(arrays)
+    return Penalty(found, places, list(arrays.values()), overlap)
+
+
+def proximal_step(
+    penalty: Penalty, arrays: list[Array], threshold: Float[Array, ""] | float, sweeps: int
+) -> list[Array]:
+    """The proximal operator of `threshold` times the penalty, near it where families overlap."""
+
+    def applied(number: int, arrays: list[Array]) -> list[Array]:
+        new = list(arrays)
+        for each, own in zip(penalty.families[number], penalty.places[number], strict=True):
+            some = shrink_groups(each, [arrays[place] for place in own], threshold)
+            for place, array in zip(own, some, strict=True):
+                new[place] = array
+        return new
+
+    numbers = range(len(penalty.families))
+    if not penalty.overlap:
+        for number in numbers:
+            arrays = applied(number, arrays)
+        return arrays
+
+    def sweep(_: Any, carry: tuple) -> tuple:
+        arrays, taken, _ = carry
+        left, new = [], []
+        for number in numbers:
+            given = [a + t for a, t in zip(arrays, taken[number], strict=True)]
+            arrays = applied(number, given)
+            new.append([g - a for g, a in zip(given, arrays, strict=True)])
+            left.append(arrays)
+        return arrays, new, left
+
+    nothing = [[jnp.zeros_like(array) for array in arrays] for _ in numbers]
+    arrays, _, left = jax.lax.fori_loop(0, sweeps, sweep, (arrays, nothing, nothing))
+    for family in left:
+        arrays = [jnp.where(kept == 0, 0, a) for a, kept in zip(arrays, family, strict=True)]
+    return arrays
 
 
 def shrink_groups(
     groups: Groups, arrays: list[Array], threshold: Float[Array, ""] | float
 ) -> list[Array]:
-    """The proximal operator of `threshold * sum of sqrt(size) |w_g|`: group soft thresholding."""
-    pairs = list(zip(groups, arrays, strict=True))
-    squares = [part.sums(w * w) for part, w in pairs]
-    norms = jnp.sqrt(sum(squares[1:], squares[0]))
-    roots = jnp.asarray(np.sqrt(sum(part.sizes for part in groups)), norms.dtype)
-    factors = jnp.where(norms == 0, 0.0, jnp.maximum(0.0, 1.0 - threshold * roots / norms))
-    return [part.spread(factors) * w for part, w in pairs]
+    """The proximal operator of `threshold * sum of scale |w_g|`: group soft thresholding."""
+    norms = _norms(groups, arrays)
+    left = jnp.maximum(0.0, 1.0 - threshold * _scales(groups, norms) / norms)
+    factors = jnp.where(norms == 0, 0.0, left)
+    return [part.spread(factors) * w for part, w in zip(groups.parts, arrays, strict=True)]
 
 
-def _incoming(stage: StackedLayer, n_maps: int) -> list[Groups]:
-    """What each receiver of the first maps of a stage gets; the last one of all has the bias."""
-    groups: list[Groups] = [(part,) for part in map(_by_receiver, *_places(stage, n_maps))]
-    if n_maps == len(_weights(stage)) and stage.linear.bias is not None:
-        place = stage.place
-        ones = np.ones(stage.linear.bias.size, int)
-        bias = Part(lambda tree: tree.layers[place].bias, ones, _itself, _itself)
-        groups[-1] = (*groups[-1], bias)
-    return groups
+def _norms(groups: Groups, arrays: list[Array]) -> Float[Array, " groups"]:
+    squares = [part.sums(w * w) for part, w in zip(groups.parts, arrays, strict=True)]
+    return jnp.sqrt(sum(squares[1:], squares[0]))
 
 
-def _outgoing(stage: StackedLayer) -> Groups:
-    """What each sender of the last map of a stage sends."""
-    number = len(_weights(stage)) - 1
-    leaf, weight = _leaf(stage, number), _weights(stage)[number]
-    if isinstance(weight, SparseLayer):
-        return (_labeled(leaf, edges(weight)[0], weight.wiring.n_in),)
-    return (_along(leaf, weight, 0),)
+def _scales(groups: Groups, norms: Array) -> Float[Array, " groups"]:
+    return jnp.asarray(groups.scales, norms.dtype)
 
 
-def _places(stage: StackedLayer, n_maps: int) -> tuple[list, list]:
-    return [_leaf(stage, number) for number in range(n_maps)], _weights(stage)[:n_maps]
+def _weights(name: str, penalty: Penalty, params: PyTree | None) -> list[Array]:
+    if params is None:
+        raise ValueError(f"{name} needs the weights: give params to update(updates, state, params)")
+    return [part.leaf(params) for part in penalty.arrays]
 
 
-def _by_receiver(leaf: Callable[[Any], Array], weight: SparseLayer | Array) -> Part:
-    if isinstance(weight, SparseLayer):
-        return _labeled(leaf, edges(weight)[1], weight.wiring.n_out)
-    return _along(leaf, weight, 1)
-
-
-def _weights(stage: StackedLayer) -> list[SparseLayer | Array]:
-    """The maps of a stage: the layers of a cascade, or one matrix."""
-    linear = stage.linear
-    return list(linear.layers) if isinstance(linear, SparseLinear) else [linear.weight]
-
-
-def _leaf(stage: StackedLayer, number: int) -> Callable[[Any], Array]:
-    place = stage.place
-    if isinstance(stage.linear, SparseLinear):
-        return lambda tree: tree.layers[place].layers[number].weight
-    return lambda tree: tree.layers[place].weight
-
-
-def _labeled(leaf: Callable[[Any], Array], labels: Int[np.ndarray, " weights"], n: int) -> Part:
-    sizes, labels = np.bincount(labels, minlength=n), labels.astype(np.int32)
-    return Part(leaf, sizes, lambda w: jax.ops.segment_sum(w, labels, n), lambda f: f[labels])
-
-
-def _along(leaf: Callable[[Any], Array], weight: Array, axis: int) -> Part:
-    """A group is all that lies along an axis of a matrix `(receivers, senders)`."""
-    sizes = np.full(weight.shape[1 - axis], weight.shape[axis])
-    return Part(leaf, sizes, lambda w: w.sum(axis), lambda f: jnp.expand_dims(f, axis))
-
-
-def _itself(array: Array) -> Array:
-    return array
+def _replaced(penalty: Penalty, updates: PyTree, new: list[Array]) -> PyTree:
+    return eqx.tree_at(lambda tree: [part.leaf(tree) for part in penalty.arrays], updates, new)

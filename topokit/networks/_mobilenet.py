@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from topokit._checks import check_count, check_real
 from topokit.networks._depthwise import DepthwiseConv2d
 from topokit.networks._model_size import check_image, check_model
+from topokit.networks._normalized import LEAST, batch_norm, kaiming_conv, pooled
 
 STEM = 32
 # Channels that come out of each block, and its stride.
@@ -21,9 +22,6 @@ BLOCKS = (
     *[(512, 1)] * 5,
     *((1024, 2), (1024, 1)),
 )
-LEAST = 8
-# Running means over about ten steps: an epoch of a small data set has few, and weights move fast.
-MOMENTUM = 0.9
 
 
 def mobilenet_v1(
@@ -70,7 +68,7 @@ def mobilenet_v1(
         15
 
     See Also:
-        `lenet5`, a small model.
+        `resnet20`, with shortcuts; `lenet5`, a small model.
     """
     channels, *_ = check_image("mobilenet_v1", shape)
     share = check_real("width", width, least=0, most=1, above=True)
@@ -80,29 +78,15 @@ def mobilenet_v1(
     check_model("mobilenet_v1", (channels, n_classes), least)
     first, last, *keys = jax.random.split(key, 2 + len(BLOCKS))
     stride = check_count("stem_stride", stem_stride)
-    layers = _normalized(_conv(channels, widths[0], 3, stride, first), widths[0])
+    layers = _normalized(kaiming_conv(channels, widths[0], 3, stride, first), widths[0])
     for (_, stride), n_in, n_out, key in zip(BLOCKS, widths, widths[1:], keys, strict=False):
         one, other = jax.random.split(key)
         depthwise = DepthwiseConv2d(n_in, 3, stride=stride, padding=1, key=one)
         layers += _normalized(depthwise, n_in)
-        layers += _normalized(_conv(n_in, n_out, 1, 1, other), n_out)
+        layers += _normalized(kaiming_conv(n_in, n_out, 1, 1, other), n_out)
     classifier = eqx.nn.Linear(widths[-1], n_classes, key=last)
-    return eqx.nn.Sequential([*layers, eqx.nn.Lambda(_pooled), classifier])
-
-
-def _conv(n_in: int, n_out: int, side: int, stride: int, key: PRNGKeyArray) -> eqx.nn.Conv2d:
-    """A convolution of odd kernels that keeps the image's size; Kaiming's weights."""
-    conv = eqx.nn.Conv2d(
-        n_in, n_out, side, stride=stride, padding=side // 2, use_bias=False, key=key
-    )
-    weight = jax.nn.initializers.he_uniform(1, 0)(key, conv.weight.shape)
-    return eqx.tree_at(lambda c: c.weight, conv, weight)
+    return eqx.nn.Sequential([*layers, eqx.nn.Lambda(pooled), classifier])
 
 
 def _normalized(layer: eqx.Module, channels: int) -> list:
-    norm = eqx.nn.BatchNorm(channels, axis_name="batch", mode="batch", momentum=MOMENTUM)
-    return [layer, norm, eqx.nn.Lambda(jax.nn.relu)]
-
-
-def _pooled(image: Float[Array, "channels height width"]) -> Float[Array, " channels"]:
-    return image.mean((1, 2))
+    return [layer, batch_norm(channels), eqx.nn.Lambda(jax.nn.relu)]

@@ -86,7 +86,12 @@ def _composed(functions: tuple[Any, ...]) -> Callable[[Array], Array]:
     return activate
 
 
-def _acts_alone(layer: eqx.nn.Lambda, numbers: tuple[float, ...]) -> bool:
+def acts_alone(layer: Any) -> bool:
+    """Whether a function acts on each entry of a vector by itself, seen on a few numbers."""
+    return all(map(partial(_acts_alone_on, layer), PROBES))
+
+
+def _acts_alone_on(layer: Any, numbers: tuple[float, ...]) -> bool:
     x = jnp.array(numbers)
     try:
         together, alone = layer(x), [layer(entry) for entry in x[:, None]]
@@ -98,7 +103,7 @@ def _acts_alone(layer: eqx.nn.Lambda, numbers: tuple[float, ...]) -> bool:
 
 
 def _check_elementwise(place: int, layer: Any) -> None:
-    if isinstance(layer, eqx.nn.Lambda) and all(map(partial(_acts_alone, layer), PROBES)):
+    if isinstance(layer, eqx.nn.Lambda) and acts_alone(layer):
         return
     raise ValueError(
         f"layer {place} of the model, {layer}, must be an equinox.nn.Lambda of a function that "

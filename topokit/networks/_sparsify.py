@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import prod
 from typing import Any, TypeVar
 
 import equinox as eqx
@@ -16,6 +17,7 @@ from topokit.networks._conv import SparseConv2d
 from topokit.networks._factored_layer import FactoredLayer
 from topokit.networks._initialization import Radii, kaiming
 from topokit.networks._linear import SparseLinear
+from topokit.networks._patch_conv import PatchConv2d
 from topokit.networks._patch_matrices import nonzero_edges, patch_matrices
 from topokit.networks._rules import Rule
 
@@ -27,9 +29,10 @@ def kernels(model: Any) -> dict[str, tuple[int, int]]:
     """Name, inputs and outputs of each layer that `sparsify` can replace.
 
     These are `equinox.nn.Linear` between vectors, and `equinox.nn.Conv2d` in one group, without
-    dilation, whose padding is zeros in given numbers. The inputs of a convolution are the entries
-    of a patch, `channels * height * width`. A layer whose weights alone stand in another place too
-    (`equinox.nn.Shared`) is none of them; a layer that stands there as a whole is.
+    dilation, whose padding is zeros in given numbers, and `PatchConv2d`. The inputs of a
+    convolution are the entries of a patch, `channels * height * width`. A layer whose weights alone
+    stand in another place too (`equinox.nn.Shared`) is none of them; a layer that stands there as a
+    whole is.
 
     Examples:
         >>> import jax
@@ -206,6 +209,8 @@ def _is_shared(node: Any) -> bool:
 
 
 def _is_dense(node: Any) -> bool:
+    if isinstance(node, PatchConv2d):
+        return True
     if isinstance(node, eqx.nn.Linear):
         return "scalar" not in (node.in_features, node.out_features) and _axes(node) == 2
     return (
@@ -235,6 +240,8 @@ def _by_rule(rule: Rule, found: Mapping[str, Any]) -> dict[str, Topology]:
 
 
 def _widths(layer: Any) -> tuple[int, int]:
+    if isinstance(layer, PatchConv2d):
+        return layer.in_channels * prod(layer.kernel_size), len(layer.weight)
     n_out = layer.weight.shape[0]
     return layer.weight.size // n_out, n_out
 
@@ -260,6 +267,7 @@ def _is_kernel_or_factored(node: Any) -> bool:
 
 
 def _of_weights(name: str, layer: Any) -> Layers:
+    if isinstance(layer, PatchConv2d):
+        return nonzero_edges(name, [layer.matrix().T])[0]
     factors = layer.layers if isinstance(layer, FactoredLayer) else (layer,)
-    recipe, _ = nonzero_edges(name, patch_matrices(factors))
-    return recipe
+    return nonzero_edges(name, patch_matrices(factors))[0]

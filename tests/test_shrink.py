@@ -15,7 +15,7 @@ from strategies import layered_networks
 
 import topokit as tk
 from topokit import networks
-from topokit.networks._dead_neurons import without_dead_neurons
+from topokit.networks import shrink
 
 laws = settings(max_examples=6)
 
@@ -69,12 +69,12 @@ def test_the_function_stays_when_neurons_and_edges_go(model: Any, data: st.DataO
     expected = values(model)
     if 0 in alive_by_search(model):
         with pytest.raises(ValueError, match="are constants"):
-            without_dead_neurons(model)
+            shrink(model)
         np.testing.assert_allclose(expected, np.broadcast_to(expected[0], expected.shape))
         return
-    small = without_dead_neurons(model)
+    small = shrink(model)
     np.testing.assert_allclose(values(small), expected, rtol=1e-4, atol=1e-5)
-    again = without_dead_neurons(small)
+    again = shrink(small)
     assert sizes(again) == sizes(small), "one pass takes all"
     assert alive_by_search(small) == neurons(small) == alive_by_search(model)
 
@@ -133,7 +133,7 @@ def test_a_thinned_stack_of_every_kind_answers_the_same_when_called() -> None:
 
     new = [thin(0, mute[0], mute[1]), thin(2, mute[1], mute[2])]
     thinned = eqx.tree_at(lambda m: [m.layers[0], m.layers[2]], model, new)
-    small: Any = without_dead_neurons(thinned)
+    small: Any = shrink(thinned)
     x = examples(8)
     np.testing.assert_allclose(jax.vmap(small)(x), jax.vmap(thinned)(x), rtol=1e-4, atol=1e-5)
     assert neurons(small) == alive_by_search(thinned)
@@ -155,7 +155,7 @@ def test_the_smaller_network_is_counted_in_bytes() -> None:
         model,
         (first.with_weights([matrix], bias), second.with_weights(networks.to_matrices(second))),
     )
-    small = without_dead_neurons(model)
+    small = shrink(model)
     n_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(eqx.filter(small, eqx.is_inexact_array)))
     widths = (6, 6, 5, 3)
     size = jnp.result_type(float).itemsize
@@ -169,7 +169,7 @@ def test_an_output_that_nothing_reaches_keeps_its_bias() -> None:
     (matrix,) = networks.to_matrices(outputs)
     matrix[:, 1] = 0
     model = eqx.nn.Sequential([outputs.with_weights([matrix])])
-    small = without_dead_neurons(model)
+    small = shrink(model)
     np.testing.assert_array_equal(values(small), values(model))
     assert small.layers[0].layers[0].wiring.n_edges == 9
 
@@ -180,14 +180,14 @@ def test_a_stack_that_is_none_is_named() -> None:
     functions = (jnp.sort, jax.lax.cummax, lambda x: x[::-1], lambda x: x * jnp.ones(4), jnp.sum)
     for between in (softmax, norm, *map(eqx.nn.Lambda, functions)):
         with pytest.raises(ValueError, match="(?s)layer 1 .* by itself"):
-            without_dead_neurons(eqx.nn.Sequential([linear, between, linear]))
+            shrink(eqx.nn.Sequential([linear, between, linear]))
     with pytest.raises(ValueError, match="no SparseLinear"):
-        without_dead_neurons(eqx.nn.Sequential([norm]))
+        shrink(eqx.nn.Sequential([norm]))
     wide = eqx.nn.Linear(5, 2, key=jax.random.key(0))
     with pytest.raises(ValueError, match="layer 0 of the model has 4 outputs, but layer 2 takes 5"):
-        without_dead_neurons(eqx.nn.Sequential([linear, relu, wide]))
+        shrink(eqx.nn.Sequential([linear, relu, wide]))
     model = eqx.nn.Sequential([norm, linear, relu, linear, softmax])
-    assert sizes(without_dead_neurons(model)) == sizes(model)
+    assert sizes(shrink(model)) == sizes(model)
     nothing = jax.tree.map(jnp.zeros_like, linear)
-    with pytest.raises(ValueError, match="no neuron of layer 1 .* constants"):
-        without_dead_neurons(eqx.nn.Sequential([nothing, relu, linear]))
+    with pytest.raises(ValueError, match="layer 0 of the model .* constants"):
+        shrink(eqx.nn.Sequential([nothing, relu, linear]))

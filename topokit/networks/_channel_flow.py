@@ -1,0 +1,514 @@
+"""A model read as a flow of channels: which of them vary, which are heard, which have to stay.
+
+Every layer becomes a step. Values go forward through the steps, a number for a channel that is the
+same for all inputs and pixels, NaN for one that varies; what is heard goes backward. Layers of
+weights are `Link`s and have channels of their own before and behind. What is between two of them
+works on each channel by itself: of functions and pools that is seen on a few numbers, batch
+normalization and depthwise convolutions are known, and anything else is refused, because it may
+mix channels. Around a `Residual` block the channels of its body, of its shortcut and of their sum
+differ as they like; `PickedChannels` join them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from topokit.networks._depthwise import DepthwiseConv2d
+from topokit.networks._links import (
+    NEGLIGIBLE,
+    Channels,
+    Link,
+    Mask,
+    Values,
+    is_link,
+    n_inputs,
+    n_outputs,
+)
+from topokit.networks._residual import PickedChannels, Residual
+from topokit.networks._sequential import acts_alone
+from topokit.networks._smaller import smaller
+
+PASSING = (eqx.nn.Dropout, eqx.nn.Identity)
+SIDES, PLANES = (8, 12), 3  # pixels each way, which pools can halve, and channels of what is probed
+
+
+class Signal(NamedTuple):
+    """What goes from layer to layer.
+
+    Attributes:
+        channels: Its channels; None before the first layer that tells their number.
+        ndim: Its axes, the channels' included.
+        flat: Whether its pixels are in one axis with the channels.
+    """
+
+    channels: Channels | None
+    ndim: int = 1
+    flat: bool = False
+
+
+class Step:
+    """A layer that stays as it is and lets channels pass, such as dropout."""
+
+    def __init__(self, layer: Any) -> None:
+        """Keep the layer."""
+        self.layer = layer
+
+    def forward(self, values: Values) -> Values:
+        """Values behind the layer."""
+        return values
+
+    def backward(self, heard: Mask) -> Mask:
+        """Channels before the layer that are heard."""
+        return heard
+
+    def settle(self) -> bool:
+        """Let more channels stay where the layer needs them; whether it did."""
+        return False
+
+    def rebuilt(self, patches: float) -> Any:
+        """The layer between the channels that stay; None if it does nothing any more."""
+        del patches
+        return self.layer
+
+
+class Function(Step):
+    """A function of each channel by itself, such as ReLU or a pool."""
+
+    def __init__(self, layer: Any, image: tuple[int, ...]) -> None:
+        """Keep the layer, and the shape of an image of which it can make something."""
+        super().__init__(layer)
+        self.image = image
+
+    def forward(self, values: Values) -> Values:
+        """What it makes of constants; at the border of an image that may be something else."""
+        channels = np.nan_to_num(values).reshape(-1, *[1] * len(self.image))
+        same = np.broadcast_to(channels, (len(values), *self.image))
+        made = np.asarray(self.layer(jnp.asarray(same, jnp.zeros(0).dtype)), float)
+        made = made.reshape(len(values), -1)
+        return np.where(np.isnan(values) | (np.ptp(made, 1) > 0), np.nan, made[:, 0])
+
+
+class Norm(Step):
+    """Batch normalization with its running means, as it is when the model is used."""
+
+    def __init__(self, layer: eqx.nn.BatchNorm, channels: Channels, state: eqx.nn.State) -> None:
+        """Keep the layer, its channels and the state."""
+        super().__init__(layer)
+        self.channels, self.state = channels, state
+
+    def forward(self, values: Values) -> Values:
+        """What it makes of constants; where it multiplies by 0, of anything."""
+        given = jnp.asarray(np.nan_to_num(values), jnp.zeros(0).dtype)
+        made = np.asarray(self.layer(given, self.state, inference=True)[0], float)
+        varies = np.isnan(values)
+        if self.layer.weight is not None:
+            varies &= np.asarray(self.layer.weight) != 0
+        return np.where(varies, np.nan, made)
+
+    def rebuilt(self, patches: float) -> eqx.nn.BatchNorm:
+        """Weights, biases and running means of what stays."""
+        del patches
+        old, keep = self.layer, np.flatnonzero(self.channels.keep)
+
+        def kept(leaf: Any) -> Any:
+            return leaf[keep] if jnp.shape(leaf) == self.channels.keep.shape else leaf
+
+        def moved(index: Any) -> Any:
+            if index is None:
+                return None
+            return eqx.nn.StateIndex(jax.tree.map(kept, self.state.get(index)))
+
+        new = eqx.nn.BatchNorm(
+            len(keep),
+            old.axis_name,
+            old.eps,
+            old.channelwise_affine,
+            old.momentum,
+            old.inference,
+            mode=old.mode,
+        )
+        names = ("weight", "bias") if old.channelwise_affine else ()
+        names += _indices(old)
+        values = [
+            kept(getattr(old, name)) if name in ("weight", "bias") else moved(getattr(old, name))
+            for name in names
+        ]
+        return eqx.tree_at(lambda norm: [getattr(norm, name) for name in names], new, values)
+
+
+class Depthwise(Step):
+    """A convolution of each channel by itself."""
+
+    def __init__(self, layer: DepthwiseConv2d, channels: Channels) -> None:
+        """Keep the layer and its channels."""
+        super().__init__(layer)
+        self.channels = channels
+
+    def forward(self, values: Values) -> Values:
+        """Sums of the kernels times constants, where no zeros are around them."""
+        weight = np.asarray(self.layer.weight, float).reshape(len(values), -1)
+        varies = np.isnan(values)
+        if self.layer.padding:
+            varies |= abs(np.nan_to_num(values)) * abs(weight).sum(1) > NEGLIGIBLE
+        made = np.where(varies, np.nan, weight.sum(1) * values)
+        return np.where(weight.any(1), made, 0.0)
+
+    def backward(self, heard: Mask) -> Mask:
+        """Those whose kernel is not 0."""
+        return heard & np.asarray(self.layer.weight).any((1, 2))
+
+    def rebuilt(self, patches: float) -> DepthwiseConv2d:
+        """The kernels of what stays."""
+        del patches
+        kept = self.layer.weight[np.flatnonzero(self.channels.keep)]
+        return eqx.tree_at(lambda layer: layer.weight, self.layer, kept)
+
+
+class Linked(Step):
+    """A layer of weights."""
+
+    def __init__(self, layer: Any, before: Channels, behind: Channels) -> None:
+        """Read the layer."""
+        super().__init__(layer)
+        self.link = Link(layer, before, behind)
+
+    def forward(self, values: Values) -> Values:
+        """See `Link`."""
+        return self.link.forward(values)
+
+    def backward(self, heard: Mask) -> Mask:
+        """See `Link`."""
+        return self.link.backward(heard)
+
+    def settle(self) -> bool:
+        """See `Link`."""
+        return self.link.settle()
+
+    def rebuilt(self, patches: float) -> Any:
+        """See `smaller`."""
+        return smaller(self.link, patches=patches)
+
+
+class Chain(Step):
+    """Layers one after the other."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        """Keep the steps."""
+        self.steps = steps
+
+    def forward(self, values: Values) -> Values:
+        """Through all of them."""
+        for step in self.steps:
+            values = step.forward(values)
+        return values
+
+    def backward(self, heard: Mask) -> Mask:
+        """Through all of them, last one first."""
+        for step in reversed(self.steps):
+            heard = step.backward(heard)
+        return heard
+
+    def settle(self) -> bool:
+        """Each of them."""
+        grown = [step.settle() for step in self.steps]
+        return any(grown)
+
+    def rebuilt(self, patches: float) -> eqx.nn.Sequential:
+        """All of them, none of which goes, so that places stay."""
+        layers = [step.rebuilt(patches) for step in self.steps]
+        return eqx.nn.Sequential([eqx.nn.Identity() if new is None else new for new in layers])
+
+
+class Block(Step):
+    """A residual block: its body and its shortcut, each between layers that pick channels.
+
+    Attributes:
+        layer: The block.
+        into: From the signal to what the body takes.
+        body: The body.
+        out: From what comes out of the body to the sum.
+        shortcut: Layers of the shortcut, but for the last one.
+        last: From what comes out of them to the sum.
+        inner: Channels inside of the shortcut, none of which may be empty.
+    """
+
+    def __init__(self, layer: Residual, reader: "Reader", name: str, signal: Signal) -> None:
+        """Read the block."""
+        super().__init__(layer)
+        before = signal.channels
+        assert before is not None
+        first = len(reader.inner)
+        shortcut, around = Step(None), signal
+        if not isinstance(layer.shortcut, PickedChannels | None):
+            shortcut, around = reader.step(layer.shortcut, f"{name}.shortcut", signal)
+        self.inner = reader.inner[first:]
+        self.shortcut: Step = shortcut
+        last = layer.shortcut if isinstance(layer.shortcut, PickedChannels) else None
+        before_sum = around.channels
+        assert before_sum is not None
+        self.behind = Channels(
+            len(last.sources) if last is not None else len(before_sum.keep), name
+        )
+        self.last = Linked(last or _all(before_sum), before_sum, self.behind)
+        self.signal = Signal(self.behind, around.ndim)
+        self.into = self.out = self.body = None
+        if layer.body is not None:
+            first, body, final = _ends(layer.body)
+            taken = Channels(len(before.keep if first is None else first.sources), name)
+            self.into = Linked(first or _all(before), before, taken)
+            self.body, end = reader.step(body, f"{name}.body", signal._replace(channels=taken))
+            assert end.channels is not None
+            n_out = len(end.channels.keep if final is None else final.sources)
+            if n_out != len(self.behind.keep):
+                raise ValueError(
+                    f"the body of layer {name} has {n_out} channels, but its shortcut has "
+                    f"{len(self.behind.keep)}"
+                )
+            self.out = Linked(final or _all(end.channels), end.channels, self.behind)
+            self.signal = Signal(self.behind, end.ndim)
+
+    def forward(self, values: Values) -> Values:
+        """The sum."""
+        around = self.last.forward(self.shortcut.forward(values))
+        for step in self._through():
+            values = step.forward(values)
+        return around + values if self.body is not None else around
+
+    def backward(self, heard: Mask) -> Mask:
+        """What either of them hears."""
+        around = self.shortcut.backward(self.last.backward(heard))
+        if self.body is None:
+            return around
+        for step in reversed(self._through()):
+            heard = step.backward(heard)
+        return around | heard
+
+    def settle(self) -> bool:
+        """Both; a shortcut of which nothing would be left keeps one channel, for its shape."""
+        grown = [step.settle() for step in (self.shortcut, *self._through())]
+        for channels in self.inner:
+            if not channels.keep.any():
+                channels.keep[0] = True
+                grown.append(True)
+        return any(grown)
+
+    def rebuilt(self, patches: float) -> Residual:
+        """The block, without its body if that is a constant, which then comes with the shortcut."""
+        body = None
+        if self.out is not None and not self.out.link.between[0].keep.any():
+            self.last.link.extra = self.out.link.folded()
+        elif self.body is not None:
+            body = _joined([step.rebuilt(patches) for step in self._through()])
+        return Residual(body, _joined([self.shortcut.rebuilt(patches), self.last.rebuilt(patches)]))
+
+    def _through(self) -> list[Any]:
+        return [] if self.body is None else [self.into, self.body, self.out]
+
+
+class Reader:
+    """Reads a model, layer by layer.
+
+    Attributes:
+        state: The state of the model, or None.
+        left: Layers of weights that are still to come; what follows the last one is kept.
+        depth: Blocks around the present layer.
+        inputs: Channels that go in.
+        inner: Channels inside of blocks.
+        outer: Channels outside of them: if none of some stays, the outputs are constants.
+    """
+
+    def __init__(self, model: eqx.nn.Sequential, state: eqx.nn.State | None) -> None:
+        """Count the layers of weights.
+
+        Raises:
+            ValueError: If there are none.
+        """
+        self.state, self.left, self.depth = state, _n_links(model), 0
+        self.inputs = Channels(0, "inputs")
+        self.inner: list[Channels] = []
+        self.outer: list[Channels] = []
+        if not self.left:
+            raise ValueError(
+                "the model has no SparseLinear, equinox.nn.Linear or convolution among its layers"
+            )
+
+    def read(self, model: eqx.nn.Sequential) -> tuple[Step, Channels]:
+        """The steps of a model, and the channels that it puts out."""
+        step, signal = self._sequence(model, "", Signal(None))
+        assert signal.channels is not None
+        return step, signal.channels
+
+    def step(self, layer: Any, name: str, signal: Signal) -> tuple[Step, Signal]:
+        """The step of a layer, and the signal behind it.
+
+        Raises:
+            ValueError: If it is not known what the layer does to channels.
+        """
+        if isinstance(layer, eqx.nn.Sequential):
+            return self._sequence(layer, name, signal)
+        if self.depth == 0 and self.left == 0 or isinstance(layer, PASSING):
+            return Step(layer), signal
+        if signal.channels is None:
+            if (first := _first(layer)) is None:
+                return Step(layer), signal
+            n, ndim = first
+            self.inputs = Channels(n, "inputs")
+            self.inputs.keep[:] = True
+            signal = Signal(self.inputs, ndim)
+        self.left -= self.depth == 0 and _n_links(layer)
+        if isinstance(layer, Residual):
+            return self._block(layer, name, signal)
+        if is_link(layer):
+            return self._link(layer, name, signal)
+        if isinstance(layer, DepthwiseConv2d):
+            _check_width(layer, len(layer.weight), name, signal)
+            return Depthwise(layer, signal.channels), signal._replace(ndim=3)
+        if isinstance(layer, eqx.nn.BatchNorm):
+            return self._norm(layer, name, signal)
+        return _function(layer, name, signal)
+
+    def _sequence(
+        self, layers: eqx.nn.Sequential, name: str, signal: Signal
+    ) -> tuple[Step, Signal]:
+        steps = []
+        for place, layer in enumerate(layers.layers):
+            own = f"{name}.{place}" if name else str(place)
+            step, signal = self.step(layer, own, signal)
+            steps.append(step)
+        return Chain(steps), signal
+
+    def _block(self, layer: Residual, name: str, signal: Signal) -> tuple[Step, Signal]:
+        if signal.flat:
+            raise ValueError(f"layer {name} of the model, a Residual, takes pixels in one axis")
+        self.depth += 1
+        block = Block(layer, self, name, signal)
+        self.depth -= 1
+        self._add(block.behind)
+        return block, block.signal
+
+    def _link(self, layer: Any, name: str, signal: Signal) -> tuple[Step, Signal]:
+        if isinstance(layer, PickedChannels):
+            _check_width(layer, len(signal.channels.keep), name, signal)
+        else:
+            _check_width(layer, n_inputs(layer), name, signal)
+        behind = Channels(n_outputs(layer), name)
+        step = Linked(layer, signal.channels, behind)
+        for channels in step.link.between[1:]:
+            self._add(channels)
+        return step, Signal(behind, _axes_behind(layer, signal))
+
+    def _norm(self, layer: eqx.nn.BatchNorm, name: str, signal: Signal) -> tuple[Step, Signal]:
+        if self.state is None:
+            raise ValueError(
+                f"layer {name} of the model is a batch normalization, whose running means are in "
+                "the state: give it, as in shrink(model, state)"
+            )
+        _check_width(layer, layer.input_size, name, signal._replace(flat=False))
+        return Norm(layer, signal.channels, self.state), signal
+
+    def _add(self, channels: Channels) -> None:
+        (self.inner if self.depth else self.outer).append(channels)
+
+
+def _indices(norm: eqx.nn.BatchNorm) -> tuple[str, ...]:
+    names = "ema_first_time_index", "ema_state_index", "batch_counter", "batch_state_index"
+    return tuple(name for name in names if getattr(norm, name) is not None)
+
+
+def _all(channels: Channels) -> PickedChannels:
+    return PickedChannels(tuple(range(len(channels.keep))))
+
+
+def _joined(layers: Sequence[Any]) -> Any:
+    """What is left of layers in a row, one sequence of them; None if that is nothing."""
+    left = [layer for layer in layers if layer is not None]
+    if len(left) <= 1:
+        return left[0] if left else None
+    parts = [each.layers if isinstance(each, eqx.nn.Sequential) else (each,) for each in left]
+    return eqx.nn.Sequential([layer for part in parts for layer in part])
+
+
+def _ends(body: Any) -> tuple[PickedChannels | None, Any, PickedChannels | None]:
+    """The layer that picks channels before a body, if it has one, the body, and that behind it."""
+    layers = list(body.layers) if isinstance(body, eqx.nn.Sequential) else []
+    first = layers.pop(0) if len(layers) > 1 and _picks(layers[0]) else None
+    last = layers.pop() if len(layers) > 1 and _picks(layers[-1]) else None
+    return first, body if first is last is None else eqx.nn.Sequential(layers), last
+
+
+def _picks(layer: Any) -> bool:
+    return isinstance(layer, PickedChannels) and layer.stride == 1
+
+
+def _n_links(layer: Any) -> int:
+    """Layers of weights, of which a block is one."""
+    if isinstance(layer, eqx.nn.Sequential):
+        return sum(map(_n_links, layer.layers))
+    return int(isinstance(layer, Residual | DepthwiseConv2d) or is_link(layer))
+
+
+def _first(layer: Any) -> tuple[int, int] | None:
+    """Channels and axes of what the first layer of weights takes, if it tells."""
+    if isinstance(layer, eqx.nn.Sequential):
+        return next((found for found in map(_first, layer.layers) if found), None)
+    if isinstance(layer, Residual):
+        return _first(layer.body) or _first(layer.shortcut)
+    if isinstance(layer, DepthwiseConv2d):
+        return len(layer.weight), 3
+    if isinstance(layer, PickedChannels) or not is_link(layer):
+        return None
+    return n_inputs(layer), _axes_behind(layer, Signal(None))
+
+
+def _axes_behind(layer: Any, signal: Signal) -> int:
+    if isinstance(layer, eqx.nn.Conv):
+        return layer.num_spatial_dims + 1
+    if hasattr(layer, "kernel_size"):
+        return 3
+    return 1 if signal.flat or isinstance(layer, eqx.nn.Linear) else signal.ndim
+
+
+def _check_width(layer: Any, n_in: int, name: str, signal: Signal) -> None:
+    channels = signal.channels
+    assert channels is not None
+    n = len(channels.keep)
+    flat = signal.flat and not hasattr(layer, "kernel_size")
+    if n_in != n and not (flat and n_in % n == 0):
+        raise ValueError(
+            f"layer {channels.layer} of the model has {n} outputs, but layer {name} takes {n_in}"
+        )
+
+
+def _function(layer: Any, name: str, signal: Signal) -> tuple[Step, Signal]:
+    """A layer without weights, of which it is seen what it does to channels."""
+    if callable(layer) and not any(map(eqx.is_array, jax.tree.leaves(layer))):
+        if signal.flat or signal.ndim == 1:
+            if acts_alone(layer):
+                return Function(layer, ()), signal
+        else:
+            for image in ((side,) * (signal.ndim - 1) for side in SIDES):
+                if (behind := _probed(layer, image)) is not None:
+                    return Function(layer, image), signal._replace(ndim=behind[0], flat=behind[1])
+    raise ValueError(
+        f"layer {name} of the model, {layer}, must act on each channel by itself, as an "
+        "equinox.nn.Lambda of jax.nn.relu or a pool do: it stands between two layers of weights"
+    )
+
+
+def _probed(layer: Any, image: tuple[int, ...]) -> tuple[int, bool] | None:
+    """Axes behind the layer, and whether it has put pixels into that of the channels.
+
+    None if it does not take images of the shape, or channels do not go through one by one.
+    """
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((PLANES, *image)), jnp.zeros(0).dtype)
+    try:
+        together, alone = layer(x), jnp.concatenate([layer(plane[None]) for plane in x])
+    except (TypeError, ValueError, IndexError):
+        return None
+    if together.shape != alone.shape or not bool(jnp.allclose(together, alone, atol=1e-5)):
+        return None
+    return together.ndim, len(together) != PLANES

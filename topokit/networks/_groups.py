@@ -1,0 +1,513 @@
+"""Groups of weights: filters, channels, shapes, positions, layers, blocks, for every kind of layer.
+
+A dense layer, a convolution and a sparse layer are all seen as weights with four labels: group of
+channels, filter, channel and position,
+
+    W[group, filter within it, channel within it, position].
+
+A dense layer has one position and one group; in a sparse layer the labels are those of its edges, a
+filter being a receiver. A family of groups is then which labels its groups keep: those of (2) and
+(3) of Li and others, 2018 (after Wen and others, 2016), the filters W[n, :, :], the channels
+W[:, c, :] and the shapes W[:, c, p], each within its group of channels; the positions W[:, :, p],
+its non-arbitrary shapes; and the layer as a whole, its depth. Groups of one family share no weight;
+those of two families may.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial, reduce
+from math import ceil, prod
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from topokit._checks import check_counts
+from topokit._records import brief
+from topokit.networks._conv import SparseConv2d
+from topokit.networks._depthwise import DepthwiseConv2d
+from topokit.networks._linear import SparseLayer, SparseLinear, edges
+from topokit.networks._patch_conv import PatchConv2d
+from topokit.networks._sparsify import named_nodes
+
+Path = tuple[Any, ...]
+Scale = float | Sequence[float] | Callable[[Int[np.ndarray, " groups"]], Any]
+
+GROUP, FILTER, CHANNEL, POSITION = range(4)
+LAYERS = (eqx.nn.Linear, eqx.nn.Conv, DepthwiseConv2d, PatchConv2d, SparseConv2d, SparseLinear)
+
+
+class Part(NamedTuple):
+    """One array of parameters, and how it falls into groups.
+
+    Attributes:
+        path: Where the array stands in a model, as JAX tells it.
+        sizes: Entries of each group.
+        sums: From an array like it to the sums of each group.
+        spread: From one number a group to what multiplies the array.
+    """
+
+    path: Path
+    sizes: Int[np.ndarray, " groups"]
+    sums: Callable[[Array], Float[Array, " groups"]]
+    spread: Callable[[Float[Array, " groups"]], Array]
+
+    def leaf(self, tree: Any) -> Any:
+        """The array in a model or in a tree like it."""
+        return reduce(_below, self.path, tree)
+
+
+class Groups(NamedTuple):
+    """As many groups as the parts of each array, and the strength of each beside the others.
+
+    Attributes:
+        parts: The arrays whose entries make up the groups.
+        scales: What multiplies the strength, a number a group.
+    """
+
+    parts: tuple[Part, ...]
+    scales: Float[np.ndarray, " groups"]
+
+
+class Kernel(NamedTuple):
+    """The weights of a layer as one array: dense, or a sparse layer's by their labels.
+
+    Attributes:
+        name: What an error calls the layer.
+        path: Where the array stands in the model.
+        shape: Its shape.
+        extents: Numbers of groups of channels, filters and channels within one, and positions.
+        labels: Of a sparse layer, filter, channel and position of each weight; None of a dense one.
+    """
+
+    name: str
+    path: Path
+    shape: tuple[int, ...]
+    extents: tuple[int, int, int, int]
+    labels: tuple[Int[np.ndarray, " weights"], ...] | None
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A family of groups for the layers of any model: what `group_lasso` is told.
+
+    Attributes:
+        what: What its groups are called.
+        layers: Names of the layers that it is for; None for all that have such groups.
+        scale: A function of the numbers of weights in the groups, one number, or one for each group
+            of a single layer.
+        cut: From a model and the names to the arrays whose entries make up groups.
+
+    Examples:
+        >>> from topokit import networks
+        >>> networks.filter_groups(["layers.0"], scale=1.0).layers
+        ('layers.0',)
+
+    See Also:
+        `filter_groups`, `channel_groups`, `shape_groups`, `position_groups`, `layer_groups`,
+        `block_groups` and `neuron_groups`, which make them.
+    """
+
+    what: str
+    layers: tuple[str, ...] | None
+    scale: Scale
+    cut: Callable[[Any, tuple[str, ...] | None], list[tuple[Part, ...]]] = field(repr=False)
+
+    def __call__(self, model: Any) -> list[Groups]:
+        """The groups of a model.
+
+        Raises:
+            ValueError: If a layer is not in the model or has no such groups.
+        """
+        found = self.cut(model, self.layers)
+        if not found:
+            raise ValueError(f"the model has no layer with {self.what} that form groups")
+        return [Groups(parts, _scales(self.scale, parts)) for parts in found]
+
+
+def filter_groups(
+    layers: Sequence[str] | None = None, *, scale: Scale = np.sqrt, bias: bool = False
+) -> Grouping:
+    """A group for each filter of a convolution, row of a dense layer, receiver of a sparse one.
+
+    A filter of zeros puts out its bias alone. With `bias` the filter's bias is in its group, and
+    that of the batch normalization right behind it: at 0 the filter puts out 0, once the running
+    means have followed, and `shrink` can take it out whatever comes after.
+
+    Args:
+        layers: Names of layers, such as `kernels` tells; None for all.
+        scale: What multiplies the strength: a function of the sizes of groups, one number (1.0 is
+            that of the published code), or one for each group of a single layer.
+        bias: Whether biases belong to the groups.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.mlp((1, 8, 8), [16], 10, key=jax.random.key(0))
+        >>> [len(groups.scales) for groups in networks.filter_groups()(model)]
+        [16, 10]
+
+    See Also:
+        `group_lasso`, which takes it; `channel_groups`, the other side.
+    """
+    return _grouping("filters", layers, scale, partial(_of_kind, (GROUP, FILTER), bias=bias))
+
+
+def channel_groups(layers: Sequence[str] | None = None, *, scale: Scale = np.sqrt) -> Grouping:
+    """A group for each channel that a layer hears, over all filters: its weights to all of them.
+
+    In a dense layer these are the columns, in a sparse one the senders; in a convolution in several
+    groups each channel has the filters of its own group. Arguments as in `filter_groups`.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.mlp((1, 8, 8), [16], 10, key=jax.random.key(0))
+        >>> [len(groups.scales) for groups in networks.channel_groups()(model)]
+        [64, 16]
+
+    See Also:
+        `filter_groups`; `shape_groups`, position by position.
+    """
+    return _grouping("channels", layers, scale, partial(_of_kind, (GROUP, CHANNEL)))
+
+
+def shape_groups(layers: Sequence[str] | None = None, *, scale: Scale = np.sqrt) -> Grouping:
+    """A group for each entry (channel, y, x) of a patch, over all filters: arbitrary shapes.
+
+    These are the columns of the matrix that a convolution is (equation (3) of Li and others,
+    2018); in a dense layer they are its channels. Arguments as in `filter_groups`.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.lenet5(key=jax.random.key(0))
+        >>> [len(groups.scales) for groups in networks.shape_groups(["layers.4"])(model)]
+        [150]
+
+    See Also:
+        `position_groups`, for all channels together.
+    """
+    return _grouping("shapes", layers, scale, partial(_of_kind, (GROUP, CHANNEL, POSITION)))
+
+
+def position_groups(layers: Sequence[str] | None = None, *, scale: Scale = np.sqrt) -> Grouping:
+    """A group for each position (y, x) of a kernel, over all filters and channels.
+
+    Non-arbitrary shapes: a kernel whose border is 0 becomes smaller. Arguments as in
+    `filter_groups`; only convolutions of more than one pixel have positions.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.lenet5(key=jax.random.key(0))
+        >>> [len(groups.scales) for groups in networks.position_groups()(model)]
+        [25, 25]
+
+    See Also:
+        `shape_groups`, channel by channel.
+    """
+    return _grouping("positions", layers, scale, partial(_of_kind, (POSITION,)))
+
+
+def layer_groups(layers: Sequence[str] | None = None, *, scale: Scale = np.sqrt) -> Grouping:
+    """One group a layer, all of its weights: the depth of a network that has shortcuts.
+
+    Where no shortcut goes around it, a layer of zeros leaves the outputs constant. Name the layers
+    of `Residual` blocks; arguments as in `filter_groups`.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.mlp((1, 8, 8), [16], 10, key=jax.random.key(0))
+        >>> [groups.scales.tolist() for groups in networks.layer_groups(["layers.1"])(model)]
+        [[32.0]]
+
+    See Also:
+        `resnet20`, which has shortcuts.
+    """
+    return _grouping("weights", layers, scale, _of_layer)
+
+
+def block_groups(shapes: Mapping[str, Sequence[int]], *, scale: Scale = np.sqrt) -> Grouping:
+    """A group for each block of given shape of a weight array; the last ones may be smaller.
+
+    Args:
+        shapes: For each layer by name the shape of a block: as many sides as the array of its
+            weights has axes, `(filters, channels, height, width)` in a convolution,
+            `(receivers, senders)` in a dense or a sparse layer.
+        scale: As in `filter_groups`.
+
+    Raises:
+        ValueError: If a side is no positive integer.
+
+    Examples:
+        >>> import jax
+        >>> from topokit import networks
+        >>> model = networks.mlp((1, 8, 8), [16], 10, key=jax.random.key(0))
+        >>> [len(groups.scales) for groups in networks.block_groups({"layers.1": (4, 16)})(model)]
+        [16]
+
+    See Also:
+        `filter_groups` and its neighbors, whose shapes follow from the layer.
+    """
+    if not isinstance(shapes, Mapping) or not shapes:
+        raise ValueError(
+            f"shapes must be a dict from names of layers to shapes of blocks; given {brief(shapes)}"
+        )
+    checked = {
+        name: tuple(check_counts(f"shapes[{name!r}]", sides)) for name, sides in shapes.items()
+    }
+    return _grouping("blocks", list(checked), scale, partial(_of_blocks, checked))
+
+
+def along(path: Path, shape: Sequence[int], axes: Sequence[int], split: Sequence[int]) -> Part:
+    """A group is all that lies along axes of an array when it is reshaped to `split`."""
+    kept = [n for axis, n in enumerate(split) if axis not in axes]
+    sizes = np.full(prod(kept), prod(split) // max(1, prod(kept)))
+    wide = [1 if axis in axes else n for axis, n in enumerate(split)]
+
+    def spread(factors: Array) -> Array:
+        return jnp.broadcast_to(factors.reshape(wide), split).reshape(shape)
+
+    return Part(path, sizes, lambda w: w.reshape(split).sum(tuple(axes)).ravel(), spread)
+
+
+def labeled(path: Path, shape: Sequence[int], labels: Int[np.ndarray, " weights"], n: int) -> Part:
+    """A group is all entries of an array, row by row, with the same label, out of `n`."""
+    sizes, labels = np.bincount(labels, minlength=n), labels.astype(np.int32)
+
+    def sums(w: Array) -> Array:
+        return jax.ops.segment_sum(w.ravel(), labels, n)
+
+    return Part(path, sizes, sums, lambda f: f[labels].reshape(shape))
+
+
+def itself(path: Path, shape: Sequence[int]) -> Part:
+    """A group for each entry."""
+    return along(path, shape, (), shape)
+
+
+def _grouping(
+    what: str, layers: Sequence[str] | None, scale: Scale, of_layer: Callable[..., Any]
+) -> Grouping:
+    return grouping(what, layers, scale, partial(_layer_by_layer, of_layer))
+
+
+def grouping(
+    what: str, layers: Sequence[str] | None, scale: Scale, cut: Callable[..., Any]
+) -> Grouping:
+    """A checked family.
+
+    Raises:
+        ValueError: If layers are no list of names, or the scale is none.
+    """
+    named = None if layers is None else tuple(layers)
+    if isinstance(layers, str) or not all(isinstance(name, str) for name in named or ()):
+        raise ValueError(f"layers must be a list of names, or None for all; given {layers!r}")
+    if not callable(scale):
+        _finite(scale)
+    return Grouping(what, named, scale, cut)
+
+
+def _layer_by_layer(
+    of_layer: Callable[..., list[tuple[Part, ...]]], model: Any, names: tuple[str, ...] | None
+) -> list[tuple[Part, ...]]:
+    return [parts for place in _chosen(model, names) for parts in of_layer(model, *place)]
+
+
+def _chosen(model: Any, names: Sequence[str] | None) -> list[tuple[str, Path, Any, bool]]:
+    """Name, place and layer, and whether it was named, of those that have groups.
+
+    Raises:
+        ValueError: If a name is not in the model.
+    """
+    found = {name: (path, layer) for name, path, layer in named_nodes(model, _has_groups)}
+    for name in names or ():
+        if name not in found:
+            raise ValueError(
+                f"the model has no layer {name!r} whose weights fall into groups; its layers are "
+                f"{list(found)}"
+            )
+    return [(name, *found[name], names is not None) for name in (names or found)]
+
+
+def _finite(scale: Any) -> Float[np.ndarray, "*groups"]:
+    try:
+        values = np.asarray(scale, float)
+    except (TypeError, ValueError):
+        values = np.array(np.nan)
+    if values.ndim > 1 or not np.isfinite(values).all() or (values < 0).any():
+        raise ValueError(
+            "scale must be a function of the sizes of groups, such as numpy.sqrt, or one finite "
+            f"number of at least 0 for all or for each group; given {brief(scale)}"
+        )
+    return values
+
+
+def _scales(scale: Scale, parts: tuple[Part, ...]) -> Float[np.ndarray, " groups"]:
+    sizes = np.sum([part.sizes for part in parts], axis=0)
+    values = _finite(scale(sizes) if callable(scale) else scale)
+    if values.shape not in ((), sizes.shape):
+        raise ValueError(
+            f"scale must be one number or one for each of the {len(sizes)} groups of a layer; "
+            f"given {values.size}"
+        )
+    return np.broadcast_to(values, sizes.shape)
+
+
+def _has_groups(node: Any) -> bool:
+    """A layer of numbers of its own, and no stack of them by `equinox.filter_vmap`."""
+    if isinstance(node, eqx.nn.Linear):
+        return "scalar" not in (node.in_features, node.out_features) and _axes(node) == 2
+    if isinstance(node, eqx.nn.Conv):
+        return _axes(node) == node.num_spatial_dims + 2
+    return isinstance(node, LAYERS)
+
+
+def _axes(node: Any) -> int | None:
+    return getattr(node.weight, "ndim", None)
+
+
+def _kernels(name: str, path: Path, layer: Any) -> list[Kernel]:
+    """The weight arrays of a layer, several in a cascade."""
+    key = jax.tree_util.GetAttrKey
+    if isinstance(layer, SparseConv2d):
+        pixels = prod(layer.kernel_size)
+        return _of_cascade(name, (*path, key("linear")), layer.linear, pixels)
+    if isinstance(layer, SparseLinear):
+        return _of_cascade(name, path, layer, 1)
+    shape, at = layer.weight.shape, (*path, key("weight"))
+    if isinstance(layer, PatchConv2d):
+        filters, entries = (i.ravel() for i in np.indices(shape))
+        channels, positions = (labels[entries] for labels in layer.places())
+        extents = 1, shape[0], layer.in_channels, prod(layer.kernel_size)
+        return [Kernel(name, at, shape, extents, (filters, channels, positions))]
+    if isinstance(layer, DepthwiseConv2d):
+        return [Kernel(name, at, shape, (shape[0], 1, 1, prod(shape[1:])), None)]
+    groups = layer.groups if isinstance(layer, eqx.nn.Conv) else 1
+    extents = groups, shape[0] // groups, shape[1], prod(shape[2:])
+    return [Kernel(name, at, shape, extents, None)]
+
+
+def _of_cascade(name: str, path: Path, linear: SparseLinear, pixels: int) -> list[Kernel]:
+    key, found = jax.tree_util.GetAttrKey, []
+    for number, layer in enumerate(linear.layers):
+        own = (*path, key("layers"), jax.tree_util.SequenceKey(number), key("weight"))
+        found.append(_of_edges(name, own, layer, 1 if number else pixels))
+    return found
+
+
+def _of_edges(name: str, path: Path, layer: SparseLayer, pixels: int) -> Kernel:
+    senders, receivers = edges(layer)
+    labels = receivers, senders // pixels, senders % pixels
+    extents = 1, layer.wiring.n_out, layer.wiring.n_in // pixels, pixels
+    return Kernel(name, path, layer.weight.shape, extents, labels)
+
+
+def _part(kernel: Kernel, kept: tuple[int, ...]) -> Part:
+    """The groups of a kernel that keep some of the four labels."""
+    if kernel.labels is None:
+        axes = [axis for axis in range(4) if axis not in kept]
+        return along(kernel.path, kernel.shape, axes, kernel.extents)
+    every = np.zeros_like(kernel.labels[0]), *kernel.labels
+    shape = [kernel.extents[axis] for axis in kept]
+    chosen = tuple(every[axis] for axis in kept)
+    labels = np.ravel_multi_index(chosen, shape) if kept else every[GROUP]
+    return labeled(kernel.path, kernel.shape, np.asarray(labels), prod(shape))
+
+
+def _of_kind(
+    kept: tuple[int, ...],
+    model: Any,
+    name: str,
+    path: Path,
+    layer: Any,
+    named: bool,
+    *,
+    bias: bool = False,
+) -> list[tuple[Part, ...]]:
+    kernels = _kernels(name, path, layer)
+    if kept == (POSITION,):
+        kernels = [kernel for kernel in kernels if kernel.extents[POSITION] > 1]
+    if named and not kernels:
+        raise ValueError(f"layer {name} has one position alone: its kernel is of one pixel")
+    found = [(_part(kernel, kept),) for kernel in kernels]
+    if bias and found:
+        found[-1] = (*found[-1], *_biases(model, path, layer))
+    return found
+
+
+def _of_layer(model: Any, name: str, path: Path, layer: Any, named: bool) -> list[tuple[Part, ...]]:
+    del model, named
+    return [tuple(_part(kernel, ()) for kernel in _kernels(name, path, layer))]
+
+
+def _of_blocks(
+    shapes: Mapping[str, tuple[int, ...]],
+    model: Any,
+    name: str,
+    path: Path,
+    layer: Any,
+    named: bool,
+) -> list[tuple[Part, ...]]:
+    del model, named
+    return [(_in_blocks(kernel, shapes[name]),) for kernel in _kernels(name, path, layer)]
+
+
+def _in_blocks(kernel: Kernel, block: tuple[int, ...]) -> Part:
+    if kernel.labels is not None:
+        filters, channels, positions = kernel.labels
+        _, n_filters, n_channels, n_positions = kernel.extents
+        indices = filters, channels * n_positions + positions
+        shape = n_filters, n_channels * n_positions
+    else:
+        shape = kernel.shape
+        indices = tuple(np.indices(shape, sparse=True))
+    if len(block) != len(shape):
+        raise ValueError(
+            f"a block of layer {kernel.name} has {len(shape)} sides, as its weights {shape} have "
+            f"axes; given {block}"
+        )
+    places = tuple(i // side for i, side in zip(indices, block, strict=True))
+    counts = [ceil(n / side) for n, side in zip(shape, block, strict=True)]
+    labels = np.ravel_multi_index(np.broadcast_arrays(*places), counts).ravel()
+    return labeled(kernel.path, kernel.shape, labels, prod(counts))
+
+
+def _biases(model: Any, path: Path, layer: Any) -> list[Part]:
+    """The bias of a layer, and that of the batch normalization right behind it."""
+    key = jax.tree_util.GetAttrKey
+    if isinstance(layer, SparseConv2d):
+        layer, path = layer.linear, (*path, key("linear"))
+    found = [(path, layer)]
+    behind = _behind(model, path)
+    if behind is not None and isinstance(behind[1], eqx.nn.BatchNorm):
+        found.append(behind)
+    return [
+        itself((*at, key("bias")), node.bias.shape)
+        for at, node in found
+        if getattr(node, "bias", None) is not None
+    ]
+
+
+def _behind(model: Any, path: Path) -> tuple[Path, Any] | None:
+    """The next of a sequence of layers, of which a layer or what it is the core of is one."""
+    *before, last = path
+    if not before:
+        return None
+    if not isinstance(last, jax.tree_util.SequenceKey):
+        return _behind(model, tuple(before))
+    around = reduce(_below, before, model)
+    place = jax.tree_util.SequenceKey(last.idx + 1)
+    return ((*before, place), around[place.idx]) if place.idx < len(around) else None
+
+
+def _below(node: Any, key: Any) -> Any:
+    """What a key of a path leads to."""
+    if isinstance(key, jax.tree_util.GetAttrKey):
+        return getattr(node, key.name)
+    return node[key.idx if isinstance(key, jax.tree_util.SequenceKey) else key.key]
