@@ -108,11 +108,15 @@ def test_a_gradient_for_each_example_is_that_of_the_example_alone(layers: tk.Lay
 
 @each_form
 def test_pixels_of_an_image_go_through_side_by_side(layers: tk.Layers) -> None:
-    linear = made(layers)
+    @eqx.filter_jit
+    def ways(linear, image):
+        pixels = jax.vmap(linear)(image.reshape(layers.n_in, -1).T).T
+        return linear(image), pixels.reshape(-1, 3, 4), jax.vmap(linear)(image[None])[0]
+
     image = jax.random.normal(jax.random.key(3), (layers.n_in, 3, 4))
-    pixels = jax.vmap(linear)(image.reshape(layers.n_in, -1).T).T
-    close(linear(image), pixels.reshape(-1, 3, 4))
-    close(jax.vmap(linear)(image[None])[0], linear(image))
+    whole, pixels, of_many = ways(made(layers), image)
+    close(whole, pixels)
+    close(of_many, whole)
 
 
 @each_form
@@ -223,11 +227,10 @@ def test_half_precision_stays_half_precision(dtype) -> None:
         made(TOPOLOGIES["random"]),
     )
     x = batch(TOPOLOGIES["random"])
-    outputs = jax.vmap(linear)(x.astype(dtype))
+    outputs = through(linear, x.astype(dtype))
     assert outputs.dtype == dtype
-    np.testing.assert_allclose(
-        outputs.astype(jnp.float32), jax.vmap(made(TOPOLOGIES["random"]))(x), atol=0.1
-    )
+    expected = through(made(TOPOLOGIES["random"]), x)
+    np.testing.assert_allclose(outputs.astype(jnp.float32), expected, atol=0.1)
     assert to_matrices(linear)[0].dtype == np.float32
 
 
