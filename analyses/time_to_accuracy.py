@@ -376,7 +376,7 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
             kit.written_out(row[0].yaxis, subs=(1, 1.5, 2, 3, 5, 7))
     for ax in axes[-1]:
         low, high = ax.get_xlim()
-        kit.written_out(ax.xaxis, subs=(1,) if high > 300 * low else (1, 2, 5))
+        kit.written_out(ax.xaxis, subs=(1, 3) if high > 50 * low else (1, 2, 5))
     handles, labels = axes[0, 0].get_legend_handles_labels()
     look: dict[str, Any] = {"ncols": 2, "frameon": False, "fontsize": STYLE_FONT}
     figure.legend(handles, labels, loc="outside upper center", **look)
@@ -398,13 +398,15 @@ def panel(ax: Axes, part: dict[str, Any], cost: str, unit: float) -> None:
         for place, height, point in zip(x, y, best, strict=True) if cost != COSTS[0] else ():
             width = point["name"].split()[1].rstrip(",")
             more: dict[str, Any] = {"textcoords": "offset points", "color": look.color}
-            ax.annotate(width, (place, height), (4, 5), fontsize=STYLE_FONT - 2, **more)
+            more |= STYLE_LABELS[kind]
+            ax.annotate(width, (place, height), fontsize=STYLE_FONT - 2, **more)
     ax.tick_params(labelsize=STYLE_FONT - 1)
     ax.grid(alpha=0.3)
 
 
 STYLES = {"dense": Look("s", COLORS.black), "sparse": Look("o", COLORS.blue)}
 STYLE_FONT = 12
+STYLE_LABELS = {"dense": {"xytext": (4, 5)}, "sparse": {"xytext": (-5, -12), "ha": "right"}}
 STYLE_TITLES = {"mnist": "MNIST", "cifar10-part": "CIFAR-10, a part"}
 STYLE_COSTS = {
     "training_s": ("training (seconds of one core)", 1.0),
@@ -419,6 +421,7 @@ STUDY = Study(
         "DENSE": (Plan(8),),
         "SPARSE": (Plan(32, 1024),),
         "REFERENCE": Plan(8),
+        "RULES": {wiring: RULES[wiring] for wiring in ("low rank", "random")},
         "RATES": (1e-2,),
         "SEARCH_STEPS": 20,
         "SCHEDULES": (20, 60),
