@@ -4,10 +4,11 @@ Perceptrons of two hidden layers learn MNIST and a part of CIFAR-10 (in color; o
 3,000 are kept for testing): dense ones of five widths, and sparse ones of five budgets of edges in
 layers that are narrower and wider than the dense. A sparse network is wired as `networks.choose`
 finds best among Clos, low-rank and random layers of as many edges, by validation accuracy after all
-of a short training; what that cost is kept beside, and in no front. All train alike: Adam in batches of 100, whose
-rate falls along a cosine to the end of each schedule, as a run is as good as it can be only there.
-For every network the first rate is that of a list which is best on validation images, after one of
-the shorter schedules with one seed. Schedules that take longer than a limit are left out.
+of a short training; what that cost is kept beside, and in no front. All train alike: Adam in
+batches of 100, whose rate falls along a cosine to the end of each schedule, as a run is as good as
+it can be only there. For every network the first rate is that of a list which is best on validation
+images, after one of the shorter schedules with one seed. Schedules that take longer than a limit
+are left out.
 
 Who spends no more than a cost takes the network and schedule that, of those within it, are best on
 validation images: that is the front, drawn with two standard errors over seeds of its test
