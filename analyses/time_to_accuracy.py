@@ -401,6 +401,7 @@ def panel(ax: Axes, part: dict[str, Any], cost: str, unit: float) -> None:
             more: dict[str, Any] = {"textcoords": "offset points", "color": look.color}
             more |= STYLE_LABELS[kind]
             ax.annotate(width, (place, height), fontsize=STYLE_FONT - 2, **more)
+    ax.margins(x=0.12)
     ax.tick_params(labelsize=STYLE_FONT - 1)
     ax.grid(alpha=0.3)
 
