@@ -105,6 +105,18 @@ def test_without_a_validation_part_there_is_no_validation_error() -> None:
     assert Path("training/learning.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_force_lowers_the_ranks_that_the_results_tell() -> None:
+    ranks = []
+    for strength in ("1e-9", "1"):
+        shell = f"{QUICK} --seeds 1 --layers dense --force {strength} --out {strength}"
+        report = json.loads(output_of(f"{shell} --json"))
+        assert (report["force"], report["force_kind"]) == (float(strength), "l2")
+        ranks.append(report["runs"][0]["ranks"])
+    free, forced = ranks
+    assert list(free) == ["layers.1", "layers.3"]
+    assert forced["layers.1"] < free["layers.1"]
+
+
 def test_the_table_has_the_validation_and_the_test_error_apart() -> None:
     result = topokit(f"{QUICK} --seeds 1")
     heading, numbers = result.stdout.splitlines()[:2]
@@ -137,6 +149,9 @@ def test_the_table_has_the_validation_and_the_test_error_apart() -> None:
         ("--validation -0.1", "-0.1 is not in the range 0<=x<1"),
         ("--validation 1", "1.0 is not in the range 0<=x<1"),
         ("--layers torus", "--layers"),
+        ("--force 0.1", "--force goes with --layers dense alone"),
+        ("--layers dense --force nan", "--force must be a finite number"),
+        ("--layers dense --force 0", "0.0 is not in the range x>0"),
     ],
 )
 def test_a_wrong_input_is_one_line_and_status_2(arguments, message) -> None:

@@ -111,6 +111,7 @@ def changes(transformation: optax.GradientTransformation, model: Any, gradient: 
 
 def test_the_published_step_is_taken() -> None:
     """Equation (5) with the decay of weights and momentum, twice, by hand."""
+    weights: Any
     weights, gradient = (jnp.asarray(drawn((4, 5), seed)) for seed in (0, 7))
     rate, momentum, decay, strength = 0.1, 0.9, 0.01, 0.05
     optimizer = optax.chain(
@@ -156,7 +157,7 @@ def test_an_adaptive_force_is_a_share_of_each_gradient() -> None:
 def test_a_strength_may_follow_a_schedule() -> None:
     weights = jnp.asarray(drawn((3, 4)))
     still = jnp.zeros_like(weights)
-    change = networks.force(optax.piecewise_constant_schedule(1.0, {1: 0.0}))
+    change: Any = networks.force(optax.piecewise_constant_schedule(1.0, {1: 0.0}))
     first, state = change.update(still, change.init(weights), weights)
     second, _ = change.update(still, state, weights)
     np.testing.assert_allclose(first, -networks.l2_force(weights))
@@ -179,5 +180,7 @@ def test_wrong_arguments_are_named() -> None:
         networks.force(0.1, layers="layers.1")
     with pytest.raises(ValueError, match=r"layers\['layers.1'\] must be a number"):
         networks.force(0.1, layers={"layers.1": float("nan")})
+    with pytest.raises(ValueError, match="must have matrices or kernels"):
+        networks.force(0.1).init({"weight": jnp.ones(3), "bias": jnp.ones((3, 1, 1))})
     with pytest.raises(ValueError, match="params"):
         networks.force(0.1).update(weights, networks.force(0.1).init(weights))

@@ -1,10 +1,12 @@
 """`topokit train`: a classifier with sparse layers learns, seed by seed, and can be interrupted."""
 
 import json
+import math
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ from topokit.cli._output_folder import check_replaced, results_in
 from topokit.cli._shell_words import arguments_as_options
 
 RESULTS = "training.json"
+PULLS = "l2", "l1"
 HEADING = "seed", "parameters", "validation error", "test error", "loss", "seconds"
 CAPTION = (
     "parameters: numbers that are trained; errors: shares of the validation and the test part that "
@@ -69,6 +72,18 @@ CAPTION = (
 )
 @how_options
 @click.option(
+    "--force",
+    type=click.FloatRange(0, min_open=True),
+    help="Strength with which filters of a layer attract each other; with --layers dense.",
+)
+@click.option(
+    "--force-kind",
+    type=click.Choice(PULLS),
+    default=PULLS[0],
+    show_default=True,
+    help="A force in proportion to distance, or a constant one.",
+)
+@click.option(
     "--seeds", type=IntegerFrom(1), default=3, show_default=True, help="How many runs: 0, 1, ..."
 )
 @click.option(
@@ -88,6 +103,8 @@ def command(
     seeds: int,
     overwrite: bool,
     as_json: bool,
+    force: float | None,
+    force_kind: str,
     **options: Any,
 ) -> None:
     """Train a classifier whose dense layers are topologies.
@@ -95,14 +112,18 @@ def command(
     Without data it learns scikit-learn's bundled digits. Compare settings by the validation error:
     the test part is looked at once, after the last epoch.
 
+    With --force the filters of each layer come together, and training.json tells the ranks that
+    they are left with: topokit.networks.decompose takes such layers apart.
+
     The results go into a folder: training.json, learning.png, and for each seed a checkpoint and
     the weights (.safetensors). The same command goes on where it stopped; one with other settings
     takes another folder, or --overwrite.
     """
     check_options(options)
+    shaping = _shaping(force, force_kind, options["layers"])
     with arguments_as_options():
         data = read_data(mnist, cifar10, validation)
-    settings = {"data": data.name, "validation": validation, **options}
+    settings = {"data": data.name, "validation": validation, **options, **shaping}
     if not overwrite:
         _check_folder(out, settings, seeds)
     ctx.with_resource(results_in(out))
@@ -110,7 +131,7 @@ def command(
     try:
         with arguments_as_options():
             for seed in range(seeds):
-                runs.append(_run(data, out, seed, **options))
+                runs.append(_run(data, out, seed, shaping, **options))
     except KeyboardInterrupt:
         tell_interrupted(f"{len(runs)} of {seeds} seeds are finished")
         ctx.exit(INTERRUPTED)
@@ -118,6 +139,26 @@ def command(
         if runs:
             with interrupts_ignored():
                 _report(settings | {"runs": runs}, out, as_json)
+
+
+def _shaping(force: float | None, kind: str, layers: str) -> dict[str, Any]:
+    """What gives the layers a structure while they learn, as it stands in the results."""
+    if force is None:
+        return {}
+    if not math.isfinite(force):
+        raise click.UsageError(f"--force must be a finite number; given {force}")
+    if layers != "dense":
+        raise click.UsageError(
+            "--force goes with --layers dense alone, whose filters it brings near"
+        )
+    return {"force": force, "force_kind": kind}
+
+
+@cache
+def _force(strength: float, kind: str) -> Any:
+    """The same object for the same settings, for which a step is compiled once."""
+    pull = tk.networks.l2_force if kind == PULLS[0] else tk.networks.l1_force
+    return tk.networks.force(strength, pull=pull)
 
 
 def _check_folder(out: Path, settings: dict[str, Any], seeds: int) -> None:
@@ -135,6 +176,7 @@ def _run(
     data: Any,
     out: Path,
     seed: int,
+    shaping: dict[str, Any],
     *,
     model: str,
     hidden: tuple[int, ...] | None,
@@ -149,26 +191,30 @@ def _run(
     """Train one seed, and write its weights."""
     what = "-".join(map(str, (model, *(hidden or ()), *([width] if width else []))))
     how = f"{layers}-{share}-{dense_below}-{epochs}-{batch_size}-{learning_rate}"
+    how += "".join(f"-{value}" for value in shaping.values())
     name = f"{file_name(data.name)}-{len(data.train_x)}-{what}-{how}-seed-{seed}"
     with _bar(f"seed {seed}", epochs) as advance, _divergence_told(seed):
         training = tk.networks.train_from_seed(
             builder_of(model, hidden, width, data),
             data,
-            rule_of(layers, share, dense_below, seed),
+            {} if shaping else rule_of(layers, share, dense_below, seed),
             seed=seed,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            between=_force(shaping["force"], shaping["force_kind"]) if shaping else None,
+            settings=shaping,
             checkpoint=out / f"{name}.checkpoint",
             callback=advance,
         )
     tk.networks.write_weights(training.model, out / f"{name}.safetensors")
+    ranks = {"ranks": tk.networks.filter_ranks(training.model)} if shaping else {}
     return {
         "seed": seed,
         "parameters": tk.networks.n_parameters(training.model),
         "epochs": list(training.epochs),
         "test": training.test,
-    }
+    } | ranks
 
 
 @contextmanager

@@ -137,8 +137,9 @@ def force(
         force; with the l1 force for each layer as much as the products of all pairs of filters.
 
     Raises:
-        ValueError: If the strength is no number of at least 0; at the first step, if a name stands
-            for no matrix or kernel of the model; at an update without `params`.
+        ValueError: If the strength is no number of at least 0; when the optimizer is
+            begun, if a name stands for no matrix or kernel of the model, or it has none; at an
+            update without `params`.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -160,6 +161,11 @@ def force(
 
     def init(params: PyTree) -> ForceState:
         names = [name for name, leaf in _named(params) if is_kernel(leaf)]
+        if not names:
+            raise ValueError(
+                "the model must have matrices or kernels for a force to act on; it has none (sparse"
+                " layers hold their weights as vectors)"
+            )
         for given in factors or ():
             if not any(_within(name, given) for name in names):
                 raise ValueError(
@@ -217,8 +223,8 @@ def _ratio(gradient: Array, change: Array) -> Float[Array, ""]:
     return jnp.where(length == 0, 0, jnp.linalg.norm(gradient.ravel()) / length)
 
 
-def _schedule(strength: Any) -> optax.Schedule:
-    if callable(strength):
+def _schedule(strength: float | optax.Schedule) -> optax.Schedule:
+    if isinstance(strength, Callable):
         return strength
     return optax.constant_schedule(check_real("strength", strength, least=0, most=inf))
 

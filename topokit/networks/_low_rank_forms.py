@@ -325,16 +325,15 @@ def tucker2_factors(
     weight: Float[np.ndarray, "n c h w"], behind: int, before: int
 ) -> tuple[Float[np.ndarray, "c behind"], Matrix, Float[np.ndarray, "before behind h w"]]:
     """Bases of input and output channels, and the kernel between them, by alternation."""
-    inner, size = _leading(_unfolded(weight, 1), behind), 0.0
-    for _ in range(SWEEPS):
+    inner, sizes = _leading(_unfolded(weight, 1), behind), [0.0]
+    while True:
         outer = _leading(_unfolded(np.einsum("nchw,cr->nrhw", weight, inner), 0), before)
         half = np.einsum("nchw,ns->schw", weight, outer)
         inner = _leading(_unfolded(half, 1), behind)
         core = np.einsum("schw,cr->srhw", half, inner)
-        grown, size = np.square(core).sum() - size, np.square(core).sum()
-        if grown <= STILL * size:
-            break
-    return inner, outer, core
+        sizes.append(float(np.square(core).sum()))
+        if sizes[-1] - sizes[-2] <= STILL * sizes[-1] or len(sizes) > SWEEPS:
+            return inner, outer, core
 
 
 def _leading(matrix: Matrix, rank: int) -> Matrix:

@@ -13,19 +13,20 @@ import optax
 from topokit._checks import check_count, check_real
 from topokit.networks._dataset import Dataset
 from topokit.networks._rules import Rule
-from topokit.networks._sparsify import sparsify
+from topokit.networks._sparsify import Topology, sparsify
 from topokit.networks._train import Epoch, Training, train
 
 
 def train_from_seed(
     build: Callable[..., Any],
     data: Dataset,
-    rule: Rule,
+    rule: Rule | Mapping[str, Topology],
     *,
     seed: int,
     epochs: int,
     batch_size: int,
     learning_rate: float,
+    between: optax.GradientTransformation | None = None,
     checkpoint: Path | None = None,
     settings: Mapping[str, Any] | None = None,
     callback: Callable[[Epoch, Any, Any], object] | None = None,
@@ -36,11 +37,13 @@ def train_from_seed(
         build: Makes the dense model from the keyword `key`, such as a `partial` of `mlp`; it may
             have a state.
         data: Examples and labels.
-        rule: Chooses the topologies, as in `sparsify`.
+        rule: Chooses the topologies, as in `sparsify`; an empty mapping keeps the dense model.
         seed: Decides the first weights and the order of the examples.
         epochs: As in `train`.
         batch_size: As in `train`.
         learning_rate: The first one, which falls to 0 along a cosine.
+        between: What changes a step after Adam has scaled the gradients and before the learning
+            rate does, such as `force`; with a checkpoint, state it in the settings.
         checkpoint: As in `train`.
         settings: As in `train`; the optimizer is stated already.
         callback: As in `train`.
@@ -80,7 +83,7 @@ def train_from_seed(
     return train(
         sparsify(model, rule, key=key),
         data,
-        optimizer=falling_adam(learning_rate, steps),
+        optimizer=falling_adam(learning_rate, steps, between),
         state=state,
         epochs=epochs,
         batch_size=batch_size,
@@ -92,9 +95,14 @@ def train_from_seed(
 
 
 @cache
-def falling_adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
-    """Adam whose rate falls to 0 along a cosine in so many steps.
+def falling_adam(
+    learning_rate: float, steps: int, between: optax.GradientTransformation | None = None
+) -> optax.GradientTransformation:
+    """Adam whose rate falls to 0 along a cosine in so many steps, and what is between the two.
 
     The same object for the same settings, for which a step is compiled once.
     """
-    return optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
+    rate = optax.cosine_decay_schedule(learning_rate, steps)
+    if between is None:
+        return optax.adam(rate)
+    return optax.chain(optax.scale_by_adam(), between, optax.scale_by_learning_rate(rate))
