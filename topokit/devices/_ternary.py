@@ -95,7 +95,7 @@ def terngrad(
         together: One standard deviation and one scaler for all arrays, not for each its own.
         whole: Arrays that are sent in full precision: their paths, as `jax.tree_util.keystr` writes
             them, or those of parts with several, such as `".layers[3]"`.
-        seed: With the numbers of the step, of the worker and of the array it decides the draws.
+        seed: With the numbers of the step and of the worker it decides the draws.
         axis: The axis of the mesh along which the workers lie.
 
     Returns:
@@ -196,13 +196,11 @@ def _mean(
     sizes = jnp.stack([size for _, size in found])
     if rule.share:
         sizes = largest_of_all(sizes, rule.axis)
-    keys = [jax.random.fold_in(key, number) for number in range(len(found))]
-    signs = [
-        _signs(clipped, size, one)
-        for (clipped, _), size, one in zip(found, sizes, keys, strict=True)
-    ]
-    # -1, 0 and 1 are the digits 0, 1 and 2.
-    digits = jnp.concatenate([sign.ravel() for sign in signs]) + 1
+    # One draw for all arrays, which compiles in a fraction of the time of one for each. -1, 0 and 1
+    # are the digits 0, 1 and 2.
+    clipped = jnp.concatenate([array.ravel() for array, _ in found])
+    spread = [jnp.full(a.size, size) for (a, _), size in zip(found, sizes, strict=True)]
+    digits = _signs(clipped, jnp.concatenate(spread), key) + 1
     if rule.share:
         sums = sum_digits(digits, TERNARY, rule.axis).astype(jnp.int32) - workers
         return _split(sums, gradients, lambda sum_, number: sum_ * sizes[number] / workers)
@@ -237,8 +235,8 @@ def _ends(
     return limit, limit if scaler == "sigma" else jnp.minimum(limit, largest)
 
 
-def _signs(clipped: Array, size: Float[Array, ""], key: Key[Array, ""]) -> Integer[Array, "..."]:
-    """The sign of each entry with the probability of its share of the scaler, else 0."""
+def _signs(clipped: Array, size: Array, key: Key[Array, ""]) -> Integer[Array, "..."]:
+    """The sign of each entry with the probability of its share of its scaler, else 0."""
     kept = jax.random.uniform(key, clipped.shape, clipped.dtype) * size < jnp.abs(clipped)
     return jnp.where(kept, jnp.sign(clipped), 0).astype(jnp.int8)
 
