@@ -3,8 +3,10 @@
 Real programs are held against them in `test_placements`.
 """
 
+import json
 from itertools import product
 from math import prod, sqrt
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ import pytest
 import topokit as tk
 from topokit.devices import costs
 
+ROOT = Path(__file__).parents[1]
 LINK = costs.Link(latency=500e-9, bandwidth=50 * 2**30)  # as in tests of ASTRA-sim
 MIB = 2**20
 
@@ -245,6 +248,18 @@ def test_structure_across_nodes_saves_what_is_sent():
     assert [share.received for share in plain] == [4 * 16 * 32 * rows for rows in (2, 4, 4, 2)]
     assert [2 * share.received for share in sparse] == [share.received for share in plain]
     assert [5 * s.operations for s in sparse] == [3 * p.operations for p in plain]
+
+
+def test_xla_by_itself_sends_what_the_page_says():
+    kept = json.loads((ROOT / "analyses" / "benchmarks" / "devices.json").read_text())
+    for name, row in kept["sent"].items():
+        more = {
+            work: row[work]["whole"]["bytes"] > row[work]["apart"]["bytes"]
+            for work in ("prediction", "step")
+        }
+        assert more == {"prediction": name.startswith("butterfly"), "step": True}
+        if not more["prediction"]:
+            assert row["prediction"]["whole"]["bytes"] == row["prediction"]["apart"]["bytes"]
 
 
 CONVOLUTION = costs.Convolution(3, 8, 8, 4, (3, 3))
