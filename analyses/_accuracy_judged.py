@@ -135,9 +135,11 @@ def judge_scores(
 ) -> dict[str, dict[str, Any]]:
     """The rank correlation of each, and the regret of what it picks."""
     means = table.means
+    free = np.array([not name.endswith("skip") for name in table.names])
     return {
         name: {
             **estimate(rank_correlation, score, means, resamples=resamples),
+            "all_trainable": rounded(rank_correlation(score[free], means[free])),
             "regret": round(regret(means, int(score.argmax())), 5),
             "regret_of_halves": round(expected_regret(score, means, draws=draws), 5),
         }

@@ -22,7 +22,8 @@ sets, and with the loss in training; and regret, the accuracy of the best wiring
 one picked, of each score, and of `topokit.networks.choose`, told from the trainings here: they take
 its steps, so that it would find the same.
 
-Caveats. One width, one number of edges, a batch of one order of neurons; a single draw of weights.
+Caveats. One width, one number of edges; scores are of one draw of weights and one order of neurons.
+Seconds are of a busy machine, compilation included, part of which JAX's cache had done before.
 Which part of the kernel to take was found on these wirings and on MNIST: the halves say what that
 choice is worth.
 
@@ -70,7 +71,7 @@ SCORE, AIMS = "error, sparse", {"MNIST": 0.85, "CIFAR-10, a part": 0.6}
 STYLE_COLORS = (COLORS.blue, COLORS.red, COLORS.green, COLORS.amber, COLORS.pink)
 STYLE_SHOWN = {
     "error, sparse": "kernel error, sparse layers",
-    "error, unit": "the same, unit diagonal",
+    "error, unit": "kernel error, sparse, unit diagonal",
     "error, all": "kernel error, all layers",
     "accuracy, sparse": "kernel accuracy, sparse layers",
     "accuracy, all": "kernel accuracy, all layers",

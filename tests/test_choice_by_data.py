@@ -145,12 +145,14 @@ def score_lines(kept: dict) -> list[str]:
 
 
 def cell(score: dict) -> str:
+    """A rank correlation with its interval."""
     low, high = score["interval"]
     return f"{score['value']:.2f} ({low:.2f} to {high:.2f})"
 
 
 def points(score: dict) -> str:
-    return f"{100 * score['regret_of_halves']:.1f}"
+    """Of accuracy, in percent."""
+    return f"{100 * score['regret_of_halves']:.2f}"
 
 
 def choice_lines(kept: dict) -> list[str]:
@@ -164,10 +166,41 @@ def choice_lines(kept: dict) -> list[str]:
     ]
 
 
+def cost_lines(kept: dict) -> list[str]:
+    """Rows of the table of seconds of one core."""
+    both = zip(kept["batch"]["judged"].values(), kept["trainings"]["judged"].values(), strict=True)
+    rows = []
+    for batch, trained in both:
+        step, first = (trained["seconds"][name] for name in ("a step", "compilation"))
+        row = {
+            "kernel regression": batch["seconds"]["kernel"],
+            "NASWOT": batch["seconds"]["naswot"],
+            "60 steps": first + 60 * step,
+            "a whole training": first + trained["horizon"] * step,
+        }
+        rows.append(row)
+    return [f"| {n} | " + " | ".join(f"{row[n]:.1f} s" for row in rows) + " |" for n in rows[0]]
+
+
+def elsewhere_lines(kept: dict) -> list[str]:
+    """Rows of the table of scores that were picked elsewhere: medians, and tenths of the draws."""
+    titles = {"batch": "scores of a batch", "trainings": "these, and short trainings"}
+    return [
+        f"| {title}, {kind} | "
+        + " | ".join(
+            f"{j['elsewhere'][kind]['median']:.2f} ({j['elsewhere'][kind]['tenth']:.2f})"
+            for j in kept[part]["judged"].values()
+        )
+        + " |"
+        for part, title in titles.items()
+        for kind in ("halves", "families")
+    ]
+
+
 def test_the_page_shows_what_was_measured():
     kept = json.loads(KEPT.read_text())
     page = (KEPT.parents[1] / "docs/scores-and-accuracy.md").read_text()
-    lines = score_lines(kept) + choice_lines(kept)
+    lines = score_lines(kept) + choice_lines(kept) + cost_lines(kept) + elsewhere_lines(kept)
     assert len(lines) > len(SHOWN)
     assert [line for line in lines if line not in page] == []
-    assert f"verdict: {kept['verdict']['verdict']}" in page
+    assert f"verdict: {kept['verdict']['verdict']}." in page
