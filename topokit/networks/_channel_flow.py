@@ -50,7 +50,7 @@ class Signal(NamedTuple):
     flat: bool = False
 
 
-class Step:
+class FlowStep:
     """A layer that stays as it is and lets channels pass, such as dropout."""
 
     def __init__(self, layer: Any) -> None:
@@ -75,7 +75,7 @@ class Step:
         return self.layer
 
 
-class Function(Step):
+class Function(FlowStep):
     """A function of each channel by itself, such as ReLU or a pool."""
 
     def __init__(self, layer: Any, image: tuple[int, ...]) -> None:
@@ -92,7 +92,7 @@ class Function(Step):
         return np.where(np.isnan(values) | (np.ptp(made, 1) > 0), np.nan, made[:, 0])
 
 
-class Norm(Step):
+class Norm(FlowStep):
     """Batch normalization with its running means, as it is when the model is used."""
 
     def __init__(self, layer: eqx.nn.BatchNorm, channels: Channels, state: eqx.nn.State) -> None:
@@ -140,7 +140,7 @@ class Norm(Step):
         return eqx.tree_at(lambda norm: [getattr(norm, name) for name in names], new, values)
 
 
-class Depthwise(Step):
+class Depthwise(FlowStep):
     """A convolution of each channel by itself."""
 
     def __init__(self, layer: DepthwiseConv2d, channels: Channels) -> None:
@@ -168,7 +168,7 @@ class Depthwise(Step):
         return eqx.tree_at(lambda layer: layer.weight, self.layer, kept)
 
 
-class Linked(Step):
+class Linked(FlowStep):
     """A layer of weights."""
 
     def __init__(self, layer: Any, before: Channels, behind: Channels) -> None:
@@ -193,10 +193,10 @@ class Linked(Step):
         return smaller(self.link, patches=patches)
 
 
-class Chain(Step):
+class FlowChain(FlowStep):
     """Layers one after the other."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[FlowStep]) -> None:
         """Keep the steps."""
         self.steps = steps
 
@@ -223,7 +223,7 @@ class Chain(Step):
         return eqx.nn.Sequential([eqx.nn.Identity() if new is None else new for new in layers])
 
 
-class Block(Step):
+class Block(FlowStep):
     """A residual block: its body and its shortcut, each between layers that pick channels.
 
     Attributes:
@@ -242,11 +242,11 @@ class Block(Step):
         before = signal.channels
         assert before is not None
         first = len(reader.inner)
-        shortcut, around = Step(None), signal
+        shortcut, around = FlowStep(None), signal
         if not isinstance(layer.shortcut, PickedChannels | None):
             shortcut, around = reader.step(layer.shortcut, f"{name}.shortcut", signal)
         self.inner = reader.inner[first:]
-        self.shortcut: Step = shortcut
+        self.shortcut: FlowStep = shortcut
         last = layer.shortcut if isinstance(layer.shortcut, PickedChannels) else None
         before_sum = around.channels
         assert before_sum is not None
@@ -336,13 +336,13 @@ class Reader:
                 "the model has no SparseLinear, equinox.nn.Linear or convolution among its layers"
             )
 
-    def read(self, model: eqx.nn.Sequential) -> tuple[Step, Channels]:
+    def read(self, model: eqx.nn.Sequential) -> tuple[FlowStep, Channels]:
         """The steps of a model, and the channels that it puts out."""
         step, signal = self._sequence(model, "", Signal(None))
         assert signal.channels is not None
         return step, signal.channels
 
-    def step(self, layer: Any, name: str, signal: Signal) -> tuple[Step, Signal]:
+    def step(self, layer: Any, name: str, signal: Signal) -> tuple[FlowStep, Signal]:
         """The step of a layer, and the signal behind it.
 
         Raises:
@@ -351,10 +351,10 @@ class Reader:
         if isinstance(layer, eqx.nn.Sequential):
             return self._sequence(layer, name, signal)
         if self.depth == 0 and self.left == 0 or isinstance(layer, PASSING):
-            return Step(layer), signal
+            return FlowStep(layer), signal
         if signal.channels is None:
             if (first := _first(layer)) is None:
-                return Step(layer), signal
+                return FlowStep(layer), signal
             n, ndim = first
             self.inputs = Channels(n, "inputs")
             self.inputs.keep[:] = True
@@ -373,15 +373,15 @@ class Reader:
 
     def _sequence(
         self, layers: eqx.nn.Sequential, name: str, signal: Signal
-    ) -> tuple[Step, Signal]:
+    ) -> tuple[FlowStep, Signal]:
         steps = []
         for place, layer in enumerate(layers.layers):
             own = f"{name}.{place}" if name else str(place)
             step, signal = self.step(layer, own, signal)
             steps.append(step)
-        return Chain(steps), signal
+        return FlowChain(steps), signal
 
-    def _block(self, layer: Residual, name: str, signal: Signal) -> tuple[Step, Signal]:
+    def _block(self, layer: Residual, name: str, signal: Signal) -> tuple[FlowStep, Signal]:
         if signal.flat:
             raise ValueError(f"layer {name} of the model, a Residual, takes pixels in one axis")
         self.depth += 1
@@ -390,7 +390,7 @@ class Reader:
         self._add(block.behind)
         return block, block.signal
 
-    def _link(self, layer: Any, name: str, signal: Signal) -> tuple[Step, Signal]:
+    def _link(self, layer: Any, name: str, signal: Signal) -> tuple[FlowStep, Signal]:
         if isinstance(layer, PickedChannels):
             _check_width(layer, len(signal.channels.keep), name, signal)
         else:
@@ -401,7 +401,7 @@ class Reader:
             self._add(channels)
         return step, Signal(behind, _axes_behind(layer, signal))
 
-    def _norm(self, layer: eqx.nn.BatchNorm, name: str, signal: Signal) -> tuple[Step, Signal]:
+    def _norm(self, layer: eqx.nn.BatchNorm, name: str, signal: Signal) -> tuple[FlowStep, Signal]:
         if self.state is None:
             raise ValueError(
                 f"layer {name} of the model is a batch normalization, whose running means are in "
@@ -483,7 +483,7 @@ def _check_width(layer: Any, n_in: int, name: str, signal: Signal) -> None:
         )
 
 
-def _function(layer: Any, name: str, signal: Signal) -> tuple[Step, Signal]:
+def _function(layer: Any, name: str, signal: Signal) -> tuple[FlowStep, Signal]:
     """A layer without weights, of which it is seen what it does to channels."""
     if callable(layer) and not any(map(eqx.is_array, jax.tree.leaves(layer))):
         if signal.flat or signal.ndim == 1:
