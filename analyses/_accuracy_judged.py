@@ -179,8 +179,8 @@ def halves_of(
 
 
 def free_scores(table: Table) -> Scores:
-    """Those kept of the wirings, where they are."""
-    if not table.setting.kept:
+    """Those that are kept of these wirings, if they are."""
+    if not kept_rows().keys() >= {*table.names}:
         return {}
     rows = [kept_rows()[name]["scores"] for name in table.names]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
