@@ -34,7 +34,7 @@ class PatchConv2d(eqx.Module):
         >>> from topokit import networks
         >>> conv = eqx.nn.Conv2d(2, 4, 3, padding=1, key=jax.random.key(0))
         >>> conv = eqx.tree_at(lambda c: c.weight, conv, conv.weight.at[:, 1, 1].set(0.0))
-        >>> small = networks.shrink(eqx.nn.Sequential([conv])).layers[0]
+        >>> small = networks.shrink(eqx.nn.Sequential([conv]), patches=0.1).layers[0]
         >>> small.weight.shape, small(jax.numpy.ones((2, 6, 6))).shape
         ((4, 15), (4, 6, 6))
 
