@@ -207,7 +207,7 @@ def group_lasso_gradient(
                     new[place] = new[place] + slope.astype(new[place].dtype)
         return _replaced(penalty, updates, new), state
 
-    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)  # noqa: ARG005
 
 
 def make_penalty(model: Any, groups: Grouping | Sequence[Grouping]) -> Penalty:

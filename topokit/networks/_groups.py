@@ -435,7 +435,7 @@ def _of_kind(
         kernels = [kernel for kernel in kernels if kernel.extents[POSITION] > 1]
     if named and not kernels:
         raise ValueError(f"layer {name} has one position alone: its kernel is of one pixel")
-    found = [(_part(kernel, kept),) for kernel in kernels]
+    found: list[tuple[Part, ...]] = [(_part(kernel, kept),) for kernel in kernels]
     if bias and found:
         found[-1] = (*found[-1], *_biases(model, path, layer))
     return found

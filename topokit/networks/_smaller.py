@@ -70,8 +70,8 @@ def _convolution(
     options: dict[str, Any] = {name: getattr(layer, name) for name in names}
     options |= {"padding": padding, "groups": groups, "use_bias": _biased(layer, bias)}
     options |= {"dtype": layer.weight.dtype, "key": jax.random.key(0)}
-    widths = weight.shape[1] * groups, len(weight), weight.shape[2:]
-    kind = type(layer)
+    widths: Any = weight.shape[1] * groups, len(weight), weight.shape[2:]
+    kind: Any = type(layer)
     new = (
         kind(layer.num_spatial_dims, *widths, **options)
         if kind is eqx.nn.Conv

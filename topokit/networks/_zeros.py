@@ -75,4 +75,4 @@ def _elementwise(name: str, change: Any) -> optax.GradientTransformation:
             )
         return jax.tree.map(change, updates, params), state
 
-    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+    return optax.GradientTransformation(lambda params: optax.EmptyState(), update)  # noqa: ARG005
