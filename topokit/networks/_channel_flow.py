@@ -2,8 +2,8 @@
 
 Every layer becomes a step. Values go forward through the steps, a number for a channel that is the
 same for all inputs and pixels, NaN for one that varies; what is heard goes backward. Layers of
-weights are `Link`s and have channels of their own before and behind. What is between two of them
-works on each channel by itself: of functions and pools that is seen on a few numbers, batch
+weights are `WeightLayer`s and have channels of their own before and behind. What is between two of
+them works on each channel by itself: of functions and pools that is seen on a few numbers, batch
 normalization and depthwise convolutions are known, and anything else is refused, because it may
 mix channels. Around a `Residual` block the channels of its body, of its shortcut and of their sum
 differ as they like; `PickedChannels` join them.
@@ -18,19 +18,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from topokit.networks._depthwise import DepthwiseConv2d
-from topokit.networks._links import (
+from topokit.networks._residual import PickedChannels, Residual
+from topokit.networks._sequential import acts_alone
+from topokit.networks._smaller import smaller
+from topokit.networks._weight_layers import (
     NEGLIGIBLE,
     Channels,
-    Link,
     Mask,
     Values,
+    WeightLayer,
     is_link,
     n_inputs,
     n_outputs,
 )
-from topokit.networks._residual import PickedChannels, Residual
-from topokit.networks._sequential import acts_alone
-from topokit.networks._smaller import smaller
 
 PASSING = (eqx.nn.Dropout, eqx.nn.Identity)
 SIDES, PLANES = (8, 12), 3  # pixels each way, which pools can halve, and channels of what is probed
@@ -174,18 +174,18 @@ class Linked(FlowStep):
     def __init__(self, layer: Any, before: Channels, behind: Channels) -> None:
         """Read the layer."""
         super().__init__(layer)
-        self.link = Link(layer, before, behind)
+        self.link = WeightLayer(layer, before, behind)
 
     def forward(self, values: Values) -> Values:
-        """See `Link`."""
+        """See `WeightLayer`."""
         return self.link.forward(values)
 
     def backward(self, heard: Mask) -> Mask:
-        """See `Link`."""
+        """See `WeightLayer`."""
         return self.link.backward(heard)
 
     def settle(self) -> bool:
-        """See `Link`."""
+        """See `WeightLayer`."""
         return self.link.settle()
 
     def rebuilt(self, patches: float) -> Any:

@@ -17,12 +17,12 @@ from jaxtyping import Array, Bool, Float
 from topokit.layers import Layers, sort_layers
 from topokit.networks._conv import SparseConv2d
 from topokit.networks._linear import SparseLinear
-from topokit.networks._links import NEGLIGIBLE, Link, Map, Values
 from topokit.networks._patch_conv import PatchConv2d
 from topokit.networks._residual import PickedChannels
+from topokit.networks._weight_layers import NEGLIGIBLE, Map, Values, WeightLayer
 
 
-def smaller(link: Link, *, patches: float) -> Any:
+def smaller(link: WeightLayer, *, patches: float) -> Any:
     """The layer between the channels that stay; `patches` as `shrink` has it."""
     layer, bias = link.layer, link.folded()[link.between[-1].keep]
     if isinstance(layer, PickedChannels):
@@ -131,7 +131,7 @@ def _patched(
     return PatchConv2d(matrix[:, entries], added, places, channels, size, stride, tuple(padding))
 
 
-def _picked(link: Link, bias: Values) -> PickedChannels | None:
+def _picked(link: WeightLayer, bias: Values) -> PickedChannels | None:
     """Channels of what is left; None if it does nothing any more."""
     before, after = (channels.keep for channels in link.between)
     place = np.where(before, np.cumsum(before) - 1, -1)
@@ -161,7 +161,7 @@ def _filled(layer: Any, weight: Array, bias: Values) -> Any:
     return eqx.tree_at(lambda d: d.bias, layer, added)
 
 
-def _sparse(linear: SparseLinear, link: Link, bias: Values) -> SparseLinear:
+def _sparse(linear: SparseLinear, link: WeightLayer, bias: Values) -> SparseLinear:
     """A cascade between the neurons that stay, of the edges that have weights."""
     dtype, biased = linear.layers[0].weight.dtype, _biased(linear, bias)
     alive = [channels.keep for channels in link.between]

@@ -90,7 +90,7 @@ class Map(NamedTuple):
         return loudest
 
 
-class Link:
+class WeightLayer:
     """A layer of weights between the channels before and behind it.
 
     Attributes:
