@@ -134,6 +134,7 @@ def test_the_work_of_a_prediction_is_counted_by_the_compiler_too(name):
 
         shapes = [jax.ShapeDtypeStruct(s, "float32") for s in ((m, fan_in), (batch, m, fan_in))]
         analysis = jax.jit(layer).lower(*shapes).cost_analysis()
+        assert analysis is not None
         operations += analysis["flops"]
         moved += 4 * (edges + batch * (n + m))
         most = max(most, 4 * batch * (n + m))

@@ -94,7 +94,7 @@ def thinned(model: Any, share: float, *, quiet: bool) -> Any:
 
     def thin(node: Any) -> Any:
         if isinstance(node, eqx.nn.BatchNorm):
-            quieted = jnp.where(gone(node.input_size), -3.0, node.bias)
+            quieted = jnp.where(gone(node.input_size), -3.0, jnp.asarray(node.bias))
             return eqx.tree_at(lambda n: n.bias, node, quieted) if quiet else node
         if not isinstance(node, (*CONVS, eqx.nn.Linear)) or len(node.weight) < 5:
             return node
@@ -238,7 +238,7 @@ def test_what_was_found_is_a_topology() -> None:
 def test_a_constant_before_zeros_of_padding_stays_and_one_of_0_goes() -> None:
     for shift, kept in ((0.0, 5), (1.0, 8)):
         first = eqx.nn.Conv2d(2, 8, 3, key=KEY)
-        weight, bias = first.weight.at[:3].set(0), first.bias.at[:3].set(shift)
+        weight, bias = first.weight.at[:3].set(0), jnp.asarray(first.bias).at[:3].set(shift)
         first = eqx.tree_at(lambda c: (c.weight, c.bias), first, (weight, bias))
         second = eqx.nn.Conv2d(8, 2, 3, padding=1, key=jax.random.key(1))
         model = eqx.nn.Sequential([first, relu, second])

@@ -49,6 +49,11 @@ class Signal(NamedTuple):
     ndim: int = 1
     flat: bool = False
 
+    def known(self) -> Channels:
+        """Its channels, behind the first layer of weights."""
+        assert self.channels is not None
+        return self.channels
+
 
 class FlowStep:
     """A layer that stays as it is and lets channels pass, such as dropout."""
@@ -239,8 +244,7 @@ class Block(FlowStep):
     def __init__(self, layer: Residual, reader: "Reader", name: str, signal: Signal) -> None:
         """Read the block."""
         super().__init__(layer)
-        before = signal.channels
-        assert before is not None
+        before = signal.known()
         first = len(reader.inner)
         shortcut, around = FlowStep(None), signal
         if not isinstance(layer.shortcut, PickedChannels | None):
@@ -248,8 +252,7 @@ class Block(FlowStep):
         self.inner = reader.inner[first:]
         self.shortcut: FlowStep = shortcut
         last = layer.shortcut if isinstance(layer.shortcut, PickedChannels) else None
-        before_sum = around.channels
-        assert before_sum is not None
+        before_sum = around.known()
         self.behind = Channels(
             len(last.sources) if last is not None else len(before_sum.keep), name
         )
@@ -261,14 +264,13 @@ class Block(FlowStep):
             taken = Channels(len(before.keep if first is None else first.sources), name)
             self.into = Linked(first or _all(before), before, taken)
             self.body, end = reader.step(body, f"{name}.body", signal._replace(channels=taken))
-            assert end.channels is not None
-            n_out = len(end.channels.keep if final is None else final.sources)
+            n_out = len(end.known().keep if final is None else final.sources)
             if n_out != len(self.behind.keep):
                 raise ValueError(
                     f"the body of layer {name} has {n_out} channels, but its shortcut has "
                     f"{len(self.behind.keep)}"
                 )
-            self.out = Linked(final or _all(end.channels), end.channels, self.behind)
+            self.out = Linked(final or _all(end.known()), end.known(), self.behind)
             self.signal = Signal(self.behind, end.ndim)
 
     def forward(self, values: Values) -> Values:
@@ -339,8 +341,7 @@ class Reader:
     def read(self, model: eqx.nn.Sequential) -> tuple[FlowStep, Channels]:
         """The steps of a model, and the channels that it puts out."""
         step, signal = self._sequence(model, "", Signal(None))
-        assert signal.channels is not None
-        return step, signal.channels
+        return step, signal.known()
 
     def step(self, layer: Any, name: str, signal: Signal) -> tuple[FlowStep, Signal]:
         """The step of a layer, and the signal behind it.
@@ -359,6 +360,7 @@ class Reader:
             self.inputs = Channels(n, "inputs")
             self.inputs.keep[:] = True
             signal = Signal(self.inputs, ndim)
+        channels = signal.known()
         self.left -= self.depth == 0 and _n_links(layer)
         if isinstance(layer, Residual):
             return self._block(layer, name, signal)
@@ -366,7 +368,7 @@ class Reader:
             return self._link(layer, name, signal)
         if isinstance(layer, DepthwiseConv2d):
             _check_width(layer, len(layer.weight), name, signal)
-            return Depthwise(layer, signal.channels), signal._replace(ndim=3)
+            return Depthwise(layer, channels), signal._replace(ndim=3)
         if isinstance(layer, eqx.nn.BatchNorm):
             return self._norm(layer, name, signal)
         return _function(layer, name, signal)
@@ -392,11 +394,11 @@ class Reader:
 
     def _link(self, layer: Any, name: str, signal: Signal) -> tuple[FlowStep, Signal]:
         if isinstance(layer, PickedChannels):
-            _check_width(layer, len(signal.channels.keep), name, signal)
+            _check_width(layer, len(signal.known().keep), name, signal)
         else:
             _check_width(layer, n_inputs(layer), name, signal)
         behind = Channels(n_outputs(layer), name)
-        step = Linked(layer, signal.channels, behind)
+        step = Linked(layer, signal.known(), behind)
         for channels in step.link.between[1:]:
             self._add(channels)
         return step, Signal(behind, _axes_behind(layer, signal))
@@ -408,7 +410,7 @@ class Reader:
                 "the state: give it, as in shrink(model, state)"
             )
         _check_width(layer, layer.input_size, name, signal._replace(flat=False))
-        return Norm(layer, signal.channels, self.state), signal
+        return Norm(layer, signal.known(), self.state), signal
 
     def _add(self, channels: Channels) -> None:
         (self.inner if self.depth else self.outer).append(channels)

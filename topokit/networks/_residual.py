@@ -68,7 +68,11 @@ class Residual(eqx.nn.StatefulLayer):
     """
 
     body: Any
-    shortcut: Any = None
+    shortcut: Any
+
+    def __init__(self, body: Any, shortcut: Any = None) -> None:
+        """Keep both."""
+        self.body, self.shortcut = body, shortcut
 
     def is_stateful(self) -> bool:
         """Whether it takes a state and returns the next one."""

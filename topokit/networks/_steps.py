@@ -71,8 +71,8 @@ def course_of(
     """The course of a training, its examples on each device in the precision of the arrays."""
     x_there = jnp.asarray(x, double_if(arrays))
     there = None if mesh is None else _everywhere(mesh)
-    examples = jax.device_put((x_there, y), there)
-    return Course(static, *examples, optimizer, batch_size, seed, mesh)
+    x_there, y_there = jax.device_put((x_there, y), there)
+    return Course(static, x_there, y_there, optimizer, batch_size, seed, mesh)
 
 
 def take_steps(
