@@ -19,7 +19,7 @@ from topokit.plotting._matrix_image import rarest
 
 mpl.use("agg")
 
-SIZES = [1024, 2048, 4096]
+SIZES = [1024, 2500]
 PLAIN, DARK, BRIGHT = 0.5, 0.0, 1.0
 
 # Shares of a side: rows, columns and entries that stand out, at both ends and in between.
