@@ -1,0 +1,119 @@
+"""What is trained, and what is sent, in a process that has several devices."""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import PartitionSpec
+
+from analyses._learning import load
+from analyses._pruned import complete, lenet5, lenet_300_100, restart
+from topokit import devices, networks
+
+Way = dict[str, Any] | None
+"""The arguments of `terngrad`, or None for gradients in full."""
+
+
+class Plan(NamedTuple):
+    """How long Lenet-5 learns, and from how many images."""
+
+    images: int
+    judged: int
+    epochs: int
+    batch: int
+    rate: float
+    seeds: int
+
+
+def reduction(way: Way) -> optax.GradientTransformation:
+    """What makes gradients of workers one."""
+    return devices.averaged() if way is None else devices.terngrad(**way)
+
+
+def curves(name: str, way: Way, plan: Plan) -> dict[str, Any]:
+    """Test accuracies by epoch of each seed, and shares of zeros of the largest layer's draws."""
+    data = load(name)
+    data = replace(
+        data,
+        train_x=data.train_x[: plan.images],
+        train_y=data.train_y[: plan.images],
+        test_x=data.test_x[: plan.judged],
+        test_y=data.test_y[: plan.judged],
+    )
+    blank, optimizer, reduced = lenet5(data.shape), optax.adam(plan.rate), reduction(way)
+    part = plan.batch // len(jax.devices())
+    accuracies, zeros = [], []
+    for seed in range(plan.seeds):
+        own: list[float] = []
+
+        def look(_: Any, model: Any, state: Any, own: list[float] = own) -> None:
+            found = networks.evaluate(model, data.test_x, data.test_y, state=state)
+            own.append(round(found.accuracy, 4))
+            if way == {}:
+                zeros.append(zero_share(model, data.train_x[:part], data.train_y[:part]))
+
+        networks.train(
+            restart(blank, complete(blank), seed=seed),
+            data,
+            optimizer=optimizer,
+            epochs=plan.epochs,
+            batch_size=plan.batch,
+            seed=seed,
+            callback=look,
+            devices=jax.devices(),
+            reduction=reduced,
+        )
+        accuracies.append(own)
+    return {"curves": accuracies, "zeros": zeros}
+
+
+def zero_share(model: Any, x: Any, y: Any) -> float:
+    """Of the largest array of weights, of one worker's part of a batch."""
+
+    @eqx.filter_grad
+    def slopes(model: Any) -> Any:
+        logits = jax.vmap(model)(jnp.asarray(x))
+        return optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(y)).mean()
+
+    largest = max(jax.tree.leaves(eqx.filter(slopes(model), eqx.is_array)), key=jnp.size)
+    drawn = np.asarray(devices.ternarize(largest, jax.random.key(0)))
+    return round(float((drawn == 0).mean()), 4)
+
+
+def sent(shares: dict[str, float]) -> dict[str, Any]:
+    """What a worker sends a step: Lenet-5's, and Lenet-300-100's with Clos networks of a share."""
+    shape, key = (1, 28, 28), jax.random.key(0)
+    dense = lenet_300_100(shape)
+    models = {"Lenet-5": lenet5(shape), "Lenet-300-100": dense}
+    for name, share in shares.items():
+        models[name] = networks.sparsify(dense, networks.clos_with(share), key=key)
+    return {
+        name: {
+            way: _sent(model, reduction(given)) for way, given in (("plain", None), ("ternary", {}))
+        }
+        for name, model in models.items()
+    }
+
+
+def _sent(model: Any, rule: optax.GradientTransformation) -> dict[str, Any]:
+    """The bytes of one reduction of gradients, all in all and by what is exchanged."""
+    weights = eqx.filter(model, eqx.is_inexact_array)
+
+    def reduce(gradients: Any) -> Any:
+        return rule.update(gradients, rule.init(gradients))[0]
+
+    same, mesh = PartitionSpec(), devices.make_mesh()
+    shared = jax.shard_map(reduce, mesh=mesh, in_specs=same, out_specs=same, check_vma=False)
+    collectives = devices.traffic(jax.jit(shared).lower(weights).compile())
+    by_kind: dict[str, float] = {}
+    for collective in collectives:
+        by_kind[collective.kind] = by_kind.get(collective.kind, 0) + collective.sent
+    return {
+        "weights": sum(map(jnp.size, jax.tree.leaves(weights))),
+        "bytes": sum(by_kind.values()),
+        "by_kind": by_kind,
+    }
