@@ -12,8 +12,8 @@ Claim: over images the predicted loss foretells the trained one, with a rank cor
 neighbors tell most about each other, and least about all others. The verdict: it holds if both are
 so, the latter for each wiring of patches, predicted and trained; in part if one is.
 
-Without inputs (`plain` in the numbers) the prediction orders wirings as well, but its values are
-those of inputs that are all alike, and it knows no order.
+Without inputs (`plain` in the numbers) the prediction orders wirings no worse, and here better, but
+its values are those of inputs that are all alike, and it knows no order.
 
 Writes `input_scores.png` and, with its numbers, `input_scores.json` beside this script; `--quick`
 takes scikit-learn's digits, two wirings and few steps.

@@ -384,7 +384,7 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
 
 
 def panel(ax: Axes, part: dict[str, Any], cost: str, unit: float) -> None:
-    """All trainings small and pale, and on them the fronts, with widths where they are networks."""
+    """All trainings small and pale, and on them the fronts; widths stand where they go by bytes."""
     ax.set_xscale("log")
     for kind, look in STYLES.items():
         own = [row for row in part["networks"] if row["kind"] == kind]
@@ -396,12 +396,12 @@ def panel(ax: Axes, part: dict[str, Any], cost: str, unit: float) -> None:
         error = [100 * point["error"] for point in best]
         words = f"{kind}, the best that costs no more"
         kit.points(ax, x, y, error, look, words, drawstyle="steps-post", linewidth=1.8)
-        for place, height, point in zip(x, y, best, strict=True) if cost != COSTS[0] else ():
+        for place, height, point in zip(x, y, best, strict=True) if cost == "bytes" else ():
             width = point["name"].split()[1].rstrip(",")
             more: dict[str, Any] = {"textcoords": "offset points", "color": look.color}
             more |= STYLE_LABELS[kind]
             ax.annotate(width, (place, height), fontsize=STYLE_FONT - 2, **more)
-    ax.margins(x=0.12)
+    ax.margins(x=0.18)
     ax.tick_params(labelsize=STYLE_FONT - 1)
     ax.grid(alpha=0.3)
 
