@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.sharding import PartitionSpec
+from jaxtyping import Array
 
 from analyses._learning import load
 from analyses._pruned import complete, lenet5, lenet_300_100, restart
@@ -34,6 +34,16 @@ def reduction(way: Way) -> optax.GradientTransformation:
     return devices.averaged() if way is None else devices.terngrad(**way)
 
 
+def found(
+    learned: list[tuple[str, Way]], plan: Plan, shares: dict[str, float] | None
+) -> dict[str, Any]:
+    """What each way comes to on its data, and, where shares are given, what is sent."""
+    return {
+        "learned": [curves(name, way, plan) for name, way in learned],
+        "sent": None if shares is None else sent(shares),
+    }
+
+
 def curves(name: str, way: Way, plan: Plan) -> dict[str, Any]:
     """Test accuracies by epoch of each seed, and shares of zeros of the largest layer's draws."""
     data = load(name)
@@ -51,8 +61,8 @@ def curves(name: str, way: Way, plan: Plan) -> dict[str, Any]:
         own: list[float] = []
 
         def look(_: Any, model: Any, state: Any, own: list[float] = own) -> None:
-            found = networks.evaluate(model, data.test_x, data.test_y, state=state)
-            own.append(round(found.accuracy, 4))
+            judged = networks.evaluate(model, data.test_x, data.test_y, state=state)
+            own.append(round(judged.accuracy, 4))
             if way == {}:
                 zeros.append(zero_share(model, data.train_x[:part], data.train_y[:part]))
 
@@ -73,15 +83,18 @@ def curves(name: str, way: Way, plan: Plan) -> dict[str, Any]:
 
 def zero_share(model: Any, x: Any, y: Any) -> float:
     """Of the largest array of weights, of one worker's part of a batch."""
+    return round(float(_zero_share(model, jnp.asarray(x), jnp.asarray(y))), 4)
 
+
+@eqx.filter_jit
+def _zero_share(model: Any, x: Array, y: Array) -> Array:
     @eqx.filter_grad
     def slopes(model: Any) -> Any:
-        logits = jax.vmap(model)(jnp.asarray(x))
-        return optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(y)).mean()
+        logits = jax.vmap(model)(x)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
     largest = max(jax.tree.leaves(eqx.filter(slopes(model), eqx.is_array)), key=jnp.size)
-    drawn = np.asarray(devices.ternarize(largest, jax.random.key(0)))
-    return round(float((drawn == 0).mean()), 4)
+    return (devices.ternarize(largest, jax.random.key(0)) == 0).mean()
 
 
 def sent(shares: dict[str, float]) -> dict[str, Any]:
