@@ -33,7 +33,7 @@ class Link(Record):
         Link(latency=1e-06, bandwidth=5e+10)
 
     See Also:
-        `Exchange.time`, what takes how long over it.
+        `Exchange`, what takes how long over it.
     """
 
     latency: float
