@@ -60,6 +60,7 @@ def test_after_an_interrupt_the_same_command_goes_on(monkeypatch) -> None:
     [
         ("--budget 0.25", "budget 0.5 there, 0.25 here"),
         ("--hidden 24", "hidden 16 there, 24 here"),
+        ("--all-weights", "sparse_only True there, False here"),
         (
             "--layers random --layers dense",
             "candidates clos 0.2,low-rank 0.2,random 0.2 there, random 0.2,dense here",
@@ -71,6 +72,7 @@ def test_another_choice_is_replaced_only_when_asked(other: str, told: str) -> No
     options = {"model": "mlp", "hidden": [16], "width": None, "validation": 0.1, "epochs": 1}
     options |= {"batch_size": 32, "learning_rate": 0.002, "budget": 0.5, "keep": 1.0}
     options |= {"examples": 1000, "eta": 3, "seeds": 2, "dense_below": 16, "data": "digits"}
+    options |= {"sparse_only": True}
     held = options | {"candidates": ["clos 0.2", "low-rank 0.2", "random 0.2"]}
     Path("choice/choice.json").write_text(json.dumps(held))
     result = topokit(f"{QUICK} {other}")

@@ -44,6 +44,28 @@ def normalized(key):
     return eqx.nn.Sequential([norm, eqx.nn.Linear(6, 3, key=key)])
 
 
+class Held(eqx.Module):
+    """A model some of whose layers have no gradients."""
+
+    model: eqx.nn.Sequential
+    held: list[int]
+
+    def __call__(self, x):
+        for number, layer in enumerate(self.model.layers):
+            x = (still(layer) if number in self.held else layer)(x)
+        return x
+
+
+def still(layer: Any) -> Any:
+    """A layer that has no gradient."""
+    weights, rest = eqx.partition(layer, eqx.is_inexact_array)
+    return eqx.combine(jax.lax.stop_gradient(weights), rest)
+
+
+def has_wiring(layer: Any) -> bool:
+    return isinstance(layer, networks.SparseLinear | networks.SparseConv2d)
+
+
 def written_out(model: Any, state: Any, x: np.ndarray) -> np.ndarray:
     """The full kernel from one flat vector of all weights, and forward differentiation."""
     model = eqx.nn.inference_mode(model)
@@ -76,6 +98,45 @@ def test_kernels_are_products_of_the_jacobian(build, x):
     traces = np.einsum("icjc->ij", expected.reshape(len(x), 3, len(x), 3))
     kernel = networks.tangent_kernel(model, x, state=state)
     assert np.allclose(kernel, traces, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize(("build", "x"), [(sparse, VECTORS), (convolution, IMAGES)])
+def test_the_kernel_of_sparse_layers_is_that_of_a_model_that_holds_all_else(build, x):
+    model = build(key=KEY)
+    dense = [n for n, layer in enumerate(model.layers) if not has_wiring(layer)]
+    held = Held(model, dense)
+    expected = written_out(held, None, x)
+    full = networks.tangent_kernel(model, x, full=True, sparse_only=True)
+    np.testing.assert_allclose(full, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_a_layer_that_a_rule_leaves_dense_counts_as_dense():
+    few = networks.random_with(0.3, dense_below=4)
+    model = networks.sparsify(networks.mlp((6,), [7], 3, key=KEY), few, key=KEY)
+    last = len(model.layers) - 1
+    assert has_wiring(model.layers[last])
+    expected = networks.tangent_kernel(Held(model, [last]), VECTORS)
+    found = networks.tangent_kernel(model, VECTORS, sparse_only=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * expected.max())
+
+
+def test_without_sparse_layers_all_weights_count():
+    kernels = [networks.tangent_kernel(dense(KEY), VECTORS, sparse_only=s) for s in (False, True)]
+    np.testing.assert_array_equal(*kernels)
+
+
+def test_a_regression_learns_by_the_sparse_layers_unless_it_is_told_not_to():
+    model = sparse(KEY)
+    held = Held(model, [2])
+    found, whole = (
+        networks.kernel_regression(one, VECTORS, LABELS, sparse_only=False).error
+        for one in (held, model)
+    )
+    assert networks.kernel_regression(model, VECTORS, LABELS).error == pytest.approx(found)
+    assert networks.batch_scores(model, VECTORS, LABELS).error == pytest.approx(found)
+    every = networks.batch_scores(model, VECTORS, LABELS, sparse_only=False)
+    assert every.error == pytest.approx(whole)
+    assert abs(found - whole) > 1e-3
 
 
 @pytest.mark.parametrize("full", [False, True])

@@ -90,6 +90,12 @@ CAPTION = (
     help="The most training examples of that batch.",
 )
 @click.option(
+    "--sparse-only/--all-weights",
+    default=True,
+    show_default=True,
+    help="Whether the batch looks at the weights of sparse layers alone, or at all.",
+)
+@click.option(
     "--eta",
     type=IntegerFrom(2),
     default=3,

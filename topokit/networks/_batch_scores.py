@@ -37,7 +37,7 @@ class BatchScores(Record):
         condition: Greatest over least eigenvalue of the tangent kernel.
         synflow: Natural logarithm of the synaptic flow.
         grasp: Gain of gradient flow as weights shrink; None without targets.
-        ntk_sap: The trace again, by finite differences of predictions.
+        ntk_sap: The trace again, of all weights, by finite differences of predictions.
         draws: For each draw all of these numbers, in this order.
         seconds: Wall time of all draws, compilation included.
 
@@ -83,6 +83,7 @@ def batch_scores(
     y: Shaped[np.ndarray | Array, "_n *outputs"] | None = None,
     *,
     state: Any = None,
+    sparse_only: bool = True,
     draws: int = 1,
     seed: int = 0,
 ) -> BatchScores:
@@ -105,6 +106,8 @@ def batch_scores(
         y: Labels, integers from 0, or floats, `(n, outputs)`, as in `kernel_regression`; None for
             the scores that need none.
         state: The state of a model that has one, as in `train`; what makes a model may make both.
+        sparse_only: As in `kernel_regression`; all that is told of the tangent kernel is of that
+            one, and `synflow`, `grasp` and `ntk_sap` are of all weights.
         draws: How many models to make and average over.
         seed: The first is made with `jax.random.key(seed)`, the next with the next seed.
 
@@ -126,7 +129,7 @@ def batch_scores(
     """
     began = perf_counter()
     models = draw_models(model, state, draws=draws, seed=seed)
-    rows = tuple(tuple(_scores(one, x, y, seed)) for one in models)
+    rows = tuple(tuple(_scores(one, x, y, seed, sparse_only)) for one in models)
     means: dict[str, Any] = {
         name: None if None in column else float(np.mean(column))
         for name, column in zip(SCORES, zip(*rows, strict=True), strict=True)
@@ -134,10 +137,10 @@ def batch_scores(
     return BatchScores(**means, draws=rows, seconds=perf_counter() - began)
 
 
-def _scores(one: Untrained, x: Any, y: Any, seed: int) -> Iterator[float | None]:
+def _scores(one: Untrained, x: Any, y: Any, seed: int, sparse_only: bool) -> Iterator[float | None]:
     """Those of one draw, in the order of the record."""
     batch = check_batch(one, x, y)
-    kernel = kernel_of(one, batch.x)
+    kernel = kernel_of(one, batch.x, sparse_only=sparse_only)
     if not kernel.any():
         raise ValueError(
             "the model must have weights that move its outputs; given one whose gradients are all "

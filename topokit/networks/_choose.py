@@ -36,6 +36,7 @@ def choose(
     learning_rate: float = 2e-3,
     keep: float = 0.5,
     examples: int = 1000,
+    sparse_only: bool = True,
     eta: int = 3,
     seeds: int = 3,
     settings: Mapping[str, Any] | None = None,
@@ -80,6 +81,8 @@ def choose(
         keep: The share of the candidates, but two at least, that the kernel regression lets train;
             with 1 all are trained, and there is none.
         examples: The most training examples that it looks at, of each class its share.
+        sparse_only: Whether it takes the sparse layers' part of the kernel, where a candidate has
+            any, as in `kernel_regression`.
         eta: One in how many goes on, at least 2.
         seeds: How many seeds the finalists are trained with.
         settings: As in `train`, what a store cannot see of the models.
@@ -131,7 +134,7 @@ def choose(
     batch = _batch(data, check_count("examples", examples, least=LEAST_EXAMPLES))
     race.check()
     if rungs[0].candidates < len(race.contestants):
-        race.foretell(data.train_x[batch], data.train_y[batch])
+        race.foretell(data.train_x[batch], data.train_y[batch], sparse_only=sparse_only)
     field = sorted(race.contestants, key=race.promise)
     for number, rung in enumerate(rungs, start=1):
         field = field[: rung.candidates]

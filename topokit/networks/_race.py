@@ -67,13 +67,16 @@ class Race:
                 self.parameters[name] = n_parameters(one.model)
                 bar.advance(1)
 
-    def foretell(self, x: Float[np.ndarray, "n *shape"], y: Int[np.ndarray, " n"]) -> None:
+    def foretell(
+        self, x: Float[np.ndarray, "n *shape"], y: Int[np.ndarray, " n"], *, sparse_only: bool
+    ) -> None:
         """Ask one batch about all of them."""
-        batch = "" if self.store is None else describe("batch", (x, y))
+        batch = "" if self.store is None else describe("batch", (x, y, sparse_only))
         tasks = {}
         for name in self.contestants:
             one, text = self._draw(name, 0)
-            tasks[name] = ForetellTask(key_of(Foretold.KIND, text, batch), name, one, x, y)
+            key = key_of(Foretold.KIND, text, batch)
+            tasks[name] = ForetellTask(key, name, one, x, y, sparse_only)
         self.foretold |= self._run(tasks, "batch")
 
     def climb(self, names: Sequence[str], rung: Rung, doing: str) -> None:

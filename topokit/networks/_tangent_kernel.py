@@ -6,6 +6,7 @@ layer's gradient is as short as its edges, so that Jacobians are multiplied as t
 examples at a time.
 """
 
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -16,6 +17,7 @@ from jaxtyping import Array, Float, Shaped
 
 from topokit._limits import check_memory
 from topokit._progress import Bar, progress
+from topokit.networks._counted_weights import counted_weights
 from topokit.networks._infer_one import infer_one
 from topokit.networks._untrained import Untrained, check_batch, count_outputs, draw_models
 
@@ -31,13 +33,18 @@ ENTRY = 4 + 3 * 8
 
 
 def tangent_kernel(
-    model: Any, x: Shaped[np.ndarray | Array, "n *shape"], *, state: Any = None, full: bool = False
+    model: Any,
+    x: Shaped[np.ndarray | Array, "n *shape"],
+    *,
+    state: Any = None,
+    full: bool = False,
+    sparse_only: bool = False,
 ) -> Float[np.ndarray, "rows rows"]:
     """The tangent kernel of a network at its weights, on a batch.
 
     Source: Jacot, Gabriel and Hongler (2018, arXiv:1806.07572), section 4, at finite width. The
-    weights are all inexact arrays of the model, biases among them, as for an optimizer; dropout and
-    batch normalization are set to inference.
+    weights are all inexact arrays of the model, biases among them, as for an optimizer, or those of
+    its sparse layers; dropout and batch normalization are set to inference.
 
     Cost: for n examples, c outputs and P weights about `n^2 c P` operations, `n^2 c^2 P` for the
     full kernel: a network of sparse layers takes as much less as it has fewer edges. Memory: `n^2`
@@ -50,6 +57,7 @@ def tangent_kernel(
         state: The state of a model that has one, as in `train`.
         full: Whether each output of each example has a row, and not each example the sum over its
             outputs.
+        sparse_only: Whether dense layers are left out, as in `kernel_regression`.
 
     Returns:
         The kernel, symmetric and positive semidefinite but for rounding; in single precision unless
@@ -74,16 +82,17 @@ def tangent_kernel(
         `kernel_regression`, what it can learn; `effective_rank` and `condition_number`, of it.
     """
     (one,) = draw_models(model, state, draws=1, seed=0)
-    return kernel_of(one, check_batch(one, x).x, full=full)
+    return kernel_of(one, check_batch(one, x).x, full=full, sparse_only=sparse_only)
 
 
 def kernel_of(
-    one: Untrained, x: Float[Array, "n *shape"], *, full: bool = False
+    one: Untrained, x: Float[Array, "n *shape"], *, full: bool = False, sparse_only: bool = False
 ) -> Float[np.ndarray, "rows rows"]:
     """The same, of what was checked."""
     n, n_outputs = len(x), count_outputs(one, x.shape[1:])
     rows = n_outputs if full else 1
-    n_weights = _count_weights(one.model)
+    counted = counted_weights(one.model, sparse_only=sparse_only)
+    n_weights = sum(leaf.size for leaf in jax.tree.leaves(counted))
     each = rows * n_weights * x.dtype.itemsize
     _check_memory(n, rows, each)
     held, passing = (_at_most(n, size, each) for size in (HELD, PASSING))
@@ -93,9 +102,10 @@ def kernel_of(
     work = progress("tangent kernel", n * n * len(chosen))
     with work as bar, np.errstate(over="ignore", invalid="ignore"):
         for outputs, block in product(chosen, _blocks(0, n, held)):
-            own = _fill(large, one, x[block], outputs, bar)
+            fill = partial(_fill, one=one, weights=counted, outputs=outputs, bar=bar)
+            own = fill(large, x=x[block])
             for other in (block, *_blocks(block.stop, n, passing)):
-                across = own if other == block else _fill(small, one, x[other], outputs, bar)
+                across = own if other == block else fill(small, x=x[other])
                 there = kernel[block, :, other]
                 there += (own @ across.T).reshape(there.shape)
                 bar.advance(there.size / rows**2 * (1 if other == block else 2))
@@ -138,13 +148,11 @@ def _check_finite(kernel: Float[np.ndarray, "rows rows"]) -> None:
         )
 
 
-def _count_weights(model: Any) -> int:
-    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array)))
-
-
 def _fill(
     buffer: Float[np.ndarray, "most weights"],
+    *,
     one: Untrained,
+    weights: Any,
     x: Float[Array, "n *shape"],
     outputs: Float[np.ndarray, "each n_outputs"],
     bar: Bar,
@@ -158,7 +166,7 @@ def _fill(
     for part in _blocks(0, len(x), piece):
         chosen = np.resize(np.arange(part.start, part.stop), piece)
         there, column = buffer[part.start * rows : part.stop * rows], 0
-        for leaf in _differentiated(one, x[chosen], outputs):
+        for leaf in _differentiated(one, weights, x[chosen], outputs):
             flat = np.asarray(leaf).reshape(piece * rows, -1)
             there[:, column : column + flat.shape[1]] = flat[: len(there)]
             column += flat.shape[1]
@@ -167,11 +175,14 @@ def _fill(
 
 
 def _differentiated(
-    one: Untrained, x: Float[Array, "piece *shape"], outputs: Float[np.ndarray, "each n_outputs"]
+    one: Untrained,
+    weights: Any,
+    x: Float[Array, "piece *shape"],
+    outputs: Float[np.ndarray, "each n_outputs"],
 ) -> list[Float[Array, "piece each *_weights"]]:
     """Gradients, or one line where the model has none."""
     try:
-        return _gradients(one, x, outputs)
+        return _gradients(one, weights, x, outputs)
     except ValueError as error:
         raise ValueError(
             "the model must have gradients; take jax.lax.scan in it, which has, for a "
@@ -182,14 +193,16 @@ def _differentiated(
 @eqx.filter_jit
 def _gradients(
     one: Untrained,
+    weights: Any,
     x: Float[Array, "piece *shape"],
     outputs: Float[Array | np.ndarray, "each n_outputs"],
 ) -> list[Float[Array, "piece each *_weights"]]:
     """Of each array of weights on its own: to join them would take as long as to compute them."""
-    weights, rest = eqx.partition(one.model, eqx.is_inexact_array)
 
     def rows(x: Array) -> list[Array]:
-        returned, back = jax.vjp(lambda w: infer_one(eqx.combine(w, rest), one.state, x), weights)
+        returned, back = jax.vjp(
+            lambda w: infer_one(eqx.combine(w, one.model), one.state, x), weights
+        )
         (found,) = jax.vmap(back)(outputs.astype(returned.dtype))
         return jax.tree.leaves(found)
 

@@ -150,6 +150,7 @@ class ForetellTask(ModelTask[Foretold]):
 
     x: Float[np.ndarray, "n *shape"]
     y: Int[np.ndarray, " n"]
+    sparse_only: bool
 
     @property
     def label(self) -> str:
@@ -164,7 +165,9 @@ class ForetellTask(ModelTask[Foretold]):
     def run(self) -> Foretold:
         """Fit one half, and judge on the other."""
         try:
-            found = kernel_regression(self.one.model, self.x, self.y, state=self.one.state)
+            found = kernel_regression(
+                self.one.model, self.x, self.y, state=self.one.state, sparse_only=self.sparse_only
+            )
         except TooLargeError:
             raise
         except ValueError:  # gradients that overflow: all else was refused at the door
