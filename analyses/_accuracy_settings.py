@@ -44,7 +44,7 @@ class Setting(NamedTuple):
 def prepare(name: str, width: int) -> networks.Dataset:
     """The data set of `score_accuracy`, or digits, as wide as the setting asks."""
     if name != "digits":
-        return score_accuracy.prepare(name)
+        return score_accuracy.prepare(name, width)
     data = networks.load_digits()
     parts = {part: getattr(data, part) for part in ("train_x", "validation_x", "test_x")}
     middle, scale = data.train_x.mean(), data.train_x.std()

@@ -6,36 +6,38 @@ chosen on test images. Scores come from the first weights and one batch of train
 of which a kernel regression learns from and half of which it is judged on, and from short
 trainings, whose score is the share of the validation part that is right.
 
-Left: accuracy of each wiring, with two standard errors over seeds, against the error of the kernel
-regression with the sparse layers' part of the tangent kernel. Right: Spearman's rank correlation of
-scores with the accuracy, each turned so that more is meant to be better, with 95 % bootstrap
-intervals over wirings. The ceiling is what a score that knew the accuracy of all seeds would be
-expected to reach, as in `score_accuracy.py`.
+Above: accuracy of each wiring, with two standard errors over seeds, against the error of the kernel
+regression with the sparse layers' part of the tangent kernel. Below: Spearman's rank correlation of
+scores with the accuracy, each turned so that more is meant to be better; nothing stands where it
+was not measured. The ceiling is what a score that knew the accuracy of all seeds would be expected
+to reach, as in `score_accuracy.py`; 95 % bootstrap intervals over wirings are in the numbers.
 
 Claim: the kernel of the sparse layers alone orders the wirings with a rank correlation of at least
 .85 on MNIST and .6 on the part of CIFAR-10. The verdict: it holds if it does so on both, in part if
 on one.
 
 In the numbers, too: the same for scores that were picked on half of the wirings and are judged on
-the other half, or on families left out; the correlations of accuracies with each other across data
-sets, and with the loss in training; and regret, the accuracy of the best wiring less that of the
-one picked, of each score, and of `topokit.networks.choose`, told from the trainings here: they take
-its steps, so that it would find the same.
+the other half, or on families left out; the correlations of accuracies with each other across
+settings of one width, and with the loss in training; and regret, the accuracy of the best wiring
+less that of the one picked, of each score, and of `topokit.networks.choose`, told from the
+trainings here: they take its steps, so that it would find the same.
 
-Of MNIST with pixels and neurons in their own order, a third setting, every second wiring is
-trained, and to the end: by the same networks, what a batch says is worth less there.
+The other settings have every second wiring, trained to the end here: MNIST and the part of CIFAR-10
+with pixels and neurons in their own order, where by the same networks a batch says less; and
+digits, whose wirings are alike within the noise of the seeds.
 
-Caveats. One width, one number of edges; scores are of one draw of weights and one order of neurons.
-Seconds are of a busy machine, compilation included, part of which JAX's cache had done before.
-Which part of the kernel to take was found on these wirings and on MNIST: the halves say what that
-choice is worth.
+Caveats. Wirings of one setting have equally many edges; scores are of one draw of weights and one
+order of neurons. Seconds are of a busy machine, compilation included, part of which JAX's cache had
+done before. Which part of the kernel to take was found on these wirings and on MNIST: the halves
+say what that choice is worth.
 
 Writes `choice_by_data.png` and, with its numbers, `choice_by_data.json` beside this script.
-`--full` adds CIFAR-10 in its own order, and digits, whose trainings go to the end;
-`--sections` takes what a batch says (`batch`) or what is trained (`trainings`) alone; `--quick`
-learns scikit-learn's digits with three small wirings, and keeps nothing.
+`--full` adds MNIST at another width and a lower density, with half as many epochs; `--sections`
+takes what a batch says (`batch`) or what is trained (`trainings`) alone; `--quick` learns
+scikit-learn's digits with three small wirings, and keeps nothing.
 """
 
+from collections import Counter
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -55,7 +57,7 @@ from analyses._accuracy_judged import (
 from analyses._accuracy_networks import learn, looks, score_batch
 from analyses._accuracy_settings import Setting, prepare
 from analyses._accuracy_topologies import family_of, few, wirings
-from analyses.kit import COLORS, Study, chosen_sections, points
+from analyses.kit import Study, chosen_sections, points
 from analyses.score_accuracy import STYLES
 from topokit import Layers
 
@@ -64,14 +66,13 @@ SETTINGS = (
     Setting("MNIST", "mnist", 256, True, 2, 3, kept="mnist"),
     Setting("CIFAR-10, a part", "cifar10", 256, True, 10, 3, kept="cifar10-part"),
     Setting("MNIST, own order", "mnist", 256, False, 2, 3, every=2),
-)
-FURTHER = (
     Setting("CIFAR-10, a part, own order", "cifar10", 256, False, 10, 4, every=2),
     Setting("digits", "digits", 256, True, 40, 4, every=2),
 )
-RESAMPLES, DRAWS, WIRINGS = 999, 200, wirings
+FURTHER = (Setting("MNIST, 512 wide", "mnist", 512, True, 1, 3, every=2),)
+RESAMPLES, DRAWS, WIRINGS, ACROSS = 999, 200, wirings, 3
 SCORE, AIMS = "error, sparse", {"MNIST": 0.85, "CIFAR-10, a part": 0.6}
-STYLE_COLORS = (COLORS.blue, COLORS.red, COLORS.green, COLORS.amber, COLORS.pink)
+STYLE_DARK = 0.6  # correlations whose color takes white letters
 STYLE_SHOWN = {
     "error, sparse": "kernel error, sparse layers",
     "error, unit": "kernel error, sparse, unit diagonal",
@@ -104,7 +105,7 @@ def cases() -> list[Case]:
 @cache
 def wirings_of(setting: Setting) -> dict[str, Layers]:
     """Those that learn it, by name."""
-    return dict([*WIRINGS().items()][:: setting.every])
+    return dict([*WIRINGS(setting.width).items()][:: setting.every])
 
 
 def measure(case: Case) -> dict[str, Any]:
@@ -162,28 +163,42 @@ def show(results: dict[str, Any]) -> None:
 
 
 def draw(figure: Figure, results: dict[str, Any]) -> None:
-    """Accuracies on the left, one panel a setting, and correlations on the right."""
+    """Accuracies above, one panel a setting, and correlations below."""
     judged, rows = (results["batch"][part] for part in ("judged", "rows"))
-    shown = [*judged][: len(STYLE_COLORS)]
-    grid = figure.add_gridspec(len(shown), 2, width_ratios=[1, 1.05])
-    clouds = [figure.add_subplot(grid[place, 0]) for place in range(len(shown))]
-    for ax, name in zip(clouds, shown, strict=True):
+    above, below = figure.add_gridspec(2, 1, height_ratios=[1, 1.15])
+    across = min(len(judged), ACROSS)
+    panels = above.subgridspec(-(-len(judged) // across), across)
+    clouds = [figure.add_subplot(panels[divmod(n, across)]) for n in range(len(judged))]
+    for ax, name in zip(clouds, judged, strict=True):
         draw_accuracies(ax, rows[name], name)
-    clouds[-1].set_xlabel("error of the kernel of the sparse layers", fontsize=7.5)
-    right = figure.add_subplot(grid[:, 1])
-    draw_correlations(right, {name: correlations(results, name) for name in shown}, judged)
+    for ax in clouds[::across]:
+        ax.set_ylabel("test accuracy (%)", fontsize=7.5)
+    for ax in clouds[-across:]:
+        ax.set_xlabel("error of the sparse kernel", fontsize=7.5)
+    families = {label: handle for ax in clouds for handle, label in labeled(ax)}
     look: dict[str, Any] = {"frameon": False, "fontsize": 7, "handletextpad": 0.3}
-    families, scores = clouds[0].get_legend_handles_labels(), right.get_legend_handles_labels()
-    figure.legend(*families, loc="outside upper left", ncols=4, columnspacing=1, **look)
-    figure.legend(*scores, loc="outside upper right", ncols=2, **look)
+    figure.legend(
+        families.values(), families, loc="outside upper center", ncols=5, columnspacing=1, **look
+    )
+    draw_correlations(
+        figure.add_subplot(below),
+        {name: correlations(results, name) for name in judged},
+        {name: each["ceiling"]["value"] for name, each in judged.items()},
+    )
 
 
-def correlations(results: dict[str, Any], setting: str) -> dict[str, Any]:
+def labeled(ax: Axes) -> Any:
+    """Handles of a legend with their labels."""
+    return zip(*ax.get_legend_handles_labels(), strict=True)
+
+
+def correlations(results: dict[str, Any], setting: str) -> dict[str, float | None]:
     """Of the scores that are shown, and of short trainings where they are measured."""
     scores = results["batch"]["judged"][setting]["scores"]
     found = {text: scores[name] for name, text in STYLE_SHOWN.items() if name in scores}
     trained = results.get("trainings", {"judged": {}})["judged"].get(setting, {"scores": {}})
-    return found | {f"trained: {name}": each for name, each in trained["scores"].items()}
+    found |= {f"trained: {name}": each for name, each in trained["scores"].items()}
+    return {name: score["value"] for name, score in found.items()}
 
 
 def draw_accuracies(ax: Axes, rows: dict[str, Any], setting: str) -> None:
@@ -196,29 +211,36 @@ def draw_accuracies(ax: Axes, rows: dict[str, Any], setting: str) -> None:
             at, kind = [row["scores"][SCORE] for row in own], look._replace(line="none")
             size = 6 if look.marker == "*" else 4
             points(ax, at, values.mean(axis=1), errors, kind, family, markersize=size, capsize=0)
-    ax.set_ylabel(f"test accuracy (%),\n{setting}", fontsize=7.5)
+    ax.set_title(setting, fontsize=7.5)
     ax.tick_params(labelsize=7)
 
 
-def draw_correlations(ax: Axes, found: dict[str, Any], judged: dict[str, Any]) -> None:
-    """Dots and intervals, in the order of the mean, and ceilings as lines."""
-    every = dict.fromkeys(name for scores in found.values() for name in scores)
-    names = [n for n in every if all(n in scores for scores in found.values())]
-    names.sort(key=lambda name: -np.mean([scores[name]["value"] or 0 for scores in found.values()]))
-    shifts = np.linspace(-0.17, 0.17, len(found)) if len(found) > 1 else [0.0]
-    for (setting, scores), color, shift in zip(found.items(), STYLE_COLORS, shifts, strict=False):
-        known = [(p + shift, scores[n]) for p, n in enumerate(names) if scores[n]["value"]]
-        for place, score in known:
-            ax.plot(score["interval"], [place] * 2, color=color, linewidth=1.3)
-        dots = [score["value"] for _, score in known], [place for place, _ in known]
-        ax.plot(*dots, "o", color=color, markersize=3.5, label=setting)
-        top = judged[setting]["ceiling"]["value"]
-        ax.axvline(top, color=color, linestyle="--", linewidth=1, label="its ceiling")
-    ax.axvline(0, color="0.3", linewidth=0.8)
-    ax.set_yticks(range(len(names)), names, fontsize=7)
-    ax.set(xlim=(-1.03, 1.03), ylim=(len(names) - 0.4, -0.6))
+def draw_correlations(
+    ax: Axes, found: dict[str, dict[str, float | None]], ceilings: dict[str, float | None]
+) -> None:
+    """A number in color for each score and setting, scores in the order of their means."""
+    names = shown_names(found)
+    rows = [ceilings] + [{s: scores.get(n) for s, scores in found.items()} for n in names]
+    values = np.array([[row[s] for s in found] for row in rows], float)
+    ax.imshow(values, cmap="PuOr_r", vmin=-1, vmax=1, aspect="auto")
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            color = "white" if abs(value) > STYLE_DARK else "black"
+            ax.text(column, row, f"{value:.2f}", ha="center", va="center", color=color, fontsize=7)
+    ax.axhline(0.5, color="0.3", linewidth=1)
+    ax.set_yticks(range(len(rows)), ["ceiling", *names], fontsize=7)
+    ax.set_xticks(range(len(found)), [s.replace(", ", ",\n") for s in found], fontsize=7)
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
     ax.set_xlabel("rank correlation with the test accuracy", fontsize=7.5)
-    ax.tick_params(axis="x", labelsize=7)
+
+
+def shown_names(found: dict[str, dict[str, float | None]]) -> list[str]:
+    """Scores of most settings, in the order of their means."""
+    counts = Counter(name for scores in found.values() for name in scores)
+    names = [name for name, count in counts.items() if count > len(found) / 2]
+    means = {n: np.mean([scores.get(n) or 0 for scores in found.values()]) for n in names}
+    return sorted(names, key=lambda name: -means[name])
 
 
 STUDY = Study(
@@ -230,7 +252,7 @@ STUDY = Study(
         "WIRINGS": few,
     },
     full={"SETTINGS": (*SETTINGS, *FURTHER)},
-    size=(6.4, 5.4),
+    size=(6.4, 6.6),
     data=("mnist", "cifar10"),
     sections=SECTIONS,
 )

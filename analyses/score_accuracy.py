@@ -100,28 +100,31 @@ def cases() -> list[str]:
 
 
 @cache
-def prepare(name: str) -> networks.Dataset:
-    """Gray images of at most 16 x 16 pixels as vectors of mean 0 and variance 1."""
+def prepare(name: str, width: int = SIDE**2) -> networks.Dataset:
+    """Gray images of at most 16 rows and so many pixels as vectors of mean 0 and variance 1."""
     data = load(name)
     x = np.concatenate([data.train_x, data.test_x])
     y = np.concatenate([data.train_y, data.test_y])
     few_test = data_folder(name) is not None and len(data.test_x) < LEAST_TEST
     cut = len(x) - (LEAST_TEST if few_test else len(data.test_x))
-    x = shrink(x).reshape(len(x), -1)
+    x = shrink(x, width).reshape(len(x), -1)
     x = (x - x[:cut].mean()) / x[:cut].std()
     return networks.make_dataset(
         x[:cut], y[:cut], x[cut:], y[cut:], classes=data.classes, name=data.name
     )
 
 
-def shrink(images: Float[np.ndarray, "n channels side side"]) -> Float[np.ndarray, "n small small"]:
-    """Means over channels, and where the side is above 16, over squares of 2 x 2 pixels."""
+def shrink(
+    images: Float[np.ndarray, "n channels side side"], width: int = SIDE**2
+) -> Float[np.ndarray, "n rows columns"]:
+    """Means over channels, and where the side is above 16, over rectangles of pixels."""
     gray = images.mean(axis=1)
     if gray.shape[1] <= SIDE:
         return gray
     edge = (2 * SIDE - gray.shape[1]) // 2
     whole = np.pad(gray, ((0, 0), (edge, edge), (edge, edge)))
-    return whole.reshape(-1, SIDE, 2, SIDE, 2).mean((2, 4))
+    columns = width // SIDE
+    return whole.reshape(-1, SIDE, 2, columns, 2 * SIDE // columns).mean((2, 4))
 
 
 class Shuffle(eqx.Module):

@@ -1,13 +1,13 @@
 """What `analyses/choice_by_data.py` tells from kept runs is what topokit finds when it runs."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import equinox as eqx
-import jax
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
 import topokit as tk
 from analyses import _accuracy_kernels as kernels
@@ -30,7 +30,7 @@ def field() -> regrets.Field:
     steps = study.looks(SETTING, len(WIRINGS), data)
     batch = [study.score_batch(wiring, SETTING, data) for wiring in WIRINGS.values()]
     right = [study.learn(wiring, SETTING, data, steps)["right"] for wiring in WIRINGS.values()]
-    promise = np.array([row["scores"]["error, all"] for row in batch])
+    promise = np.array([row["scores"]["error, sparse"] for row in batch])
     parameters = [row["parameters"] for row in batch]
     return regrets.Field([*WIRINGS], parameters, promise, np.array(right), steps)
 
@@ -61,22 +61,11 @@ def test_the_choice_told_from_kept_runs_is_that_of_choose(field, how):
             assert accuracy == pytest.approx(counted / len(data.validation_y))
 
 
-def test_the_kernel_of_the_sparse_layers_is_that_where_the_last_layer_cannot_move():
-    class Held(eqx.Module):
-        """A network whose last layer has no gradient."""
-
-        model: eqx.nn.Sequential
-
-        def __call__(self, x):
-            last = jax.lax.stop_gradient(self.model.layers[-1])
-            return last(self.model[:-1](x))
-
-    model = study.build(WIRINGS["draw 0"], 10, True, key=jax.random.key(0))
-    x = np.random.default_rng(0).standard_normal((12, 64)).astype(np.float32)
-    rest = networks.tangent_kernel(model, x) - kernels.last_part(model, x)
-    held = networks.tangent_kernel(Held(model), x)
-    np.testing.assert_allclose(rest, held, rtol=1e-4, atol=1e-4 * held.max())
-    np.testing.assert_allclose(np.diag(kernels.unit(held)), 1, rtol=1e-5)
+def test_of_a_kernel_with_a_unit_diagonal_the_angles_are_left():
+    rows = np.random.default_rng(0).standard_normal((5, 3)) * np.array([[1, 2, 3, 4, 0]]).T
+    angles = 1 - cdist(rows[:4], rows[:4], "cosine")
+    np.testing.assert_allclose(kernels.unit(rows @ rows.T)[:4, :4], angles, atol=1e-12)
+    assert not kernels.unit(rows @ rows.T)[4].any()
 
 
 def test_of_one_layer_what_is_unseen_is_the_predicted_loss_over_inputs():
@@ -127,31 +116,29 @@ SHOWN = {
 }
 
 
-def score_lines(kept: dict) -> list[str]:
-    """Rows of the table of scores: rank correlations with intervals, and regret in points."""
-    parts = [kept[part]["judged"] for part in script.SECTIONS if part in kept]
-    tables = {name: {} for name in kept["batch"]["judged"]}
-    for part in parts:
-        for name, judged in part.items():
-            tables[name] |= judged["scores"]
-    names = SHOWN | {n: f"trained: {n}" for n in [*tables.values()][0] if "steps" in n}
-    trained = [n for n in names if all(n in table for table in tables.values())]
+def score_lines(kept: dict, cell: Callable[[dict], str]) -> list[str]:
+    """Rows of a table of scores, a cell for each setting."""
+    parts = [kept[part]["judged"] for part in script.SECTIONS]
+    tables = [
+        {name: score for part in parts for name, score in part[setting]["scores"].items()}
+        for setting in parts[0]
+    ]
+    names = SHOWN | {n: f"trained: {n}" for n in tables[0] if "steps" in n}
     return [
-        f"| {names[name]} | "
-        + " | ".join(f"{cell(table[name])} | {points(table[name])}" for table in tables.values())
-        + " |"
-        for name in trained
+        f"| {title} | " + " | ".join(cell(t[name]) if name in t else "" for t in tables) + " |"
+        for name, title in names.items()
+        if sum(name in table for table in tables) > len(tables) / 2
     ]
 
 
-def cell(score: dict) -> str:
+def correlation(score: dict) -> str:
     """A rank correlation with its interval."""
     low, high = score["interval"]
     return f"{score['value']:.2f} ({low:.2f} to {high:.2f})"
 
 
-def points(score: dict) -> str:
-    """Of accuracy, in percent."""
+def lost(score: dict) -> str:
+    """Regret, in points."""
     return f"{100 * score['regret_of_halves']:.2f}"
 
 
@@ -200,7 +187,13 @@ def elsewhere_lines(kept: dict) -> list[str]:
 def test_the_page_shows_what_was_measured():
     kept = json.loads(KEPT.read_text())
     page = (KEPT.parents[1] / "docs/scores-and-accuracy.md").read_text()
-    lines = score_lines(kept) + choice_lines(kept) + cost_lines(kept) + elsewhere_lines(kept)
+    lines = (
+        score_lines(kept, correlation)
+        + score_lines(kept, lost)
+        + choice_lines(kept)
+        + cost_lines(kept)
+        + elsewhere_lines(kept)
+    )
     assert len(lines) > len(SHOWN)
     assert [line for line in lines if line not in page] == []
     assert f"verdict: {kept['verdict']['verdict']}." in " ".join(page.split())
