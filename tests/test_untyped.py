@@ -208,6 +208,14 @@ CASES = {
         "devices=jax.devices(), reduction='ternary')",
         "reduction must be one such as topokit.devices.averaged()",
     ),
+    **{
+        f"reduction of a training is {wrong}, which reduces nothing": (
+            "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, "
+            f"devices=jax.devices(), reduction=optax.{wrong})",
+            "after which gradients are the same on all devices, a topokit.devices.Reduction",
+        )
+        for wrong in ("identity()", "sgd(.1)", "chain(tk.devices.averaged())")
+    },
     "callback of a training is a number": (
         "tk.networks.train(MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1, callback=3)",
         "callback must be a function of a row, the model",

@@ -8,6 +8,7 @@ from ._device_mesh import make_mesh as make_mesh
 from ._digits import pack_digits as pack_digits
 from ._digits import unpack_digits as unpack_digits
 from ._placement import Placement as Placement
+from ._reductions import Reduction as Reduction
 from ._reductions import averaged as averaged
 from ._reductions import averaged_bfloat16 as averaged_bfloat16
 from ._reductions import averaged_int8 as averaged_int8

@@ -20,7 +20,28 @@ from topokit.devices._worker_axis import WORKERS, count_workers, largest_of_all
 LEVELS = 127  # of either sign, in eight bits
 
 
-def averaged(*, axis: str = WORKERS) -> optax.GradientTransformation:
+class Reduction(optax.GradientTransformation):
+    """A transformation after which gradients are the same on all devices.
+
+    It is one of optax, `Reduction(init, update)`, and says of itself that its updates do not differ
+    over the workers, which nothing else can tell and a shared training relies on. Make one to put
+    something before the exchange, such as clipping at each worker.
+
+    Examples:
+        >>> import optax
+        >>> from topokit import devices
+        >>> clipped = optax.chain(optax.clip(1.0), devices.averaged())
+        >>> isinstance(devices.Reduction(*clipped), optax.GradientTransformation)
+        True
+
+    See Also:
+        `averaged`, `averaged_bfloat16`, `averaged_int8` and `terngrad`, which return one.
+    """
+
+    __slots__ = ()
+
+
+def averaged(*, axis: str = WORKERS) -> Reduction:
     """The mean of the gradients of all workers, in full precision.
 
     Args:
@@ -39,10 +60,10 @@ def averaged(*, axis: str = WORKERS) -> optax.GradientTransformation:
     See Also:
         `terngrad`, of which a twentieth is sent.
     """
-    return optax.GradientTransformation(optax.init_empty_state, partial(_average, axis))
+    return Reduction(optax.init_empty_state, partial(_average, axis))
 
 
-def averaged_bfloat16(*, axis: str = WORKERS) -> optax.GradientTransformation:
+def averaged_bfloat16(*, axis: str = WORKERS) -> Reduction:
     """The mean of gradients that are rounded to `bfloat16` to be sent, and so is their mean.
 
     Each worker adds up one part of the array in single precision, so that the sum of many is
@@ -61,10 +82,10 @@ def averaged_bfloat16(*, axis: str = WORKERS) -> optax.GradientTransformation:
     See Also:
         `averaged`, in full precision; `averaged_int8`, in half as many bits.
     """
-    return optax.GradientTransformation(optax.init_empty_state, partial(_average_bfloat16, axis))
+    return Reduction(optax.init_empty_state, partial(_average_bfloat16, axis))
 
 
-def averaged_int8(*, axis: str = WORKERS) -> optax.GradientTransformation:
+def averaged_int8(*, axis: str = WORKERS) -> Reduction:
     """The mean of gradients that are rounded to 255 levels to be sent, and so is their mean.
 
     The levels of an array are equally far apart, from minus to plus the largest size that an entry
@@ -83,7 +104,7 @@ def averaged_int8(*, axis: str = WORKERS) -> optax.GradientTransformation:
     See Also:
         `averaged`, in full precision; `terngrad`, at three levels, and without bias.
     """
-    return optax.GradientTransformation(optax.init_empty_state, partial(_average_int8, axis))
+    return Reduction(optax.init_empty_state, partial(_average_int8, axis))
 
 
 def _average(axis: str, updates: PyTree, state: Any, params: Any = None) -> tuple[PyTree, Any]:

@@ -20,11 +20,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import lax
 from jaxtyping import Array, Float, Int, Integer, Key, PyTree
 
 from topokit._checks import check_choice, check_count, check_real
+from topokit.devices._reductions import Reduction
 from topokit.devices._sums import gather_digits, sum_digits
 from topokit.devices._worker_axis import WORKERS, count_workers, largest_of_all
 
@@ -74,7 +74,7 @@ def terngrad(
     whole: Sequence[str] = (),
     seed: int = 0,
     axis: str = WORKERS,
-) -> optax.GradientTransformation:
+) -> Reduction:
     """The mean of the gradients of all workers, each of which sends -1, 0 and 1 alone.
 
     Its expectation is the mean of the clipped gradients. What is sent is packed, 1.6 bits a value.
@@ -124,7 +124,7 @@ def terngrad(
     rule = TernaryRule(
         _checked(clip), bool(share), scaler, bool(together), tuple(whole), seed, axis
     )
-    return optax.GradientTransformation(partial(_begin, rule), partial(_send, rule))
+    return Reduction(partial(_begin, rule), partial(_send, rule))
 
 
 def ternarize(

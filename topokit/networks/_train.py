@@ -23,7 +23,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from topokit._checks import check_count
 from topokit._records import Record, brief
-from topokit.devices import averaged, make_mesh
+from topokit.devices import Reduction, averaged, make_mesh
 from topokit.networks._checkpoint import Progress, read_checkpoint, write_checkpoint
 from topokit.networks._dataset import Dataset
 from topokit.networks._fingerprint import fingerprint
@@ -149,7 +149,7 @@ def train(
     settings: Mapping[str, Any] | None = None,
     callback: Callable[[Epoch, Any, Any], object] | None = None,
     devices: Sequence[Any] | None = None,
-    reduction: optax.GradientTransformation | None = None,
+    reduction: Reduction | None = None,
 ) -> Training:
     """Lower the cross entropy of a classifier.
 
@@ -184,7 +184,8 @@ def train(
             the state of a model, whose means are those of the devices' own. By `reduction` as it
             is, the result is that of one device, up to rounding, but for means over a batch.
         reduction: How gradients become the same on all devices, the first part of the optimizer:
-            `topokit.devices.averaged()` if None, or `terngrad` and others from there.
+            `topokit.devices.averaged()` if None, or `terngrad` and others from there. Any other
+            transformation leaves each device its own, and is refused.
 
     Returns:
         The model and its history, the same for the same arguments on the same machine, however
@@ -396,9 +397,11 @@ def _mesh(devices: Any, reduction: Any, batch_size: int) -> Mesh | None:
         raise ValueError(
             "reduction says how several devices share gradients; give devices=jax.devices() too"
         )
-    if not (reduction is None or all(hasattr(reduction, p) for p in ("init", "update"))):
+    if not isinstance(reduction, Reduction | None):
         raise ValueError(
-            f"reduction must be one such as topokit.devices.averaged(); given {brief(reduction)}"
+            "reduction must be one such as topokit.devices.averaged(), after which gradients are "
+            "the same on all devices, a topokit.devices.Reduction; what else an optimizer does "
+            f"stands in optimizer; given {brief(reduction)}"
         )
     if devices is None:
         return None
