@@ -65,6 +65,19 @@ CASES = {
         "tk.networks.to_topology(MODEL)",
         "a layer must be a SparseLinear or SparseConv2d, an equinox.nn.Linear or Conv2d, or one ",
     ),
+    **{
+        f"a comprehension found no layer for {what}": (made, f"given none of the model's {named}")
+        for what, made, named in (
+            ("groups", "tk.networks.filter_groups([])(MODEL)", "['layers.1', 'layers.3']"),
+            (
+                "a force",
+                "tk.networks.force(.1, layers=[]).init(MODEL)",
+                "['layers.1.weight', 'layers.3.weight']",
+            ),
+            ("a force by factors", "tk.networks.force(.1, layers={}).init(MODEL)", "['layers.1.w"),
+            ("forms", "tk.networks.decompose(MODEL, {})", "['layers.1', 'layers.3']"),
+        )
+    },
     "a force is text": ("tk.networks.force('1')", "strength must be a number in [0"),
     "layers under a force are a number": (
         "tk.networks.force(.1, layers=3)",

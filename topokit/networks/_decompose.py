@@ -28,8 +28,8 @@ def decompose(model: Model, form: LowRankForm | Mapping[str, LowRankForm]) -> Mo
 
     Raises:
         ValueError: If a name is not in the model, or stands for a layer that its form does not
-            take; if the form takes no layer at all; if a layer has no room for a rank, or weights
-            that are not finite.
+            take; if no name is given, or the form takes no layer at all; if a layer has no room
+            for a rank, or weights that are not finite.
 
     Warns:
         RuntimeWarning: If the product of a layer has more weights than the layer, and so is slower;
@@ -52,6 +52,11 @@ def decompose(model: Model, form: LowRankForm | Mapping[str, LowRankForm]) -> Mo
     """
     found = _layers(model)
     forms = dict(form) if isinstance(form, Mapping) else _everywhere(form, found)
+    if not forms:
+        raise ValueError(
+            "form must name a layer at least, or be one form for all; given none of the model's "
+            f"{list(found)}"
+        )
     new = {name: _apart(name, each, found) for name, each in forms.items()}
     larger = [name for name, each in new.items() if each.n_weights > found[name].weight.size]
     if larger:

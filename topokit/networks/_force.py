@@ -138,8 +138,8 @@ def force(
 
     Raises:
         ValueError: If the strength is no number of at least 0; when the optimizer is
-            begun, if a name stands for no matrix or kernel of the model, or it has none; at an
-            update without `params`.
+            begun, if a name stands for no matrix or kernel of the model, no name is given, or it
+            has none; at an update without `params`.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -165,6 +165,11 @@ def force(
             raise ValueError(
                 "the model must have matrices or kernels for a force to act on; it has none (sparse"
                 " layers hold their weights as vectors)"
+            )
+        if factors is not None and not factors:
+            raise ValueError(
+                "layers must name a layer at least, or be None for all; given none of the model's "
+                f"{names}"
             )
         for given in factors or ():
             if not any(_within(name, given) for name in names):

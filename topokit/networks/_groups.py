@@ -323,16 +323,22 @@ def _chosen(model: Any, names: Sequence[str] | None) -> list[tuple[str, Path, An
     """Name, place and layer, and whether it was named, of those that have groups.
 
     Raises:
-        ValueError: If a name is not in the model.
+        ValueError: If a name is not in the model, or the list of names is empty.
     """
     found = {name: (path, layer) for name, path, layer in named_nodes(model, _has_groups)}
+    if names is not None and not names:
+        raise ValueError(
+            "layers must name a layer at least, or be None for all; given none of the model's "
+            f"{list(found)}"
+        )
     for name in names or ():
         if name not in found:
             raise ValueError(
                 f"the model has no layer {name!r} whose weights fall into groups; its layers are "
                 f"{list(found)}"
             )
-    return [(name, *found[name], names is not None) for name in (names or found)]
+    chosen = found if names is None else names
+    return [(name, *found[name], names is not None) for name in chosen]
 
 
 def _finite(scale: Any) -> Float[np.ndarray, "*groups"]:
