@@ -1,6 +1,7 @@
 """What scores of a batch and short trainings are worth, beside accuracies that are known."""
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -106,14 +107,20 @@ def judge_batch(table: Table, resamples: int, draws: int) -> dict[str, Any]:
 def judge_trainings(table: Table, resamples: int, draws: int) -> dict[str, Any]:
     """Short trainings, alone and with the kernel, and the choices of halving."""
     horizon = horizon_of(table.setting, prepare(table.setting.data, table.setting.width))
-    scores, families = training_scores(table), np.array([*map(family_of, table.names)])
-    steps = table.trainings[0]["steps"]
+    steps, n_seeds = table.trainings[0]["steps"], len(table.trainings[0]["right"])
+    seeds = [training_scores(table, seed) for seed in range(n_seeds)]
+    families = np.array([*map(family_of, table.names)])
     seconds = np.array([sorted(row["seconds"]) for row in table.trainings])
     return {
         "horizon": horizon,
-        "scores": judge_scores(table, scores, resamples, draws),
+        "scores": judge_scores(
+            table,
+            {name: np.stack([each[name] for each in seeds], axis=1) for name in seeds[0]},
+            resamples,
+            draws,
+        ),
         "elsewhere": judged_elsewhere(
-            batch_scores(table) | scores, table.means, families, draws=draws
+            batch_scores(table) | seeds[0], table.means, families, draws=draws
         ),
         "seconds": {
             "a step": float(f"{np.median(seconds[:, 0]) / steps[-1]:.3g}"),
@@ -133,18 +140,34 @@ def judge_trainings(table: Table, resamples: int, draws: int) -> dict[str, Any]:
 def judge_scores(
     table: Table, scores: Scores, resamples: int, draws: int
 ) -> dict[str, dict[str, Any]]:
-    """The rank correlation of each, and the regret of what it picks."""
+    """The rank correlation of each, and the regret of what it picks; means over its seeds."""
     means = table.means
     free = np.array([not name.endswith("skip") for name in table.names])
+    by_seed = {name: score.reshape(len(means), -1) for name, score in scores.items()}
     return {
         name: {
-            **estimate(rank_correlation, score, means, resamples=resamples),
-            "all_trainable": rounded(rank_correlation(score[free], means[free])),
-            "regret": round(regret(means, int(score.argmax())), 5),
-            "regret_of_halves": round(expected_regret(score, means, draws=draws), 5),
+            **estimate(seed_correlation, score, means, resamples=resamples),
+            "all_trainable": rounded(seed_correlation(score[free], means[free])),
+            "regret": mean_of(regret(means, int(each.argmax())) for each in score.T),
+            "regret_of_halves": mean_of(
+                expected_regret(each, means, draws=draws) for each in score.T
+            ),
         }
-        for name, score in scores.items()
+        for name, score in by_seed.items()
     }
+
+
+def seed_correlation(
+    scores: Float[np.ndarray, "*draws wirings seeds"], means: Float[np.ndarray, "*draws wirings"]
+) -> Any:
+    """The rank correlation of each seed's score with what it foretells, the mean over seeds."""
+    each = [rank_correlation(scores[..., seed], means) for seed in range(scores.shape[-1])]
+    return np.mean(each, axis=0)
+
+
+def mean_of(values: Iterable[float]) -> float:
+    """The mean, with five digits."""
+    return round(float(np.mean([*values])), 5)
 
 
 def judge_fit(table: Table, scores: Scores, resamples: int) -> dict[str, Any]:
@@ -195,10 +218,10 @@ def batch_scores(table: Table) -> Scores:
     }
 
 
-def training_scores(table: Table) -> Scores:
-    """Right validation examples of the first seed after so many steps, and with the kernel."""
+def training_scores(table: Table, seed: int) -> Scores:
+    """Right validation examples of a seed after so many steps, and with the kernel."""
     steps = table.trainings[0]["steps"]
-    right = np.array([row["right"][0] for row in table.trainings], float)
+    right = np.array([row["right"][seed] for row in table.trainings], float)
     found = {f"{step} steps": right[:, place] for place, step in enumerate(steps)}
     few = max(step for step in steps if step <= TOGETHER)
     both = batch_scores(table)["error, sparse"], found[f"{few} steps"]
@@ -222,9 +245,11 @@ def noise(accuracies: Float[np.ndarray, "wirings seeds"]) -> float:
 
 
 def whole_training(table: Table) -> float:
-    """Regret of the highest test accuracy of one seed, the mean over seeds."""
+    """Regret of the highest test accuracy of one seed by all other seeds, the mean over seeds."""
+    seeds = range(table.accuracies.shape[1])
+    others = [np.delete(table.accuracies, seed, axis=1).mean(axis=1) for seed in seeds]
     picks = table.accuracies.argmax(axis=0)
-    return round(float(np.mean([regret(table.means, int(pick)) for pick in picks])), 5)
+    return mean_of(regret(means, int(pick)) for means, pick in zip(others, picks, strict=True))
 
 
 def across(found: list[Table]) -> dict[str, float | None]:
