@@ -24,9 +24,9 @@ def on_devices(count: int, function: Callable[..., Found], *given: Any) -> Found
     """What a function of a module finds where JAX has so many devices; it prints nothing.
 
     To start a process and its JAX takes a second: one for all cases of a module. None is started
-    where this one has as many devices.
+    where this one has as many processors for devices.
     """
-    if jax.device_count() == count:
+    if jax.default_backend() == "cpu" and jax.device_count() == count:
         return function(*given)
     flags = f"{os.environ.get('XLA_FLAGS', '')} {COUNT}={count}"
     child = {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": os.pathsep.join(sys.path)}
