@@ -248,6 +248,44 @@ def test_a_constant_before_zeros_of_padding_stays_and_one_of_0_goes() -> None:
         np.testing.assert_allclose(small(x), model(x), atol=1e-5)
 
 
+def with_constants() -> eqx.nn.Conv2d:
+    """Three filters of zeros with biases that are none, three of zeros alone, two others."""
+    conv = eqx.nn.Conv2d(1, 8, 3, padding=1, key=KEY)
+    bias = jnp.arange(1.0, 9.0).at[3:6].set(0).reshape(8, 1, 1)
+    return eqx.tree_at(lambda c: (c.weight, c.bias), conv, (conv.weight.at[:6].set(0), bias))
+
+
+def pixels(function: Any) -> eqx.nn.Lambda:
+    return eqx.nn.Lambda(lambda x: function(x.reshape(len(x), -1)).reshape(x.shape))
+
+
+POOL = eqx.nn.AvgPool2d
+BY_SIZE = {
+    "sum": (eqx.nn.Lambda(lambda x: x.sum((1, 2))), 14),
+    "length": (eqx.nn.Lambda(lambda x: x.sum(1) / x.shape[2]), 14),
+    "part": (POOL(2, 2, use_ceil=True), 7),
+    "norm": (pixels(lambda x: x / (1e-6 + jnp.linalg.norm(x, axis=1, keepdims=True))), 6),
+    "even": (eqx.nn.Lambda(lambda x: x.reshape(len(x), -1, 4).sum(1)), 6),
+}
+ALIKE = {
+    "mean": (eqx.nn.Lambda(lambda x: x.mean((1, 2))), 14),
+    "whole": (POOL(2, 2), 7),
+}
+
+
+@pytest.mark.parametrize("name", [*BY_SIZE, *ALIKE])
+def test_a_constant_is_one_in_images_of_every_size(name: str) -> None:
+    """Where it is not it stays, unless it is 0 of 0; where it is it goes."""
+    function, side = (BY_SIZE | ALIKE)[name]
+    x = jax.random.normal(KEY, (1, side, side))
+    layers = [with_constants(), function, eqx.nn.Lambda(jnp.ravel)]
+    n = eqx.nn.Sequential(layers)(x).size
+    model = eqx.nn.Sequential([*layers, eqx.nn.Linear(n, 3, key=KEY)])
+    small = shrink(model)
+    assert len(small.layers[0].weight) == (5 if name in BY_SIZE else 2)
+    np.testing.assert_allclose(small(x), model(x), rtol=1e-4, atol=1e-4)
+
+
 def conv(n_in: int = 3, n_out: int = 3) -> eqx.nn.Conv2d:
     return eqx.nn.Conv2d(n_in, n_out, 3, key=KEY)
 

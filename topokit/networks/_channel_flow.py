@@ -16,6 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from topokit.networks._depthwise import DepthwiseConv2d
 from topokit.networks._residual import PickedChannels, Residual
@@ -34,6 +35,11 @@ from topokit.networks._weight_layers import (
 
 PASSING = (eqx.nn.Dropout, eqx.nn.Identity)
 SIDES, PLANES = (8, 12), 3  # pixels each way, which pools can halve, and channels of what is probed
+SMALL = 3  # pixels each way of an image with which many functions do something else
+BLOCK = 32  # constants that a function is given at once
+SAME = 1e-5  # part of a constant by which rounding changes it from one image to another
+# What a function may raise that takes no image of some shape; an AssertionError is one of pools.
+REFUSALS = TypeError, ValueError, ArithmeticError, LookupError, RuntimeError, AssertionError
 
 
 class Signal(NamedTuple):
@@ -83,18 +89,51 @@ class FlowStep:
 class Function(FlowStep):
     """A function of each channel by itself, such as ReLU or a pool."""
 
-    def __init__(self, layer: Any, image: tuple[int, ...]) -> None:
-        """Keep the layer, and the shape of an image of which it can make something."""
+    def __init__(self, layer: Any, images: Sequence[tuple[int, ...]]) -> None:
+        """Keep the layer, and the shapes of images that it may take, not all of them maybe."""
         super().__init__(layer)
-        self.image = image
+        self.images = images
 
     def forward(self, values: Values) -> Values:
-        """What it makes of constants; at the border of an image that may be something else."""
-        channels = np.nan_to_num(values).reshape(-1, *[1] * len(self.image))
-        same = np.broadcast_to(channels, (len(values), *self.image))
-        made = np.asarray(self.layer(jnp.asarray(same, jnp.zeros(0).dtype)), float)
-        made = made.reshape(len(values), -1)
-        return np.where(np.isnan(values) | (np.ptp(made, 1) > 0), np.nan, made[:, 0])
+        """What it makes of constants: one itself if all pixels of all images have the same value.
+
+        At the border of an image, or in a larger one, it may be something else.
+        """
+        made, known = np.full(len(values), np.nan), ~np.isnan(values)
+        constants, places = np.unique(values[known], return_inverse=True)
+        starts = range(0, len(constants), BLOCK)
+        blocks = [self._made_of(constants[start : start + BLOCK]) for start in starts]
+        if blocks:
+            made[known] = np.concatenate(blocks)[places]
+        return made
+
+    def _made_of(self, constants: Values) -> Values:
+        """What it makes of each; of one shape alone it is not seen whether others make the same."""
+        every = [self._on(image, constants) for image in self.images]
+        taken = [pixels for pixels in every if pixels is not None]
+        if not taken:
+            return np.full(len(constants), np.nan)
+        pixels = np.concatenate(taken, 1)
+        first = pixels[:, 0]
+        with np.errstate(invalid="ignore"):
+            same = (abs(pixels.T - first) <= SAME * abs(first)).all(0)
+        if len(taken) == 1 < len(self.images):
+            same &= (constants == 0) & (first == 0)
+        return np.where(same, first, np.nan)
+
+    def _on(
+        self, image: tuple[int, ...], constants: Values
+    ) -> Float[np.ndarray, "constants pixels"] | None:
+        """What it makes of images of constants; None if it takes none of the shape."""
+        x = np.zeros((BLOCK, *image))
+        x[: len(constants)] = constants.reshape(-1, *[1] * len(image))
+        try:
+            made = np.asarray(self.layer(jnp.asarray(x, jnp.zeros(0).dtype)), float)
+            made = made.reshape(BLOCK, -1)
+        except REFUSALS:
+            return None
+        nothing = not made.size or np.isnan(made).any(1).all()
+        return None if nothing else made[: len(constants)]
 
 
 class Norm(FlowStep):
@@ -490,15 +529,22 @@ def _function(layer: Any, name: str, signal: Signal) -> tuple[FlowStep, Signal]:
     if callable(layer) and not any(map(eqx.is_array, jax.tree.leaves(layer))):
         if signal.flat or signal.ndim == 1:
             if acts_alone(layer):
-                return Function(layer, ()), signal
+                return Function(layer, [()]), signal
         else:
-            for image in ((side,) * (signal.ndim - 1) for side in SIDES):
-                if (behind := _probed(layer, image)) is not None:
-                    return Function(layer, image), signal._replace(ndim=behind[0], flat=behind[1])
+            for side in SIDES:
+                if (behind := _probed(layer, (side,) * (signal.ndim - 1))) is not None:
+                    images = _images(side, signal.ndim - 1)
+                    return Function(layer, images), signal._replace(ndim=behind[0], flat=behind[1])
     raise ValueError(
         f"layer {name} of the model, {layer}, must act on each channel by itself, as an "
         "equinox.nn.Lambda of jax.nn.relu or a pool do: it stands between two layers of weights"
     )
+
+
+def _images(side: int, axes: int) -> list[tuple[int, ...]]:
+    """Shapes of images about as large: even and odd ones, an oblong and a small one."""
+    oblong = tuple(side + 3 + 2 * axis for axis in range(axes))
+    return [*((n,) * axes for n in (side, side + 1, side + 4)), oblong, (SMALL,) * axes]
 
 
 def _probed(layer: Any, image: tuple[int, ...]) -> tuple[int, bool] | None:
@@ -509,7 +555,7 @@ def _probed(layer: Any, image: tuple[int, ...]) -> tuple[int, bool] | None:
     x = jnp.asarray(np.random.default_rng(0).standard_normal((PLANES, *image)), jnp.zeros(0).dtype)
     try:
         together, alone = layer(x), jnp.concatenate([layer(plane[None]) for plane in x])
-    except (TypeError, ValueError, IndexError):
+    except REFUSALS:
         return None
     if together.shape != alone.shape or not bool(jnp.allclose(together, alone, atol=1e-5)):
         return None

@@ -37,8 +37,9 @@ def shrink(
     patch that no filter weighs, if they are many. An output that nothing reaches any more keeps one
     edge, of weight 0, for a topology reaches all its outputs. A layer without a bias gets one if
     constants arrive there. Constants other than 0 do not go from before a convolution that pads
-    with zeros, to which they are none. Groups of a convolution keep as many channels as the group
-    that needs most. Blocks between whose layers other channels stay get `PickedChannels`.
+    with zeros, to which they are none, nor through functions that make something else of them in
+    larger images, such as sums over pixels. Groups of a convolution keep as many channels as the
+    group that needs most. Blocks between whose layers other channels stay get `PickedChannels`.
 
     With batch normalization the model that is used stays the same, with its running means; in
     further training a filter of zeros would have put out the bias of its normalization.
