@@ -270,6 +270,8 @@ BY_SIZE = {
 ALIKE = {
     "mean": (eqx.nn.Lambda(lambda x: x.mean((1, 2))), 14),
     "whole": (POOL(2, 2), 7),
+    "large": (POOL(16, 16), 16),
+    "crop": (eqx.nn.Lambda(lambda x: x[:, 8:24, 8:24]), 26),
 }
 
 

@@ -16,7 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from topokit.networks._depthwise import DepthwiseConv2d
 from topokit.networks._residual import PickedChannels, Residual
@@ -34,7 +34,8 @@ from topokit.networks._weight_layers import (
 )
 
 PASSING = (eqx.nn.Dropout, eqx.nn.Identity)
-SIDES, PLANES = (8, 12), 3  # pixels each way, which pools can halve, and channels of what is probed
+# Pixels each way of what is probed, which pools can halve, and at most in all; and its channels.
+SIDES, PIXELS, PLANES = (8, 12, 32, 64, 256), 2**17, 3
 SMALL = 3  # pixels each way of an image with which many functions do something else
 BLOCK = 32  # constants that a function is given at once
 SAME = 1e-5  # part of a constant by which rounding changes it from one image to another
@@ -531,32 +532,43 @@ def _function(layer: Any, name: str, signal: Signal) -> tuple[FlowStep, Signal]:
             if acts_alone(layer):
                 return Function(layer, [()]), signal
         else:
-            for side in SIDES:
-                if (behind := _probed(layer, (side,) * (signal.ndim - 1))) is not None:
-                    images = _images(side, signal.ndim - 1)
-                    return Function(layer, images), signal._replace(ndim=behind[0], flat=behind[1])
+            for image in _squares(signal.ndim - 1):
+                if (made := _probed(layer, image)) is not None:
+                    if not _passes(*made):
+                        break
+                    behind = signal._replace(ndim=made[0].ndim, flat=len(made[0]) != PLANES)
+                    return Function(layer, _images(image)), behind
     raise ValueError(
         f"layer {name} of the model, {layer}, must act on each channel by itself, as an "
         "equinox.nn.Lambda of jax.nn.relu or a pool do: it stands between two layers of weights"
     )
 
 
-def _images(side: int, axes: int) -> list[tuple[int, ...]]:
+def _squares(axes: int) -> list[tuple[int, ...]]:
+    """Shapes of images to be probed, small ones first."""
+    return [(side,) * axes for side in SIDES if side**axes <= PIXELS]
+
+
+def _images(square: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Shapes of images about as large: even and odd ones, an oblong and a small one."""
-    oblong = tuple(side + 3 + 2 * axis for axis in range(axes))
-    return [*((n,) * axes for n in (side, side + 1, side + 4)), oblong, (SMALL,) * axes]
+    oblong = tuple(side + 3 + 2 * axis for axis, side in enumerate(square))
+    return [
+        *(tuple(side + more for side in square) for more in (0, 1, 4)),
+        oblong,
+        (SMALL,) * len(square),
+    ]
 
 
-def _probed(layer: Any, image: tuple[int, ...]) -> tuple[int, bool] | None:
-    """Axes behind the layer, and whether it has put pixels into that of the channels.
-
-    None if it does not take images of the shape, or channels do not go through one by one.
-    """
+def _probed(layer: Any, image: tuple[int, ...]) -> tuple[Array, Array] | None:
+    """What it makes of the channels of an image, and of each alone; None if it is too small."""
     x = jnp.asarray(np.random.default_rng(0).standard_normal((PLANES, *image)), jnp.zeros(0).dtype)
     try:
         together, alone = layer(x), jnp.concatenate([layer(plane[None]) for plane in x])
     except REFUSALS:
         return None
-    if together.shape != alone.shape or not bool(jnp.allclose(together, alone, atol=1e-5)):
-        return None
-    return together.ndim, len(together) != PLANES
+    return (together, alone) if together.size else None
+
+
+def _passes(together: Array, alone: Array) -> bool:
+    """Whether channels go through one by one."""
+    return together.shape == alone.shape and bool(jnp.allclose(together, alone, atol=1e-5))
