@@ -179,6 +179,34 @@ def test_a_body_of_zeros_leaves_its_block() -> None:
     assert shrink(silent).layers[1].shortcut is None
 
 
+def normalized() -> eqx.nn.Sequential:
+    """Convolutions with padding, and batch normalization between and behind them."""
+    layers: list[Any] = []
+    for n, m, key in zip((1, 6, 6), (6, 6, 2), jax.random.split(KEY, 3), strict=True):
+        norm = eqx.nn.BatchNorm(m, axis_name="batch", mode="ema")
+        layers += [eqx.nn.Conv2d(n, m, 3, padding=1, key=key), norm, relu]
+    return eqx.nn.Sequential(layers)
+
+
+def test_a_weight_of_0_of_a_normalization_hears_nothing() -> None:
+    """The filter before it may have to stay, for its bias; what it alone listens to goes."""
+    made: Any = eqx.nn.make_with_state(normalized)()
+    model, state = made
+    conv, norm = model.layers[3:5]
+    model = eqx.tree_at(
+        lambda m: (m.layers[3].weight, m.layers[4].weight, m.layers[4].bias),
+        eqx.nn.inference_mode(model),
+        (conv.weight.at[3:, :2].set(0), norm.weight.at[:3].set(0), norm.bias + 1),
+    )
+    small, after = shrink(model, state)
+    assert [len(small.layers[place].weight) for place in (0, 3, 6)] == [4, 6, 2]
+    x = jax.random.normal(KEY, (2, 1, 6, 6))
+    expected = answers(model, state, x)
+    np.testing.assert_allclose(answers(small, after, x), expected, atol=1e-5)
+    again, _ = shrink(small, after)
+    assert networks.n_parameters(again) == networks.n_parameters(small)
+
+
 def convolution(**options: Any) -> Any:
     conv = eqx.nn.Conv2d(3, 4, 5, **options, key=KEY)
     inside = conv.weight.at[:, :, :1].set(0).at[..., 4:].set(0).at[..., :1].set(0)

@@ -149,10 +149,12 @@ class Norm(FlowStep):
         """What it makes of constants; where it multiplies by 0, of anything."""
         given = jnp.asarray(np.nan_to_num(values), jnp.zeros(0).dtype)
         made = np.asarray(self.layer(given, self.state, inference=True)[0], float)
-        varies = np.isnan(values)
-        if self.layer.weight is not None:
-            varies &= np.asarray(self.layer.weight) != 0
-        return np.where(varies, np.nan, made)
+        return np.where(self.backward(np.isnan(values)), np.nan, made)
+
+    def backward(self, heard: Mask) -> Mask:
+        """Those that it does not multiply by 0."""
+        weight = self.layer.weight
+        return heard if weight is None else heard & (np.asarray(weight) != 0)
 
     def rebuilt(self, patches: float) -> eqx.nn.BatchNorm:
         """Weights, biases and running means of what stays."""
