@@ -207,6 +207,15 @@ def test_a_weight_of_0_of_a_normalization_hears_nothing() -> None:
     assert networks.n_parameters(again) == networks.n_parameters(small)
 
 
+def test_a_model_that_has_its_first_state_too_keeps_the_present_one() -> None:
+    model = thinned(eqx.nn.inference_mode(normalized()), 0.3, quiet=True)
+    state = jax.tree.map(lambda v: v if v.dtype == bool else v + 1, eqx.nn.State(model))
+    x = jax.random.normal(KEY, (2, 1, 6, 6))
+    expected = answers(model, state, x)
+    small, after = shrink(model, state)
+    np.testing.assert_allclose(answers(small, after, x), expected, atol=1e-5)
+
+
 def convolution(**options: Any) -> Any:
     conv = eqx.nn.Conv2d(3, 4, 5, **options, key=KEY)
     inside = conv.weight.at[:, :, :1].set(0).at[..., 4:].set(0).at[..., :1].set(0)

@@ -96,13 +96,19 @@ def shrink(
 
 
 def _with_state(model: eqx.nn.Sequential, state: eqx.nn.State) -> tuple[Any, eqx.nn.State]:
-    """The model with its state apart: new values of what has become smaller, and the others."""
+    """The model with its state apart: the values that the state has, and new ones of the rest.
+
+    What has become smaller is new to the state. Other layers may have the values that they began
+    with still beside those of the state, which `equinox.nn.State` leaves in a model.
+    """
 
     def filled(node: Any) -> Any:
         if not isinstance(node, eqx.nn.StateIndex):
             return node
-        old = jax.tree.leaves(node.init)
-        return node if old else eqx.nn.StateIndex(state.get(node))
+        try:
+            return eqx.nn.StateIndex(state.get(node))
+        except KeyError:
+            return node
 
     whole = jax.tree.map(filled, model, is_leaf=lambda node: isinstance(node, eqx.nn.StateIndex))
     return eqx.nn.make_with_state(lambda: whole)()
