@@ -216,6 +216,23 @@ def test_a_model_that_has_its_first_state_too_keeps_the_present_one() -> None:
     np.testing.assert_allclose(answers(small, after, x), expected, atol=1e-5)
 
 
+def test_a_body_of_zeros_that_gives_the_sum_its_pixels_stays() -> None:
+    keys = jax.random.split(KEY, 3)
+    dead = eqx.nn.Conv2d(3, 4, 3, padding=1, key=keys[0])
+    dead = eqx.tree_at(lambda c: c.weight, dead, jnp.zeros_like(dead.weight))
+    body = [eqx.nn.Conv2d(4, 3, 3, padding=1, key=keys[1]), relu, dead]
+    mean = eqx.nn.Lambda(lambda x: x.mean((1, 2), keepdims=True))
+    last = eqx.nn.Conv2d(4, 2, 3, padding=1, key=keys[2])
+    block = Residual(eqx.nn.Sequential(body), mean)
+    model = eqx.nn.Sequential([eqx.nn.Conv2d(3, 4, 3, key=KEY), block, relu, last])
+    small: Any = shrink(model)
+    assert networks.n_parameters(small) < networks.n_parameters(model)
+    x = jax.random.normal(KEY, (3, 6, 6))
+    np.testing.assert_allclose(small(x), model(x), atol=1e-5)
+    again = shrink(small)
+    assert networks.n_parameters(again) == networks.n_parameters(small)
+
+
 def convolution(**options: Any) -> Any:
     conv = eqx.nn.Conv2d(3, 4, 5, **options, key=KEY)
     inside = conv.weight.at[:, :, :1].set(0).at[..., 4:].set(0).at[..., :1].set(0)

@@ -10,6 +10,7 @@ differ as they like; `PickedChannels` join them.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -281,12 +282,14 @@ class Block(FlowStep):
         shortcut: Layers of the shortcut, but for the last one.
         last: From what comes out of them to the sum.
         inner: Channels inside of the shortcut, none of which may be empty.
+        within: Channels inside of the body, none of which may be empty if it stays.
     """
 
     def __init__(self, layer: Residual, reader: "Reader", name: str, signal: Signal) -> None:
         """Read the block."""
         super().__init__(layer)
         before = signal.known()
+        self.state, self.given = reader.state, signal
         first = len(reader.inner)
         shortcut, around = FlowStep(None), signal
         if not isinstance(layer.shortcut, PickedChannels | None):
@@ -301,11 +304,15 @@ class Block(FlowStep):
         self.last = Linked(last or _all(before_sum), before_sum, self.behind)
         self.signal = Signal(self.behind, around.ndim)
         self.into = self.out = self.body = None
+        self.within: list[Channels] = []
         if layer.body is not None:
             first, body, final = _ends(layer.body)
             taken = Channels(len(before.keep if first is None else first.sources), name)
             self.into = Linked(first or _all(before), before, taken)
+            mark = len(reader.inner)
             self.body, end = reader.step(body, f"{name}.body", signal._replace(channels=taken))
+            self.within = [taken, *reader.inner[mark:]]
+            del reader.inner[mark:]
             n_out = len(end.known().keep if final is None else final.sources)
             if n_out != len(self.behind.keep):
                 raise ValueError(
@@ -332,9 +339,9 @@ class Block(FlowStep):
         return around | heard
 
     def settle(self) -> bool:
-        """Both; a shortcut of which nothing would be left keeps one channel, for its shape."""
+        """Both; where nothing would be left of what gives the sum its shape, one channel stays."""
         grown = [step.settle() for step in (self.shortcut, *self._through())]
-        for channels in self.inner:
+        for channels in [*self.inner, *(self.within if self._stays() else [])]:
             if not channels.keep.any():
                 channels.keep[0] = True
                 grown.append(True)
@@ -343,11 +350,29 @@ class Block(FlowStep):
     def rebuilt(self, patches: float) -> Residual:
         """The block, without its body if that is a constant, which then comes with the shortcut."""
         body = None
-        if self.out is not None and not self.out.link.between[0].keep.any():
-            self.last.link.extra = self.out.link.folded()
-        elif self.body is not None:
+        if self._stays():
             body = _joined([step.rebuilt(patches) for step in self._through()])
+        elif self.out is not None:
+            self.last.link.extra = self.out.link.folded()
         return Residual(body, _joined([self.shortcut.rebuilt(patches), self.last.rebuilt(patches)]))
+
+    def _stays(self) -> bool:
+        """Whether something is left of the body, or its pixels are needed."""
+        if self.out is None:
+            return False
+        return bool(self.out.link.between[0].keep.any()) or self.broadcasts
+
+    @cached_property
+    def broadcasts(self) -> bool:
+        """Whether the shortcut has fewer pixels than the sum: what is not seen of images may be."""
+        layer, n = eqx.nn.inference_mode(self.layer), len(self.given.known().keep)
+        for image in _squares(self.given.ndim - 1):
+            x = jax.ShapeDtypeStruct((n, *image), jnp.zeros(0).dtype)
+            parts = Residual(None, layer.shortcut), layer
+            around, whole = (_shape(part, self.state, x) for part in parts)
+            if around is not None and whole is not None:
+                return around != whole
+        return True
 
     def _through(self) -> list[Any]:
         return [] if self.body is None else [self.into, self.body, self.out]
@@ -361,7 +386,7 @@ class Reader:
         left: Layers of weights that are still to come; what follows the last one is kept.
         depth: Blocks around the present layer.
         inputs: Channels that go in.
-        inner: Channels inside of blocks.
+        inner: Channels inside of blocks, but for those of bodies that have been read.
         outer: Channels outside of them: if none of some stays, the outputs are constants.
     """
 
@@ -465,6 +490,17 @@ def _indices(norm: eqx.nn.BatchNorm) -> tuple[str, ...]:
 
 def _all(channels: Channels) -> PickedChannels:
     return PickedChannels(tuple(range(len(channels.keep))))
+
+
+def _shape(
+    block: Residual, state: eqx.nn.State | None, x: jax.ShapeDtypeStruct
+) -> tuple[int, ...] | None:
+    """The shape of what a block makes of an image; None if it takes none of the shape."""
+    copied = jax.tree.map(lambda leaf: leaf, state)
+    try:
+        return jax.tree.leaves(eqx.filter_eval_shape(block, x, copied))[0].shape
+    except REFUSALS:
+        return None
 
 
 def _joined(layers: Sequence[Any]) -> Any:
