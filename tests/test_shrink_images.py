@@ -346,6 +346,14 @@ def conv(n_in: int = 3, n_out: int = 3) -> eqx.nn.Conv2d:
     return eqx.nn.Conv2d(n_in, n_out, 3, key=KEY)
 
 
+def linear(n_in: int) -> eqx.nn.Linear:
+    return eqx.nn.Linear(n_in, 3, key=KEY)
+
+
+FACTORED = networks.svd(rank=1)(linear(3))
+repeated = eqx.nn.Lambda(lambda x: jnp.repeat(x, 2, 0))
+
+
 @pytest.mark.parametrize(
     ("layers", "said"),
     [
@@ -362,7 +370,10 @@ def conv(n_in: int = 3, n_out: int = 3) -> eqx.nn.Conv2d:
             [conv(), eqx.nn.BatchNorm(3, axis_name="batch", mode="batch"), conv()],
             r"give it, as in shrink\(model, state\)",
         ),
-        ([relu], "no SparseLinear, equinox.nn.Linear or convolution"),
+        ([relu], "no SparseLinear, equinox.nn.Linear or convolution among its layers$"),
+        ([FACTORED], "no SparseLinear, .* low rank do not shrink: call shrink before decompose"),
+        ([linear(4), FACTORED, linear(3)], "layer 1 .* low rank do not shrink"),
+        ([conv(), repeated, conv(6)], "layer 1 .* each channel by itself and keep their number"),
         ([conv(), Residual(conv(3, 4)), conv(4)], "the body of layer 1 has 4 channels, .* has 3"),
         (
             [
@@ -377,6 +388,16 @@ def conv(n_in: int = 3, n_out: int = 3) -> eqx.nn.Conv2d:
 def test_what_is_not_known_is_refused(layers: list[Any], said: str) -> None:
     with pytest.raises(ValueError, match=f"(?s){said}"):
         shrink(eqx.nn.Sequential(layers))
+
+
+def test_a_normalization_behind_a_flatten_is_named() -> None:
+    def build() -> eqx.nn.Sequential:
+        norm = eqx.nn.BatchNorm(3 * 36, axis_name="batch", mode="ema")
+        return eqx.nn.Sequential([conv(), eqx.nn.Lambda(jnp.ravel), norm, linear(3 * 36)])
+
+    said = "layer 2 of the model is a batch normalization of 108 numbers behind a flatten, 36 of"
+    with pytest.raises(ValueError, match=said):
+        shrink(*eqx.nn.make_with_state(build)())
 
 
 def test_patches_are_a_share() -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from topokit.networks._depthwise import DepthwiseConv2d
+from topokit.networks._factored_layer import FactoredLayer
 from topokit.networks._residual import PickedChannels, Residual
 from topokit.networks._sequential import acts_alone
 from topokit.networks._smaller import smaller
@@ -42,6 +43,8 @@ BLOCK = 32  # constants that a function is given at once
 SAME = 1e-5  # part of a constant by which rounding changes it from one image to another
 # What a function may raise that takes no image of some shape; an AssertionError is one of pools.
 REFUSALS = TypeError, ValueError, ArithmeticError, LookupError, RuntimeError, AssertionError
+
+FACTORED = "products of low rank do not shrink: call shrink before decompose"
 
 
 class Signal(NamedTuple):
@@ -401,8 +404,10 @@ class Reader:
         self.inner: list[Channels] = []
         self.outer: list[Channels] = []
         if not self.left:
+            factored = any(map(_is_factored, jax.tree.leaves(model, is_leaf=_is_factored)))
             raise ValueError(
                 "the model has no SparseLinear, equinox.nn.Linear or convolution among its layers"
+                f"{f'; {FACTORED}' if factored else ''}"
             )
 
     def read(self, model: eqx.nn.Sequential) -> tuple[FlowStep, Channels]:
@@ -476,7 +481,14 @@ class Reader:
                 f"layer {name} of the model is a batch normalization, whose running means are in "
                 "the state: give it, as in shrink(model, state)"
             )
-        _check_width(layer, layer.input_size, name, signal._replace(flat=False))
+        n, size = len(signal.known().keep), layer.input_size
+        if signal.flat and size != n and size % n == 0:
+            raise ValueError(
+                f"layer {name} of the model is a batch normalization of {size} numbers behind a "
+                f"flatten, {size // n} of each channel, which is not known: normalize the {n} "
+                "channels before they are flattened"
+            )
+        _check_width(layer, size, name, signal._replace(flat=False))
         return Norm(layer, signal.known(), self.state), signal
 
     def _add(self, channels: Channels) -> None:
@@ -518,6 +530,10 @@ def _ends(body: Any) -> tuple[PickedChannels | None, Any, PickedChannels | None]
     first = layers.pop(0) if len(layers) > 1 and _picks(layers[0]) else None
     last = layers.pop() if len(layers) > 1 and _picks(layers[-1]) else None
     return first, body if first is last is None else eqx.nn.Sequential(layers), last
+
+
+def _is_factored(layer: Any) -> bool:
+    return isinstance(layer, FactoredLayer)
 
 
 def _picks(layer: Any) -> bool:
@@ -576,9 +592,12 @@ def _function(layer: Any, name: str, signal: Signal) -> tuple[FlowStep, Signal]:
                         break
                     behind = signal._replace(ndim=made[0].ndim, flat=len(made[0]) != PLANES)
                     return Function(layer, _images(image)), behind
+    if _is_factored(layer):
+        raise ValueError(f"layer {name} of the model is one of several factors: {FACTORED}")
     raise ValueError(
-        f"layer {name} of the model, {layer}, must act on each channel by itself, as an "
-        "equinox.nn.Lambda of jax.nn.relu or a pool do: it stands between two layers of weights"
+        f"layer {name} of the model, {layer}, must act on each channel by itself and keep their "
+        "number, as an equinox.nn.Lambda of jax.nn.relu or a pool do: it stands between two layers "
+        "of weights"
     )
 
 
@@ -608,5 +627,7 @@ def _probed(layer: Any, image: tuple[int, ...]) -> tuple[Array, Array] | None:
 
 
 def _passes(together: Array, alone: Array) -> bool:
-    """Whether channels go through one by one."""
-    return together.shape == alone.shape and bool(jnp.allclose(together, alone, atol=1e-5))
+    """Whether channels go through one by one, none of them twice, or all pixels into one axis."""
+    if together.shape != alone.shape or together.ndim > 1 and len(together) != PLANES:
+        return False
+    return bool(jnp.allclose(together, alone, atol=1e-5))
