@@ -253,6 +253,24 @@ def test_a_border_without_padding_stays() -> None:
     assert small.kernel_size == (5, 5)
 
 
+@pytest.mark.parametrize("padding", [((-1, -1), (-1, 2)), ((2, -2), (0, 1))])
+def test_padding_that_takes_pixels_away_stays(padding: Any) -> None:
+    model = eqx.nn.Sequential([convolution(padding=padding)])
+    (small,) = shrink(model, patches=0.1).layers
+    assert (small.kernel_size, small.padding) == ((5, 5), padding)
+    x = jax.random.normal(KEY, (3, 9, 10))
+    np.testing.assert_allclose(small(x), model(x), atol=1e-5)
+
+
+def test_zeros_that_are_taken_away_are_no_border() -> None:
+    second = eqx.nn.Conv2d(8, 2, 3, padding=((-1, 0), (0, -1)), key=KEY)
+    model = eqx.nn.Sequential([with_constants(), second])
+    small = shrink(model)
+    assert len(small.layers[0].weight) == 2
+    x = jax.random.normal(KEY, (1, 7, 7))
+    np.testing.assert_allclose(small(x), model(x), atol=1e-5)
+
+
 def test_shapes_that_no_filter_weighs_leave_the_patch() -> None:
     conv = convolution(stride=2, padding=1)
     live = np.random.default_rng(0).random((3, 5, 5)) < 0.4

@@ -94,9 +94,12 @@ def _in_groups(
 
 
 def _may_crop(layer: eqx.nn.Conv) -> bool:
-    """Whether it is known where its kernel lies."""
+    """Whether it is known where its kernel lies, and no padding takes pixels away.
+
+    XLA takes such padding for none on a CPU if as much is added on the other side.
+    """
     plain = layer.padding_mode == "ZEROS" and set(layer.dilation) == {1}
-    return plain and not isinstance(layer.padding, str)
+    return plain and not isinstance(layer.padding, str) and bool(np.min(layer.padding) >= 0)
 
 
 def _cropped(

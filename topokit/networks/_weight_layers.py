@@ -232,4 +232,5 @@ def _is_padded(layer: Any) -> bool:
     padding = getattr(layer, "padding", 0)
     if isinstance(padding, str):
         return padding != "VALID" and prod(layer.kernel_size) > 1
-    return bool(np.any(padding)) and getattr(layer, "padding_mode", "ZEROS") == "ZEROS"
+    zeros = getattr(layer, "padding_mode", "ZEROS") == "ZEROS"
+    return zeros and bool((np.asarray(padding) > 0).any())
