@@ -172,6 +172,8 @@ def test_a_strength_may_follow_a_schedule() -> None:
 def test_a_strength_is_a_number_of_at_least_0(strength: Any) -> None:
     with pytest.raises(ValueError, match=r"strength must be a number in \[0"):
         networks.force(strength)
+    with pytest.raises(ValueError, match=r"strength\(0\) must be a number in \[0"):
+        networks.force(lambda step: step + strength)
 
 
 def test_wrong_arguments_are_named() -> None:

@@ -78,6 +78,26 @@ CASES = {
             ("forms", "tk.networks.decompose(MODEL, {})", "['layers.1', 'layers.3']"),
         )
     },
+    **{
+        f"a learning rate of a penalty is {wrong}": (
+            f"tk.networks.group_lasso(MODEL, .1, learning_rate={wrong})",
+            f"learning_rate must be a number in [0, inf); given {said}",
+        )
+        for wrong, said in (
+            ("'a'", "'a'"),
+            ("None", "None"),
+            ("-1", "-1"),
+            ("float('nan')", "nan"),
+        )
+    },
+    "a first learning rate of a penalty is below 0": (
+        "tk.networks.group_lasso(MODEL, .1, learning_rate=lambda step: -1.)",
+        "learning_rate(0) must be a number in [0, inf); given -1.0",
+    ),
+    "a strength is a function of nothing": (
+        "tk.networks.force(lambda: 1.)",
+        "strength must be a number of at least 0, or a function of the number of updates before",
+    ),
     "a force is text": ("tk.networks.force('1')", "strength must be a number in [0"),
     "layers under a force are a number": (
         "tk.networks.force(.1, layers=3)",

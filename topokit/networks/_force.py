@@ -27,6 +27,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from topokit._checks import check_real
 from topokit.networks._prune import is_kernel
+from topokit.networks._strengths import as_schedule
 
 # Squared distances of directions, in roundings of a number near 1, below which filters have met.
 MET = 64
@@ -122,8 +123,10 @@ def force(
 
     Args:
         strength: Weight of the force, at least 0: a number, or a function of the number of updates
-            before this one. The paper takes 1e-3 for Lenet from scratch; deeper networks are
-            trained without a force first. The l2 force grows with the number of filters.
+            before this one. Of a function only the first value is checked: below 0 filters repel
+            each other, and nothing says so. The paper takes 1e-3 for Lenet from scratch; deeper
+            networks are trained without a force first. The l2 force grows with the number of
+            filters.
         pull: `l2_force`, `l1_force`, or a function like them.
         layers: Names of the layers that it acts on, as `kernels` lists them, such as "layers.1", or
             a mapping from them to factors of the strength; None for all. The paper leaves the first
@@ -137,9 +140,9 @@ def force(
         force; with the l1 force for each layer as much as the products of all pairs of filters.
 
     Raises:
-        ValueError: If the strength is no number of at least 0; when the optimizer is
-            begun, if a name stands for no matrix or kernel of the model, no name is given, or it
-            has none; at an update without `params`.
+        ValueError: If the strength, or the first that it is, is no number of at least 0; when the
+            optimizer is begun, if a name stands for no matrix or kernel of the model, no name is
+            given, or it has none; at an update without `params`.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -156,7 +159,7 @@ def force(
         `decompose`, which takes the layers apart; `filter_ranks`, which says how far that goes;
         `group_lasso`, which takes filters out.
     """
-    schedule = _schedule(strength)
+    schedule = as_schedule("strength", strength)
     factors = _factors(layers)
 
     def init(params: PyTree) -> ForceState:
@@ -226,12 +229,6 @@ def _ratio(gradient: Array, change: Array) -> Float[Array, ""]:
     """How many times as long a gradient is as a change; 0 where there is no change."""
     length = jnp.linalg.norm(change.ravel())
     return jnp.where(length == 0, 0, jnp.linalg.norm(gradient.ravel()) / length)
-
-
-def _schedule(strength: float | optax.Schedule) -> optax.Schedule:
-    if isinstance(strength, Callable):
-        return strength
-    return optax.constant_schedule(check_real("strength", strength, least=0, most=inf))
 
 
 def _factors(layers: Any) -> dict[str, float] | None:

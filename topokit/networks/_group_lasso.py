@@ -40,6 +40,7 @@ from topokit._checks import check_count, check_real
 from topokit._records import brief
 from topokit.networks._groups import Grouping, Groups, Part
 from topokit.networks._neuron_groups import neuron_groups
+from topokit.networks._strengths import as_schedule
 
 NEURONS = neuron_groups()
 SWEEPS = 10
@@ -107,8 +108,8 @@ def group_lasso(
             between them. The updates are those of its parameters,
             `equinox.filter(model, equinox.is_inexact_array)`.
         strength: Weight of the penalty, at least 0.
-        learning_rate: That of the optimizer before it: a number, or a function of the number of
-            updates before this one.
+        learning_rate: That of the optimizer before it: a number of at least 0, or a function of the
+            number of updates before this one, of which the first value is checked.
         groups: A family, such as `filter_groups()`, or several.
         sweeps: Of families that overlap, how often each is applied.
 
@@ -117,8 +118,8 @@ def group_lasso(
         `sweeps` where families overlap. Constant edges are left alone.
 
     Raises:
-        ValueError: If the model has no such groups, `strength` is below 0, or at an update without
-            `params`.
+        ValueError: If the model has no such groups, `strength` or `learning_rate` is no number of
+            at least 0, or at an update without `params`.
 
     Examples:
         >>> import jax
@@ -136,8 +137,7 @@ def group_lasso(
     """
     strength = check_real("strength", strength, least=0, most=inf)
     sweeps = check_count("sweeps", sweeps)
-    if not callable(learning_rate):
-        learning_rate = optax.constant_schedule(learning_rate)
+    rate = as_schedule("learning_rate", learning_rate)
     penalty = make_penalty(model, groups)
 
     def init(params: PyTree) -> GroupLassoState:
@@ -149,7 +149,7 @@ def group_lasso(
     ) -> tuple[PyTree, GroupLassoState]:
         old = _weights("group_lasso", penalty, params)
         moved = [w + part.leaf(updates) for part, w in zip(penalty.arrays, old, strict=True)]
-        threshold = jnp.asarray(learning_rate(state.step)) * strength
+        threshold = jnp.asarray(rate(state.step)) * strength
         shrunk = proximal_step(penalty, moved, threshold, sweeps)
         new = [a - w for a, w in zip(shrunk, old, strict=True)]
         return _replaced(penalty, updates, new), GroupLassoState(state.step + 1)
