@@ -53,6 +53,24 @@ def test_a_force_is_perpendicular_to_each_filter(pull: Any) -> None:
     np.testing.assert_allclose(cosines / jnp.linalg.norm(change, axis=1), 0, atol=1e-5)
 
 
+@pytest.mark.parametrize("pull", FORCES.values(), ids=FORCES)
+def test_a_force_follows_the_size_of_each_filter_as_far_as_numbers_go(pull: Any) -> None:
+    """Only directions count: to the last bit, for powers of two change none."""
+    filters, sizes = jnp.asarray(drawn((5, 7))), 2.0 ** np.array([[100], [0], [-100], [3], [60]])
+    sizes = jnp.asarray(sizes, jnp.float32)
+    np.testing.assert_array_equal(pull[0](sizes * filters), sizes * pull[0](filters))
+
+
+def test_an_adaptive_force_is_as_long_as_gradients_of_any_size() -> None:
+    weights, gradient = (jnp.asarray(drawn((4, 5), seed)) for seed in (0, 7))
+    rule = untyped(networks.force(0.25, adaptive=True))
+    still, _ = rule.update(gradient, rule.init(weights), weights)
+    for power in (-90, 90):
+        scale = 2.0**power
+        found, _ = rule.update(scale * gradient, rule.init(weights), weights / scale)
+        np.testing.assert_array_equal(found, scale * still)
+
+
 def test_the_l2_force_goes_down_its_potential() -> None:
     filters = jnp.asarray(drawn((5, 6)))
 

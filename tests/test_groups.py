@@ -149,6 +149,30 @@ def test_the_published_form_adds_the_gradient_of_the_penalty(kind: str) -> None:
     assert not array_of(updates.layers[0]).any(), "0 at 0"
 
 
+@pytest.mark.parametrize("kind", ["in groups", "sparse convolution"])
+def test_steps_follow_the_size_of_weights_as_far_as_numbers_go(kind: str) -> None:
+    """To the last bit, for powers of two change none; no strength takes nothing of any size."""
+    model = eqx.nn.Sequential([LAYERS[kind]])
+    weights = eqx.filter(model, eqx.is_inexact_array)
+    still = jax.tree.map(jnp.zeros_like, weights)
+
+    def steps(scale: float, strength: float) -> list[np.ndarray]:
+        scaled = jax.tree.map(lambda w: scale * w, weights)
+        lasso = group_lasso(model, strength * scale, learning_rate=0.5, groups=filter_groups())
+        added = group_lasso_gradient(model, strength, groups=filter_groups())
+        rules: list[Any] = [lasso, added]
+        found = [rule.update(still, rule.init(scaled), scaled)[0] for rule in rules]
+        return [np.asarray(array_of(each.layers[0])) for each in found]
+
+    proximal, gradient = steps(1.0, 0.3)
+    assert proximal.any()
+    for scale in (2.0**-100, 2.0**100):
+        far = steps(scale, 0.3)
+        np.testing.assert_array_equal(far[0], scale * proximal)
+        np.testing.assert_array_equal(far[1], gradient)
+        assert not steps(scale, 0.0)[0].any()
+
+
 def blocks_by_definition(shape: tuple[int, ...], block: tuple[int, ...]) -> np.ndarray:
     labels = [tuple(i // b for i, b in zip(at, block, strict=True)) for at in np.ndindex(shape)]
     return np.unique(labels, axis=0, return_inverse=True)[1].ravel()

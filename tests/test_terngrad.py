@@ -67,6 +67,20 @@ def test_the_mean_of_many_draws_is_the_clipped_gradient(name, clip, scaler):
     assert (off <= 4 * error + 1e-5 * size).all()
 
 
+@pytest.mark.parametrize("scaler", ["sigma", "largest"])
+def test_gradients_of_any_size_are_drawn_alike(scaler):
+    """To the last bit, for powers of two change none; and up to the largest numbers."""
+    gradient, key = jnp.asarray(GRADIENTS["kernel"][1]), jax.random.key(1)
+
+    def drawn(array):
+        return devices.ternarize(array, key, clip=1.0, scaler=scaler)
+
+    for power in (-100, 100):
+        assert np.array_equal(drawn(2.0**power * gradient), 2.0**power * drawn(gradient))
+    most = float(jnp.finfo(jnp.float32).max)
+    assert jnp.isfinite(devices.ternarize(jnp.array([most, -most]), key, scaler=scaler)).all()
+
+
 # How it is over workers, found in a process that has four devices.
 
 

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Integer, Key, PyTree
 
+from topokit._binades import unit_of
 from topokit._checks import check_choice, check_count, check_real
 from topokit.devices._reductions import Reduction
 from topokit.devices._sums import gather_digits, sum_digits
@@ -203,10 +204,10 @@ def _mean(
     digits = _signs(clipped, jnp.concatenate(spread), key) + 1
     if rule.share:
         sums = sum_digits(digits, TERNARY, rule.axis).astype(jnp.int32) - workers
-        return _split(sums, gradients, lambda sum_, number: sum_ * sizes[number] / workers)
+        return _split(sums, gradients, lambda sum_, number: sum_ / workers * sizes[number])
     each = gather_digits(digits, TERNARY, rule.axis).astype(jnp.int32) - 1
-    theirs = lax.all_gather(sizes, rule.axis)
-    return _split(each, gradients, lambda all_, number: jnp.mean(all_ * theirs[:, number, None], 0))
+    theirs = lax.all_gather(sizes, rule.axis) / workers
+    return _split(each, gradients, lambda all_, number: jnp.sum(all_ * theirs[:, number, None], 0))
 
 
 def _clipped(
@@ -229,9 +230,10 @@ def _ends(
     largest = jnp.abs(array).max(initial=0)
     if clip is None:
         return largest, largest
-    sigma = array.std() if array.size else largest
-    alike = sigma <= ALIKE * jnp.finfo(array.dtype).eps * largest
-    limit = jnp.where(alike, largest, clip * sigma)
+    unit, kind = unit_of(largest), jnp.finfo(array.dtype)
+    sigma = (array / unit).std() if array.size else largest  # in this unit
+    alike = sigma <= ALIKE * kind.eps * (largest / unit)
+    limit = jnp.where(alike, largest, jnp.minimum(clip * sigma * unit, float(kind.max)))
     return limit, limit if scaler == "sigma" else jnp.minimum(limit, largest)
 
 

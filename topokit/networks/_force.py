@@ -25,6 +25,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
+from topokit._binades import unit_of
 from topokit._checks import check_real
 from topokit.networks._prune import is_kernel
 from topokit.networks._strengths import as_schedule
@@ -197,7 +198,7 @@ def force(
                 return gradient
             change = _pulled(pull, filters).astype(gradient.dtype)
             if adaptive:
-                change = change * _ratio(gradient, change)
+                change = _resized(change, gradient)
             return gradient - (weight * factor).astype(gradient.dtype) * change
 
         paths = jax.tree_util.tree_map_with_path(pulled, params, updates, is_leaf=_is_none)
@@ -207,9 +208,11 @@ def force(
 
 
 def _directions(filters: Array) -> tuple[Float[Array, "filters 1"], Float[Array, "filters k"]]:
-    """Norm and direction of each filter; that of zeros is none."""
+    """Norm and direction of each filter, of any size; that of zeros is none."""
+    units = unit_of(jnp.abs(filters).max(1, keepdims=True, initial=0))
+    filters = filters / units
     sizes = jnp.linalg.norm(filters, axis=1, keepdims=True)
-    return sizes, jnp.where(sizes == 0, 0, filters / jnp.where(sizes == 0, 1, sizes))
+    return units * sizes, jnp.where(sizes == 0, 0, filters / jnp.where(sizes == 0, 1, sizes))
 
 
 def _across(pull: Array, directions: Float[Array, "filters k"]) -> Float[Array, "filters k"]:
@@ -225,10 +228,11 @@ def _pulled(pull: Pull, filters: Array) -> Array:
     return pull(wide).reshape(filters.shape)
 
 
-def _ratio(gradient: Array, change: Array) -> Float[Array, ""]:
-    """How many times as long a gradient is as a change; 0 where there is no change."""
-    length = jnp.linalg.norm(change.ravel())
-    return jnp.where(length == 0, 0, jnp.linalg.norm(gradient.ravel()) / length)
+def _resized(change: Array, gradient: Array) -> Array:
+    """A change made as long as a gradient; none stays none."""
+    _, direction = _directions(change.reshape(1, -1))
+    length, _ = _directions(gradient.reshape(1, -1))
+    return (length * direction).reshape(change.shape)
 
 
 def _factors(layers: Any) -> dict[str, float] | None:

@@ -26,6 +26,7 @@ are 0, not only small. There are two ways to train with it, which are two functi
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from itertools import chain
 from math import inf
 from typing import Any, NamedTuple
@@ -36,6 +37,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
+from topokit._binades import unit_of
 from topokit._checks import check_count, check_real
 from topokit._records import brief
 from topokit.networks._groups import Grouping, Groups, Part
@@ -201,9 +203,10 @@ def group_lasso_gradient(
         for family, places in zip(penalty.families, penalty.places, strict=True):
             for each, own in zip(family, places, strict=True):
                 norms = _norms(each, [weights[place] for place in own])
-                pull = jnp.where(norms == 0, 0.0, strength * _scales(each, norms) / norms)
+                pull = jnp.where(norms == 0, 0.0, strength * _scales(each, norms))
+                safe = jnp.where(norms == 0, 1.0, norms)
                 for part, place in zip(each.parts, own, strict=True):
-                    slope = part.spread(pull) * weights[place]
+                    slope = part.spread(pull) * (weights[place] / part.spread(safe))
                     new[place] = new[place] + slope.astype(new[place].dtype)
         return _replaced(penalty, updates, new), state
 
@@ -279,8 +282,12 @@ def shrink_groups(
 
 
 def _norms(groups: Groups, arrays: list[Array]) -> Float[Array, " groups"]:
-    squares = [part.sums(w * w) for part, w in zip(groups.parts, arrays, strict=True)]
-    return jnp.sqrt(sum(squares[1:], squares[0]))
+    """The norm of each group, found in the unit of its largest entry."""
+    pairs = list(zip(groups.parts, arrays, strict=True))
+    units = unit_of(reduce(jnp.maximum, [part.largest(w) for part, w in pairs]))
+    scaled = [(part, w / part.spread(units).astype(w.dtype)) for part, w in pairs]
+    squares = [part.sums(w * w) for part, w in scaled]
+    return units * jnp.sqrt(sum(squares[1:], squares[0]))
 
 
 def _scales(groups: Groups, norms: Array) -> Float[Array, " groups"]:

@@ -47,12 +47,14 @@ class Part(NamedTuple):
         path: Where the array stands in a model, as JAX tells it.
         sizes: Entries of each group.
         sums: From an array like it to the sums of each group.
+        largest: From an array like it to the largest size of an entry of each group.
         spread: From one number a group to what multiplies the array.
     """
 
     path: Path
     sizes: Int[np.ndarray, " groups"]
     sums: Callable[[Array], Float[Array, " groups"]]
+    largest: Callable[[Array], Float[Array, " groups"]]
     spread: Callable[[Float[Array, " groups"]], Array]
 
     def leaf(self, tree: Any) -> Any:
@@ -273,7 +275,13 @@ def along(path: Path, shape: Sequence[int], axes: Sequence[int], split: Sequence
     def spread(factors: Array) -> Array:
         return jnp.broadcast_to(factors.reshape(wide), split).reshape(shape)
 
-    return Part(path, sizes, lambda w: w.reshape(split).sum(tuple(axes)).ravel(), spread)
+    def sums(w: Array) -> Array:
+        return w.reshape(split).sum(tuple(axes)).ravel()
+
+    def largest(w: Array) -> Array:
+        return jnp.abs(w).reshape(split).max(tuple(axes), initial=0).ravel()
+
+    return Part(path, sizes, sums, largest, spread)
 
 
 def labeled(path: Path, shape: Sequence[int], labels: Int[np.ndarray, " weights"], n: int) -> Part:
@@ -283,7 +291,10 @@ def labeled(path: Path, shape: Sequence[int], labels: Int[np.ndarray, " weights"
     def sums(w: Array) -> Array:
         return jax.ops.segment_sum(w.ravel(), labels, n)
 
-    return Part(path, sizes, sums, lambda f: f[labels].reshape(shape))
+    def largest(w: Array) -> Array:
+        return jnp.maximum(jax.ops.segment_max(jnp.abs(w).ravel(), labels, n), 0)
+
+    return Part(path, sizes, sums, largest, lambda f: f[labels].reshape(shape))
 
 
 def itself(path: Path, shape: Sequence[int]) -> Part:
