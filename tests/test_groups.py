@@ -287,6 +287,14 @@ def test_descent_with_overlapping_families_ends_where_a_convex_solver_does() -> 
     np.testing.assert_array_equal(own == 0, true == 0)
 
 
+def test_families_of_one_kind_may_have_other_groups_or_other_layers() -> None:
+    model = eqx.nn.Sequential([LAYERS["dense"], LAYERS["in groups"]])
+    blocks = [block_groups({"layers.0": sides}) for sides in ((2, 5), (4, 1))]
+    assert make_penalty(model, blocks).overlap
+    apart = [filter_groups(["layers.0"]), filter_groups(["layers.1"], scale=2.0)]
+    assert not make_penalty(model, apart).overlap
+
+
 def test_small_weights_become_zeros_and_zeros_stay() -> None:
     weights = {"kernel": jnp.array([[0.5, -9e-5], [0.0, 2e-4]]), "bias": jnp.array([0.0, 1.0])}
     steps = {"kernel": jnp.array([[-0.4999, 0.0], [0.1, -1e-5]]), "bias": jnp.array([0.3, -1.0])}

@@ -59,7 +59,8 @@ def compared(place: Callable, topology: tk.Layers, mesh: Mesh) -> dict:
         jnp.asarray(rng.normal(size=(BATCH, n)), jnp.float32)
         for n in (topology.n_in, topology.widths[-1])
     )
-    weights, signals = placement.place([w.weight for w in linear.layers]), placement.enter(x)
+    weights = placement.place([w.weight for w in linear.layers])
+    signals = placement.enter(x.tolist())
 
     def backward(weights, signals, goal):
         outputs, back = jax.vjp(placement.apply, weights, signals)
@@ -266,6 +267,32 @@ def test_weights_and_inputs_of_other_sizes_are_refused():
         placement.place([np.ones(31)])
     with pytest.raises(ValueError, match=r"shape \(batch, 8\); given \(8,\)"):
         placement.enter(np.ones(8))
+
+
+WEIGHTS, PLACED = r"of the sizes \[32\]; given ", r"of the shapes \[\(4, 2, 4\)\]; given "
+BATCHES = r"inputs must be a batch of numbers, of the shape \(batch, 8\); given "
+SIGNALS = r"signals must be those .* of the shape \(batch, 8\) or \(batch, 4\); given "
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong", "message"),
+    [
+        ("place", None, f"{WEIGHTS}None"),
+        ("place", [["a"] * 32], f"{WEIGHTS}.*'a'"),
+        ("place", [[[1.0], [1.0, 2.0]]], WEIGHTS),
+        ("collect", None, f"{PLACED}None"),
+        ("collect", [np.ones(32)], rf"{PLACED}shapes \[\(32,\)\]"),
+        ("enter", None, f"{BATCHES}None"),
+        ("enter", [["a"] * 8], f"{BATCHES}.*'a'"),
+        ("enter", [[1.0] * 7], rf"{BATCHES}\(1, 7\)"),
+        ("leave", [[1.0] * 4], SIGNALS),
+        ("leave", np.ones((2, 5)), rf"{SIGNALS}float64\[2,5\]"),
+    ],
+)
+def test_what_is_no_array_of_a_placement_is_refused(part, wrong, message):
+    placement = devices.dense_on_ring(dense(8, 4), stand_ins(4))
+    with pytest.raises(ValueError, match=message):
+        getattr(placement, part)(wrong)
 
 
 def test_a_program_that_is_not_of_a_torus_has_no_headings():

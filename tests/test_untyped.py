@@ -55,8 +55,17 @@ CASES = {
         "tk.networks.decompose(MODEL, {'layers.1': .9})",
         "form must be one such as topokit.networks.pca(0.95), or a dict from names of layers to",
     ),
-    "a rank is a fraction": ("tk.networks.pca(rank=2.5)", "rank[0] must be an integer"),
-    "ranks are a number": ("tk.networks.tucker2(ranks=2)", "rank must be a list of integers"),
+    "a rank is a fraction": ("tk.networks.pca(rank=2.5)", "rank must be an integer of at least 1"),
+    "ranks are a number": ("tk.networks.tucker2(ranks=2)", "ranks must be a list of integers"),
+    "a rank is 0": ("tk.networks.separable(rank=0)", "rank must be an integer of at least 1"),
+    "groups do not divide filters": (
+        "tk.networks.theoretical_speedup(10, 10, 1, groups=3)",
+        "groups must divide the 10 filters; given 3",
+    ),
+    "a rank is above all ranks": (
+        "tk.networks.theoretical_speedup(10, 20, 50)",
+        "rank must be an integer of at most 10; given 50",
+    ),
     "a share of squares is text": (
         "tk.networks.svd('1')",
         "share must be a number in (0, 1]; given '1'",
@@ -99,6 +108,95 @@ CASES = {
         "strength must be a number of at least 0, or a function of the number of updates before",
     ),
     "a force is text": ("tk.networks.force('1')", "strength must be a number in [0"),
+    "a pull is text": (
+        "tk.networks.force(.1, pull='l2')",
+        "pull must be a function of filters, such as topokit.networks.l2_force; given 'l2'",
+    ),
+    **{
+        f"a pull returns {what}": (
+            f"stepped(tk.networks.force(.1, pull=lambda filters: {made}), MODEL)",
+            f"of filters (2, 2) it must return as many; it returns {said}",
+        )
+        for what, made, said in (
+            ("one filter", "filters[0]", "float32[2]"),
+            ("nothing", "None", "None"),
+        )
+    },
+    "a force is adaptive by a word": (
+        "tk.networks.force(.1, adaptive='no')",
+        "adaptive must be True or False; given a str",
+    ),
+    **{
+        f"filters of a force are {what}": (
+            f"tk.networks.{pull}_force({made})",
+            f"filters must be an array of real numbers with 2 axes, as jax.numpy.asarray makes of "
+            f"a list; given {said}",
+        )
+        for pull, what, made, said in (
+            ("l2", "lists", "[[1., 2.]]", "((1, 2))"),
+            ("l1", "a vector", "np.ones(3)", "float64[3]"),
+            ("l2", "truth values", "np.eye(2) > 0", "bool[2,2]"),
+        )
+    },
+    "layers under a force are lists": (
+        "tk.networks.force(.1, layers=[['layers.1']])",
+        "layers must be a list of names, as kernels lists them; given [['layers.1']]",
+    ),
+    "layers of groups are a number": (
+        "tk.networks.filter_groups(5)",
+        "layers must be a list of names, or None for all; given 5",
+    ),
+    "biases are in groups by a word": (
+        "tk.networks.filter_groups(bias='no')",
+        "bias must be True or False; given a str",
+    ),
+    "a family of groups is there twice": (
+        "tk.networks.group_lasso(MODEL, .1, learning_rate=.1, "
+        "groups=[tk.networks.filter_groups()] * 2)",
+        "groups must hold each family once: two have the filters of .layers[1].weight",
+    ),
+    "a family of groups has a layer of another": (
+        "tk.networks.group_lasso_gradient(MODEL, .1, groups=["
+        "tk.networks.filter_groups(), tk.networks.filter_groups(['layers.3'], scale=2.)])",
+        "groups must hold each family once: two have the filters of .layers[3].weight",
+    ),
+    **{
+        f"{name} is made of another model": (
+            f"stepped(tk.networks.{name}(MODEL, .1{rate}), WIDE)",
+            f"{name} was made of a model with weights of the shape (2, 2) at .layers[1].weight; "
+            "given float32[3,2] there",
+        )
+        for name, rate in (("group_lasso", ", learning_rate=.1"), ("group_lasso_gradient", ""))
+    },
+    **{
+        f"{option} of ternary gradients is {wrong}": (
+            f"tk.devices.terngrad({option}={wrong})",
+            f"{option} must be {said}",
+        )
+        for option, wrong, said in (
+            ("whole", "None", "a list of paths of arrays; given None"),
+            ("whole", "5", "a list of paths of arrays; given 5"),
+            ("whole", "[5]", "a list of paths of arrays; given [5]"),
+            ("share", "'no'", "True or False; given a str"),
+            ("together", "None", "True or False; given a NoneType"),
+            ("axis", "None", "the name of an axis of a mesh, such as 'workers'; given a NoneType"),
+        )
+    },
+    **{
+        f"axis of {rule} is a number": (
+            f"tk.devices.{rule}(axis=5)",
+            "axis must be the name of an axis of a mesh, such as 'workers'; given a int",
+        )
+        for rule in ("averaged", "averaged_bfloat16", "averaged_int8")
+    },
+    "what is made ternary is a list": (
+        "tk.devices.ternarize([1., 2.], jax.random.key(0))",
+        "gradient must be an array of real numbers, as jax.numpy.asarray makes of a list; given (1",
+    ),
+    "a key of ternary gradients is a number": (
+        "tk.devices.ternarize(np.ones(2), 5)",
+        "key must be a JAX random key, such as jax.random.key(0); given 5",
+    ),
     "layers under a force are a number": (
         "tk.networks.force(.1, layers=3)",
         "layers must be a list of names, as kernels lists them; given 3",
@@ -391,12 +489,16 @@ CASES = {
 }
 
 SCRIPT = """
-import dataclasses, jax, networkx as nx, numpy as np, optax, topokit as tk
+import dataclasses, equinox as eqx, jax, networkx as nx, numpy as np, optax, topokit as tk
 ONE = {{'d': tk.topologies.dense(1, 1)}}
 ARRAYS = np.eye(2), np.array([0, 1]), np.eye(2), np.array([0, 1])
 DATA = tk.networks.make_dataset(*ARRAYS, validation=0)
 BOTH = tk.networks.make_dataset(*ARRAYS, validation=ARRAYS[:2])
 MODEL = tk.networks.mlp((2,), [2], 2, key=jax.random.key(0))
+WIDE = tk.networks.mlp((2,), [3], 2, key=jax.random.key(0))
+def stepped(rule, model):
+    weights = eqx.filter(model, eqx.is_inexact_array)
+    return rule.update(weights, rule.init(weights), weights)
 for case in {cases!r}:
     try:
         eval(case)

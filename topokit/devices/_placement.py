@@ -10,11 +10,12 @@ from math import prod
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float
 
-from topokit._records import one_line
+from topokit._records import brief, one_line
 from topokit.devices._device_mesh import check_devices
 
 Weights = tuple[Float[Array, "..."], ...]
@@ -92,24 +93,35 @@ def make_placement(
     return Placement(
         mesh,
         lambda weights: _place(weights, mesh, plans),
-        lambda weights: [_edges(w, plan) for w, plan in zip(weights, plans, strict=True)],
+        lambda weights: _collect(weights, plans),
         lambda x: _enter(x, NamedSharding(mesh, spec), ends[0]),
         apply,
-        lambda signals: signals.reshape(len(signals), -1),
+        lambda signals: _leave(signals, ends),
     )
 
 
-def _place(weights: Sequence[Any], mesh: Mesh, plans: Sequence[LayerPlan]) -> Weights:
-    sizes, given = [prod(plan.shape) for plan in plans], [np.shape(w) for w in weights]
-    if given != [(size,) for size in sizes]:
+def _place(weights: Any, mesh: Mesh, plans: Sequence[LayerPlan]) -> Weights:
+    sizes, arrays = [prod(plan.shape) for plan in plans], _arrays(weights)
+    if [np.shape(w) for w in arrays] != [(size,) for size in sizes]:
         raise ValueError(
-            f"weights must be an array for each layer of edges, of the sizes {sizes}; given shapes "
-            f"{given}. Those of a SparseLinear are [layer.weight for layer in linear.layers]"
+            f"weights must be an array for each layer of edges, of the sizes {sizes}; given "
+            f"{_said(weights)}. Those of a SparseLinear are [layer.weight for layer in "
+            "linear.layers]"
         )
     return tuple(
         jax.device_put(w.reshape(p.shape).transpose(p.order), NamedSharding(mesh, p.spec))
-        for w, p in zip(map(np.asarray, weights), plans, strict=True)
+        for w, p in zip(map(np.asarray, arrays), plans, strict=True)
     )
+
+
+def _collect(weights: Any, plans: Sequence[LayerPlan]) -> list[np.ndarray]:
+    shapes = [tuple(plan.shape[axis] for axis in plan.order) for plan in plans]
+    if [np.shape(w) for w in _arrays(weights)] != shapes:
+        raise ValueError(
+            f"weights must be those that place put on the devices, of the shapes {shapes}; given "
+            f"{_said(weights)}"
+        )
+    return [_edges(w, plan) for w, plan in zip(weights, plans, strict=True)]
 
 
 def _edges(weights: Float[Array, "..."], plan: LayerPlan) -> np.ndarray:
@@ -117,11 +129,46 @@ def _edges(weights: Float[Array, "..."], plan: LayerPlan) -> np.ndarray:
 
 
 def _enter(x: Any, sharding: NamedSharding, shape: tuple[int, ...]) -> Signals:
-    if np.ndim(x) != 2 or np.shape(x)[1] != prod(shape):
+    inputs = _array(x)
+    if np.ndim(inputs) != 2 or inputs.shape[1] != prod(shape):
+        given = brief(x) if inputs is None else inputs.shape
         raise ValueError(
-            f"inputs must be a batch, of the shape (batch, {prod(shape)}); given {np.shape(x)}"
+            f"inputs must be a batch of numbers, of the shape (batch, {prod(shape)}); given {given}"
         )
-    return jax.device_put(x.reshape(len(x), *shape), sharding)
+    return jax.device_put(inputs.reshape(len(inputs), *shape), sharding)
+
+
+def _leave(signals: Any, ends: tuple[tuple[int, ...], tuple[int, ...]]) -> Any:
+    if not isinstance(signals, jax.Array | np.ndarray) or signals.shape[1:] not in ends:
+        shapes = " or ".join(f"(batch, {', '.join(map(str, end))})" for end in dict.fromkeys(ends))
+        raise ValueError(
+            f"signals must be those that enter or apply gives, of the shape {shapes}; given "
+            f"{brief(signals)}"
+        )
+    return signals.reshape(len(signals), -1)
+
+
+def _arrays(values: Any) -> list[Any]:
+    """Arrays of numbers, None for what is none; none at all of what is no list."""
+    listed = isinstance(values, Sequence) or np.ndim(values)
+    return [_array(value) for value in values] if listed else []
+
+
+def _array(value: Any) -> Any:
+    """Numbers or truth values as an array, or None."""
+    try:
+        array = value if isinstance(value, jax.Array) else np.asarray(value)
+    except ValueError:  # of rows of different lengths
+        return None
+    known = jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool
+    return array if known else None
+
+
+def _said(weights: Any) -> str:
+    """What an error tells of weights: their shapes where they are arrays."""
+    arrays = _arrays(weights)
+    known = arrays and all(array is not None for array in arrays)
+    return f"shapes {[array.shape for array in arrays]}" if known else brief(weights)
 
 
 def check_fits(said: str, size: int, parts: int, over: str) -> None:

@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from topokit.devices._sums import mean_encoded
-from topokit.devices._worker_axis import WORKERS, count_workers, largest_of_all
+from topokit.devices._worker_axis import WORKERS, checked_axis, count_workers, largest_of_all
 
 LEVELS = 127  # of either sign, in eight bits
 
@@ -50,6 +50,9 @@ def averaged(*, axis: str = WORKERS) -> Reduction:
     Returns:
         A transformation to begin an optimizer with, inside `jax.shard_map(..., check_vma=False)`.
 
+    Raises:
+        ValueError: If the axis is no name; at `update` outside of such a `jax.shard_map`.
+
     Examples:
         >>> import optax
         >>> from topokit import devices
@@ -60,7 +63,7 @@ def averaged(*, axis: str = WORKERS) -> Reduction:
     See Also:
         `terngrad`, of which a twentieth is sent.
     """
-    return Reduction(optax.init_empty_state, partial(_average, axis))
+    return Reduction(optax.init_empty_state, partial(_average, checked_axis(axis)))
 
 
 def averaged_bfloat16(*, axis: str = WORKERS) -> Reduction:
@@ -82,7 +85,7 @@ def averaged_bfloat16(*, axis: str = WORKERS) -> Reduction:
     See Also:
         `averaged`, in full precision; `averaged_int8`, in half as many bits.
     """
-    return Reduction(optax.init_empty_state, partial(_average_bfloat16, axis))
+    return Reduction(optax.init_empty_state, partial(_average_bfloat16, checked_axis(axis)))
 
 
 def averaged_int8(*, axis: str = WORKERS) -> Reduction:
@@ -104,7 +107,7 @@ def averaged_int8(*, axis: str = WORKERS) -> Reduction:
     See Also:
         `averaged`, in full precision; `terngrad`, at three levels, and without bias.
     """
-    return Reduction(optax.init_empty_state, partial(_average_int8, axis))
+    return Reduction(optax.init_empty_state, partial(_average_int8, checked_axis(axis)))
 
 
 def _average(axis: str, updates: PyTree, state: Any, params: Any = None) -> tuple[PyTree, Any]:

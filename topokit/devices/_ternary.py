@@ -24,10 +24,12 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Integer, Key, PyTree
 
 from topokit._binades import unit_of
-from topokit._checks import check_choice, check_count, check_real
+from topokit._checks import check_choice, check_count, check_instance, check_real
+from topokit._real_arrays import check_real_array
+from topokit._records import brief
 from topokit.devices._reductions import Reduction
 from topokit.devices._sums import gather_digits, sum_digits
-from topokit.devices._worker_axis import WORKERS, count_workers, largest_of_all
+from topokit.devices._worker_axis import WORKERS, checked_axis, count_workers, largest_of_all
 
 CONVENTIONS = ("sigma", "largest")
 TERNARY = 3  # values of one worker
@@ -120,10 +122,13 @@ def terngrad(
     """
     check_choice("scaler", scaler, CONVENTIONS)
     seed = check_count("seed", seed, least=0)
-    if isinstance(whole, str):
+    check_instance("share", share, bool, "True or False")
+    check_instance("together", together, bool, "True or False")
+    listed = isinstance(whole, Sequence) and not isinstance(whole, str)
+    if not listed or not all(isinstance(path, str) for path in whole):
         raise ValueError(f"whole must be a list of paths of arrays; given {whole!r}")
     rule = TernaryRule(
-        _checked(clip), bool(share), scaler, bool(together), tuple(whole), seed, axis
+        _checked(clip), share, scaler, together, tuple(whole), seed, checked_axis(axis)
     )
     return Reduction(partial(_begin, rule), partial(_send, rule))
 
@@ -144,7 +149,8 @@ def ternarize(
         scaler: As in `terngrad`.
 
     Raises:
-        ValueError: If `clip` is not above 0, or there is no such convention.
+        ValueError: If the gradient is no array of numbers or the key none of JAX, `clip` is not
+            above 0, or there is no such convention.
 
     Examples:
         >>> import jax
@@ -156,6 +162,11 @@ def ternarize(
     See Also:
         `terngrad`, over workers.
     """
+    check_real_array("gradient", gradient)
+    if not hasattr(key, "dtype"):
+        raise ValueError(
+            f"key must be a JAX random key, such as jax.random.key(0); given {brief(key)}"
+        )
     check_choice("scaler", scaler, CONVENTIONS)
     clipped, size = _clipped([gradient], _checked(clip), scaler)[0]
     return _signs(clipped, size, key) * size

@@ -5,7 +5,15 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from topokit._checks import check_instance
+
 WORKERS = "workers"
+
+
+def checked_axis(axis: str) -> str:
+    """The name of an axis, or a ValueError."""
+    check_instance("axis", axis, str, f"the name of an axis of a mesh, such as {WORKERS!r}")
+    return axis
 
 
 def count_workers(axis: str) -> int:

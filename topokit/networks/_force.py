@@ -22,11 +22,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
 from topokit._binades import unit_of
-from topokit._checks import check_real
+from topokit._checks import check_instance, check_real
+from topokit._real_arrays import check_real_array
+from topokit._records import brief
 from topokit.networks._prune import is_kernel
 from topokit.networks._strengths import as_schedule
 
@@ -56,6 +59,9 @@ def l2_force(filters: Float[Array, "filters entries"]) -> Float[Array, "filters 
     Returns:
         `|W_i| (m - (m . w_i) w_i)` for each, `m` the sum of all directions.
 
+    Raises:
+        ValueError: If the filters are no array of numbers with two axes.
+
     Examples:
         >>> import jax.numpy as jnp
         >>> from topokit import networks
@@ -65,6 +71,7 @@ def l2_force(filters: Float[Array, "filters entries"]) -> Float[Array, "filters 
     See Also:
         `l1_force`; `force`, which adds it to gradients.
     """
+    check_real_array("filters", filters, axes=2)
     sizes, directions = _directions(filters)
     return sizes * _across(directions.sum(0), directions)
 
@@ -80,6 +87,9 @@ def l1_force(filters: Float[Array, "filters entries"]) -> Float[Array, "filters 
     Returns:
         `|W_i| (s - (s . w_i) w_i)` for each, `s` the sum of `w_j / |w_j - w_i|` over the others.
 
+    Raises:
+        ValueError: If the filters are no array of numbers with two axes.
+
     Examples:
         >>> import jax.numpy as jnp
         >>> from topokit import networks
@@ -89,6 +99,7 @@ def l1_force(filters: Float[Array, "filters entries"]) -> Float[Array, "filters 
     See Also:
         `l2_force`; `force`, which adds it to gradients.
     """
+    check_real_array("filters", filters, axes=2)
     sizes, directions = _directions(filters)
     squares = 2 - 2 * (directions @ directions.T)
     met = squares <= MET * jnp.finfo(directions.dtype).eps
@@ -141,9 +152,10 @@ def force(
         force; with the l1 force for each layer as much as the products of all pairs of filters.
 
     Raises:
-        ValueError: If the strength, or the first that it is, is no number of at least 0; when the
-            optimizer is begun, if a name stands for no matrix or kernel of the model, no name is
-            given, or it has none; at an update without `params`.
+        ValueError: If the strength, or the first that it is, is no number of at least 0, or
+            another argument is none of these; when the optimizer is begun, if a name stands for no
+            matrix or kernel of the model, no name is given, or it has none; at an update without
+            `params`, or if the pull does not return as many filters as it gets.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -162,6 +174,12 @@ def force(
     """
     schedule = as_schedule("strength", strength)
     factors = _factors(layers)
+    if not callable(pull):
+        raise ValueError(
+            "pull must be a function of filters, such as topokit.networks.l2_force; given "
+            f"{brief(pull)}"
+        )
+    check_instance("adaptive", adaptive, bool, "True or False")
 
     def init(params: PyTree) -> ForceState:
         names = [name for name, leaf in _named(params) if is_kernel(leaf)]
@@ -225,7 +243,14 @@ def _pulled(pull: Pull, filters: Array) -> Array:
     """The pull on the filters of an array of any shape, in single precision at least."""
     rows = filters.reshape(len(filters), -1)
     wide = rows.astype(jnp.promote_types(rows.dtype, jnp.float32))
-    return pull(wide).reshape(filters.shape)
+    found = pull(wide)
+    if np.shape(found) != wide.shape:
+        raise ValueError(
+            "pull must be a function from filters, one a row, to what is added to each, such as "
+            f"topokit.networks.l2_force: of filters {wide.shape} it must return as many; it returns"
+            f" {brief(found)}"
+        )
+    return jnp.asarray(found).reshape(filters.shape)
 
 
 def _resized(change: Array, gradient: Array) -> Array:
@@ -238,9 +263,11 @@ def _resized(change: Array, gradient: Array) -> Array:
 def _factors(layers: Any) -> dict[str, float] | None:
     if layers is None:
         return None
-    if isinstance(layers, str) or not isinstance(layers, Iterable):
+    listed = isinstance(layers, Iterable) and not isinstance(layers, str)
+    names = list(layers) if listed else []
+    if not listed or not all(isinstance(name, str) for name in names):
         raise ValueError(f"layers must be a list of names, as kernels lists them; given {layers!r}")
-    pairs = layers if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
+    pairs = layers if isinstance(layers, Mapping) else dict.fromkeys(names, 1.0)
     return {
         name: check_real(f"layers[{name!r}]", factor, least=0, most=inf)
         for name, factor in pairs.items()

@@ -27,20 +27,21 @@ are 0, not only small. There are two ways to train with it, which are two functi
 
 from collections.abc import Sequence
 from functools import reduce
-from itertools import chain
+from itertools import chain, combinations
 from math import inf
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
 from topokit._binades import unit_of
 from topokit._checks import check_count, check_real
 from topokit._records import brief
-from topokit.networks._groups import Grouping, Groups, Part
+from topokit.networks._groups import Grouping, Groups, Part, Path
 from topokit.networks._neuron_groups import neuron_groups
 from topokit.networks._strengths import as_schedule
 
@@ -120,8 +121,9 @@ def group_lasso(
         `sweeps` where families overlap. Constant edges are left alone.
 
     Raises:
-        ValueError: If the model has no such groups, `strength` or `learning_rate` is no number of
-            at least 0, or at an update without `params`.
+        ValueError: If the model has no such groups, or the same in two families, `strength` or
+            `learning_rate` is no number of at least 0; at an update without `params`, or with those
+            of another model.
 
     Examples:
         >>> import jax
@@ -217,7 +219,7 @@ def make_penalty(model: Any, groups: Grouping | Sequence[Grouping]) -> Penalty:
     """The groups of all families in a model.
 
     Raises:
-        ValueError: If there is no family, or one has no groups in the model.
+        ValueError: If there is no family, one has no groups in the model, or two have the same.
     """
     chosen = [groups] if isinstance(groups, Grouping) else groups
     families = list(chosen) if isinstance(chosen, Sequence) else []
@@ -228,11 +230,26 @@ def make_penalty(model: Any, groups: Grouping | Sequence[Grouping]) -> Penalty:
         )
     found = [each(model) for each in families]
     in_families = [{part.path: part for each in some for part in each.parts} for some in found]
+    _check_once(families, in_families)
     arrays = dict(chain.from_iterable(own.items() for own in in_families))
     order = {path: place for place, path in enumerate(arrays)}
     places = [[[order[part.path] for part in each.parts] for each in some] for some in found]
     overlap = sum(map(len, in_families)) > len(arrays)
     return Penalty(found, places, list(arrays.values()), overlap)
+
+
+def _check_once(families: list[Grouping], in_families: list[dict[Path, Part]]) -> None:
+    """Refuse the same groups of an array in two families, which would double their strength."""
+    pairs = combinations(zip(families, in_families, strict=True), 2)
+    for (one, own), (other, theirs) in pairs:
+        shared = [path for path in own if path in theirs and one.what == other.what]
+        for path in shared:
+            if np.array_equal(own[path].labels(), theirs[path].labels()):
+                raise ValueError(
+                    f"groups must hold each family once: two have the {one.what} of "
+                    f"{jax.tree_util.keystr(path)}, which would count twice; give one of them, with"
+                    " a scale, or name other layers"
+                )
 
 
 def proximal_step(
@@ -297,7 +314,22 @@ def _scales(groups: Groups, norms: Array) -> Float[Array, " groups"]:
 def _weights(name: str, penalty: Penalty, params: PyTree | None) -> list[Array]:
     if params is None:
         raise ValueError(f"{name} needs the weights: give params to update(updates, state, params)")
-    return [part.leaf(params) for part in penalty.arrays]
+    return [_weight(name, part, params) for part in penalty.arrays]
+
+
+def _weight(name: str, part: Part, params: PyTree) -> Array:
+    """An array of weights, in the shape that it has in the model a penalty was made of."""
+    try:
+        found = part.leaf(params)
+    except (AttributeError, IndexError, KeyError, TypeError):
+        found = None
+    if getattr(found, "shape", None) != part.shape:
+        raise ValueError(
+            f"{name} was made of a model with weights of the shape {part.shape} at "
+            f"{jax.tree_util.keystr(part.path)}; given {brief(found)} there: make it of the model "
+            "that is trained"
+        )
+    return found
 
 
 def _replaced(penalty: Penalty, updates: PyTree, new: list[Array]) -> PyTree:

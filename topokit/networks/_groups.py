@@ -13,7 +13,7 @@ its non-arbitrary shapes; and the layer as a whole, its depth. Groups of one fam
 those of two families may.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from math import ceil, prod
@@ -25,7 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from topokit._checks import check_counts
+from topokit._checks import check_counts, check_instance
 from topokit._records import brief
 from topokit.networks._conv import SparseConv2d
 from topokit.networks._depthwise import DepthwiseConv2d
@@ -45,6 +45,7 @@ class Part(NamedTuple):
 
     Attributes:
         path: Where the array stands in a model, as JAX tells it.
+        shape: Its shape.
         sizes: Entries of each group.
         sums: From an array like it to the sums of each group.
         largest: From an array like it to the largest size of an entry of each group.
@@ -52,6 +53,7 @@ class Part(NamedTuple):
     """
 
     path: Path
+    shape: tuple[int, ...]
     sizes: Int[np.ndarray, " groups"]
     sums: Callable[[Array], Float[Array, " groups"]]
     largest: Callable[[Array], Float[Array, " groups"]]
@@ -60,6 +62,11 @@ class Part(NamedTuple):
     def leaf(self, tree: Any) -> Any:
         """The array in a model or in a tree like it."""
         return reduce(_below, self.path, tree)
+
+    def labels(self) -> Int[np.ndarray, "..."]:
+        """An array like it with the number of the group of each entry."""
+        with jax.ensure_compile_time_eval():
+            return np.asarray(self.spread(jnp.arange(len(self.sizes))))
 
 
 class Groups(NamedTuple):
@@ -155,6 +162,7 @@ def filter_groups(
     See Also:
         `group_lasso`, which takes it; `channel_groups`, the other side.
     """
+    check_instance("bias", bias, bool, "True or False")
     return _grouping("filters", layers, scale, partial(_of_kind, (GROUP, FILTER), bias=bias))
 
 
@@ -281,7 +289,7 @@ def along(path: Path, shape: Sequence[int], axes: Sequence[int], split: Sequence
     def largest(w: Array) -> Array:
         return jnp.abs(w).reshape(split).max(tuple(axes), initial=0).ravel()
 
-    return Part(path, sizes, sums, largest, spread)
+    return Part(path, tuple(shape), sizes, sums, largest, spread)
 
 
 def labeled(path: Path, shape: Sequence[int], labels: Int[np.ndarray, " weights"], n: int) -> Part:
@@ -294,7 +302,10 @@ def labeled(path: Path, shape: Sequence[int], labels: Int[np.ndarray, " weights"
     def largest(w: Array) -> Array:
         return jnp.maximum(jax.ops.segment_max(jnp.abs(w).ravel(), labels, n), 0)
 
-    return Part(path, sizes, sums, largest, lambda f: f[labels].reshape(shape))
+    def spread(factors: Array) -> Array:
+        return factors[labels].reshape(shape)
+
+    return Part(path, tuple(shape), sizes, sums, largest, spread)
 
 
 def itself(path: Path, shape: Sequence[int]) -> Part:
@@ -316,8 +327,9 @@ def grouping(
     Raises:
         ValueError: If layers are no list of names, or the scale is none.
     """
-    named = None if layers is None else tuple(layers)
-    if isinstance(layers, str) or not all(isinstance(name, str) for name in named or ()):
+    listed = isinstance(layers, Iterable) and not isinstance(layers, str)
+    named = tuple(layers) if layers is not None and listed else None
+    if layers is not None and (named is None or not all(isinstance(name, str) for name in named)):
         raise ValueError(f"layers must be a list of names, or None for all; given {layers!r}")
     if not callable(scale):
         _finite(scale)

@@ -137,7 +137,7 @@ def pca(share: float | None = None, *, rank: int | None = None) -> LowRankForm:
     See Also:
         `decompose`, for a model; `svd`, the same product; `filter_ranks`, the ranks alone.
     """
-    return _form("pca", share, None if rank is None else (rank,))
+    return _form("pca", share, _only_rank(rank))
 
 
 def svd(share: float | None = None, *, rank: int | None = None) -> LowRankForm:
@@ -157,7 +157,7 @@ def svd(share: float | None = None, *, rank: int | None = None) -> LowRankForm:
     See Also:
         `pca`, whose first factor has all of the size; `topokit.topologies.low_rank`, the wiring.
     """
-    return _form("svd", share, None if rank is None else (rank,))
+    return _form("svd", share, _only_rank(rank))
 
 
 def tucker2(share: float | None = None, *, ranks: tuple[int, int] | None = None) -> LowRankForm:
@@ -191,7 +191,10 @@ def tucker2(share: float | None = None, *, ranks: tuple[int, int] | None = None)
     See Also:
         `separable`, which takes the kernel apart; `pca`, the outputs alone.
     """
-    return _form("tucker2", share, ranks)
+    given = None if ranks is None else tuple(check_counts("ranks", ranks))
+    if given is not None and len(given) != 2:
+        raise ValueError(f"ranks of tucker2 are two, of inputs and of outputs; given {given}")
+    return _form("tucker2", share, given)
 
 
 def separable(share: float | None = None, *, rank: int | None = None) -> LowRankForm:
@@ -215,7 +218,7 @@ def separable(share: float | None = None, *, rank: int | None = None) -> LowRank
     See Also:
         `pca`, whose basis has whole kernels; `decompose`, for a model.
     """
-    return _form("separable", share, None if rank is None else (rank,))
+    return _form("separable", share, _only_rank(rank))
 
 
 def theoretical_speedup(n_filters: int, n_inputs: int, rank: int, *, groups: int = 1) -> float:
@@ -231,7 +234,8 @@ def theoretical_speedup(n_filters: int, n_inputs: int, rank: int, *, groups: int
         groups: Groups of the convolution.
 
     Raises:
-        ValueError: If one of them is no integer of at least 1.
+        ValueError: If one of them is no integer of at least 1, groups do not divide the filters, or
+            the rank is greater than that of the filters can be.
 
     Examples:
         >>> from topokit import networks
@@ -245,6 +249,9 @@ def theoretical_speedup(n_filters: int, n_inputs: int, rank: int, *, groups: int
     """
     n_filters, n_inputs = check_count("n_filters", n_filters), check_count("n_inputs", n_inputs)
     rank, groups = check_count("rank", rank), check_count("groups", groups)
+    if n_filters % groups:
+        raise ValueError(f"groups must divide the {n_filters} filters; given {groups}")
+    check_count("rank", rank, most=groups * min(n_filters // groups, n_inputs))
     return n_filters * n_inputs / (rank * (n_inputs + n_filters / groups))
 
 
@@ -259,15 +266,16 @@ def _least_rank_of(matrix: Matrix, *, share: float) -> int:
     return least_rank(np.linalg.svd(matrix, compute_uv=False) ** 2, share)
 
 
-def _form(name: str, share: float | None, ranks: Sequence[int] | None) -> LowRankForm:
+def _only_rank(rank: int | None) -> tuple[int] | None:
+    return None if rank is None else (check_count("rank", rank),)
+
+
+def _form(name: str, share: float | None, ranks: tuple[int, ...] | None) -> LowRankForm:
     if share is not None and ranks is not None:
         raise ValueError(f"{name} takes a share or ranks, not both; given {share} and {ranks}")
     if ranks is None:
         share = check_real("share", SHARE if share is None else share, least=0, most=1, above=True)
         return LowRankForm(name, share, None)
-    ranks = tuple(check_counts("rank", ranks))
-    if name == "tucker2" and len(ranks) != 2:
-        raise ValueError(f"ranks of tucker2 are two, of inputs and of outputs; given {ranks}")
     return LowRankForm(name, None, ranks)
 
 

@@ -26,8 +26,8 @@ def as_schedule(name: str, value: Any) -> optax.Schedule:
             first = value(jnp.zeros((), jnp.int32))
     except TypeError as error:
         raise ValueError(
-            f"{name} must be a number of at least 0, or a function of the number of updates before; "
-            f"the function given does not take one: {error}"
+            f"{name} must be a number of at least 0, or a function of the number of updates before "
+            f"this one; what is given takes none: {error}"
         ) from error
     if not isinstance(first, jax.core.Tracer):
         known = np.asarray(first)
