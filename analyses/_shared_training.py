@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     seeds: int
 
 
-def reduction(way: Way) -> optax.GradientTransformation:
+def reduction(way: Way) -> devices.Reduction:
     """What makes gradients of workers one."""
     return devices.averaged() if way is None else devices.terngrad(**way)
 
