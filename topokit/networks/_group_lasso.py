@@ -26,6 +26,7 @@ are 0, not only small. There are two ways to train with it, which are two functi
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import reduce
 from itertools import chain, combinations
 from math import inf
@@ -319,10 +320,9 @@ def _weights(name: str, penalty: Penalty, params: PyTree | None) -> list[Array]:
 
 def _weight(name: str, part: Part, params: PyTree) -> Array:
     """An array of weights, in the shape that it has in the model a penalty was made of."""
-    try:
+    found: Any = None
+    with suppress(AttributeError, IndexError, KeyError, TypeError):
         found = part.leaf(params)
-    except (AttributeError, IndexError, KeyError, TypeError):
-        found = None
     if getattr(found, "shape", None) != part.shape:
         raise ValueError(
             f"{name} was made of a model with weights of the shape {part.shape} at "

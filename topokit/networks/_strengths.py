@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
 from topokit._checks import check_real
 
@@ -21,15 +22,16 @@ def as_schedule(name: str, value: Any) -> optax.Schedule:
     """
     if not callable(value):
         return optax.constant_schedule(check_real(name, value, least=0, most=inf))
+    schedule: Any = value
     try:
         with jax.ensure_compile_time_eval():
-            first = value(jnp.zeros((), jnp.int32))
+            first = schedule(jnp.zeros((), jnp.int32))
     except TypeError as error:
         raise ValueError(
             f"{name} must be a number of at least 0, or a function of the number of updates before "
             f"this one; what is given takes none: {error}"
         ) from error
-    if not isinstance(first, jax.core.Tracer):
+    if not isinstance(first, Tracer):
         known = np.asarray(first)
         check_real(f"{name}(0)", known.item() if known.ndim == 0 else first, least=0, most=inf)
-    return value
+    return schedule
