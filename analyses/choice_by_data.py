@@ -23,8 +23,9 @@ less that of the one picked, of each score, and of `topokit.networks.choose`, to
 trainings here: they take its steps, so that it would find the same.
 
 The other settings have every second wiring, trained to the end here: MNIST and the part of CIFAR-10
-with pixels and neurons in their own order, where by the same networks a batch says less; and
-digits, whose wirings are alike within the noise of the seeds.
+with pixels and neurons in their own order, where by the same networks a batch says less;
+digits, whose wirings are alike within the noise of the seeds; and MNIST at another width and a
+lower density, with half as many epochs.
 
 Caveats. Wirings of one setting have equally many edges; scores are of one draw of weights and one
 order of neurons. Seconds are of a busy machine, compilation included, part of which JAX's cache had
@@ -32,9 +33,8 @@ done before. Which part of the kernel to take was found on these wirings and on 
 say what that choice is worth.
 
 Writes `choice_by_data.png` and, with its numbers, `choice_by_data.json` beside this script.
-`--full` adds MNIST at another width and a lower density, with half as many epochs; `--sections`
-takes what a batch says (`batch`) or what is trained (`trainings`) alone; `--quick` learns
-scikit-learn's digits with three small wirings, and keeps nothing.
+`--sections` takes what a batch says (`batch`) or what is trained (`trainings`) alone; `--quick`
+learns scikit-learn's digits with three small wirings, and keeps nothing.
 """
 
 from collections import Counter
@@ -68,8 +68,8 @@ SETTINGS = (
     Setting("MNIST, own order", "mnist", 256, False, 2, 3, every=2),
     Setting("CIFAR-10, a part, own order", "cifar10", 256, False, 10, 4, every=2),
     Setting("digits", "digits", 256, True, 40, 4, every=2),
+    Setting("MNIST, 512 wide", "mnist", 512, True, 1, 3, every=2),
 )
-FURTHER = (Setting("MNIST, 512 wide", "mnist", 512, True, 1, 3, every=2),)
 RESAMPLES, DRAWS, WIRINGS, ACROSS = 999, 200, wirings, 3
 SCORE, AIMS = "error, sparse", {"MNIST": 0.85, "CIFAR-10, a part": 0.6}
 STYLE_DARK = 0.6  # correlations whose color takes white letters
@@ -251,7 +251,6 @@ STUDY = Study(
         "DRAWS": 5,
         "WIRINGS": few,
     },
-    full={"SETTINGS": (*SETTINGS, *FURTHER)},
     size=(6.4, 6.6),
     data=("mnist", "cifar10"),
     sections=SECTIONS,
