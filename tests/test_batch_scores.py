@@ -131,11 +131,45 @@ def test_the_spectrum_of_a_kernel_is_that_of_its_eigenvalues():
 
 
 @pytest.mark.parametrize(
-    "kernel", [np.ones(3), np.ones((2, 3)), np.full((2, 2), np.nan), np.triu(np.ones((2, 2)))]
+    "kernel",
+    [
+        np.ones(3),
+        np.ones((2, 3)),
+        np.full((2, 2), np.nan),
+        np.triu(np.ones((2, 2))),
+        np.eye(2, dtype=int),
+        -np.eye(3),
+        np.array([[0.0, 1.0], [1.0, 0.0]]),
+        np.diag([1.0, 1.0, -1e-3]),
+        np.diag([1.7e308, -1.7e308]),
+    ],
 )
-def test_what_is_no_kernel_is_refused(kernel):
+@pytest.mark.parametrize("score", [networks.effective_rank, networks.condition_number])
+def test_what_is_no_kernel_is_refused(score, kernel):
     with pytest.raises(ValueError, match="kernel must be"):
-        networks.effective_rank(kernel)
+        score(kernel)
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-300, 1e-30, 1e30, 1.7e308])
+def test_the_spectrum_of_a_kernel_has_no_unit(scale):
+    assert networks.effective_rank(scale * np.eye(3)) == pytest.approx(3)
+    assert networks.condition_number(scale * np.eye(3)) == pytest.approx(1)
+    if scale < 1e-300:  # too few digits are left of other numbers
+        return
+    root = np.random.default_rng(3).standard_normal((4, 4))
+    kernel = root @ root.T / 100
+    for score in (networks.effective_rank, networks.condition_number):
+        assert score(scale * kernel) == pytest.approx(score(kernel), rel=1e-6)
+
+
+@pytest.mark.parametrize("array", [np.asarray, jnp.asarray])
+def test_what_rounding_leaves_below_zero_is_no_fault(array):
+    thin = np.random.default_rng(4).standard_normal((60, 3)).astype(np.float32)
+    values = np.linalg.svd(thin.astype(float), compute_uv=False) ** 2
+    shares = values / values.sum()
+    kernel = array(thin @ thin.T)
+    assert networks.effective_rank(kernel) == pytest.approx(np.prod(shares**-shares), rel=1e-3)
+    assert networks.condition_number(kernel) > 1e5
 
 
 def test_a_kernel_of_zeros_has_no_spectrum():
@@ -175,6 +209,18 @@ def test_grasp_is_that_of_the_hessian_written_out(labeled):
     expected = jax.jit(lambda w: -w @ jax.hessian(loss)(w) @ jax.grad(loss)(w))(flat)
     found = networks.grasp(model, X, LABELS if labeled else numbers)
     assert found == pytest.approx(float(expected), rel=1e-3)
+
+
+class Doubtful(eqx.Module):
+    weight: jax.Array
+
+    def __call__(self, x):
+        return lax.while_loop(lambda v: v.sum() > 9, lambda v: v / 2, self.weight @ x)
+
+
+def test_grasp_of_a_model_without_gradients_is_refused():
+    with pytest.raises(ValueError, match="the model must have gradients; take jax.lax.scan"):
+        networks.grasp(Doubtful(jax.random.normal(KEY, (3, 6))), X, LABELS)
 
 
 def test_ntk_sap_is_the_trace_of_the_kernel_on_average_and_of_no_step_where_outputs_are_linear():

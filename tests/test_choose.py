@@ -36,7 +36,7 @@ from topokit.networks import (
 from topokit.networks._choice import shares_of_first
 from topokit.networks._contestants import contestants_of
 from topokit.networks._halving import schedule, total_steps
-from topokit.networks._trials import ForetellTask, Trial, TrialTask
+from topokit.networks._trials import ForetellTask, Foretold, Trial, TrialTask
 from topokit.ranking import UnfinishedError, read_store
 from topokit.ranking._store import Entry, Store
 
@@ -120,6 +120,17 @@ def test_steps_end_at_the_same_numbers_however_they_are_split() -> None:
     np.testing.assert_allclose(found.right.mean(), found.validation_accuracy, rtol=1e-6)
     with pytest.raises(ValueError, match=f"steps must be an integer of at least {2 * each}"):
         train_steps(model, DATA, steps=1, since=found, **options)
+
+
+def test_steps_go_on_from_nothing_of_another_model_or_optimizer() -> None:
+    model, wider = (mlp((8,), [width], 2, key=jax.random.key(0)) for width in (8, 9))
+    options: dict[str, Any] = {"batch_size": 8, "steps": 1}
+    found = train_steps(model, DATA, optimizer=ADAM, **options)
+    with pytest.raises(ValueError, match="since must be .* given one of another model"):
+        train_steps(wider, DATA, optimizer=ADAM, since=found, **options)
+    for other in (optax.sgd(0.1), optax.sgd(0.1, momentum=0.9), optax.chain(ADAM, ADAM)):
+        with pytest.raises(ValueError, match="since must be .* given one of another optimizer"):
+            train_steps(model, DATA, optimizer=other, since=found, **options)
 
 
 def test_the_steps_are_those_of_the_schedule_and_the_rest_of_the_table_follows(whole) -> None:
@@ -237,6 +248,15 @@ def huge(key: Any) -> Any:
     return jax.tree.map(lambda a: a * factor if eqx.is_array(a) else a, model)
 
 
+class Loop(eqx.Module):
+    """A model around a loop of which no gradient goes back."""
+
+    inner: Any
+
+    def __call__(self, x):
+        return jax.lax.while_loop(lambda v: v.sum() > 9, lambda v: v / 2, self.inner(x))
+
+
 def normalized(width: int, key: Any) -> Any:
     """A model with a state and with dropout."""
     first, second = jax.random.split(key)
@@ -276,8 +296,31 @@ def test_one_that_diverges_falls_out_and_is_told() -> None:
     choice = choose(candidates, DATA, keep=0.6, budget=0.5, **options)
     assert [one.kernel_error for one in choice.contenders if one.name == "huge"] == [np.inf]
     assert [one.rung for one in choice.contenders] == [1, 1, 0], "the batch leaves it out"
+    failures = {one.name: one.kernel_failure for one in choice.contenders}
+    assert "gradients of the model overflow" in str(failures.pop("huge"))
+    assert set(failures.values()) == {None}
+    told = [remark for remark in choice.remarks() if "kernel regression failed" in remark]
+    assert len(told) == 1
+    assert "failed for huge, which" in told[0]
+    assert "gradients of the model overflow" in told[0]
     with pytest.raises(ValueError, match="all candidates diverged within .*lower learning_rate"):
         choose({"a": huge, "b": huge}, DATA, keep=1, **options)
+
+
+def test_where_the_batch_says_nothing_of_any_nobody_is_dropped_blindly(monkeypatch) -> None:
+    monkeypatch.setattr(TrialTask, "run", lambda _: pytest.fail("it was trained"))
+    candidates = dict.fromkeys("abc", huge)
+    expected = "fails for all candidates: scale the data, or give keep=1, .*: the gradients of the"
+    with pytest.raises(ValueError, match=expected):
+        choose(candidates, DATA, keep=0.6, examples=8)
+
+
+def test_what_a_store_holds_of_a_failure_is_its_reason() -> None:
+    for found in (Foretold(np.inf, 0.0, "it overflows"), Foretold(0.5, 1.0, None)):
+        assert Foretold.from_entry(found.to_entry()) == found
+    for wrong in (Foretold(np.inf, 0.0, None), Foretold(0.5, 1.0, "it overflows")):
+        with pytest.raises(ValueError, match="its error is .*, and its failure"):
+            Foretold.from_entry(wrong.to_entry())
 
 
 def same_of_all(width: int, key: Any) -> Any:
@@ -351,6 +394,18 @@ BAD = {
         {"candidates": RULES | {"odd": tk.topologies.butterfly(16)}, "build": build(4)},
         "candidate 'odd': it has 16 inputs and 16 outputs, as no layer of the model has",
     ),
+    "no gradients": (
+        {"candidates": PLAIN | {"loop": Loop(mlp((8,), [2], 2, key=jax.random.key(0)))}},
+        "candidate 'loop': the model must have gradients; take jax.lax.scan",
+    ),
+    "a number is built": (
+        {"candidates": RULES, "build": lambda key: len(str(key))},
+        "^build: model must be an Equinox model",
+    ),
+    "another shape is built": (
+        {"candidates": RULES, "build": partial(mlp, (9,), [2], 2)},
+        "^build: the model cannot take an example of",
+    ),
     "little budget": ({"budget": 3, "seeds": 2, "keep": 1}, "budget must be at least 4 steps"),
     "no share": ({"budget": 1.5}, r"budget must be a number in \(0.0, 1.0\]|in \(0, 1\]"),
     "no budget": ({"budget": 0}, "budget must be an integer of at least 1"),
@@ -383,7 +438,7 @@ def test_what_a_store_cannot_tell_from_others_is_to_be_stated(tmp_path) -> None:
         return eqx.nn.Sequential([eqx.nn.Linear(8, 2, key=key), eqx.nn.Lambda(lambda x: 2 * x)])
 
     candidates = {"unnamed": unnamed, "plain": build(2)}
-    with pytest.raises(ValueError, match=r"cannot tell model.layers\[1\].fn from others"):
+    with pytest.raises(ValueError, match=r"^what is kept .* cannot tell model.layers\[1\].fn from"):
         choose(candidates, DATA, store=tmp_path / "store")
 
 

@@ -86,6 +86,8 @@ def test_another_choice_is_replaced_only_when_asked(other: str, told: str) -> No
     ("arguments", "message"),
     [
         ("--layers dense", "candidates must be at least two, to choose among; given 1"),
+        ("--layers clos --share 0.2 --share 0.2000001", "two candidates are called 'clos 0.2'"),
+        ("--layers clos --layers clos", "two candidates are called 'clos 0.2'"),
         ("--validation 0", "data must have a validation part"),
         ("--mnist nowhere", "nowhere"),
         ("--mnist a --cifar10 b", "not both"),
@@ -103,3 +105,10 @@ def test_a_wrong_input_is_one_line_and_status_2(arguments, message) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_file_of_the_name_of_a_rule_does_not_take_its_place() -> None:
+    tk.write(tk.topologies.low_rank(64, 16, 2), "dense.npz")
+    result = topokit(f"{QUICK} dense.npz --layers dense --layers random")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "two candidates are called 'dense'" in result.stderr

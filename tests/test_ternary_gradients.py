@@ -28,7 +28,7 @@ def judged(ends=None, zeros=0.9, of_best=1.0):
         way: {"weights": WEIGHTS, "bytes": sum(parts.values()), "by_kind": parts}
         for way, parts in kinds.items()
     }
-    records = {(): {"learned": [], "sent": {"Lenet-5": sent}}}
+    records: dict = {(): {"learned": [], "sent": {"Lenet-5": sent}}}
     for (case,) in filter(None, study.cases()):
         end = {study.PLAIN: 0.9, study.TERNARY: 0.9, **(ends or {})}.get(case.way, 0.9)
         curves = [[0.1, end - 0.001], [0.1, end], [0.1, end + 0.001]]

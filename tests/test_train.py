@@ -332,6 +332,10 @@ def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
         run(of=normalized, state=state)
     with pytest.raises(ValueError, match="batch_size must be an integer of at most 1293"):
         run(batch_size=5000)
+    halved = eqx.nn.Lambda(lambda v: jax.lax.while_loop(lambda v: v.sum() > 9, lambda v: v / 2, v))
+    looping = eqx.nn.Sequential([model(), halved])
+    with pytest.raises(ValueError, match="^the model must have gradients; take jax.lax.scan"):
+        run(of=looping)
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ CASES = {
     },
     "a force is adaptive by a word": (
         "tk.networks.force(.1, adaptive='no')",
-        "adaptive must be True or False; given a str",
+        "adaptive must be True or False; given 'no'",
     ),
     **{
         f"filters of a force are {what}": (
@@ -177,11 +177,16 @@ CASES = {
             ("whole", "None", "a list of paths of arrays; given None"),
             ("whole", "5", "a list of paths of arrays; given 5"),
             ("whole", "[5]", "a list of paths of arrays; given [5]"),
-            ("share", "'no'", "True or False; given a str"),
-            ("together", "None", "True or False; given a NoneType"),
+            ("share", "'no'", "True or False; given 'no'"),
+            ("together", "None", "True or False; given None"),
             ("axis", "None", "the name of an axis of a mesh, such as 'workers'; given a NoneType"),
         )
     },
+    "a text builds candidates": (
+        "tk.networks.choose({'a': lambda n_in, n_out: None, 'b': lambda n_in, n_out: None}, BOTH, "
+        "build='mlp')",
+        "build must be a function that makes the model from the keyword key",
+    ),
     **{
         f"axis of {rule} is a number": (
             f"tk.devices.{rule}(axis=5)",
@@ -482,6 +487,110 @@ CASES = {
         "weights must be real numbers",
     ),
     "descend is text": ("tk.diagnose(tk.topologies.dense(2, 2), descend='no')", "descend must be"),
+    **{
+        f"{call} has a text for {flag}": (
+            f"tk.{call}({given}, {flag}='no')",
+            f"{flag} must be True or False; given 'no'",
+        )
+        for call, given, flag in (
+            ("networks.kernel_regression", "MODEL, np.eye(2), [0, 1]", "full"),
+            ("networks.tangent_kernel", "MODEL, np.eye(2)", "full"),
+            ("networks.force", "0.1", "adaptive"),
+            ("networks.designed", "0.5", "skip"),
+            ("networks.read_mnist", "'mnist'", "verify"),
+            ("networks.read_cifar10", "'cifar'", "verify"),
+            ("devices.terngrad", "clip=None", "share"),
+            ("devices.terngrad", "clip=None", "together"),
+        )
+    },
+    **{
+        f"a seed of {call} is one of 33 bits": (
+            f"tk.{call}({given}, {name}=2**32)",
+            f"{told} must be an integer of at most 4294967295; given 4294967296",
+        )
+        for call, given, name, told in (
+            ("networks.kernel_regression", "MODEL, np.eye(2), [0, 1]", "seed", "seed"),
+            ("networks.batch_scores", "MODEL, np.eye(2)", "seed", "seed"),
+            ("networks.ntk_sap", "MODEL, np.eye(2)", "seed", "seed"),
+            (
+                "networks.train",
+                "MODEL, DATA, optimizer=optax.sgd(1.), batch_size=1",
+                "seed",
+                "seed",
+            ),
+            (
+                "networks.train_steps",
+                "MODEL, BOTH, optimizer=optax.sgd(1.), batch_size=1, steps=1",
+                "seed",
+                "seed",
+            ),
+            (
+                "networks.train_from_seed",
+                "BUILD, DATA, {}, epochs=1, batch_size=1, learning_rate=1.",
+                "seed",
+                "seed",
+            ),
+            ("networks.designed", "0.5", "seed", "seed"),
+            ("design", "8, 8, share=0.5", "seed", "seed"),
+            ("rank", "ONE", "seed", "seed"),
+            ("ranking.sweep", "ONE, targets=1", "seeds", "seeds"),
+            ("reconstruct", "ONE['d'], [[1.]]", "key", "key"),
+            ("controllability", "ONE['d']", "key", "key"),
+            ("devices.terngrad", "clip=None", "seed", "seed"),
+        )
+    },
+    "the last seed of some draws is one of 33 bits": (
+        "tk.networks.kernel_regression(BUILD, np.eye(2), [0, 1], seed=2**32 - 1, draws=2)",
+        "seed must be an integer of at most 4294967294; given 4294967295",
+    ),
+    **{
+        f"{call} has no labels": (
+            f"tk.networks.{call}(MODEL, np.eye(2), None)",
+            "y must be labels, integers from 0, or floats, a row for each example; given None",
+        )
+        for call in ("kernel_regression", "grasp")
+    },
+    **{
+        f"{call} of ragged {name}": (
+            f"tk.networks.{call}({given})",
+            f"{name} must be an array, whose rows have one shape; given",
+        )
+        for call, given, name in (
+            ("kernel_regression", "MODEL, RAGGED, [0, 1]", "x"),
+            ("tangent_kernel", "MODEL, RAGGED", "x"),
+            ("kernel_regression", "MODEL, np.zeros((8, 2)), RAGGED", "y"),
+            ("make_dataset", "RAGGED, [0, 1], np.eye(2), [0, 1]", "train_x"),
+            ("make_dataset", "np.eye(2), [0, 1], np.eye(2), RAGGED", "test_y"),
+        )
+    },
+    **{
+        f"{call} of {wrong}": (f"tk.networks.{call}({wrong})", "kernel must be a symmetric matrix")
+        for call in ("effective_rank", "condition_number")
+        for wrong in ("None", "3.0", "[[1.0, 0.0], [0.0, 1.0]]", "'x'", "scipy.sparse.eye(3)")
+    },
+    **{
+        f"training goes on from {wrong}": (
+            "tk.networks.train_steps(MODEL, BOTH, optimizer=optax.sgd(1.), batch_size=1, steps=1, "
+            f"since={wrong})",
+            "since must be an earlier result of train_steps; given a ",
+        )
+        for wrong in ("'x'", "5", "MODEL")
+    },
+    "settings of a choice without a store are a list": (
+        "tk.networks.choose({'a': MODEL, 'b': MODEL}, BOTH, batch_size=1, keep=1, budget=6, "
+        "settings=[1])",
+        "settings must be a dict of plain values; given (1)",
+    ),
+    "settings of a choice are an empty list": (
+        "tk.networks.choose({'a': MODEL, 'b': MODEL}, BOTH, batch_size=1, keep=1, budget=6, "
+        "settings=[])",
+        "settings must be a dict of plain values; given ()",
+    ),
+    "settings of a seeded training are a list": (
+        "tk.networks.train_from_seed(BUILD, DATA, {}, seed=0, epochs=1, batch_size=1, "
+        "learning_rate=1., settings=[1])",
+        "settings must be a dict of plain values; given (1)",
+    ),
     "fairness is negative": (
         "tk.controllability(tk.topologies.dense(2, 2), fairness=-1)",
         "fairness",
@@ -489,12 +598,15 @@ CASES = {
 }
 
 SCRIPT = """
-import dataclasses, equinox as eqx, jax, networkx as nx, numpy as np, optax, topokit as tk
+import dataclasses, functools, equinox as eqx, jax, networkx as nx, numpy as np, optax
+import scipy.sparse, topokit as tk
 ONE = {{'d': tk.topologies.dense(1, 1)}}
 ARRAYS = np.eye(2), np.array([0, 1]), np.eye(2), np.array([0, 1])
 DATA = tk.networks.make_dataset(*ARRAYS, validation=0)
 BOTH = tk.networks.make_dataset(*ARRAYS, validation=ARRAYS[:2])
-MODEL = tk.networks.mlp((2,), [2], 2, key=jax.random.key(0))
+BUILD = functools.partial(tk.networks.mlp, (2,), [2], 2)
+MODEL = BUILD(key=jax.random.key(0))
+RAGGED = [[1.], [1., 2.]]
 WIDE = tk.networks.mlp((2,), [3], 2, key=jax.random.key(0))
 def stepped(rule, model):
     weights = eqx.filter(model, eqx.is_inexact_array)

@@ -6,9 +6,13 @@ from math import inf
 from numbers import Integral, Number, Real
 from typing import Any
 
+import numpy as np
+
 from topokit._records import brief
 
 LARGEST = 2**63 - 1  # what an integer of an array holds: no number of anything is greater
+
+SEEDS = 2**32  # that `jax.random.key` tells apart: of a greater one it takes the remainder
 
 MOST_STEPS = 10**9  # of a descent, which JAX counts in 32 bits
 JOBS_A_CORE = 4  # processes that are plausible for a core: more only take memory
@@ -21,6 +25,22 @@ def check_count(name: str, value: int, *, least: int = 1, most: int = LARGEST) -
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} must be an integer of at least {least}; given {_said(value)}")
     return int(value)
+
+
+def check_seed(name: str, value: int, *, draws: int = 1) -> int:
+    """Return a seed that JAX tells from all others, with those after it for so many draws.
+
+    Raises:
+        ValueError: If it is none; it names the argument.
+    """
+    return check_count(name, value, least=0, most=SEEDS - draws)
+
+
+def check_flag(name: str, value: bool) -> bool:
+    """Return a truth value, or raise a ValueError that names the argument: every text is true."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False; given {brief(value)}")
+    return bool(value)
 
 
 def check_jobs(jobs: int) -> int:
@@ -113,7 +133,7 @@ def check_key(key: Any) -> None:
         return
     if isinstance(key, bool) or not isinstance(key, Integral):
         raise ValueError(f"key must be a JAX random key or an integer seed; given {key!r}")
-    check_count("key", int(key), least=0)
+    check_seed("key", int(key))
 
 
 def check_power_of_two(name: str, value: int) -> int:

@@ -10,6 +10,7 @@ import click
 
 import topokit as tk
 from topokit._atomic import replacing
+from topokit._escapes import shown
 from topokit._interrupts import INTERRUPTED, interrupts_ignored
 from topokit.cli._console import (
     busy,
@@ -181,11 +182,24 @@ def _candidates(sources: Sequence[Path], options: dict[str, Any]) -> dict[str, A
     shares, dense_below = options.pop("share"), options.pop("dense_below")
     named: dict[str, Any] = {}
     for kind in layers:
-        for share in shares:
+        for share in shares[:1] if kind == "dense" else shares:
             name = kind if kind == "dense" else f"{kind} {share:g}"
+            _check_new(name, named)
             named[name] = rule_of(kind, share, dense_below, SEED)
     options["dense_below"] = dense_below
-    return named | read_sources(sources)
+    topologies = read_sources(sources)
+    for name in topologies:
+        _check_new(name, named)
+    return named | topologies
+
+
+def _check_new(name: str, named: dict[str, Any]) -> None:
+    """Refuse a second candidate of a name, as of shares that print alike."""
+    if name in named:
+        raise ValueError(
+            f"two candidates are called {shown(name)!r}: give each --layers and --share once, "
+            "shares that differ in six digits, and files other names"
+        )
 
 
 def _choose(

@@ -8,7 +8,7 @@ from numbers import Integral
 from operator import attrgetter
 from typing import Any
 
-from topokit._checks import check_count, check_real
+from topokit._checks import check_count, check_real, check_seed
 from topokit.designs._candidates import Candidate, Design
 from topokit.designs._rebuild import affordable, agreement, check, leaders, trial, try_out
 from topokit.designs._refine import check_refine, move_edges
@@ -98,7 +98,7 @@ def design(
     n_in, n_out = int(n_in), int(n_out)
     most = check_count("candidates", candidates)
     rules: dict[str, Any] = {
-        "seed": check_count("seed", seed, least=0),
+        "seed": check_seed("seed", seed),
         "tell": callback or _silent,
     }
     deepest = inf if depth is None else check_count("depth", depth)

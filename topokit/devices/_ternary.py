@@ -24,7 +24,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, Integer, Key, PyTree
 
 from topokit._binades import unit_of
-from topokit._checks import check_choice, check_count, check_instance, check_real
+from topokit._checks import check_choice, check_flag, check_real, check_seed
 from topokit._real_arrays import check_real_array
 from topokit._records import brief
 from topokit.devices._reductions import Reduction
@@ -121,9 +121,8 @@ def terngrad(
         `ternarize`, of one array; `averaged`, in full precision; `traffic`, for what is sent.
     """
     check_choice("scaler", scaler, CONVENTIONS)
-    seed = check_count("seed", seed, least=0)
-    check_instance("share", share, bool, "True or False")
-    check_instance("together", together, bool, "True or False")
+    seed = check_seed("seed", seed)
+    share, together = check_flag("share", share), check_flag("together", together)
     listed = isinstance(whole, Sequence) and not isinstance(whole, str)
     if not listed or not all(isinstance(path, str) for path in whole):
         raise ValueError(f"whole must be a list of paths of arrays; given {whole!r}")

@@ -4,6 +4,7 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Float
 
+from topokit._checks import check_flag
 from topokit._escapes import shown
 from topokit._html import bullets, table
 from topokit._text_table import SHELL, text_table
@@ -141,9 +142,7 @@ def diagnose(topology: nx.DiGraph | Layers, *, descend: bool = False) -> Diagnos
     See Also:
         `score`, the numbers alone; `topokit.plotting.plot_control`, where it is uneven.
     """
-    if not isinstance(descend, bool):
-        raise ValueError(f"descend must be True or False; given {descend!r}")
-    return _diagnosis(topology, None, None, descend=descend)
+    return _diagnosis(topology, None, None, descend=check_flag("descend", descend))
 
 
 def diagnose_known(

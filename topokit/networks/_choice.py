@@ -22,8 +22,9 @@ class Contender(Record):
     Attributes:
         name: What it is called.
         parameters: Numbers that are trained.
-        kernel_error: Error of the kernel regression with its first weights, infinite where their
-            gradients overflow; None where none was needed.
+        kernel_error: Error of the kernel regression with its first weights, infinite where that
+            failed, as where gradients overflow; None where none was needed.
+        kernel_failure: Why it failed; None where it did not.
         rung: The last rung that it reached, from 1; 0 if the kernel regression left it out.
         accuracies: Share of the validation part that was right at the end of each rung, the mean
             over its seeds.
@@ -52,6 +53,7 @@ class Contender(Record):
     name: str
     parameters: int
     kernel_error: float | None
+    kernel_failure: str | None
     rung: int
     accuracies: tuple[float, ...]
     accuracy_error: float | None
@@ -140,6 +142,13 @@ class Choice(Record):
             f"{self.steps:,} steps, {100 * self.share:.3g} % of training all {n} to the end; "
             f"{self.seconds:.3g} s",
         ]
+        for failure in dict.fromkeys(one.kernel_failure for one in self.contenders):
+            if failure is not None:
+                names = [shown(o.name) for o in self.contenders if o.kernel_failure == failure]
+                said.append(
+                    f"The kernel regression failed for {', '.join(names)}, which put them last "
+                    f"before any training: {shown(failure)}"
+                )
         told = [shown(one.name) for one in self.contenders if one.diverged]
         if told:
             said.append(f"The loss is no number any more of {', '.join(told)}: they fell out")

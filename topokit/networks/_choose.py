@@ -16,6 +16,7 @@ from topokit.designs import Candidate
 from topokit.networks._choice import Choice, Contender, shares_of_first
 from topokit.networks._contestants import contestants_of
 from topokit.networks._dataset import Dataset, split_by_class
+from topokit.networks._fingerprint import check_settings
 from topokit.networks._halving import Rung, schedule
 from topokit.networks._kernel_regression import standard_error
 from topokit.networks._race import Race
@@ -100,7 +101,8 @@ def choose(
     Raises:
         ValueError: Before any work, if there are fewer than two candidates, two of one name, one
             that does not fit the data, no validation part, one class only, a budget of less than
-            one step each, or an argument that cannot be; as in `topokit.ranking.sweep`, if the
+            one step each, or an argument that cannot be; before any
+            training, if the kernel regression fails for all; as in `topokit.ranking.sweep`, if the
             executor forks or the store cannot be used; and if all candidates diverge.
         topokit.ranking.UnfinishedError: If a task failed or its process died, after all others of
             its rung are finished.
@@ -126,7 +128,7 @@ def choose(
         {one.name: one for one in contestants_of(candidates, build)},
         replace(data, test_x=data.validation_x[:1], test_y=data.validation_y[:1]),
         _recipe(data, epochs, batch_size, learning_rate),
-        settings or {},
+        check_settings(settings),
         executor,
         store,
     )
@@ -210,6 +212,7 @@ def _contender(race: Race, name: str, first: float) -> Contender:
         name=name,
         parameters=race.parameters[name],
         kernel_error=None if foretold is None else foretold.error,
+        kernel_failure=None if foretold is None else foretold.failure,
         rung=len(race.counts[name]),
         accuracies=tuple(right / of for right, of in race.counts[name]),
         accuracy_error=standard_error(each),

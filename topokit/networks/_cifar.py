@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from topokit._archives import read_archive
+from topokit._checks import check_flag
 from topokit._limits import TooLargeError
 from topokit._regular_files import opened
 from topokit._tar_members import tar_members
@@ -73,7 +74,7 @@ def read_cifar10(
     See Also:
         `read_mnist`; `load_digits`, which comes with scikit-learn.
     """
-    path = Path(path)
+    path, verify = Path(path), check_flag("verify", verify)
     if not path.exists():
         raise FileNotFoundError(
             f"{path} does not exist; name the folder, the archive or the .npz file of CIFAR-10"

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,11 @@ EXPECTED = (
     "model from the keyword key; or what topokit.design returns"
 )
 
+BUILD = (
+    "a function that makes the model from the keyword key, such as "
+    "functools.partial(networks.mlp, ...)"
+)
+
 
 @dataclass(frozen=True)
 class Contestant:
@@ -35,14 +40,19 @@ class Contestant:
 
     def draw(self, seed: int) -> Untrained:
         """It with the first weights of a seed; of a finished model those that it has."""
-        with naming_candidate(self.name):
+        with self.naming_model():
             one = next(draw_models(self.model, None, draws=1, seed=seed))
-            if self.wiring is None:
-                return one
+        if self.wiring is None:
+            return one
+        with naming(_called(self.name)):
             wiring = self.wiring
             if isinstance(wiring, Layers):
                 wiring = _where_it_fits(wiring, one.model)
             return one._replace(model=sparsify(one.model, wiring, key=jax.random.key(seed)))
+
+    def naming_model(self) -> AbstractContextManager[None]:
+        """A ValueError about the model in here says whose it is: its own, or that of `build`."""
+        return naming(_called(self.name) if self.wiring is None else "build")
 
 
 def contestants_of(candidates: Any, build: Any) -> list[Contestant]:
@@ -51,6 +61,8 @@ def contestants_of(candidates: Any, build: Any) -> list[Contestant]:
     Raises:
         ValueError: If there are none or one alone, two have one name, or one is something else.
     """
+    if not (build is None or callable(build) or has_weights(build)):
+        raise ValueError(f"build must be {BUILD}; given {brief(build)}")
     named = [*_named(candidates)]
     names = [check_name(name, "the name of a candidate") for name, _ in named]
     if twice := [name for name in names if names.count(name) > 1]:
@@ -64,17 +76,21 @@ def check_contestant(
     one: Untrained, contestant: Contestant, data: Dataset, batch_size: int, seed: int
 ) -> None:
     """Refuse what does not fit the data, by its name."""
-    with naming_candidate(contestant.name):
+    with contestant.naming_model():
         check_training(*one, data, batch_size, seed)
 
 
 @contextmanager
-def naming_candidate(name: str) -> Iterator[None]:
-    """A ValueError in here says which candidate it is about."""
+def naming(what: str) -> Iterator[None]:
+    """A ValueError in here says what it is about."""
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"candidate {shown(name)!r}: {error}") from error
+        raise ValueError(f"{what}: {error}") from error
+
+
+def _called(name: str) -> str:
+    return f"candidate {shown(name)!r}"
 
 
 def _named(candidates: Any) -> Iterable[tuple[Any, Any]]:
@@ -86,16 +102,16 @@ def _named(candidates: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def _contestant(name: str, given: Any, build: Any) -> Contestant:
-    with naming_candidate(name):
+    with naming(_called(name)):
         wiring = _wiring(given)
         if wiring is None:
             _check_model(given)
             return Contestant(name, None, given)
         if build is None:
             raise ValueError(
-                "a rule or a topology needs the model that it goes into: give build=, a function "
-                "that makes it from the keyword key, such as functools.partial(networks.mlp, ...)"
+                f"a rule or a topology needs the model that it goes into: give build=, {BUILD}"
             )
+    with naming("build"):
         _check_model(build)
         return Contestant(name, wiring, build)
 

@@ -231,6 +231,16 @@ def _scaled(pixels: UInt8[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"
     return np.divide(pixels, np.float32(255), dtype=np.float32)
 
 
+def as_array(name: str, given: Any) -> np.ndarray:
+    """What is given as an array, or a ValueError that says what it must be."""
+    try:
+        return np.asarray(given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} must be an array, whose rows have one shape; given {brief(given)}"
+        ) from error
+
+
 def check_examples(name: str, x: np.ndarray) -> Float32[np.ndarray, "..."]:
     """Examples in single precision, or a ValueError that says what is wrong with them."""
     if x.dtype.kind != "f" or x.ndim < 2 or not x.size:
@@ -264,7 +274,7 @@ def _checked_pair(
     name: str, pair: Pair
 ) -> tuple[Float32[np.ndarray, "..."], Int[np.ndarray, " n"]]:
     """The examples and labels of a part, of the types that a data set has."""
-    x, y = map(np.asarray, pair)
+    x, y = (as_array(f"{name}_{part}", given) for part, given in zip("xy", pair, strict=True))
     x, y = check_examples(f"{name}_x", x), check_labels(f"{name}_y", y)
     if len(x) != len(y):
         raise ValueError(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from topokit._checks import check_count
+from topokit._checks import check_count, check_flag, check_seed
 from topokit.designs import design
 from topokit.layers import Layers
 from topokit.networks._rules import NARROW, ByShare, Rule
@@ -48,7 +48,7 @@ def designed(
         `topokit.design`, which says more; `clos_with`, quicker; `sparsify`.
     """
     depth = None if depth is None else check_count("depth", depth)
-    build = _Designed(depth, bool(skip), check_count("seed", seed, least=0))
+    build = _Designed(depth, check_flag("skip", skip), check_seed("seed", seed))
     return ByShare("a designed layer", _trainable, build, share, dense_below, otherwise)
 
 

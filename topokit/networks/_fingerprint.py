@@ -30,11 +30,6 @@ def fingerprint(settings: Mapping[str, Any], **parts: Any) -> dict[str, str]:
     Raises:
         ValueError: If something cannot be compared and is not stated.
     """
-    if not isinstance(settings, Mapping):
-        raise ValueError(
-            "settings must be a dict of plain values by the names of what they stand for, such as "
-            f"{{'optimizer': ['adam', 0.003]}}; given {brief(settings)}"
-        )
     found = [line for name, part in parts.items() for line in comparable_lines(name, part)]
     places: dict[int, list[str]] = {}  # of one thing, which need be stated at one of them alone
     for name, text, node in found:
@@ -58,6 +53,16 @@ def fingerprint(settings: Mapping[str, Any], **parts: Any) -> dict[str, str]:
     return {name: text for name, text, _ in found + stated if text is not None}
 
 
+def check_settings(settings: Any) -> dict[str, Any]:
+    """What a caller states, None for nothing, whether or not anything is kept."""
+    if not isinstance(settings, Mapping | None):
+        raise ValueError(
+            f"settings must be a dict of plain values; given {brief(settings)}: name what each "
+            "stands for, such as {'optimizer': ['adam', 0.003]}"
+        )
+    return dict(settings or {})
+
+
 def _to_state(unstated: list[str], strange: list[str]) -> str:
     """What to state, with what stands in the settings and is the name of nothing."""
     by_root: dict[str, list[list[str]]] = {}
@@ -67,7 +72,7 @@ def _to_state(unstated: list[str], strange: list[str]) -> str:
     values = ", ".join(f"{''.join(_common(names))!r}: ..." for names in by_root.values())
     missed = f" (the settings given for {', '.join(map(repr, strange))} name no part of it)"
     return (
-        f"a checkpoint cannot tell {', '.join(unstated)} from others like it"
+        f"what is kept of a training cannot tell {', '.join(unstated)} from others like it"
         f"{missed if strange else ''}: state what decides it by plain values, "
         f"settings={{{values}}}, such as {{'optimizer': ['adam', 0.003]}}; or use functions that "
         "a module names"

@@ -27,7 +27,7 @@ import optax
 from jaxtyping import Array, Float, Int, PyTree
 
 from topokit._binades import unit_of
-from topokit._checks import check_instance, check_real
+from topokit._checks import check_flag, check_real
 from topokit._real_arrays import check_real_array
 from topokit._records import brief
 from topokit.networks._prune import is_kernel
@@ -179,7 +179,7 @@ def force(
             "pull must be a function of filters, such as topokit.networks.l2_force; given "
             f"{brief(pull)}"
         )
-    check_instance("adaptive", adaptive, bool, "True or False")
+    adaptive = check_flag("adaptive", adaptive)
 
     def init(params: PyTree) -> ForceState:
         names = [name for name, leaf in _named(params) if is_kernel(leaf)]

@@ -16,15 +16,17 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
-from topokit._checks import check_count, check_real
+from topokit._checks import check_count, check_real, check_seed
 from topokit.networks._constants import Constants
 from topokit.networks._infer_one import double_if, infer_one
 from topokit.networks._untrained import (
     Batch,
     Untrained,
     check_batch,
+    check_learned,
     count_outputs,
     draw_models,
+    needing_gradients,
 )
 
 TOGETHER = 500  # examples at once
@@ -118,14 +120,15 @@ def grasp(
         `ntk_sap`, without labels.
     """
     (one,) = draw_models(model, state, draws=1, seed=0)
-    return grasp_of(one, check_batch(one, x, y))
+    return grasp_of(one, check_learned(one, x, y))
 
 
 def grasp_of(one: Untrained, batch: Batch) -> float:
     """The same, of what was checked."""
-    assert batch.targets is not None
+    assert batch.targets is not None  # as `check_learned` sees to
     targets = jnp.asarray(batch.targets, batch.x.dtype)
-    return float(_gradient_flow(one, batch.x, targets, labeled=batch.labels is not None))
+    with needing_gradients():
+        return float(_gradient_flow(one, batch.x, targets, labeled=batch.labels is not None))
 
 
 def ntk_sap(
@@ -175,7 +178,7 @@ def ntk_sap(
         `tangent_kernel`, all of it.
     """
     step = check_real("step", step, least=0, most=1, above=True)
-    probes, seed = check_count("probes", probes), check_count("seed", seed, least=0)
+    probes, seed = check_count("probes", probes), check_seed("seed", seed)
     (one,) = draw_models(model, state, draws=1, seed=0)
     return sensitivity_of(one, check_batch(one, x).x, step=step, probes=probes, seed=seed)
 

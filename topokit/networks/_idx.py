@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Num, UInt8
 
+from topokit._checks import check_flag
 from topokit._limits import check_read
 from topokit._unpacked_streams import take, unpacked_file
 from topokit.networks._checked_bytes import check_md5
@@ -84,7 +85,7 @@ def read_mnist(
     See Also:
         `read_cifar10`; `load_digits`, which comes with scikit-learn.
     """
-    folder = Path(folder)
+    folder, verify = Path(folder), check_flag("verify", verify)
     paths = {part: _find(folder, part) for part in MNIST}
     train, test = (_read_part(paths, part, verify) for part in ("train", "t10k"))
     if train[0].shape[1:] != test[0].shape[1:]:

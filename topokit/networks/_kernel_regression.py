@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Array, Float, Int, Shaped
 
-from topokit._checks import check_real
+from topokit._checks import check_flag, check_real
 from topokit._records import Record
 from topokit.networks._dataset import split_by_class
 from topokit.networks._tangent_kernel import kernel_of
-from topokit.networks._untrained import Batch, check_batch, draw_models
+from topokit.networks._untrained import Batch, check_learned, draw_models
 
 # Ridges to choose from, relative to the mean eigenvalue of the training examples' kernel.
 RIDGES = 10.0 ** np.arange(-6.0, 2.1, 0.5)
@@ -161,10 +161,11 @@ def kernel_regression(
     """
     began = perf_counter()
     models = draw_models(model, state, draws=draws, seed=seed)
+    full = check_flag("full", full)
     share = check_real("held_out", held_out, least=0, most=1, above=True, below=True)
     found, split = [], None
     for one in models:
-        batch = check_batch(one, x, y)
+        batch = check_learned(one, x, y)
         split = split_batch(batch, share)
         kernel = kernel_of(one, batch.x, full=full, sparse_only=sparse_only)
         found.append(judge(kernel, batch, split))

@@ -1,12 +1,17 @@
 """What the eigenvalues of a kernel say, without labels: in how many directions it can learn."""
 
+from typing import Any
+
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Array, Float, Shaped
 
 from topokit._records import brief
 
+# What rounding may leave of symmetry, and below 0, relative to the greatest entry and eigenvalue.
+ROUNDING = 1e-4
 
-def effective_rank(kernel: Shaped[np.ndarray, "..."]) -> float:
+
+def effective_rank(kernel: Shaped[np.ndarray | Array, "..."]) -> float:
     """How many directions of its examples a kernel tells apart, from 1 to their number.
 
     The exponential of the entropy of the eigenvalues as shares of their sum: k where k of them are
@@ -34,7 +39,7 @@ def effective_rank(kernel: Shaped[np.ndarray, "..."]) -> float:
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
-def condition_number(kernel: Shaped[np.ndarray, "..."]) -> float:
+def condition_number(kernel: Shaped[np.ndarray | Array, "..."]) -> float:
     """The greatest eigenvalue of a kernel over the least, from 1 to infinity.
 
     How unequally fast a network learns in different directions; lower is meant to be better.
@@ -63,14 +68,27 @@ def condition_number(kernel: Shaped[np.ndarray, "..."]) -> float:
     return np.inf if hidden else float(values[-1] / values[0])
 
 
-def _eigenvalues(kernel: Shaped[np.ndarray, "..."]) -> Float[np.ndarray, " n"]:
-    """In rising order; what rounding leaves below 0 is 0."""
-    square = kernel.ndim == 2 and kernel.shape[0] == kernel.shape[1] and kernel.size
-    if kernel.dtype.kind != "f" or not square or not np.isfinite(kernel).all():
+def _eigenvalues(kernel: Any) -> Float[np.ndarray, " n"]:
+    """In rising order, relative to the greatest entry; what rounding leaves below 0 is 0."""
+    if not isinstance(kernel, np.ndarray | Array) or not _is_finite_square(kernel):
         raise ValueError(
             f"kernel must be a symmetric matrix of finite floats; given {brief(kernel)}"
         )
-    scale = np.abs(kernel).max()
-    if not np.allclose(kernel, kernel.T, rtol=0, atol=1e-4 * scale) or scale == 0:
+    whole = np.asarray(kernel, float)
+    scale = np.abs(whole).max()
+    whole = whole / (scale or 1.0)
+    if scale == 0 or not np.allclose(whole, whole.T, rtol=0, atol=ROUNDING):
         raise ValueError("kernel must be symmetric, and not zero")
-    return np.maximum(np.linalg.eigvalsh(kernel.astype(float)), 0.0)
+    values = np.linalg.eigvalsh(whole)
+    left = max(ROUNDING, len(whole) * float(np.finfo(kernel.dtype).eps))
+    if values[0] < -left * values[-1]:
+        raise ValueError(
+            "kernel must be positive semidefinite, but for rounding; given one whose least "
+            f"eigenvalue is {values[0]:.3g} times its greatest entry"
+        )
+    return np.maximum(values, 0.0)
+
+
+def _is_finite_square(kernel: np.ndarray | Array) -> bool:
+    square = kernel.ndim == 2 and kernel.shape[0] == kernel.shape[1] and kernel.size > 0
+    return square and kernel.dtype.kind == "f" and bool(np.isfinite(kernel).all())

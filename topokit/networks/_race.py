@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from topokit._escapes import shown
 from topokit._progress import progress
 from topokit.networks._contestants import Contestant, check_contestant
 from topokit.networks._dataset import Dataset
@@ -78,6 +79,13 @@ class Race:
             key = key_of(Foretold.KIND, text, batch)
             tasks[name] = ForetellTask(key, name, one, x, y, sparse_only)
         self.foretold |= self._run(tasks, "batch")
+        found = self.foretold.values()
+        failures = [one.failure for one in found if one.failure is not None]
+        if len(failures) == len(found):
+            raise ValueError(
+                "the kernel regression, which says who is trained, fails for all candidates: scale "
+                f"the data, or give keep=1, which trains all: {shown(failures[0])}"
+            )
 
     def climb(self, names: Sequence[str], rung: Rung, doing: str) -> None:
         """Train these as far as a rung asks."""

@@ -10,8 +10,9 @@ import equinox as eqx
 import jax
 import optax
 
-from topokit._checks import check_count, check_real
+from topokit._checks import check_count, check_real, check_seed
 from topokit.networks._dataset import Dataset
+from topokit.networks._fingerprint import check_settings
 from topokit.networks._rules import Rule
 from topokit.networks._sparsify import Topology, sparsify
 from topokit.networks._train import Epoch, Training, train
@@ -77,7 +78,7 @@ def train_from_seed(
     """
     learning_rate = check_real("learning_rate", learning_rate, least=0, most=inf, above=True)
     check_count("batch_size", batch_size, most=len(data.train_x))
-    key = jax.random.key(check_count("seed", seed, least=0))
+    key = jax.random.key(check_seed("seed", seed))
     model, state = eqx.nn.make_with_state(build)(key=key)
     steps = max(1, check_count("epochs", epochs, least=0) * (len(data.train_x) // batch_size))
     return train(
@@ -89,7 +90,7 @@ def train_from_seed(
         batch_size=batch_size,
         seed=seed,
         checkpoint=checkpoint,
-        settings={"optimizer": {"adam": learning_rate, "steps": steps}} | dict(settings or {}),
+        settings={"optimizer": {"adam": learning_rate, "steps": steps}} | check_settings(settings),
         callback=callback,
     )
 

@@ -4,11 +4,12 @@ from time import perf_counter
 from typing import Any
 
 import equinox as eqx
+import jax
 import numpy as np
 import optax
 from jaxtyping import Bool
 
-from topokit._checks import check_count
+from topokit._checks import check_count, check_instance
 from topokit._records import Record
 from topokit.networks._dataset import Dataset
 from topokit.networks._steps import course_of, go_on
@@ -82,11 +83,12 @@ def train_steps(
         batch_size: As in `train`.
         seed: As in `train`.
         since: An earlier result of this same training, with the same arguments but for `steps`, to
-            go on from; that they are the same is not checked.
+            go on from; that they are the same is checked of the arrays of the model and of the
+            optimizer alone, by their shapes.
 
     Raises:
         ValueError: As in `train`, if there is no validation part, or if `since` has taken more
-            steps.
+            steps, or is of another model or kind of optimizer.
 
     Examples:
         >>> import jax
@@ -109,6 +111,8 @@ def train_steps(
     check_kinds(data, optimizer)
     check_training(model, state, data, batch_size, seed)
     check_validation(data)
+    if since is not None:
+        _check_since(since, model, state, optimizer)
     done = 0 if since is None else since.steps
     check_count("steps", steps, least=done)
     options = {"batch_size": batch_size, "seed": seed, "since": since}
@@ -139,6 +143,30 @@ def take_further(
     found, right = judge_each(model, state, data.validation_x, data.validation_y)
     spent = perf_counter() - began
     return ShortTraining(steps, found.loss, found.accuracy, right, spent, model, opt_state, state)
+
+
+def _check_since(
+    since: Any, model: Any, state: Any, optimizer: optax.GradientTransformation
+) -> None:
+    """Refuse what is no result of such a training, as far as shapes of arrays tell."""
+    check_instance("since", since, ShortTraining, "an earlier result of train_steps")
+    begun = optimizer.init(eqx.filter(model, eqx.is_inexact_array))
+    pairs = {
+        "model": ((model, state), (since.model, since.state)),
+        "optimizer": (begun, since.opt_state),
+    }
+    for name, (here, there) in pairs.items():
+        if _kinds(here) != _kinds(there):
+            raise ValueError(
+                f"since must be of this same training; given one of another {name}, which has "
+                f"other arrays: give that {name}, or since=None to begin anew"
+            )
+
+
+def _kinds(tree: Any) -> tuple[Any, list[tuple[Any, Any]]]:
+    """How a tree is made, and of what types and shapes."""
+    leaves, made = jax.tree.flatten(jax.eval_shape(lambda: eqx.filter(tree, eqx.is_array_like)))
+    return made, [(leaf.shape, leaf.dtype) for leaf in leaves]
 
 
 def check_validation(data: Dataset) -> None:

@@ -15,11 +15,18 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Shaped
 
+from topokit._checks import check_flag
 from topokit._limits import check_memory
 from topokit._progress import Bar, progress
 from topokit.networks._counted_weights import counted_weights
 from topokit.networks._infer_one import infer_one
-from topokit.networks._untrained import Untrained, check_batch, count_outputs, draw_models
+from topokit.networks._untrained import (
+    Untrained,
+    check_batch,
+    count_outputs,
+    draw_models,
+    needing_gradients,
+)
 
 # Bytes of the Jacobians that are held while others pass by, of those, and of what is computed at
 # once: arrays beyond some 32 MiB are slow to come by.
@@ -81,6 +88,7 @@ def tangent_kernel(
     See Also:
         `kernel_regression`, what it can learn; `effective_rank` and `condition_number`, of it.
     """
+    full = check_flag("full", full)
     (one,) = draw_models(model, state, draws=1, seed=0)
     return kernel_of(one, check_batch(one, x).x, full=full, sparse_only=sparse_only)
 
@@ -181,13 +189,8 @@ def _differentiated(
     outputs: Float[np.ndarray, "each n_outputs"],
 ) -> list[Float[Array, "piece each *_weights"]]:
     """Gradients, or one line where the model has none."""
-    try:
+    with needing_gradients():
         return _gradients(one, weights, x, outputs)
-    except ValueError as error:
-        raise ValueError(
-            "the model must have gradients; take jax.lax.scan in it, which has, for a "
-            f"while_loop, which has none: {error}"
-        ) from error
 
 
 @eqx.filter_jit

@@ -21,15 +21,15 @@ from jax import lax
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int
 
-from topokit._checks import check_count
+from topokit._checks import check_count, check_seed
 from topokit._records import Record, brief
 from topokit.devices import Reduction, averaged, make_mesh
 from topokit.networks._checkpoint import Progress, read_checkpoint, write_checkpoint
 from topokit.networks._dataset import Dataset
-from topokit.networks._fingerprint import fingerprint
+from topokit.networks._fingerprint import check_settings, fingerprint
 from topokit.networks._infer_one import double_if, infer_one
 from topokit.networks._steps import Course, batch_loss, course_of, take_steps
-from topokit.networks._untrained import check_state
+from topokit.networks._untrained import NO_GRADIENTS, check_state, needing_gradients
 
 # Examples that are evaluated at a time.
 TOGETHER = 500
@@ -221,7 +221,8 @@ def train(
         `evaluate`, for the test part; `train_from_seed`, with topologies; `prune`, while training.
     """
     check_kinds(data, optimizer)
-    _check_options(checkpoint, settings, callback)
+    _check_options(checkpoint, callback)
+    settings = check_settings(settings)
     check_count("epochs", epochs, least=0)
     check_training(model, state, data, batch_size, seed)
     mesh = _mesh(devices, reduction, batch_size)
@@ -236,7 +237,7 @@ def train(
         if mesh is not None:
             kind = mesh.devices.flat[0].device_kind
             parts = {"devices": f"{mesh.size} x {kind}", "reduction": reduction} | parts
-        mark = _mark(settings or {}, parts, data, batch_size, seed)
+        mark = _mark(settings, parts, data, batch_size, seed)
         if path.exists():
             progress = start = read_checkpoint(path, start, mark, epochs)
     course = course_of(static, arrays, data.train_x, data.train_y, reduced, batch_size, seed, mesh)
@@ -375,11 +376,9 @@ def check_kinds(data: Any, optimizer: Any) -> None:
         )
 
 
-def _check_options(checkpoint: Any, settings: Any, callback: Any) -> None:
+def _check_options(checkpoint: Any, callback: Any) -> None:
     if not isinstance(checkpoint, str | os.PathLike | None):
         raise ValueError(f"checkpoint must be the path of a file; given {brief(checkpoint)}")
-    if not isinstance(settings, Mapping | None):
-        raise ValueError(f"settings must be a dict of plain values; given {brief(settings)}")
     if callback is not None and not callable(callback):
         raise ValueError(
             "callback must be a function of a row, the model and its state; "
@@ -417,7 +416,7 @@ def _mesh(devices: Any, reduction: Any, batch_size: int) -> Mesh | None:
 def check_training(model: Any, state: Any, data: Dataset, batch_size: int, seed: int) -> None:
     """Refuse a model that does not fit the data, and sizes that cannot be."""
     check_count("batch_size", batch_size, most=len(data.train_x))
-    check_count("seed", seed, least=0, most=2**63 - 1)
+    check_seed("seed", seed)
     check_state(model, state)
     kind = double_if(model) or np.float32
     example = jax.ShapeDtypeStruct(data.shape, kind)
@@ -425,15 +424,26 @@ def check_training(model: Any, state: Any, data: Dataset, batch_size: int, seed:
     labels = jax.ShapeDtypeStruct((2,), np.int32)
     try:
         logits = eqx.filter_eval_shape(infer_one, model, state, example)
-        eqx.filter_eval_shape(
-            batch_loss, model, state, batch, labels, jax.random.split(jax.random.key(0))
-        )
+        fault = _slope_error(model, state, batch, labels, jax.random.split(jax.random.key(0)))
     except (TypeError, ValueError, AttributeError, NameError) as error:
         raise ValueError(
             f"the model cannot take an example of {data.name}, of shape {data.shape}: {error}"
         ) from error
+    with needing_gradients():
+        if fault is not None:
+            raise fault
     if logits.shape != (data.n_classes,):
         raise ValueError(
             f"the model must return {data.n_classes} logits, one a class of {data.name}; it "
             f"returns shape {logits.shape}"
         )
+
+
+def _slope_error(*given: Any) -> Exception | None:
+    """Why the loss of a batch has no gradients; what it cannot be computed of is raised."""
+    try:
+        eqx.filter_eval_shape(eqx.filter_value_and_grad(batch_loss, has_aux=True), *given)
+    except NO_GRADIENTS as error:
+        eqx.filter_eval_shape(batch_loss, *given)
+        return error
+    return None

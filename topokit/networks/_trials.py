@@ -46,23 +46,29 @@ class Foretold(Finding):
     """What one batch says of a candidate.
 
     Attributes:
-        error: That of the kernel regression, infinite where gradients overflow.
+        error: That of the kernel regression, infinite where it failed.
         seconds: Wall time.
+        failure: Why it failed; None where it did not.
     """
 
     KIND: ClassVar[str] = "kernel regression"
 
     error: float
     seconds: float
+    failure: str | None
 
     def to_entry(self) -> Entry:
-        """Both numbers; JSON has no infinity."""
-        return Entry(self.KIND, {"error": _kept(self.error), "seconds": self.seconds})
+        """Both numbers, and the reason; JSON has no infinity."""
+        value = {"error": _kept(self.error), "seconds": self.seconds, "failure": self.failure}
+        return Entry(self.KIND, value)
 
     @classmethod
     def from_entry(cls, entry: Entry) -> "Foretold":
         """What `to_entry` wrote."""
-        return cls(_number(entry, "error"), _number(entry, "seconds"))
+        error, failure = _number(entry, "error"), entry.value["failure"]
+        if (isinstance(failure, str), failure is None) != (error == inf, error < inf):
+            raise ValueError(f"its error is {error}, and its failure {brief(failure)}")
+        return cls(error, _number(entry, "seconds"), failure)
 
 
 @dataclass(frozen=True)
@@ -170,9 +176,11 @@ class ForetellTask(ModelTask[Foretold]):
             )
         except TooLargeError:
             raise
-        except ValueError:  # gradients that overflow: all else was refused at the door
-            return Foretold(inf, 0.0)
-        return Foretold(found.error, found.seconds)
+        except ValueError as error:  # such as gradients that overflow
+            return Foretold(inf, 0.0, str(error))
+        if not isfinite(found.error):
+            return Foretold(inf, found.seconds, "its error is no finite number")
+        return Foretold(found.error, found.seconds, None)
 
     def read(self, entry: Entry) -> Foretold:
         """What a store holds of it."""

@@ -7,6 +7,7 @@ many draws of first weights as one likes.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -16,15 +17,19 @@ import numpy as np
 from equinox.nn import StateIndex
 from jaxtyping import Array, Float, Shaped
 
-from topokit._checks import check_count
+from topokit._checks import SEEDS, check_count, check_seed
 from topokit._records import brief
-from topokit.networks._dataset import check_examples, check_labels
+from topokit.networks._dataset import as_array, check_examples, check_labels
 from topokit.networks._infer_one import double_if, infer_one
 
 LEAST_EXAMPLES = 8
 
 # Sizes of targets, from here to the inverse, of which all that is computed fits single precision.
 LEAST_SIZE = 1e-15
+
+
+# What JAX raises of a part of a model that it cannot differentiate.
+NO_GRADIENTS = TypeError, ValueError, NotImplementedError
 
 
 class Untrained(NamedTuple):
@@ -60,7 +65,8 @@ def draw_models(model: Any, state: Any, *, draws: int, seed: int) -> Iterator[Un
         ValueError: If it is neither, several draws of a finished model are asked for, or weights
             are not finite.
     """
-    draws, seed = check_count("draws", draws), check_count("seed", seed, least=0)
+    draws = check_count("draws", draws, most=SEEDS)
+    seed = check_seed("seed", seed, draws=draws)
     if not has_weights(model):
         return (_checked(*_made(model, seed + number)) for number in range(draws))
     if draws > 1:
@@ -121,6 +127,18 @@ def _checked(model: Any, state: Any) -> Untrained:
     return Untrained(model, state)
 
 
+@contextmanager
+def needing_gradients() -> Iterator[None]:
+    """What differentiates a model in here says so where it has no gradients."""
+    try:
+        yield
+    except NO_GRADIENTS as error:
+        raise ValueError(
+            "the model must have gradients; take jax.lax.scan in it, which has, for a "
+            f"while_loop, which has none: {error}"
+        ) from error
+
+
 def count_outputs(one: Untrained, shape: tuple[int, ...]) -> int:
     """How long the vector is that a model returns of an example of a shape."""
     kind = double_if(one.model) or np.float32
@@ -137,6 +155,15 @@ def count_outputs(one: Untrained, shape: tuple[int, ...]) -> int:
     return returned.size
 
 
+def check_learned(one: Untrained, x: Any, y: Any) -> Batch:
+    """The same as `check_batch`, of what has to be learned."""
+    if y is None:
+        raise ValueError(
+            "y must be labels, integers from 0, or floats, a row for each example; given None"
+        )
+    return check_batch(one, x, y)
+
+
 def check_batch(one: Untrained, x: Any, y: Any = None) -> Batch:
     """A batch that fits a model.
 
@@ -149,7 +176,7 @@ def check_batch(one: Untrained, x: Any, y: Any = None) -> Batch:
         ValueError: If there are too few examples, something is not finite, they do not fit the
             model or each other, or are all of one class.
     """
-    x = check_examples("x", np.asarray(x))
+    x = check_examples("x", as_array("x", x))
     if len(x) < LEAST_EXAMPLES:
         raise ValueError(
             f"x must hold at least {LEAST_EXAMPLES} examples, half of which are held out; given "
@@ -159,7 +186,7 @@ def check_batch(one: Untrained, x: Any, y: Any = None) -> Batch:
     examples = jnp.asarray(x, double_if(one.model))
     if y is None:
         return Batch(examples, None, None)
-    y = np.asarray(y)
+    y = as_array("y", y)
     if len(y.shape) == 0 or len(y) != len(x):
         raise ValueError(f"y must have one row for each of the {len(x)} examples; given {brief(y)}")
     if y.dtype.kind == "f":

@@ -60,11 +60,6 @@ def gaussian_targets(
     return np.random.default_rng(seed).normal(size=(n_targets, n_in, n_out))
 
 
-def check_seed(name: str, value: int) -> int:
-    """A seed that numpy and JAX take."""
-    return check_count(name, value, least=0, most=2**63 - 1)
-
-
 def drawn_targets(number: int) -> Targets:
     """So many Gaussian matrices for each seed."""
     if not isinstance(number, Integral):

@@ -15,8 +15,9 @@ from typing import Any
 import jax.numpy as jnp
 import networkx as nx
 
+from topokit._checks import check_seed
 from topokit.layers import Layers
-from topokit.ranking._drawn_targets import check_seed, drawn_targets
+from topokit.ranking._drawn_targets import drawn_targets
 from topokit.ranking._maps import Maps
 from topokit.ranking._mean_losses import statistics
 from topokit.ranking._ranked import Ranking

@@ -13,9 +13,10 @@ import networkx as nx
 import numpy as np
 from jaxtyping import Array
 
+from topokit._checks import check_seed
 from topokit.layers import Layers
 from topokit.products import Cost
-from topokit.ranking._drawn_targets import Targets, check_seed, drawn_targets, given_targets
+from topokit.ranking._drawn_targets import Targets, drawn_targets, given_targets
 from topokit.ranking._rows import Result
 from topokit.ranking._run import run
 from topokit.ranking._store import Store
