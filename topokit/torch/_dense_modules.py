@@ -59,7 +59,7 @@ def to_pruned(sparse: Sparse) -> nn.Linear | nn.Conv2d:
         (['bias', 'weight_mask', 'weight_orig'], 8)
 
     See Also:
-        `sparsify` with `keep=True`, the way back.
+        `sparsify`, the way back, where it is told to keep weights.
     """
     check_instance("sparse", sparse, KINDS, SAID)
     linear = sparse if isinstance(sparse, SparseLinear) else sparse.linear
