@@ -1,5 +1,6 @@
 """Convolutional networks without their dead parts answer the same, and their arrays are smaller."""
 
+import functools
 from typing import Any
 
 import equinox as eqx
@@ -71,6 +72,7 @@ MODELS = {
 }
 
 
+@functools.cache
 def built(name: str) -> tuple[Any, Any]:
     """A model in use, and a state whose variances are drawn at random."""
     model, state = eqx.nn.make_with_state(MODELS[name][1])()

@@ -141,6 +141,11 @@ class Function(FlowStep):
         return None if nothing else made[: len(constants)]
 
 
+@eqx.filter_jit
+def _normalized(layer: eqx.nn.BatchNorm, given: Array, state: eqx.nn.State) -> Array:
+    return layer(given, state, inference=True)[0]
+
+
 class Norm(FlowStep):
     """Batch normalization with its running means, as it is when the model is used."""
 
@@ -152,7 +157,7 @@ class Norm(FlowStep):
     def forward(self, values: Values) -> Values:
         """What it makes of constants; where it multiplies by 0, of anything."""
         given = jnp.asarray(np.nan_to_num(values), jnp.zeros(0).dtype)
-        made = np.asarray(self.layer(given, self.state, inference=True)[0], float)
+        made = np.asarray(_normalized(self.layer, given, self.state), float)
         return np.where(self.backward(np.isnan(values)), np.nan, made)
 
     def backward(self, heard: Mask) -> Mask:
@@ -166,7 +171,9 @@ class Norm(FlowStep):
         old, keep = self.layer, np.flatnonzero(self.channels.keep)
 
         def kept(leaf: Any) -> Any:
-            return leaf[keep] if jnp.shape(leaf) == self.channels.keep.shape else leaf
+            if jnp.shape(leaf) != self.channels.keep.shape:
+                return leaf
+            return jnp.asarray(np.asarray(leaf)[keep])
 
         def moved(index: Any) -> Any:
             if index is None:
@@ -215,7 +222,7 @@ class Depthwise(FlowStep):
     def rebuilt(self, patches: float) -> DepthwiseConv2d:
         """The kernels of what stays."""
         del patches
-        kept = self.layer.weight[np.flatnonzero(self.channels.keep)]
+        kept = jnp.asarray(np.asarray(self.layer.weight)[self.channels.keep])
         return eqx.tree_at(lambda layer: layer.weight, self.layer, kept)
 
 

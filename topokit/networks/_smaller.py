@@ -49,7 +49,8 @@ def _linear(
 ) -> eqx.nn.Linear:
     kept, biased = np.asarray(layer.weight)[np.ix_(after, before)], _biased(layer, bias)
     dtype, (n_out, n_in) = layer.weight.dtype, kept.shape
-    new = eqx.nn.Linear(n_in, n_out, use_bias=biased, key=jax.random.key(0), dtype=dtype)
+    options = {"use_bias": biased, "key": jax.random.key(0), "dtype": dtype}
+    new = eqx.filter_eval_shape(eqx.nn.Linear, n_in, n_out, **options)
     return _filled(new, jnp.asarray(kept), bias)
 
 
@@ -71,12 +72,8 @@ def _convolution(
     options |= {"padding": padding, "groups": groups, "use_bias": _biased(layer, bias)}
     options |= {"dtype": layer.weight.dtype, "key": jax.random.key(0)}
     widths: Any = weight.shape[1] * groups, len(weight), weight.shape[2:]
-    kind: Any = type(layer)
-    new = (
-        kind(layer.num_spatial_dims, *widths, **options)
-        if kind is eqx.nn.Conv
-        else kind(*widths, **options)
-    )
+    axes = [layer.num_spatial_dims] if type(layer) is eqx.nn.Conv else []
+    new = eqx.filter_eval_shape(type(layer), *axes, *widths, **options)
     return _filled(new, jnp.asarray(weight), bias)
 
 
