@@ -7,6 +7,7 @@ import pytest
 import topokit as tk
 from topokit._inputs import components_of
 from topokit.reconstruction import ALS, LBFGS, Adam, Chain, HierarchicalSVD
+from topokit.scores.freedom import _input_estimate
 
 T = tk.topologies
 RNG = np.random.default_rng(0)
@@ -127,6 +128,43 @@ def test_a_prediction_foretells_what_training_leaves_of_inputs_that_vary_togethe
     assert abs(trained - predicted) < 0.1 < plain - trained
 
 
+@pytest.mark.parametrize("name", CASCADES)
+def test_an_estimate_over_inputs_is_the_exact_loss_within_its_error(name):
+    """Of the same weights: what differs is the components that are drawn."""
+    layers = CASCADES[name]
+    for seed in range(3):
+        exact, found = (
+            tk.predicted_loss(layers, inputs=MIXED, n_samples=1, seed=seed, method=method)
+            for method in ("exact", "estimate")
+        )
+        assert not found.exact
+        assert abs(found - exact) <= 3 * found.standard_error + 1e-6
+
+
+def test_estimates_over_inputs_have_no_bias_and_some_outputs_are_enough(
+    monkeypatch,
+):
+    layers, exact, found = CASCADES["random"], [], []
+    monkeypatch.setattr(_input_estimate, "OUTPUTS", 3)
+    for seed in range(40):
+        for values, method in ((exact, "exact"), (found, "estimate")):
+            values.append(
+                tk.predicted_loss(layers, inputs=MIXED, n_samples=1, seed=seed, method=method)
+            )
+    assert layers.n_out > 3
+    misses = np.array(found) - exact
+    errors = np.array([each.standard_error for each in found])
+    assert abs(misses.mean()) < 3 * misses.std() / len(misses) ** 0.5
+    assert 0.5 < np.sqrt((misses**2).mean() / (errors**2).mean()) < 2
+
+
+def test_a_cascade_whose_map_fits_no_memory_is_estimated_over_inputs():
+    layers = T.random_regular.layers([200] * 3, 10, seed=0)
+    found = tk.predicted_loss(layers, inputs=np.diag(np.arange(200.0)), n_samples=1)
+    assert not found.exact
+    assert 0 < found.standard_error < 0.02
+
+
 def test_full_freedom_leaves_nothing():
     assert tk.predicted_loss(T.dense(N, 6), inputs=MIXED) == pytest.approx(0, abs=1e-9)
     assert tk.predicted_loss(tk.cascade([T.dense(N, N), T.dense(N, 6)]), inputs=MIXED) == 0
@@ -196,10 +234,10 @@ def test_targets_without_outputs_over_the_inputs_are_refused():
 
 
 def test_what_knows_no_inputs_says_so():
-    with pytest.raises(ValueError, match="method='estimate' knows no inputs"):
-        tk.predicted_loss(LAYER, inputs=MIXED, method="estimate")
-    with pytest.raises(ValueError, match="needs .* GiB"):
-        tk.predicted_loss(T.random_regular.layers([300] * 3, 20, seed=0), inputs=np.eye(300))
+    large = T.random_regular.layers([300] * 3, 40, seed=0)
+    for method in ("exact", "estimate"):
+        with pytest.raises(ValueError, match="needs .* GiB"):
+            tk.predicted_loss(large, inputs=np.eye(300), method=method)
     with pytest.raises(ValueError, match="squared errors alone"):
         tk.reconstruct(LAYER, TARGETS, inputs=MIXED, loss=jnp.abs)
     for solver in (HierarchicalSVD(), Chain((HierarchicalSVD(), ALS()))):

@@ -84,16 +84,13 @@ def _left(layers: Layers, inputs: Components, rank: int, exponent: float, seed: 
     a, b, _ = scaled_edge_factors(layers, draw_to_scale(layers, rng), keep)
     reach = a.astype(bool).T.astype(float) @ b.astype(bool).astype(float) > 0
     basis, clear = column_basis(unit_rows(a @ root.T), unit_rows(b), rank)
-    if not (clear or moderate(layers)):
-        raise ValueError(
-            "inputs mix what constants of this topology stretch by more than floats tell apart; "
-            f"bring the constants within 2^-{MODERATE} and 2^{MODERATE}, or leave inputs= out"
-        )
+    if not clear:
+        refuse_stretched(layers)
     basis, left = basis.reshape(layers.n_in, layers.n_out, -1), 0.0
     patterns, which = np.unique(reach.T, axis=0, return_inverse=True)
     for number, seen in enumerate(patterns):
         outputs = np.flatnonzero(which.ravel() == number)
-        variances, axes = _seen_components(root[:, seen], inputs.variances)
+        variances, axes = seen_components(root[:, seen], inputs.variances)
         moved = np.einsum("ik,ior->kor", axes, basis[:, outputs])
         shares = np.minimum((moved**2).sum(axis=2), 1.0)
         left += len(outputs) * (total - variances.sum())
@@ -101,7 +98,16 @@ def _left(layers: Layers, inputs: Components, rank: int, exponent: float, seed: 
     return float(left / (layers.n_out * total))
 
 
-def _seen_components(
+def refuse_stretched(layers: Layers) -> None:
+    """Refuse constants that let columns differ by less than rounding."""
+    if not moderate(layers):
+        raise ValueError(
+            "inputs mix what constants of this topology stretch by more than floats tell apart; "
+            f"bring the constants within 2^-{MODERATE} and 2^{MODERATE}, or leave inputs= out"
+        )
+
+
+def seen_components(
     columns: Float[np.ndarray, "n_in seen"], variances: Float[np.ndarray, " n_in"]
 ) -> tuple[Float[np.ndarray, " seen"], Float[np.ndarray, "n_in seen"]]:
     """Within the span of what an output sees, the components of the target, and their variances."""

@@ -27,6 +27,7 @@ from topokit._limits import TooLargeError
 from topokit.layers import Layers, to_layers
 from topokit.scores.counts import bandwidth
 from topokit.scores.freedom._degrees_of_freedom import degrees_of_freedom
+from topokit.scores.freedom._input_estimate import check_input_estimate, estimate_over_inputs
 from topokit.scores.freedom._input_loss import cascade_losses, rank_bound, residual_of_layer
 from topokit.scores.freedom._interaction_order import effective_order
 from topokit.scores.freedom._leverage import check_leverage, leverage_of_rank
@@ -152,12 +153,14 @@ def predicted_loss(
         max_steps: Steps after which a probe stops anyway; the result is then not `converged`.
         inputs: Examples of inputs, `(n, n_in)`, as they go into the layer; center them if it has a
             bias. Their scale has no say, and any root of second moments does as well, such as
-            `np.linalg.cholesky(S).T`. Only exact maps know them.
+            `np.linalg.cholesky(S).T`. An estimate draws some components of each output, by their
+            variance, and factors the scalar products of the Jacobian's columns: memory and time
+            grow with the trainable edges, squared and cubed.
 
     Raises:
-        ValueError: If an argument is out of range, an exact map is asked for, as by `inputs`, that
-            takes more than 2 GiB, an estimate would take more than 8 GiB, or inputs that vary
-            together mix what constants stretch by more than floats tell apart.
+        ValueError: If an argument is out of range, an exact map is asked for that takes more than
+            2 GiB, an estimate would take more than 8 GiB, or one over `inputs` more than 2 GiB, or
+            inputs that vary together mix what constants stretch by more than floats tell apart.
 
     Examples:
         >>> import numpy as np
@@ -182,7 +185,9 @@ def predicted_loss(
     accuracy = check_real("accuracy", accuracy, least=1e-6, most=1.0)
     max_steps = check_count("max_steps", max_steps)
     if inputs is not None:
-        return _of_inputs(layers, inputs, method=method, n_samples=n_samples, seed=seed)
+        return _of_inputs(
+            layers, inputs, method=method, n_samples=n_samples, seed=seed, accuracy=accuracy
+        )
     if method == "exact" or (method == "auto" and cheap(layers)):
         return leverage_and_loss(layers, n_samples=n_samples, seed=seed)[1]
     check_estimate(layers)
@@ -201,27 +206,39 @@ def predicted_loss(
 
 
 def _of_inputs(
-    layers: Layers, inputs: Any, *, method: str, n_samples: int | None, seed: int
+    layers: Layers,
+    inputs: Any,
+    *,
+    method: str,
+    n_samples: int | None,
+    seed: int,
+    accuracy: float,
 ) -> PredictedLoss:
     """The predicted loss of outputs, over examples of inputs."""
-    if method == "estimate":
-        raise ValueError(
-            "method='estimate' knows no inputs; leave it out, or give method='exact', for a map "
-            "that fits memory"
-        )
     if layers.depth == 1:
         return PredictedLoss(residual_of_layer(layers, components_of(inputs, layers.n_in)))
-    check_leverage(layers)
+    exact = method == "exact" or (method == "auto" and cheap(layers))
+    (check_leverage if exact else check_input_estimate)(layers)
     components = components_of(inputs, layers.n_in)
-    if components.alike:
+    if components.alike and exact:
         return leverage_and_loss(layers, n_samples=n_samples, seed=seed)[1]
-    freedom = degrees_of_freedom(layers)
-    if freedom == 0:
+    if not count_spanning(layers):
         return PredictedLoss(1.0)
-    seeds = _seeds(layers, freedom, n_samples, seed)
-    left = cascade_losses(layers, components, freedom, _exponent(layers), seeds)
-    bound = rank_bound(components, layers.n_out, bandwidth(layers), seed)
-    return _at_least(_mean(left), bound)
+    if exact:
+        freedom = degrees_of_freedom(layers)
+        seeds = _seeds(layers, freedom, n_samples, seed)
+        left = _mean(cascade_losses(layers, components, freedom, _exponent(layers), seeds))
+    else:
+        found = estimate_over_inputs(
+            layers,
+            components,
+            _exponent(layers),
+            n_samples=n_samples,
+            seed=seed,
+            accuracy=accuracy,
+        )
+        left = PredictedLoss(*found, exact=False)
+    return _at_least(left, rank_bound(components, layers.n_out, bandwidth(layers), seed))
 
 
 def cheap(layers: Layers, *, within: int = CHEAP) -> bool:
