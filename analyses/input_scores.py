@@ -1,11 +1,11 @@
 """What images leave of a loss: predicted and trained, with pixels in their own order and in none.
 
-Wirings from 64 inputs to 64 outputs, each of 768 trainable edges, rebuild random matrices; the
-loss is that of the outputs over images of MNIST, shrunk to 8 x 8 pixels and less their mean
-(`inputs=` of `predicted_loss` and `reconstruct`). Filled: inputs are the pixels in their own order,
-row by row; hollow: in random orders, the mean of three. Patches join a neuron to the pixels around
-it, of so many rows and columns, edges wrapping around; Clos, butterflies and low rank join all
-pairs.
+Wirings from 64 inputs to 64 outputs, each of 768 trainable edges, rebuild random matrices; the loss
+is that of the outputs over images of MNIST, shrunk to 8 x 8 pixels and less their mean (`inputs=`
+of `predicted_loss` and `reconstruct`). Diamonds are predicted losses, dots trained ones: blue where
+inputs are the pixels in their own order, row by row; red in random orders. Patches join a neuron to
+the pixels around it, of so many rows and columns, edges wrapping around; Clos, butterflies and low
+rank join all pairs.
 
 Claim: over images the predicted loss foretells the trained one, with a rank correlation of at least
 0.9; and a wiring that joins neighbors leaves more in the pixels' own order than in a random one, as
@@ -24,13 +24,12 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import topokit as tk
 from analyses import kit
 from analyses._learning import load
-from analyses.kit import COLORS, Look, Study
+from analyses.kit import COLORS, Study
 from topokit.reconstruction import Adam
 
 SIDE, EDGES = 8, 768
@@ -63,15 +62,8 @@ WIRINGS = {
 }
 PATCHES = "patches"
 STYLES = {
-    "random, 1 layer": Look("^", COLORS.red),
-    "random, 2 layers": Look("<", COLORS.red),
-    "random, 4 layers": Look("v", COLORS.red),
-    "patches, 1 layer": Look("s", COLORS.blue),
-    "patches, 2 layers": Look("D", COLORS.blue),
-    "patches, 4 layers": Look("P", COLORS.blue),
-    "Clos": Look("o", COLORS.green),
-    "butterfly": Look("X", COLORS.amber),
-    "low rank": Look("*", COLORS.black),
+    "own": ("pixels in their own order", -0.17, COLORS.blue),
+    "random": ("in random order, mean of three", 0.17, COLORS.red),
 }
 
 
@@ -149,34 +141,24 @@ def summarize(records: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def draw(figure: Figure, results: dict[str, Any]) -> None:
-    """Trained against predicted losses, own and random order of a wiring joined by a line."""
+    """A line for each wiring and kind of orders, from the predicted loss to the trained one."""
     ax = figure.subplots()
-    for row in results["rows"]:
-        draw_wiring(ax, row)
-    top = 1.05 * max(max(row["own"].values()) for row in results["rows"])
-    ax.plot([0, top], [0, top], color="0.6", linewidth=0.8, linestyle=":", zorder=0)
-    ax.set(xlim=(0, top), ylim=(0, top), aspect="equal")
-    ax.set_xlabel("predicted loss of the outputs")
-    ax.set_ylabel("loss that training leaves")
-    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    ax.set_title("filled: pixels in their own order; hollow: in random order", fontsize=8)
-
-
-def draw_wiring(ax: Axes, row: dict[str, Any]) -> None:
-    """Two points and a line."""
-    look, ends = STYLES[row["name"]], (row["own"], row["random"])
-    x, y = ([end[kind] for end in ends] for kind in ("predicted", "trained"))
-    ax.plot(x, y, color=look.color, linewidth=0.8)
-    for place, face in enumerate((look.color, "white")):
-        ax.plot(
-            x[place],
-            y[place],
-            look.marker,
-            color=look.color,
-            markerfacecolor=face,
-            markersize=9 if look.marker == "*" else 6,
-            label=row["name"] if place == 0 else None,
+    rows = sorted(results["rows"], key=lambda row: row["own"]["trained"])
+    for kind, (label, shift, color) in STYLES.items():
+        predicted, trained = (
+            [row[kind][name] for row in rows] for name in ("predicted", "trained")
         )
+        at = np.arange(len(rows)) + shift
+        ax.hlines(at, predicted, trained, color=color, linewidth=1)
+        look: dict[str, Any] = {"color": color, "linestyle": "none"}
+        ax.plot(trained, at, "o", markersize=3.5, label=f"trained, {label}", **look)
+        ax.plot(predicted, at, "D", markersize=8, label=f"predicted, {label}", mfc="none", **look)
+    ax.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    ax.invert_yaxis()
+    ax.set_xlabel("relative loss of the outputs")
+    ax.grid(axis="x", color="0.9")
+    ax.set_axisbelow(True)
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
 
 
 STUDY = Study(
@@ -188,7 +170,7 @@ STUDY = Study(
         "STEPS": 30,
         "ORDERS": 1,
     },
-    size=(5.4, 3.6),
+    size=(5.6, 3.8),
     data=("mnist",),
 )
 
