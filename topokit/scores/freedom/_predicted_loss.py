@@ -135,7 +135,8 @@ def predicted_loss(
     Small maps are exact. Where that would take more than some seconds a draw, random signs are
     projected on what the weights can move, by products with the Jacobian alone: three or four of
     them give the moments of the map (`z * (P z)` has the mean H, products of independent ones have
-    powers of it), and the result says how sure it is.
+    powers of it), and the result says how sure it is. Over inputs some components of each output
+    are drawn by their variance, and their leverage is exact.
 
     Cost: that of `leverage` for `n_samples` draws, `degrees_of_freedom` and `bandwidth`; of an
     estimate O((n_in + n_out) E) for each of 6 to 64 probes and each of its steps, of which wide
@@ -153,9 +154,8 @@ def predicted_loss(
         max_steps: Steps after which a probe stops anyway; the result is then not `converged`.
         inputs: Examples of inputs, `(n, n_in)`, as they go into the layer; center them if it has a
             bias. Their scale has no say, and any root of second moments does as well, such as
-            `np.linalg.cholesky(S).T`. An estimate draws some components of each output, by their
-            variance, and factors the scalar products of the Jacobian's columns: memory and time
-            grow with the trainable edges, squared and cubed.
+            `np.linalg.cholesky(S).T`. Memory of an estimate then grows with the trainable edges
+            squared, time with their cube.
 
     Raises:
         ValueError: If an argument is out of range, an exact map is asked for that takes more than
