@@ -42,7 +42,8 @@ from jaxtyping import Array, Float, Int, PyTree
 from topokit._binades import unit_of
 from topokit._checks import check_count, check_real
 from topokit._records import brief
-from topokit.networks._groups import Grouping, Groups, Part, Path
+from topokit.networks._group_parts import Groups, Part, Path
+from topokit.networks._groups import Grouping
 from topokit.networks._neuron_groups import neuron_groups
 from topokit.networks._strengths import as_schedule
 

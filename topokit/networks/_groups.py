@@ -1,102 +1,42 @@
 """Groups of weights: filters, channels, shapes, positions, layers, blocks, for every kind of layer.
 
-A dense layer, a convolution and a sparse layer are all seen as weights with four labels: group of
-channels, filter, channel and position,
+A family of groups is which of the four labels of weights,
 
-    W[group, filter within it, channel within it, position].
+    W[group, filter within it, channel within it, position],
 
-A dense layer has one position and one group; in a sparse layer the labels are those of its edges, a
-filter being a receiver. A family of groups is then which labels its groups keep: those of (2) and
-(3) of Li and others, 2018 (after Wen and others, 2016), the filters W[n, :, :], the channels
-W[:, c, :] and the shapes W[:, c, p], each within its group of channels; the positions W[:, :, p],
-its non-arbitrary shapes; and the layer as a whole, its depth. Groups of one family share no weight;
-those of two families may.
+its groups keep: those of (2) and (3) of Li and others, 2018 (after Wen and others, 2016), the
+filters W[n, :, :], the channels W[:, c, :] and the shapes W[:, c, p], each within its group of
+channels; the positions W[:, :, p], its non-arbitrary shapes; and the layer as a whole, its depth.
+Groups of one family share no weight; those of two families may.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from math import ceil, prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 from topokit._checks import check_counts, check_instance
 from topokit._records import brief
 from topokit.networks._conv import SparseConv2d
-from topokit.networks._depthwise import DepthwiseConv2d
-from topokit.networks._linear import SparseLayer, SparseLinear, edges
-from topokit.networks._patch_conv import PatchConv2d
+from topokit.networks._group_parts import Groups, Part, Path, along, below, itself, labeled
+from topokit.networks._kernel_labels import (
+    CHANNEL,
+    FILTER,
+    GROUP,
+    POSITION,
+    Kernel,
+    has_groups,
+    labeled_kernels,
+)
 from topokit.networks._sparsify import named_nodes
 
-Path = tuple[Any, ...]
 Scale = float | Sequence[float] | Callable[[Int[np.ndarray, " groups"]], Any]
-
-GROUP, FILTER, CHANNEL, POSITION = range(4)
-LAYERS = (eqx.nn.Linear, eqx.nn.Conv, DepthwiseConv2d, PatchConv2d, SparseConv2d, SparseLinear)
-
-
-class Part(NamedTuple):
-    """One array of parameters, and how it falls into groups.
-
-    Attributes:
-        path: Where the array stands in a model, as JAX tells it.
-        shape: Its shape.
-        sizes: Entries of each group.
-        sums: From an array like it to the sums of each group.
-        largest: From an array like it to the largest size of an entry of each group.
-        spread: From one number a group to what multiplies the array.
-    """
-
-    path: Path
-    shape: tuple[int, ...]
-    sizes: Int[np.ndarray, " groups"]
-    sums: Callable[[Array], Float[Array, " groups"]]
-    largest: Callable[[Array], Float[Array, " groups"]]
-    spread: Callable[[Float[Array, " groups"]], Array]
-
-    def leaf(self, tree: Any) -> Any:
-        """The array in a model or in a tree like it."""
-        return reduce(_below, self.path, tree)
-
-    def labels(self) -> Int[np.ndarray, "..."]:
-        """An array like it with the number of the group of each entry."""
-        with jax.ensure_compile_time_eval():
-            return np.asarray(self.spread(jnp.arange(len(self.sizes))))
-
-
-class Groups(NamedTuple):
-    """As many groups as the parts of each array, and the strength of each beside the others.
-
-    Attributes:
-        parts: The arrays whose entries make up the groups.
-        scales: What multiplies the strength, a number a group.
-    """
-
-    parts: tuple[Part, ...]
-    scales: Float[np.ndarray, " groups"]
-
-
-class Kernel(NamedTuple):
-    """The weights of a layer as one array: dense, or a sparse layer's by their labels.
-
-    Attributes:
-        name: What an error calls the layer.
-        path: Where the array stands in the model.
-        shape: Its shape.
-        extents: Numbers of groups of channels, filters and channels within one, and positions.
-        labels: Of a sparse layer, filter, channel and position of each weight; None of a dense one.
-    """
-
-    name: str
-    path: Path
-    shape: tuple[int, ...]
-    extents: tuple[int, int, int, int]
-    labels: tuple[Int[np.ndarray, " weights"], ...] | None
 
 
 @dataclass(frozen=True)
@@ -274,45 +214,6 @@ def block_groups(shapes: Mapping[str, Sequence[int]], *, scale: Scale = np.sqrt)
     return _grouping("blocks", list(checked), scale, partial(_of_blocks, checked))
 
 
-def along(path: Path, shape: Sequence[int], axes: Sequence[int], split: Sequence[int]) -> Part:
-    """A group is all that lies along axes of an array when it is reshaped to `split`."""
-    kept = [n for axis, n in enumerate(split) if axis not in axes]
-    sizes = np.full(prod(kept), prod(split) // max(1, prod(kept)))
-    wide = [1 if axis in axes else n for axis, n in enumerate(split)]
-
-    def spread(factors: Array) -> Array:
-        return jnp.broadcast_to(factors.reshape(wide), split).reshape(shape)
-
-    def sums(w: Array) -> Array:
-        return w.reshape(split).sum(tuple(axes)).ravel()
-
-    def largest(w: Array) -> Array:
-        return jnp.abs(w).reshape(split).max(tuple(axes), initial=0).ravel()
-
-    return Part(path, tuple(shape), sizes, sums, largest, spread)
-
-
-def labeled(path: Path, shape: Sequence[int], labels: Int[np.ndarray, " weights"], n: int) -> Part:
-    """A group is all entries of an array, row by row, with the same label, out of `n`."""
-    sizes, labels = np.bincount(labels, minlength=n), labels.astype(np.int32)
-
-    def sums(w: Array) -> Array:
-        return jax.ops.segment_sum(w.ravel(), labels, n)
-
-    def largest(w: Array) -> Array:
-        return jnp.maximum(jax.ops.segment_max(jnp.abs(w).ravel(), labels, n), 0)
-
-    def spread(factors: Array) -> Array:
-        return factors[labels].reshape(shape)
-
-    return Part(path, tuple(shape), sizes, sums, largest, spread)
-
-
-def itself(path: Path, shape: Sequence[int]) -> Part:
-    """A group for each entry."""
-    return along(path, shape, (), shape)
-
-
 def _grouping(
     what: str, layers: Sequence[str] | None, scale: Scale, of_layer: Callable[..., Any]
 ) -> Grouping:
@@ -348,7 +249,7 @@ def _chosen(model: Any, names: Sequence[str] | None) -> list[tuple[str, Path, An
     Raises:
         ValueError: If a name is not in the model, or the list of names is empty.
     """
-    found = {name: (path, layer) for name, path, layer in named_nodes(model, _has_groups)}
+    found = {name: (path, layer) for name, path, layer in named_nodes(model, has_groups)}
     if names is not None and not names:
         raise ValueError(
             "layers must name a layer at least, or be None for all; given none of the model's "
@@ -388,55 +289,6 @@ def _scales(scale: Scale, parts: tuple[Part, ...]) -> Float[np.ndarray, " groups
     return np.broadcast_to(values, sizes.shape)
 
 
-def _has_groups(node: Any) -> bool:
-    """A layer of numbers of its own, and no stack of them by `equinox.filter_vmap`."""
-    if isinstance(node, eqx.nn.Linear):
-        return "scalar" not in (node.in_features, node.out_features) and _axes(node) == 2
-    if isinstance(node, eqx.nn.Conv):
-        return _axes(node) == node.num_spatial_dims + 2
-    return isinstance(node, LAYERS)
-
-
-def _axes(node: Any) -> int | None:
-    return getattr(node.weight, "ndim", None)
-
-
-def _kernels(name: str, path: Path, layer: Any) -> list[Kernel]:
-    """The weight arrays of a layer, several in a cascade."""
-    key = jax.tree_util.GetAttrKey
-    if isinstance(layer, SparseConv2d):
-        pixels = prod(layer.kernel_size)
-        return _of_cascade(name, (*path, key("linear")), layer.linear, pixels)
-    if isinstance(layer, SparseLinear):
-        return _of_cascade(name, path, layer, 1)
-    shape, at = layer.weight.shape, (*path, key("weight"))
-    if isinstance(layer, PatchConv2d):
-        filters, entries = (i.ravel() for i in np.indices(shape))
-        channels, positions = (labels[entries] for labels in layer.places())
-        extents = 1, shape[0], layer.in_channels, prod(layer.kernel_size)
-        return [Kernel(name, at, shape, extents, (filters, channels, positions))]
-    if isinstance(layer, DepthwiseConv2d):
-        return [Kernel(name, at, shape, (shape[0], 1, 1, prod(shape[1:])), None)]
-    groups = layer.groups if isinstance(layer, eqx.nn.Conv) else 1
-    extents = groups, shape[0] // groups, shape[1], prod(shape[2:])
-    return [Kernel(name, at, shape, extents, None)]
-
-
-def _of_cascade(name: str, path: Path, linear: SparseLinear, pixels: int) -> list[Kernel]:
-    key, found = jax.tree_util.GetAttrKey, []
-    for number, layer in enumerate(linear.layers):
-        own = (*path, key("layers"), jax.tree_util.SequenceKey(number), key("weight"))
-        found.append(_of_edges(name, own, layer, 1 if number else pixels))
-    return found
-
-
-def _of_edges(name: str, path: Path, layer: SparseLayer, pixels: int) -> Kernel:
-    senders, receivers = edges(layer)
-    labels = receivers, senders // pixels, senders % pixels
-    extents = 1, layer.wiring.n_out, layer.wiring.n_in // pixels, pixels
-    return Kernel(name, path, layer.weight.shape, extents, labels)
-
-
 def _part(kernel: Kernel, kept: tuple[int, ...]) -> Part:
     """The groups of a kernel that keep some of the four labels."""
     if kernel.labels is None:
@@ -459,7 +311,7 @@ def _of_kind(
     *,
     bias: bool = False,
 ) -> list[tuple[Part, ...]]:
-    kernels = _kernels(name, path, layer)
+    kernels = labeled_kernels(name, path, layer)
     if kept == (POSITION,):
         kernels = [kernel for kernel in kernels if kernel.extents[POSITION] > 1]
     if named and not kernels:
@@ -472,7 +324,7 @@ def _of_kind(
 
 def _of_layer(model: Any, name: str, path: Path, layer: Any, named: bool) -> list[tuple[Part, ...]]:
     del model, named
-    return [tuple(_part(kernel, ()) for kernel in _kernels(name, path, layer))]
+    return [tuple(_part(kernel, ()) for kernel in labeled_kernels(name, path, layer))]
 
 
 def _of_blocks(
@@ -484,7 +336,7 @@ def _of_blocks(
     named: bool,
 ) -> list[tuple[Part, ...]]:
     del model, named
-    return [(_in_blocks(kernel, shapes[name]),) for kernel in _kernels(name, path, layer)]
+    return [(_in_blocks(kernel, shapes[name]),) for kernel in labeled_kernels(name, path, layer)]
 
 
 def _in_blocks(kernel: Kernel, block: tuple[int, ...]) -> Part:
@@ -530,13 +382,6 @@ def _behind(model: Any, path: Path) -> tuple[Path, Any] | None:
         return None
     if not isinstance(last, jax.tree_util.SequenceKey):
         return _behind(model, tuple(before))
-    around = reduce(_below, before, model)
+    around = reduce(below, before, model)
     place = jax.tree_util.SequenceKey(last.idx + 1)
     return ((*before, place), around[place.idx]) if place.idx < len(around) else None
-
-
-def _below(node: Any, key: Any) -> Any:
-    """What a key of a path leads to."""
-    if isinstance(key, jax.tree_util.GetAttrKey):
-        return getattr(node, key.name)
-    return node[key.idx if isinstance(key, jax.tree_util.SequenceKey) else key.key]

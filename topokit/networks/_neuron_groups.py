@@ -12,7 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from topokit.networks._groups import Grouping, Part, Path, Scale, along, grouping, itself, labeled
+from topokit.networks._group_parts import Part, Path, along, itself, labeled
+from topokit.networks._groups import Grouping, Scale, grouping
 from topokit.networks._linear import SparseLayer, SparseLinear, edges
 from topokit.networks._sequential import StackedLayer, read_stack
 
