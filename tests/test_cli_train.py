@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from shell import in_an_empty_folder as in_an_empty_folder
 from shell import output_of, topokit
 
 import topokit as tk
+from topokit.cli._learning_options import builder_of
+from topokit.networks._infer_one import infer_one
 
 SETTINGS = {
     "model": "mlp",
@@ -117,6 +120,43 @@ def test_a_force_lowers_the_ranks_that_the_results_tell() -> None:
     assert forced["layers.1"] < free["layers.1"]
 
 
+def test_groups_vanish_and_the_network_that_is_left_answers_alike() -> None:
+    shell = "--seeds 1 --layers dense --structured filters,channels --strength 0.2"
+    result = topokit(f"{QUICK} --learning-rate 0.01 {shell}")
+    assert result.exit_code == 0
+    report = json.loads(Path("training/training.json").read_text())
+    (run,) = report["runs"]
+    found = run["structure"]
+    networks, key = tk.networks, jax.random.key(0)
+    data = networks.load_digits()
+    model = networks.mlp(data.shape, [32], 10, key=key)
+    whole, smaller = sorted(Path("training").glob("*.safetensors"), key=lambda p: -p.stat().st_size)
+    model = networks.read_weights(whole, model)
+    small = networks.shrink(model)
+    small = networks.read_weights(smaller, small)
+    assert networks.n_parameters(small) == found["parameters"] < run["parameters"]
+    assert_close(networks.evaluate(model, data.test_x, data.test_y), [*run["test"].values()])
+    assert_close(networks.evaluate(small, data.test_x, data.test_y), [*found["test"].values()])
+    weights = [np.asarray(model.layers[place].weight) for place in (1, 3)]
+    dead = [(~weights[0].any(1)).sum(), *((~weight.any(0)).sum() for weight in weights)]
+    assert [each["dead"] for each in found["dead"]] == dead
+    told = f"{run['parameters']:,} parameters became {found['parameters']:,}"
+    assert told in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("shell", "shape"), [("convnet", (1, 8, 8)), ("resnet20", (3, 32, 32)), ("lenet5", (3, 32, 32))]
+)
+def test_models_of_the_shell_take_images(shell: str, shape: tuple[int, ...]) -> None:
+    x, y = np.zeros((4, *shape), np.float32), np.array([0, 1, 2, 3])
+    data = tk.networks.make_dataset(x, y, x, y)
+    build = builder_of(shell, None, 0.5 if shell == "resnet20" else None, data)
+    model, state = eqx.nn.make_with_state(build)(key=jax.random.key(0))
+    takes_state = state if shell == "resnet20" else None
+    found = eqx.filter_eval_shape(infer_one, model, takes_state, x[0])
+    assert found.shape == (4,)
+
+
 def test_the_table_has_the_validation_and_the_test_error_apart() -> None:
     result = topokit(f"{QUICK} --seeds 1")
     heading, numbers = result.stdout.splitlines()[:2]
@@ -152,6 +192,18 @@ def test_the_table_has_the_validation_and_the_test_error_apart() -> None:
         ("--force 0.1", "--force goes with --layers dense alone"),
         ("--layers dense --force nan", "--force must be a finite number"),
         ("--layers dense --force 0", "0.0 is not in the range x>0"),
+        ("--structured filters --strength 1", "--structured goes with --layers dense alone"),
+        ("--layers dense --structured filters", "--structured and --strength go together"),
+        ("--layers dense --strength 1", "--structured and --strength go together"),
+        (
+            "--layers dense --structured filters --strength nan",
+            "--strength must be a finite number",
+        ),
+        ("--layers dense --structured filters --strength -1", "-1.0 is not in the range x>0"),
+        ("--layers dense --structured rows --strength 1", "'rows' is no list of families out of"),
+        ("--layers dense --structured shapes,shapes --strength 1", "names a family twice"),
+        ("--layers dense --structured positions --strength 1", "no layer with positions that form"),
+        ("--layers dense --structured layers --strength 1", "needs a model with shortcuts"),
     ],
 )
 def test_a_wrong_input_is_one_line_and_status_2(arguments, message) -> None:

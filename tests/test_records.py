@@ -104,6 +104,7 @@ def samples() -> dict[type, Record]:
         *[tk.products.StepTime(0.1, 0.2)],
         tk.networks.LayerSpeed(32, 0.5, 0.1, 0.2, 0.3, 0.4, 8, None),
         tk.networks.DecomposedSpeed(NAME, (3,), 2.5, 32, 0.1, 0.2, 0.3, 0.4),
+        tk.networks.DeadGroups(NAME, "filters", 3, 32),
         tk.networks.kernel_regression(small, np.eye(8), np.arange(8) % 2),
         tk.networks.batch_scores(small, np.eye(8)),
         tk.reconstruct(GRAPH, targets, solver=SOLVER),

@@ -28,7 +28,8 @@ class Widths(click.ParamType):
             self.fail(f"{quoted(value)} is no list of widths such as 300,100", param, ctx)
 
 
-MODELS = ("lenet-300-100", "lenet5", "mlp", "mobilenet-v1")
+MODELS = ("lenet-300-100", "lenet5", "mlp", "convnet", "resnet20", "mobilenet-v1")
+WITH_WIDTH = "mobilenet-v1", "resnet20"
 LAYERS = ("dense", "clos", "low-rank", "random", "designed")
 WIDTHS = Widths()
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -54,7 +55,11 @@ WHICH = (
     click.option(
         "--hidden", type=WIDTHS, help="Widths of mlp's hidden layers, as 300,100.  [default: 256]"
     ),
-    click.option("--width", type=SHARE, help="Share of mobilenet-v1's channels.  [default: 1]"),
+    click.option(
+        "--width",
+        type=SHARE,
+        help="Share of the channels of mobilenet-v1 or resnet20.  [default: 1]",
+    ),
 )
 HOW = (
     click.option(
@@ -105,11 +110,11 @@ def check_options(options: dict[str, Any]) -> None:
     """Refuse what no option can tell by itself, and fill in what depends on others."""
     if not math.isfinite(rate := options["learning_rate"]):
         raise click.UsageError(f"--learning-rate must be a finite number; given {rate}")
-    for name, model, default in (("hidden", "mlp", (256,)), ("width", "mobilenet-v1", 1.0)):
-        if options["model"] == model:
+    for name, models, default in (("hidden", ("mlp",), (256,)), ("width", WITH_WIDTH, 1.0)):
+        if options["model"] in models:
             options[name] = options[name] or default
         elif options[name]:
-            raise click.UsageError(f"--{name} goes with --model {model} alone")
+            raise click.UsageError(f"--{name} goes with --model {' or '.join(models)} alone")
 
 
 def read_data(mnist: Path | None, cifar10: Path | None, validation: float) -> Any:
@@ -127,16 +132,20 @@ def builder_of(
     model: str, hidden: tuple[int, ...] | None, width: float | None, data: Any
 ) -> Callable[..., Any]:
     """What makes the dense model from a key."""
+    networks, sizes = tk.networks, (data.shape, data.n_classes)
     match model:
         case "mlp":
-            return partial(tk.networks.mlp, data.shape, hidden or (), data.n_classes)
+            return partial(networks.mlp, data.shape, hidden or (), data.n_classes)
         case "mobilenet-v1":
-            shape, n_classes = data.shape, data.n_classes
-            return partial(tk.networks.mobilenet_v1, shape, n_classes, width=width or 1.0)
+            return partial(networks.mobilenet_v1, *sizes, width=width or 1.0)
+        case "resnet20":
+            return partial(networks.resnet20, *sizes, width=width or 1.0)
+        case "convnet":
+            return partial(networks.convnet, *sizes)
         case "lenet5":
-            return partial(tk.networks.lenet5, data.shape, data.n_classes)
+            return partial(networks.lenet5, *sizes)
         case _:
-            return partial(tk.networks.lenet_300_100, data.shape, data.n_classes)
+            return partial(networks.lenet_300_100, *sizes)
 
 
 def rule_of(layers: str, share: float, dense_below: int, seed: int) -> Any:

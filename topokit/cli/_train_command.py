@@ -44,6 +44,7 @@ from topokit.cli._learning_options import (
 from topokit.cli._once import Once
 from topokit.cli._output_folder import check_replaced, results_in
 from topokit.cli._shell_words import arguments_as_options
+from topokit.cli._structured import FAMILIES, Families, Lasso, print_found
 
 RESULTS = "training.json"
 PULLS = "l2", "l1"
@@ -84,6 +85,16 @@ CAPTION = (
     help="A force in proportion to distance, or a constant one.",
 )
 @click.option(
+    "--structured",
+    type=Families(),
+    help=f"Groups of weights that may vanish, out of {','.join(FAMILIES)}; with --layers dense.",
+)
+@click.option(
+    "--strength",
+    type=click.FloatRange(0, min_open=True),
+    help="How hard --structured shrinks them.",
+)
+@click.option(
     "--seeds", type=IntegerFrom(1), default=3, show_default=True, help="How many runs: 0, 1, ..."
 )
 @click.option(
@@ -103,8 +114,6 @@ def command(
     seeds: int,
     overwrite: bool,
     as_json: bool,
-    force: float | None,
-    force_kind: str,
     **options: Any,
 ) -> None:
     """Train a classifier whose dense layers are topologies.
@@ -113,14 +122,16 @@ def command(
     the test part is looked at once, after the last epoch.
 
     With --force the filters of each layer come together, and training.json tells the ranks that
-    they are left with: topokit.networks.decompose takes such layers apart.
+    they are left with: topokit.networks.decompose takes such layers apart. With --structured groups
+    of weights vanish, and the network that is left is smaller.
 
     The results go into a folder: training.json, learning.png, and for each seed a checkpoint and
     the weights (.safetensors). The same command goes on where it stopped; one with other settings
     takes another folder, or --overwrite.
     """
     check_options(options)
-    shaping = _shaping(force, force_kind, options["layers"])
+    shaping = _shaping(options)
+    lasso = Lasso(shaping["structured"], shaping["strength"]) if "structured" in shaping else None
     with arguments_as_options():
         data = read_data(mnist, cifar10, validation)
     settings = {"data": data.name, "validation": validation, **options, **shaping}
@@ -131,7 +142,7 @@ def command(
     try:
         with arguments_as_options():
             for seed in range(seeds):
-                runs.append(_run(data, out, seed, shaping, **options))
+                runs.append(_run(data, out, seed, shaping, lasso, **options))
     except KeyboardInterrupt:
         tell_interrupted(f"{len(runs)} of {seeds} seeds are finished")
         ctx.exit(INTERRUPTED)
@@ -141,17 +152,22 @@ def command(
                 _report(settings | {"runs": runs}, out, as_json)
 
 
-def _shaping(force: float | None, kind: str, layers: str) -> dict[str, Any]:
+def _shaping(options: dict[str, Any]) -> dict[str, Any]:
     """What gives the layers a structure while they learn, as it stands in the results."""
-    if force is None:
-        return {}
-    if not math.isfinite(force):
-        raise click.UsageError(f"--force must be a finite number; given {force}")
-    if layers != "dense":
-        raise click.UsageError(
-            "--force goes with --layers dense alone, whose filters it brings near"
-        )
-    return {"force": force, "force_kind": kind}
+    names = ("force", "force_kind"), ("structured", "strength")
+    force, structured = ({name: options.pop(name) for name in pair} for pair in names)
+    if (structured["structured"] is None) != (structured["strength"] is None):
+        raise click.UsageError("--structured and --strength go together; given one of them")
+    asked = [pair for pair in (force, structured) if None not in pair.values()]
+    for name, value in ((name, value) for pair in asked for name, value in pair.items()):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise click.UsageError(f"--{name} must be a finite number; given {value}")
+        if options["layers"] != "dense" and name in ("force", "structured"):
+            raise click.UsageError(f"--{name} goes with --layers dense alone, which it shapes")
+    shaping = {name: value for pair in asked for name, value in pair.items()}
+    if "structured" in shaping:
+        shaping["structured"] = ",".join(shaping["structured"])
+    return shaping
 
 
 @cache
@@ -177,6 +193,7 @@ def _run(
     out: Path,
     seed: int,
     shaping: dict[str, Any],
+    lasso: Lasso | None,
     *,
     model: str,
     hidden: tuple[int, ...] | None,
@@ -202,19 +219,32 @@ def _run(
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
-            between=_force(shaping["force"], shaping["force_kind"]) if shaping else None,
+            between=_force(shaping["force"], shaping["force_kind"]) if "force" in shaping else None,
+            behind=lasso,
             settings=shaping,
             checkpoint=out / f"{name}.checkpoint",
             callback=advance,
         )
     tk.networks.write_weights(training.model, out / f"{name}.safetensors")
-    ranks = {"ranks": tk.networks.filter_ranks(training.model)} if shaping else {}
     return {
         "seed": seed,
         "parameters": tk.networks.n_parameters(training.model),
         "epochs": list(training.epochs),
         "test": training.test,
-    } | ranks
+    } | _structure(training, data, lasso, "force" in shaping, out / f"{name}-smaller.safetensors")
+
+
+def _structure(
+    training: Any, data: Any, lasso: Lasso | None, forced: bool, path: Path
+) -> dict[str, Any]:
+    """What the layers have got while they learned; the weights of a smaller network are written."""
+    told = {"ranks": tk.networks.filter_ranks(training.model)} if forced else {}
+    if lasso is None:
+        return told
+    structure, small = lasso.found(training, data)
+    if small is not None:
+        tk.networks.write_weights(small, path)
+    return told | {"structure": structure}
 
 
 @contextmanager
@@ -255,6 +285,8 @@ def _report(report: dict[str, Any], out: Path, as_json: bool) -> None:
         print_json(report)
     else:
         print_table(HEADING, [*map(_cells, runs)], caption=CAPTION)
+        if "structured" in report:
+            print_found(runs)
     with replacing(out / RESULTS) as part:
         part.write_text(json.dumps(jsonable(report), indent=2, allow_nan=False) + "\n")
     name = f"{report['model']}, {report['layers']}, {runs[0]['parameters']:,} parameters"

@@ -12,6 +12,8 @@ from ._conv import SparseConv2d as SparseConv2d
 from ._convnet import convnet as convnet
 from ._dataset import Dataset as Dataset
 from ._dataset import make_dataset as make_dataset
+from ._dead_groups import DeadGroups as DeadGroups
+from ._dead_groups import dead_groups as dead_groups
 from ._decompose import decompose as decompose
 from ._decompose import filter_ranks as filter_ranks
 from ._depthwise import DepthwiseConv2d as DepthwiseConv2d

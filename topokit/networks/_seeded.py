@@ -28,6 +28,7 @@ def train_from_seed(
     batch_size: int,
     learning_rate: float,
     between: optax.GradientTransformation | None = None,
+    behind: Callable[[Any, optax.Schedule], optax.GradientTransformation] | None = None,
     checkpoint: Path | None = None,
     settings: Mapping[str, Any] | None = None,
     callback: Callable[[Epoch, Any, Any], object] | None = None,
@@ -45,6 +46,8 @@ def train_from_seed(
         learning_rate: The first one, which falls to 0 along a cosine.
         between: What changes a step after Adam has scaled the gradients and before the learning
             rate does, such as `force`; with a checkpoint, state it in the settings.
+        behind: From the model and the falling learning rate to what ends the chain, such as
+            `group_lasso`; stated in the settings likewise.
         checkpoint: As in `train`.
         settings: As in `train`; the optimizer is stated already.
         callback: As in `train`.
@@ -81,10 +84,12 @@ def train_from_seed(
     key = jax.random.key(check_seed("seed", seed))
     model, state = eqx.nn.make_with_state(build)(key=key)
     steps = max(1, check_count("epochs", epochs, least=0) * (len(data.train_x) // batch_size))
+    model = sparsify(model, rule, key=key)
+    last = None if behind is None else behind(model, _falling(learning_rate, steps))
     return train(
-        sparsify(model, rule, key=key),
+        model,
         data,
-        optimizer=falling_adam(learning_rate, steps, between),
+        optimizer=falling_adam(learning_rate, steps, between, last),
         state=state,
         epochs=epochs,
         batch_size=batch_size,
@@ -97,13 +102,22 @@ def train_from_seed(
 
 @cache
 def falling_adam(
-    learning_rate: float, steps: int, between: optax.GradientTransformation | None = None
+    learning_rate: float,
+    steps: int,
+    between: optax.GradientTransformation | None = None,
+    last: optax.GradientTransformation | None = None,
 ) -> optax.GradientTransformation:
-    """Adam whose rate falls to 0 along a cosine in so many steps, and what is between the two.
+    """Adam whose rate falls to 0 along a cosine in so many steps, and what is between and behind.
 
     The same object for the same settings, for which a step is compiled once.
     """
-    rate = optax.cosine_decay_schedule(learning_rate, steps)
-    if between is None:
+    rate = _falling(learning_rate, steps)
+    if between is last is None:
         return optax.adam(rate)
-    return optax.chain(optax.scale_by_adam(), between, optax.scale_by_learning_rate(rate))
+    parts = optax.scale_by_adam(), between, optax.scale_by_learning_rate(rate), last
+    return optax.chain(*(part for part in parts if part is not None))
+
+
+@cache
+def _falling(learning_rate: float, steps: int) -> optax.Schedule:
+    return optax.cosine_decay_schedule(learning_rate, steps)
