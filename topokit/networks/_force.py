@@ -182,23 +182,7 @@ def force(
     adaptive = check_flag("adaptive", adaptive)
 
     def init(params: PyTree) -> ForceState:
-        names = [name for name, leaf in _named(params) if is_kernel(leaf)]
-        if not names:
-            raise ValueError(
-                "the model must have matrices or kernels for a force to act on; it has none (sparse"
-                " layers hold their weights as vectors)"
-            )
-        if factors is not None and not factors:
-            raise ValueError(
-                "layers must name a layer at least, or be None for all; given none of the model's "
-                f"{names}"
-            )
-        for given in factors or ():
-            if not any(_within(name, given) for name in names):
-                raise ValueError(
-                    f"layers must name matrices or kernels of the model; given {given!r}, which is "
-                    f"none; there are {names}"
-                )
+        _check_layers(params, factors)
         return ForceState(jnp.zeros((), jnp.int32))
 
     def update(
@@ -223,6 +207,27 @@ def force(
         return paths, ForceState(state.step + 1)
 
     return optax.GradientTransformation(init, update)
+
+
+def _check_layers(params: PyTree, factors: Mapping[str, float] | None) -> None:
+    """Refuse a model without kernels, and names that stand for none of them."""
+    names = [name for name, leaf in _named(params) if is_kernel(leaf)]
+    if not names:
+        raise ValueError(
+            "the model must have matrices or kernels for a force to act on; it has none (sparse"
+            " layers hold their weights as vectors)"
+        )
+    if factors is not None and not factors:
+        raise ValueError(
+            "layers must name a layer at least, or be None for all; given none of the model's "
+            f"{names}"
+        )
+    for given in factors or ():
+        if not any(_within(name, given) for name in names):
+            raise ValueError(
+                f"layers must name matrices or kernels of the model; given {given!r}, which is "
+                f"none; there are {names}"
+            )
 
 
 def _directions(filters: Array) -> tuple[Float[Array, "filters 1"], Float[Array, "filters k"]]:
