@@ -12,6 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from topokit.networks._depthwise import DepthwiseConv2d
 from topokit.networks._smaller import smaller
