@@ -8,7 +8,7 @@ import shlex
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, reduce
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -189,7 +189,7 @@ def test_the_page_for_pytorch_shows_what_was_measured() -> None:
 def test_the_page_about_gpus_is_filled_with_what_was_measured() -> None:
     text = (ROOT / "docs" / "on-a-gpu.md").read_text()
     kept = json.loads((ROOT / "analyses" / "benchmarks" / "on_gpu.json").read_text())
-    page = tool("gpu_tables").filled(text, kept)
+    page = tool("kept_tables").filled("on-a-gpu.md", text)
     assert "{{" not in page
     lines = page.splitlines()
     for case, row in kept["challenge"].items():
@@ -204,6 +204,25 @@ def test_the_page_about_gpus_is_filled_with_what_was_measured() -> None:
     assert kept["environment"]["device"] in page
 
 
+def test_no_page_is_left_with_a_mark_that_is_not_filled() -> None:
+    filled = tool("kept_tables").filled
+    for path in (ROOT / "docs").glob("*.md"):
+        page = filled(path.name, path.read_text())
+        assert not re.search(r"^{{|{{ \S+\.json", page, re.MULTILINE), path.name
+
+
+def test_a_field_of_a_page_is_formatted_and_divided() -> None:
+    told = tool("kept_tables").told
+    record = {"bytes": {"in full": 12_345.0, "packed": 617.25}, "many": [1, 2], "none": None}
+    assert told("bytes[in full]:.1f / 1e3", record) == "12.3"
+    assert told("bytes[in full]:.0f / bytes[packed]", record) == "20"
+    assert told("bytes[in full]:short", record) == "12,300"
+    assert told("many[1]:d", record) == "2"
+    assert told("none:short", record) == "-"
+    with pytest.raises(KeyError, match="sent"):
+        told("bytes[sent]", record)
+
+
 def gallery() -> Any:
     """The module that fills the gallery when the site is built."""
     return tool("gallery")
@@ -212,12 +231,9 @@ def gallery() -> Any:
 @cache
 def tool(name: str) -> Any:
     """A module by which the site is built."""
-    spec = spec_from_file_location(name, ROOT / "docs" / "tools" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "docs" / "tools")
+        return import_module(name)
 
 
 def test_verdicts_are_those_of_the_analyses() -> None:

@@ -1,34 +1,15 @@
-"""Fill the page about GPUs with tables of what `analyses/benchmarks/on_gpu.py` has kept.
+"""Tables of the page about GPUs, which `kept_tables` puts there."""
 
-A line `{{ name }}` of the page gives way to a table, so that no figure stands there but those that
-were measured.
-"""
-
-import json
-import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
-KEPT = Path(__file__).parents[2] / "analyses/benchmarks/on_gpu.json"
+from table_text import short, table
+
+KEPT = "analyses/benchmarks/on_gpu.json"
 PAGE = "on-a-gpu.md"
-MARK = re.compile(r"^\{\{ (\w+) \}\}$", re.MULTILINE)
 CHAMPION = "A100, champion of 2020"
 ROUGH = "JAX dense, default precision"
 LAYERS = ("loops", "JAX dense", ROUGH, "torch dense", "torch CSR", "topokit.torch")
 STEPS = ("topokit", "JAX dense", ROUGH, "torch dense", "torch bmm", "torch CSR")
-
-
-def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Called by mkdocs with the text of every page."""
-    if page.file.src_uri != PAGE:
-        return markdown
-    return filled(markdown, json.loads(KEPT.read_text(encoding="utf-8")))
-
-
-def filled(markdown: str, kept: dict[str, Any]) -> str:
-    """The page with its tables."""
-    return MARK.sub(lambda mark: TABLES[mark[1]](kept), markdown)
 
 
 def origin(kept: dict[str, Any]) -> str:
@@ -65,7 +46,7 @@ def rates(kept: dict[str, Any]) -> str:
 def ways(kept: dict[str, Any]) -> str:
     """Seconds of every way of inference on the first size."""
     found = kept["challenge"]["ways"].items()
-    rows = [(way, _short(1e3 * row["seconds"]), _power(row["rate"])) for way, row in found]
+    rows = [(way, short(1e3 * row["seconds"]), _power(row["rate"])) for way, row in found]
     return table(("way", "ms", "rate"), rows)
 
 
@@ -91,24 +72,13 @@ def steps(kept: dict[str, Any]) -> str:
     return table(("product", *STEPS), rows)
 
 
-def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table of Markdown."""
-    lines: Iterator[Iterable[str]] = iter([heads, ["---" for _ in heads], *rows])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def _micro(seconds: dict[str, float], way: str) -> str:
-    return _short(1e6 * seconds[way]) if way in seconds else ""
-
-
-def _short(number: float) -> str:
-    """Three digits."""
-    return f"{float(f'{number:.3g}'):,g}" if number < 1e6 else f"{number:.2e}"
+    return short(1e6 * seconds[way]) if way in seconds else ""
 
 
 def _power(rate: float | None) -> str:
     """In units of 10^12."""
-    return "" if rate is None else _short(rate / 1e12)
+    return "" if rate is None else short(rate / 1e12)
 
 
 TABLES = {"origin": origin, "rates": rates, "ways": ways, "layers": layers, "steps": steps}

@@ -1,21 +1,13 @@
-"""Fill the page about what sparse networks are worth with tables of what was measured.
+"""Tables of the page about what sparse networks are worth, which `kept_tables` puts there."""
 
-A line `{{ name }}` of the page gives way to a table of what `analyses/time_to_accuracy.py` has
-kept, so that no figure stands there but those that were measured.
-"""
-
-import json
-import re
 from collections.abc import Iterable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from gpu_tables import table
+from table_text import short, table
 
-KEPT = Path(__file__).parents[2] / "analyses/time_to_accuracy.json"
+KEPT = "analyses/time_to_accuracy.json"
 PAGE = "is-it-worth-it.md"
-MARK = re.compile(r"^\{\{ (\w+) \}\}$", re.MULTILINE)
 COSTS = {
     "training_s": "equal training time",
     "bytes": "equal bytes of parameters and optimizer",
@@ -24,22 +16,10 @@ COSTS = {
 }
 
 
-def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Called by mkdocs with the text of every page."""
-    if page.file.src_uri != PAGE:
-        return markdown
-    return filled(markdown, json.loads(KEPT.read_text(encoding="utf-8")))
-
-
-def filled(markdown: str, kept: dict[str, Any]) -> str:
-    """The page with its tables."""
-    return MARK.sub(lambda mark: TABLES[mark[1]](kept["data"]), markdown)
-
-
-def claims(sets: dict[str, Any]) -> str:
+def claims(kept: dict[str, Any]) -> str:
     """Verdicts, and at how many of the costs the sparse side is ahead, level and behind."""
     rows = []
-    for name, part in sets.items():
+    for name, part in kept["data"].items():
         for cost, words in COSTS.items():
             found = part["claims"][cost]
             counts = [str(len(found[side])) for side in ("ahead", "same", "behind")]
@@ -47,10 +27,10 @@ def claims(sets: dict[str, Any]) -> str:
     return table(("data", "at", "verdict", "ahead", "level", "behind"), rows)
 
 
-def matches(sets: dict[str, Any]) -> str:
+def matches(kept: dict[str, Any]) -> str:
     """How many times cheaper the cheapest sparse network as accurate as a dense one is."""
     rows = []
-    for name, part in sets.items():
+    for name, part in kept["data"].items():
         for width, found in part["matches"].items():
             own = f"{100 * max(found[cost]['accuracy'] for cost in COSTS):.1f}"
             rows.append((name, width, own, *(_times(found[cost]) for cost in COSTS)))
@@ -58,17 +38,18 @@ def matches(sets: dict[str, Any]) -> str:
     return table(("data", "dense width", "accuracy (%)", *heads), rows)
 
 
-def pays(sets: dict[str, Any]) -> str:
+def pays(kept: dict[str, Any]) -> str:
     """From which dense width on there always is a cheaper sparse network."""
     rows = [
-        (name, *(str(part["pays_from"][c] or "-") for c in COSTS)) for name, part in sets.items()
+        (name, *(str(part["pays_from"][c] or "-") for c in COSTS))
+        for name, part in kept["data"].items()
     ]
     return table(("data", "training", "bytes", "with indices", "prediction"), rows)
 
 
-def slow(sets: dict[str, Any]) -> str:
+def slow(kept: dict[str, Any]) -> str:
     """What of a sparse step takes long, in a sentence for each data set."""
-    return "\n".join(_slow(name, part["steps"].items()) for name, part in sets.items())
+    return "\n".join(_slow(name, part["steps"].items()) for name, part in kept["data"].items())
 
 
 def _slow(name: str, steps: Iterable[tuple[str, dict[str, Any]]]) -> str:
@@ -88,7 +69,7 @@ def _slow(name: str, steps: Iterable[tuple[str, dict[str, Any]]]) -> str:
     )
 
 
-def steps(sets: dict[str, Any]) -> str:
+def steps(kept: dict[str, Any]) -> str:
     """Times of steps and predictions."""
     fields = ("step_ms", "forward_ms", "gradient_ms", "neurons_ms", "gflops", "as_dense")
     rows = [
@@ -99,7 +80,7 @@ def steps(sets: dict[str, Any]) -> str:
             f"{found['parameters']:,}",
             *(_number(found[field]) for field in (*fields, "prediction_us", "compile_s")),
         )
-        for name, part in sets.items()
+        for name, part in kept["data"].items()
         for network, found in part["steps"].items()
     ]
     heads = ("step, ms", "forward", "gradient", "without edges", "GFLOP/s", "as dense of")
@@ -107,10 +88,10 @@ def steps(sets: dict[str, Any]) -> str:
     return table(("data", "network", "wiring", "parameters", *heads, *more), rows)
 
 
-def choices(sets: dict[str, Any]) -> str:
+def choices(kept: dict[str, Any]) -> str:
     """What was chosen, among which accuracies, and what that cost beside the training it is for."""
     rows = []
-    for name, part in sets.items():
+    for name, part in kept["data"].items():
         for row in part["networks"]:
             if row["choice"]:
                 told = row["choice"]["accuracies"]
@@ -131,7 +112,7 @@ def _times(match: dict[str, Any]) -> str:
 
 def _number(value: float | None) -> str:
     """Three digits; a dash where there is none."""
-    return "-" if value is None else f"{float(f'{value:.3g}'):,g}"
+    return "-" if value is None else short(value)
 
 
 TABLES = {
