@@ -23,7 +23,7 @@ def score_kernels(
     x: Float[np.ndarray, "n n_in"],
     y: Int[np.ndarray, " n"],
 ) -> dict[str, float]:
-    """Held-out errors and accuracies by kernel, and two numbers without labels.
+    """Held-out errors and accuracies by kernel, and numbers without labels.
 
     Args:
         model: The network.
@@ -36,6 +36,7 @@ def score_kernels(
     split = split_batch(batch, HELD_OUT)
     found: dict[str, float] = {
         "trace": float(np.trace(kernel, dtype=float)) / len(x),
+        "trace, sparse": float(np.trace(sparse, dtype=float)) / len(x),
         "effective rank": networks.effective_rank(kernel),
     }
     for name, each in {"all": kernel, "sparse": sparse, "unit": unit(sparse)}.items():

@@ -134,25 +134,24 @@ def score_batch(wiring: Layers, setting: Setting, data: networks.Dataset) -> dic
     order = np.asarray(model.layers[0].order)
     seconds, sparse = busy(lambda: networks.tangent_kernel(model, x, sparse_only=True))
     found = score_kernels(model, sparse, x, y)
-    clocked, agreement = busy(lambda: networks.naswot(model, x[: min(COMPARED, wiring.n_out)]))
-    left_in, left = busy(lambda: unseen(wiring, x[:, order]))
+    calls = {
+        "naswot": lambda: networks.naswot(model, x[: min(COMPARED, wiring.n_out)]),
+        "synflow": lambda: networks.synflow(model, x.shape[1:]),
+        "grasp": lambda: networks.grasp(model, x, y),
+        "ntk_sap": lambda: networks.ntk_sap(model, x),
+        "effective rank, sparse": lambda: networks.effective_rank(sparse),
+        "conditioning": lambda: 1 / networks.condition_number(sparse),
+        "loss over inputs": lambda: over_inputs(wiring, x[:, order]),
+    }
+    clocked = {name: busy(call) for name, call in calls.items()}
     return {
         "parameters": networks.n_parameters(model),
-        "scores": found | {"naswot": significant(agreement, 6), "unseen": left},
-        "seconds": {
-            "kernel": round(seconds, 3),
-            "naswot": round(clocked, 3),
-            "unseen": round(left_in, 3),
-        },
+        "scores": found | {name: significant(each, 6) for name, (_, each) in clocked.items()},
+        "seconds": {"kernel": round(seconds, 3)}
+        | {name: round(each, 3) for name, (each, _) in clocked.items()},
     }
 
 
-def unseen(wiring: Layers, x: Float[np.ndarray, "n n_in"]) -> float:
-    """The share of a layer's outputs that is left if each is the best of what reaches it.
-
-    `topokit.predicted_loss` over inputs of a single layer, in which each output joins all inputs
-    from which a path leads to it; that of the wiring itself is more than fits its memory here.
-    """
-    reached = tk.scores.path_counts(wiring) > 0
-    one = tk.to_layers(tk.from_masks([reached]))
-    return significant(float(tk.predicted_loss(one, inputs=np.asarray(x, float))), 5)
+def over_inputs(wiring: Layers, x: Float[np.ndarray, "n n_in"]) -> float:
+    """`topokit.predicted_loss` over these inputs, of one draw of weights."""
+    return float(tk.predicted_loss(wiring, inputs=np.asarray(x, float), n_samples=1))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -15,7 +16,7 @@ from analyses import _accuracy_networks as study
 from analyses import _accuracy_regrets as regrets
 from analyses import _accuracy_unseen as unseen
 from analyses import choice_by_data as script
-from analyses._accuracy_settings import EXAMPLES, Setting, enlarge, prepare
+from analyses._accuracy_settings import EXAMPLES, Setting, batch_of, enlarge, prepare
 from analyses.score_accuracy import BATCH
 from topokit import networks
 from topokit import topologies as t
@@ -68,11 +69,26 @@ def test_of_a_kernel_with_a_unit_diagonal_the_angles_are_left():
     assert not kernels.unit(rows @ rows.T)[4].any()
 
 
-def test_of_one_layer_what_is_unseen_is_the_predicted_loss_over_inputs():
-    x = np.random.default_rng(0).standard_normal((90, 64)) @ np.diag(np.arange(64.0))
-    one, two = WIRINGS["draw 0"], t.random_regular.layers([64, 64, 64], 2, seed=0)
-    assert study.unseen(one, x) == pytest.approx(float(tk.predicted_loss(one, inputs=x)), rel=1e-4)
-    assert study.unseen(two, x) <= float(tk.predicted_loss(two, inputs=x)) + 1e-6
+def test_what_a_batch_says_is_what_topokit_says_of_the_same_network():
+    data = prepare(SETTING.data, SETTING.width)
+    chosen = batch_of(data)
+    x, y = data.train_x[chosen], data.train_y[chosen]
+    model = study.build(WIRINGS["draw 0"], data.n_classes, True, key=jax.random.key(0))
+    scores = study.score_batch(WIRINGS["draw 0"], SETTING, data)["scores"]
+    every = networks.batch_scores(model, x, y)
+    found = {
+        "error, sparse": every.error,
+        "trace, sparse": every.trace,
+        "effective rank, sparse": every.effective_rank,
+        "conditioning": 1 / every.condition,
+        "synflow": every.synflow,
+        "grasp": every.grasp,
+        "ntk_sap": every.ntk_sap,
+        "loss over inputs": tk.predicted_loss(
+            WIRINGS["draw 0"], inputs=x[:, np.asarray(model.layers[0].order)]
+        ),
+    }
+    assert {name: scores[name] for name in found} == pytest.approx(found, rel=1e-3)
 
 
 def test_regret_is_what_the_pick_lacks_and_none_of_the_truth():
@@ -110,7 +126,14 @@ SHOWN = {
     "accuracy, all": "the same: accuracy",
     "naswot": "ReLU patterns (NASWOT), no labels",
     "effective rank": "effective rank, no labels",
-    "unseen": "inputs unseen by outputs, no labels",
+    "effective rank, sparse": "effective rank, sparse layers",
+    "trace": "trace of the kernel, no labels",
+    "trace, sparse": "trace of the kernel, sparse layers",
+    "conditioning": "conditioning, sparse layers, no labels",
+    "synflow": "SynFlow, no data",
+    "grasp": "GraSP",
+    "ntk_sap": "NTK-SAP, no labels",
+    "loss over inputs": "predicted loss over inputs, no labels",
     "degrees of freedom": "degrees of freedom, no data",
     "predicted loss": "predicted loss, no data",
 }
@@ -162,6 +185,12 @@ def cost_lines(kept: dict) -> list[str]:
         row = {
             "kernel regression": batch["seconds"]["kernel"],
             "NASWOT": batch["seconds"]["naswot"],
+            "effective rank, of a kernel": batch["seconds"]["effective rank, sparse"],
+            "conditioning, of a kernel": batch["seconds"]["conditioning"],
+            "SynFlow": batch["seconds"]["synflow"],
+            "GraSP": batch["seconds"]["grasp"],
+            "NTK-SAP": batch["seconds"]["ntk_sap"],
+            "predicted loss over inputs": batch["seconds"]["loss over inputs"],
             "60 steps": first + 60 * step,
             "a whole training": first + trained["horizon"] * step,
         }
