@@ -35,7 +35,6 @@ class Table(NamedTuple):
         accuracies: Test accuracies of whole trainings.
         batch: What a batch says of each.
         trainings: What short trainings say of each; none where they are not measured.
-        free: What is said without data, where it is not kept.
     """
 
     setting: Setting
@@ -43,7 +42,6 @@ class Table(NamedTuple):
     accuracies: Float[np.ndarray, "wirings seeds"]
     batch: list[dict[str, Any]]
     trainings: list[dict[str, Any]]
-    free: list[dict[str, Any]]
 
     @property
     def means(self) -> Float[np.ndarray, " wirings"]:
@@ -64,16 +62,14 @@ def tables(records: dict[Any, dict[str, Any]], settings: tuple[Setting, ...]) ->
     for setting in settings:
         parts = {
             part: {c.wiring: r for c, r in records.items() if (*c[:2],) == (part, setting.name)}
-            for part in ("batch", "trainings", "free")
+            for part in ("batch", "trainings")
         }
         if parts["batch"]:
-            found.append(_table(setting, **parts))
+            found.append(_table(setting, parts["batch"], parts["trainings"]))
     return found
 
 
-def _table(
-    setting: Setting, batch: dict[str, Any], trainings: dict[str, Any], free: dict[str, Any]
-) -> Table:
+def _table(setting: Setting, batch: dict[str, Any], trainings: dict[str, Any]) -> Table:
     names = [*batch]
     if setting.kept:
         runs = [kept_rows()[name]["runs"][setting.kept][str(RATE)] for name in names]
@@ -81,7 +77,7 @@ def _table(
     else:
         accuracies = np.array([trainings[name]["test_accuracy"] for name in names])
     rows = [trainings[name] for name in names] if trainings else []
-    return Table(setting, names, accuracies, [*batch.values()], rows, [*free.values()])
+    return Table(setting, names, accuracies, [*batch.values()], rows)
 
 
 def judge_batch(table: Table, resamples: int, draws: int) -> dict[str, Any]:
@@ -206,13 +202,10 @@ def halves_of(
 
 
 def free_scores(table: Table) -> Scores:
-    """Those that are kept, of wirings of the one width, and those that are measured of others."""
-    if table.free:
-        rows = [row["scores"] for row in table.free]
-    elif table.setting.width == N:
-        rows = [kept_rows()[name]["scores"] for name in table.names]
-    else:
+    """Those that are kept, of wirings of the one width."""
+    if table.setting.width != N:
         return {}
+    rows = [kept_rows()[name]["scores"] for name in table.names]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 

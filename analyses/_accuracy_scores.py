@@ -24,10 +24,7 @@ DIGITS = 5  # so that equals tie where a solver is not exact to the last of them
 
 
 class Effort(NamedTuple):
-    """Pairs drawn for a leverage map, draws of weights, targets and steps of the yardstick.
-
-    Without targets there is none.
-    """
+    """Pairs drawn for a leverage map, draws of weights, targets and steps of the yardstick."""
 
     pairs: int
     draws: int
@@ -63,9 +60,8 @@ def score_all(layers: Layers, effort: Effort) -> dict[str, float]:
         "log SynFlow": rivals.log_synflow,
         "spectral gap, mean": rivals.spectral_gap_mean,
         "average path length": -rivals.average_path_length,
+        YARDSTICK: -reconstruction_loss(layers, effort),
     }
-    if effort.targets:
-        found[YARDSTICK] = -reconstruction_loss(layers, effort)
     return {name: significant(float(value), DIGITS) for name, value in found.items()}
 
 

@@ -46,7 +46,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analyses import kit, score_accuracy
+from analyses import kit
 from analyses._accuracy_judged import (
     Table,
     across,
@@ -55,10 +55,9 @@ from analyses._accuracy_judged import (
     tables,
 )
 from analyses._accuracy_networks import learn, looks, score_batch
-from analyses._accuracy_scores import score_all
 from analyses._accuracy_settings import Setting, prepare
-from analyses._accuracy_topologies import N, family_of, few, wirings
-from analyses.kit import Study, busy, chosen_sections, points
+from analyses._accuracy_topologies import family_of, few, wirings
+from analyses.kit import Study, chosen_sections, points
 from analyses.score_accuracy import STYLES
 from topokit import Layers
 
@@ -106,9 +105,7 @@ class Case(NamedTuple):
 def cases() -> list[Case]:
     """What a batch says comes first, for all that is judged takes it."""
     parts = SECTIONS[: 2 if "trainings" in chosen_sections(SECTIONS) else 1]
-    found = [Case(part, s.name, n) for part in parts for s in SETTINGS for n in wirings_of(s)]
-    unknown = [s for s in SETTINGS if WIRINGS is wirings and s.width != N]
-    return found + [Case("free", s.name, n) for s in unknown for n in wirings_of(s)]
+    return [Case(part, s.name, n) for part in parts for s in SETTINGS for n in wirings_of(s)]
 
 
 @cache
@@ -122,10 +119,7 @@ def measure(case: Case) -> dict[str, Any]:
     setting = next(each for each in SETTINGS if each.name == case.setting)
     every = wirings_of(setting)
     wiring, data = every[case.wiring], prepare(setting.data, setting.width)
-    if case.part == "free":
-        seconds, scores = busy(lambda: score_all(wiring, score_accuracy.EFFORT._replace(targets=0)))
-        found = {"scores": scores, "seconds": round(seconds, 3)}
-    elif case.part == "batch":
+    if case.part == "batch":
         found = score_batch(wiring, setting, data)
     else:
         steps = looks(setting, len(every), data)
@@ -163,10 +157,7 @@ def verdict_of(judged: dict[str, Any]) -> dict[str, Any]:
 def rows_of(table: Table) -> dict[str, Any]:
     """A row for each wiring, with the accuracies that it is judged by."""
     every = zip(table.names, table.batch, table.accuracies.tolist(), strict=True)
-    rows = {name: row | {"accuracies": accuracies} for name, row, accuracies in every}
-    for row, free in zip(rows.values(), table.free, strict=False):
-        row["free"] = free
-    return rows
+    return {name: row | {"accuracies": accuracies} for name, row, accuracies in every}
 
 
 def show(results: dict[str, Any]) -> None:
