@@ -73,7 +73,7 @@ def test_what_is_beyond_its_memory_limit_is_none(monkeypatch):
     assert found.edges == 64
     assert found.freedom_error > 0  # estimated
     assert found.predicted_loss == predicted_loss(topology, method="estimate")
-    assert found.predicted_loss_error == found.predicted_loss.standard_error > 0
+    assert found.predicted_loss_error == found.predicted_loss.error > 0
     for module in ("_loss_estimate", "_estimate"):
         monkeypatch.setattr(f"topokit.scores.freedom.{module}.LIMIT", 1)
     found = tk.score(topology)

@@ -1,18 +1,20 @@
 """The predicted loss at every size: how long it takes, and how near the probes come.
 
-At 1,024 inputs, and at 4,096 where there is a GPU, each network in a process of its own: seconds,
+At 1,024 inputs, and at 4,096 with a million edges, each network in a process of its own: seconds,
 peak memory, the loss with its standard error and drift, and the device that multiplied. Peers, at
 sizes where an exact map fits: the exact way, and the projector of a dense Jacobian as JAX writes it
 (`jax.jacfwd` of the product, then a singular value decomposition), one draw of weights each; their
-time divided by that of the probes of one draw. The exponent with which the time of random networks
-of four layers of fan-in 8 grows. And nearness: for each topology of 32 inputs on which scores are
-judged (`score_validity`), what the probes say against the exact number of the same draws: relative
-errors of losses above 0.01, and how often they lie within one and two standard errors.
+time divided by that of as many probes of one draw as bring their noise down. The exponent with
+which the time of random networks of four layers of fan-in 8 grows. And nearness: for each topology
+of 32 and 64 inputs on which scores are judged (`score_validity`), what the probes say against the
+exact number of the same draws of weights: relative errors of losses above 0.01, and how often they
+lie within one and two standard errors.
 
 Writes `predictions.json` beside this script; `--quick` runs small sizes and writes nothing. On one
 core: `OPENBLAS_NUM_THREADS=1`.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -34,9 +36,8 @@ LARGE = {
     "torus 32 x 32, 6 layers": lambda: t.torus.layers((32, 32), 6),
     "butterfly 1024, 20 layers, skip": lambda: tk.with_skip(t.butterfly.layers(1024, 20)),
     "low rank 1024, 64": lambda: t.low_rank.layers(1024, 1024, 64),
+    "random 4096, 4 layers": lambda: t.random_regular.layers([4096] * 5, 61, seed=0),
 }
-# A million edges, minutes on a core: measured where there is a GPU.
-WITH_GPU = {"random 4096, 4 layers": lambda: t.random_regular.layers([4096] * 5, 61, seed=0)}
 PEERS = {
     "Clos 32": lambda: t.clos.layers(32, 32, 8, 6, 8),
     "torus 8 x 8": lambda: t.torus.layers((8, 8), 4),
@@ -45,7 +46,7 @@ PEERS = {
     "random 96": lambda: t.random_regular.layers([96] * 4, 8, seed=0),
 }
 GROWTH = (128, 256, 512, 1024, 2048)
-NEARNESS = (32,)
+NEARNESS = {32: 8, 64: 2}  # draws of weights
 FAMILIES: tuple[str, ...] = ()  # all of them
 FLOOR = 0.01
 REPETITIONS = 3
@@ -60,9 +61,7 @@ class Case(NamedTuple):
 
 def cases() -> list[Case]:
     """The large ones first, while this process is small: a child's peak counts the parent's."""
-    near = zoo(NEARNESS, FAMILIES)
-    large = LARGE | (WITH_GPU if jax.default_backend() == "gpu" else {})
-    parts = {"large": large, "peers": PEERS, "growth": GROWTH, "nearness": near}
+    parts = {"large": LARGE, "peers": PEERS, "growth": GROWTH, "nearness": judged()}
     return [Case(part, which) for part, ones in parts.items() for which in ones]
 
 
@@ -75,13 +74,19 @@ def measure(case: Case) -> Any:
             return compare(PEERS[case.which]())
         case "growth":
             return random_s(case.which)
-    return near(tk.to_layers(zoo(NEARNESS, FAMILIES)[case.which]))
+    return near(tk.to_layers(judged()[case.which]))
+
+
+@cache
+def judged() -> dict[str, Any]:
+    """The topologies of which the exact number is known."""
+    return zoo(NEARNESS, FAMILIES)
 
 
 def measure_alone(name: str) -> dict:
     """One large network: seconds, and the peak memory of this process."""
     tk.predicted_loss(t.random_regular.layers([300] * 3, 4, seed=0))
-    layers = (LARGE | WITH_GPU)[name]()
+    layers = LARGE[name]()
     seconds, loss = timed(lambda: tk.predicted_loss(layers))
     return {
         "edges": layers.n_trainable,
@@ -145,8 +150,9 @@ def random_s(n: int) -> float:
 
 def near(layers: tk.Layers) -> dict:
     """The exact number and that of the probes, of the same draws."""
-    exact = tk.predicted_loss(layers, method="exact")
-    found = tk.predicted_loss(layers, method="estimate")
+    draws = NEARNESS[layers.n_in]
+    exact = tk.predicted_loss(layers, method="exact", n_samples=draws)
+    found = tk.predicted_loss(layers, method="estimate", n_samples=draws)
     return {
         "exact": float(exact),
         "estimate": float(found),
@@ -185,7 +191,7 @@ STUDY = Study(
         "LARGE": dict([*LARGE.items()][3:4]),
         "PEERS": dict([*PEERS.items()][:1]),
         "GROWTH": (32, 64),
-        "NEARNESS": (16,),
+        "NEARNESS": {16: 2},
         "FAMILIES": ("clos",),
         "REPETITIONS": 1,
     },

@@ -40,7 +40,7 @@ class Candidate(Record):
         member: The member of a family that it is, or was before edges were moved.
         layers: The topology as arrays.
         predicted_loss: Relative loss that reconstruction is likely to leave, in [0, 1].
-        predicted_loss_error: Standard error of it.
+        predicted_loss_error: Its standard error, and what further steps of an estimate would take.
         converged: Whether the prediction came to an end; if not, it is rather too high.
         trainable: Trainable edges.
         edges: All edges, constant ones too.

@@ -42,7 +42,8 @@ class Score(Structure):
         predicted_loss: Relative loss that the reconstruction of a Gaussian matrix is likely to
             leave, in [0, 1], by `topokit.predicted_loss`, which says more of how it is known; None
             where even an estimate is beyond its memory limit.
-        predicted_loss_error: Standard error of `predicted_loss`; None where that is.
+        predicted_loss_error: Standard error of `predicted_loss`, and what further steps would take
+            from an estimate; None where that is.
         control_total: Sum of the controllability matrix K, at least 0; it counts the ratios between
             two inputs that weights set, of `n_out * (n_in - 1)` in all.
         control_loss: Its loss, NeuroFabric's equation (20), at least 0; 0 is perfect.
@@ -127,7 +128,7 @@ def score_and_leverage(
         degrees_of_freedom=freedom,
         freedom_error=freedom_error,
         predicted_loss=loss,
-        predicted_loss_error=None if loss is None else loss.standard_error,
+        predicted_loss_error=None if loss is None else loss.error,
         **totals,
     )
     return found, None if maps is None else np.mean(maps, axis=0)

@@ -22,7 +22,7 @@ from topokit.scores.freedom._jacobian_operator import (
     whitened_operator,
 )
 from topokit.scores.freedom._lsqr_projection import Operator, left_to_find, project
-from topokit.scores.freedom._powers_of_shortfall import mean_power
+from topokit.scores.freedom._powers_of_shortfall import MeanPower, mean_power
 from topokit.scores.freedom._weight_scale import draw_to_scale
 
 LIMIT = 2**33
@@ -32,6 +32,7 @@ LARGE_FOR_GPU = 2**22
 
 # Of large networks a probe says enough to be one of three, and two draws of weights are enough.
 PROBES = {False: 4, True: 3}
+MOST_PROBES = {False: 64, True: 3}
 DRAWS = {False: 4, True: 2}
 MOST_DRAWS = 16
 
@@ -80,28 +81,31 @@ def estimate_loss(
 ) -> LossEstimate:
     """Estimate the mean of `(1 - H)^power`, over draws of weights too.
 
-    Cost: for each of 6 or more probes, and each of its steps, about five products of all layers
-    with a matrix, O((n_in + n_out) E); memory for what all neurons hold and some matrices.
+    Cost: for each of 6 or more probes (where pairs are few, up to 64 a draw of weights), and each
+    of its steps, about five products of all layers with a matrix, O((n_in + n_out) E); memory for
+    what all neurons hold and some matrices.
 
     Args:
         layers: The recipe.
         power: The exponent, 1 or more.
         n_samples: How many draws of weights; by default as many as bring the noise of probes down
-            to `accuracy`.
+            to `accuracy`, if 64 of them at each draw do not.
         seed: That of the first draw of weights, and of the probes.
-        accuracy: Noise that is aimed at, as a share of the value; steps aim at a quarter of it.
+        accuracy: Noise that is aimed at, as a share of the value; probes aim at half of it, and
+            steps at a quarter.
         max_steps: Steps after which a probe stops anyway.
 
     `check_estimate` says what memory it needs.
     """
     joined = ancestors(layers)[-1].ravel()
-    share = float(joined.mean())
+    least = DRAWS[_large(layers)] if n_samples is None else n_samples
 
     def at_weights(number: int) -> _Draw:
-        return _at_weights(layers, joined, share, power, seed + number, accuracy / 4, max_steps)
+        noise = accuracy / 2 * least**0.5
+        return _at_weights(layers, joined, power, seed + number, noise, accuracy / 4, max_steps)
 
     draws = [at_weights(0)]
-    wanted = _draws_wanted(draws[0], accuracy, large=_large(layers))
+    wanted = min(max(_times(draws[0], accuracy, 1), least), MOST_DRAWS)
     wanted = wanted if n_samples is None else n_samples
     draws += [at_weights(number) for number in range(1, wanted)]
     return _mean(draws)
@@ -110,7 +114,7 @@ def estimate_loss(
 def check_estimate(layers: Layers) -> None:
     """Refuse what would take too much memory."""
     number = 4 if _large(layers) else 8
-    probes = PROBES[_large(layers)] + 4  # and sums of their products
+    probes = MOST_PROBES[_large(layers)] + 4  # and sums of their products
     held = layers.n_in * sum(layers.widths) + (8 + probes) * layers.n_in * layers.n_out
     check_memory(
         "an estimate of the predicted loss",
@@ -124,24 +128,17 @@ def _large(layers: Layers) -> bool:
     return layers.n_in * layers.n_out >= LARGE
 
 
-def _draws_wanted(first: _Draw, accuracy: float, *, large: bool) -> int:
-    """As many as bring the noise of the probes, known from the first, to what is aimed at."""
-    noise = first.variance / max(accuracy * max(first.value, LITTLE), 1e-300) ** 2
-    return min(max(ceil(noise), DRAWS[large]), MOST_DRAWS)
-
-
 def _at_weights(
     layers: Layers,
     joined: np.ndarray,
-    share: float,
     power: float,
     seed: int,
+    noise: float,
     tolerance: float,
     max_steps: int,
 ) -> _Draw:
-    """What probes say at one draw of weights."""
-    large = _large(layers)
-    dtype = precision(layers)
+    """What probes say at one draw of weights: a few, and as many more as bring their noise down."""
+    large, dtype, share = _large(layers), precision(layers), float(joined.mean())
     operator = _operator(layers, draw_to_scale(layers, np.random.default_rng(seed)), dtype)
     rng, n_joined = np.random.default_rng([seed, 1]), int(joined.sum())
 
@@ -153,18 +150,29 @@ def _at_weights(
         return now - loss(rests[-1] - left_to_find(rests)) <= tolerance * max(now, LITTLE)
 
     shortfalls, found = [], []
-    for _ in range(PROBES[large]):
-        probe = (joined * rng.choice([-1.0, 1.0], joined.size)).astype(dtype)
-        found.append(project(operator, probe, enough=enough, max_steps=max_steps))
-        shortfalls.append((1 - probe * np.asarray(found[-1].image))[joined])
-    mean = mean_power(shortfalls, power)
+
+    def probed(number: int) -> MeanPower:
+        while len(found) < number:
+            probe = (joined * rng.choice([-1.0, 1.0], joined.size)).astype(dtype)
+            found.append(project(operator, probe, enough=enough, max_steps=max_steps))
+            shortfalls.append((1 - probe * np.asarray(found[-1].image))[joined])
+        mean = mean_power(shortfalls, power)
+        return MeanPower(share * mean.value + 1 - share, share**2 * mean.variance)
+
+    mean = probed(PROBES[large])
+    mean = probed(min(_times(mean, noise, PROBES[large]), MOST_PROBES[large]))
     return _Draw(
-        share * mean.value + 1 - share,
-        share**2 * mean.variance,
+        *mean,
         float(np.mean([loss(p.rest) - loss(p.rest - p.left) for p in found])),
         max(p.steps for p in found),
         all(p.settled for p in found),
     )
+
+
+def _times(found: MeanPower | _Draw, noise: float, number: int) -> int:
+    """How many in place of so many bring the noise down to a share of the value."""
+    wanted = noise * max(found.value, LITTLE)
+    return ceil(number * found.variance / max(wanted, 1e-300) ** 2)
 
 
 def _operator(layers: Layers, weights: list[np.ndarray], dtype: type) -> Operator:

@@ -57,6 +57,8 @@ class PredictedLoss(float):
             in very deep and narrow networks or beside constants far smaller than the weights, can
             hide from it: an estimate counts them as out of reach, the exact way as free.
 
+        error: What to allow for: the standard error, and the drift.
+
     Examples:
         >>> import topokit as tk
         >>> exact = tk.predicted_loss(tk.topologies.clos(16, 16, 4, 4, 4))
@@ -93,11 +95,16 @@ class PredictedLoss(float):
         """What a copy in another process is made from."""
         return float(self), self.standard_error, self.exact, self.drift, self.converged
 
+    @property
+    def error(self) -> float:
+        """The standard error, and the drift: steps that were not taken only err to one side."""
+        return self.standard_error + self.drift
+
     def __repr__(self) -> str:
         if self.exact:
             return float.__repr__(self)
         doubt = "" if self.converged else ", not converged"
-        return f"{float(self):.4g} +- {self.standard_error:.1g}{doubt}"
+        return f"{float(self):.4g} +- {self.error:.1g}{doubt}"
 
 
 def predicted_loss(
