@@ -147,7 +147,8 @@ class Design(list[Candidate]):
         predicted: Those whose loss was predicted.
         unseen: Those that might be better but would have taken too long to predict.
         tried: Leaders of these that rebuilt random matrices in short descents.
-        agreement: Rank correlation of what that left with predictions; None of fewer than five.
+        agreement: Rank correlation of what that left with predictions; None of fewer than
+            five, or where either is the same for all.
         refused: Families that have no member between layers of these sizes, and what they say.
 
     Examples:

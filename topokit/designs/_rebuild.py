@@ -9,8 +9,8 @@ depth, in turns. Whoever checks the order afterwards takes other matrices and mo
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import spearmanr
 
+from topokit._rank_correlation import rank_correlation
 from topokit.designs._search import Found, Tell
 from topokit.layers import Layers
 from topokit.reconstruction import Adam, reconstruct
@@ -26,7 +26,6 @@ WORK = 2**36
 FAR = 2  # times the least prediction: beyond, a member is not the best, as far as we know
 
 TARGETS, CHECK_STEPS = 4, 2000  # of a check
-FEW = 5  # losses, whose order says nothing
 
 
 def affordable(n_in: int, n_out: int, budget: int) -> int:
@@ -61,11 +60,9 @@ def try_out(found: list[Found], *, seed: int, tell: Tell) -> list[Found]:
 
 
 def agreement(tried: list[Found]) -> float | None:
-    """Spearman's rank correlation of trials with predictions; None of fewer than `FEW`."""
-    if len(tried) < FEW:
-        return None
-    predicted, left = zip(*((float(one.loss), one.trial) for one in tried), strict=True)
-    return float(np.asarray(spearmanr(predicted, left))[0])
+    """Spearman's rank correlation of trials with predictions, where it says anything."""
+    pairs = np.array([(float(one.loss), one.trial) for one in tried]).reshape(-1, 2)
+    return rank_correlation(*pairs.T)
 
 
 def trial(layers: Layers, *, seed: int) -> float:

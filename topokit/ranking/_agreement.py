@@ -5,13 +5,10 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
 from topokit._escapes import shown
+from topokit._rank_correlation import rank_correlation
 from topokit._records import Record
-
-# Rows of which an order says anything.
-FEWEST = 5
 
 
 class Agreement(Record):
@@ -70,7 +67,7 @@ def agreement(rows: Sequence[Any]) -> Agreement:
     errors = abs(predicted - loss)[some] / loss[some]
     return Agreement(
         topologies=loss.size,
-        correlation=_rank_correlation(predicted, loss),
+        correlation=rank_correlation(predicted, loss),
         median_error=float(np.median(errors)) if errors.size else None,
     )
 
@@ -149,16 +146,3 @@ def _predicted(rows: Sequence[Any]) -> list[Any]:
     pairs = np.array([(row.predicted_loss, row.loss) for row in rows], float).reshape(-1, 2)
     told = np.isfinite(pairs).all(axis=1) & (pairs[:, 0] > 0)
     return [row for row, known in zip(rows, told, strict=True) if known]
-
-
-def _rank_correlation(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> float | None:
-    """Spearman's, which is Pearson's of the ranks."""
-    if x.size < FEWEST or np.unique(x).size < 2 or np.unique(y).size < 2:
-        return None
-    return float(np.corrcoef(_ranks(x), _ranks(y))[0, 1])
-
-
-def _ranks(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """From 1; equal values share the mean of their places."""
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(count) - (count - 1) / 2)[place]
