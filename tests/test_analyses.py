@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import equinox as eqx
+import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from analyses._product_convolutions import as_convolutions, as_products
 from analyses.kit import (
     Study,
     chosen_sections,
@@ -181,3 +184,20 @@ def test_every_picture_can_be_drawn_from_the_kept_numbers(script: Path) -> None:
     study.module.draw(figure, kept(script))
     assert figure.axes
     plt.close(figure)
+
+
+def test_convolutions_as_products_compute_the_same_and_turn_back() -> None:
+    keys = jax.random.split(jax.random.key(0), 3)
+    how = {"stride": (1, 2), "padding": ((1, 0), (2, 1))}
+    model = eqx.nn.Sequential(
+        [
+            eqx.nn.Conv2d(2, 4, (3, 2), key=keys[0], **how),
+            eqx.nn.Conv2d(4, 3, 2, use_bias=False, key=keys[1]),
+        ]
+    )
+    x = jax.random.normal(keys[2], (2, 7, 9))
+    products = as_products(model)
+    assert eqx.tree_equal(*map(jax.tree.leaves, (products, model)))
+    assert np.allclose(products(x), model(x), atol=1e-5)
+    assert jax.tree.structure(as_convolutions(products)) == jax.tree.structure(model)
+    assert jax.tree.structure(products) != jax.tree.structure(model)
