@@ -44,6 +44,15 @@ def end_to_end(layer: networks.FactoredLayer) -> np.ndarray:
     return product
 
 
+@pytest.mark.parametrize("form", PAIRS.values(), ids=PAIRS)
+def test_a_rank_that_weights_do_not_have_is_no_harm(form: Any) -> None:
+    """Two of five rows are not 0: the singular values behind them are 0 exactly."""
+    layer = eqx.nn.Linear(6, 5, key=KEY)
+    layer = eqx.tree_at(lambda d: d.weight, layer, layer.weight.at[1:4].set(0.0))
+    first, last = form(rank=4)(layer).layers
+    np.testing.assert_allclose(last.weight @ first.weight, layer.weight, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("how", CONVOLUTIONS.values(), ids=CONVOLUTIONS)
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_a_share_of_1_is_the_same_convolution(form: Any, how: dict[str, Any]) -> None:

@@ -305,16 +305,23 @@ def _unfolded(array: np.ndarray, axis: int) -> Matrix:
 def _pca(layer: Factor, rank: int, *, even: bool = False) -> FactoredLayer:
     """The scores of the filters and their eigenvectors; with `even`, both scaled alike."""
     filters, n_filters = _filters(layer), len(layer.weight)
-    vectors, values, rows = np.linalg.svd(filters, full_matrices=False)
     each = rank // len(filters)
-    vectors, values, rows = vectors[..., :each], values[:, :each], rows[:, :each]
-    after = np.sqrt(values) if even else np.ones_like(values)
-    basis = ((values / after)[..., None] * rows).reshape(rank, *layer.weight.shape[1:])
-    mixed = (vectors * after[:, None]).reshape(n_filters, each)
+    mixed, basis = _product(filters, each, even=even)
+    basis, mixed = basis.reshape(rank, *layer.weight.shape[1:]), mixed.reshape(n_filters, each)
     if isinstance(layer, eqx.nn.Linear):
         return FactoredLayer((_linear(layer, basis), _linear(layer, mixed, last=True)))
     last = _convolution(layer, mixed[..., None, None], groups=layer.groups, last=True)
     return FactoredLayer((_like(layer, basis, slice(0, 2)), last))
+
+
+def _product(
+    matrices: Float[np.ndarray, "*groups rows columns"], rank: int, *, even: bool
+) -> tuple[Float[np.ndarray, "*groups rows r"], Float[np.ndarray, "*groups r columns"]]:
+    """The nearest product of a rank; the singular values are the second's, or shared evenly."""
+    left, values, right = np.linalg.svd(matrices, full_matrices=False)
+    values = values[..., :rank]
+    first, second = [np.sqrt(values)] * 2 if even else [np.ones_like(values), values]
+    return left[..., :rank] * first[..., None, :], second[..., None] * right[..., :rank, :]
 
 
 def _tucker2(layer: eqx.nn.Conv2d, behind: int, before: int) -> FactoredLayer:
@@ -350,10 +357,9 @@ def _leading(matrix: Matrix, rank: int) -> Matrix:
 
 def _separable(layer: eqx.nn.Conv2d, rank: int) -> FactoredLayer:
     n, c, height, width = layer.weight.shape
-    left, values, right = np.linalg.svd(_lines(layer)[0], full_matrices=False)
-    roots = np.sqrt(values[:rank])
-    vertical = (left[:, :rank] * roots).T.reshape(rank, c, height, 1)
-    horizontal = (roots[:, None] * right[:rank]).reshape(rank, n, 1, width).swapaxes(0, 1)
+    down, across = _product(_lines(layer)[0], rank, even=True)
+    vertical = down.T.reshape(rank, c, height, 1)
+    horizontal = across.reshape(rank, n, 1, width).swapaxes(0, 1)
     return FactoredLayer(
         (
             _like(layer, vertical, slice(0, 1)),
