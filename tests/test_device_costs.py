@@ -107,6 +107,26 @@ def test_closnets_count_of_a_neuron_a_device(rows):
         assert gain == pytest.approx(sqrt(n) / 3)
 
 
+def test_low_rank_on_four_devices_by_hand():
+    """Rank 8, 2 examples, 4 bytes: 64 to sum, on 4 devices 3 sixteens, there and back."""
+    ring = costs.sent_by_low_rank(8, sides=[4], batch=2)
+    assert ring == costs.Exchange(messages=6, bytes=96)
+    assert costs.sent_by_low_rank(8, sides=[2, 2], batch=2) == costs.Exchange(4, 96)
+    assert costs.sent_by_low_rank(8, sides=[4], batch=2, training=True) == ring + ring
+
+
+def test_dense_blocks_on_six_devices_by_hand():
+    """12 inputs and 24 outputs on 2 x 3 devices, which begin with 2 and end with 4 of a number.
+
+    A device gets the 2 inputs of the other in its column, then has sums of 12 outputs with the two
+    others of its row, and sends 4 of them to each.
+    """
+    sent = costs.sent_by_dense_blocks(12, 24, sides=(2, 3), batch=1)
+    assert sent == costs.Exchange(messages=1 + 2, bytes=4 * (2 + 4 + 4))
+    twice = costs.sent_by_dense_blocks(12, 24, sides=(2, 3), batch=1, training=True)
+    assert twice == sent + sent
+
+
 SIZES = {
     name: costs.layer_sizes(graph)
     for name, graph in {
@@ -271,6 +291,10 @@ REFUSED = {
     "block must be a number": lambda: costs.all_gather([2], -1),
     "steps must be": lambda: costs.pipelined(1, 1, 0),
     "sides must be rows and columns": lambda: costs.sent_by_clos(8, 2, 2, 2, sides=[4], batch=1),
+    r"sides must be rows and columns; given \[2, 2, 2\]": lambda: costs.sent_by_dense_blocks(
+        8, 8, sides=[2, 2, 2], batch=1
+    ),
+    "rank must be": lambda: costs.sent_by_low_rank(0, sides=[4], batch=1),
     "devices must be a power of two": lambda: costs.sent_by_butterfly(8, 3, devices=3, batch=1),
     "devices must be at most n=8": lambda: costs.sent_by_butterfly(8, 3, devices=16, batch=1),
     "one width more than edges; given 2 and 2": lambda: costs.work(

@@ -29,3 +29,5 @@ from topokit.devices.costs._layer_work import work as work
 from topokit.devices.costs._placed_exchanges import sent_by_butterfly as sent_by_butterfly
 from topokit.devices.costs._placed_exchanges import sent_by_clos as sent_by_clos
 from topokit.devices.costs._placed_exchanges import sent_by_dense as sent_by_dense
+from topokit.devices.costs._placed_exchanges import sent_by_dense_blocks as sent_by_dense_blocks
+from topokit.devices.costs._placed_exchanges import sent_by_low_rank as sent_by_low_rank

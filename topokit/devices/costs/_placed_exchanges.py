@@ -9,7 +9,7 @@ device, `n` of them on `R` rows, that is `2 (n / R - 1) + (R - 1)` hops (ClosNet
 from collections.abc import Sequence
 
 from topokit._checks import check_count, check_counts, check_power_of_two
-from topokit.devices.costs._exchange import Exchange, all_gather
+from topokit.devices.costs._exchange import Exchange, all_gather, all_reduce, reduce_scatter
 
 
 def sent_by_clos(
@@ -46,10 +46,7 @@ def sent_by_clos(
     See Also:
         `topokit.devices.headings`, which counts it in a compiled program.
     """
-    given = check_counts("sides", sides)
-    if len(given) != 2:
-        raise ValueError(f"sides must be rows and columns; given {given}")
-    rows, columns = given
+    rows, columns = _two(sides)
     layers = [
         (n_in, columns),
         (input_routers * middle_routers, rows),
@@ -131,6 +128,89 @@ def sent_by_butterfly(
     leaving = sweeps * cube + max(0, rest - (bits - cube))  # the upper bits come last in a sweep
     own = check_count("itemsize", itemsize) * check_count("batch", batch) * n // devices
     return _both_ways([Exchange(leaving, leaving * own)], training)
+
+
+def sent_by_dense_blocks(
+    n_in: int,
+    n_out: int,
+    *,
+    sides: Sequence[int],
+    batch: int,
+    itemsize: int = 4,
+    training: bool = False,
+) -> Exchange:
+    """What a device sends of a dense layer on a torus, its weights cut by rows and by columns.
+
+    Inputs are gathered along a column, sums of outputs scattered along a row, so that no device
+    sees them all, as on a ring. Nothing here runs it; it is the rival that a torus allows.
+
+    Args:
+        n_in: Inputs.
+        n_out: Outputs.
+        sides: Rows and columns of devices.
+        batch: Examples at once.
+        itemsize: Bytes of a number.
+        training: With the gradients, those of the inputs included.
+
+    Raises:
+        ValueError: If a number is none from 1 on, or there are no two sides.
+
+    Examples:
+        >>> from topokit.devices import costs
+        >>> costs.sent_by_dense_blocks(1024, 1024, sides=(32, 32), batch=1)
+        Exchange(messages=62, bytes=248)
+
+    See Also:
+        `sent_by_dense`, `sent_by_clos`.
+    """
+    rows, columns = _two(sides)
+    size = check_count("itemsize", itemsize) * check_count("batch", batch)
+    inputs = size * check_count("n_in", n_in) // (rows * columns)
+    outputs = size * check_count("n_out", n_out) // rows
+    return _both_ways([all_gather([rows], inputs), reduce_scatter([columns], outputs)], training)
+
+
+def sent_by_low_rank(
+    rank: int,
+    *,
+    sides: Sequence[int],
+    batch: int,
+    itemsize: int = 4,
+    training: bool = False,
+) -> Exchange:
+    """What a device sends of a layer of low rank: the sum, for all, of its few hidden neurons.
+
+    Each device has a part of the inputs and of the outputs, and the weights of both. How many there
+    are makes no difference.
+
+    Args:
+        rank: Hidden neurons.
+        sides: Devices along each axis of the torus: `[p]` for a ring, `[2] * d` for a hypercube.
+        batch: Examples at once.
+        itemsize: Bytes of a number.
+        training: With the gradients, those of the inputs included.
+
+    Raises:
+        ValueError: If a number is none from 1 on.
+
+    Examples:
+        >>> from topokit.devices import costs
+        >>> costs.sent_by_low_rank(48, sides=[4, 4], batch=1)
+        Exchange(messages=12, bytes=360)
+
+    See Also:
+        `all_reduce`, which it is; `sent_by_clos`.
+    """
+    size = check_count("itemsize", itemsize) * check_count("batch", batch)
+    return _both_ways([all_reduce(sides, size * check_count("rank", rank))], training)
+
+
+def _two(sides: Sequence[int]) -> tuple[int, ...]:
+    """Rows and columns; or a ValueError."""
+    given = check_counts("sides", sides)
+    if len(given) != 2:
+        raise ValueError(f"sides must be rows and columns; given {given}")
+    return tuple(given)
 
 
 def _both_ways(each: Sequence[Exchange], training: bool) -> Exchange:
