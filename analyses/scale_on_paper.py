@@ -1,11 +1,13 @@
 """Four to 65,536 devices share one wide layer, on paper: which wiring fits which network of them?
 
-No machine here has so many devices, so these are closed forms (`topokit.devices.costs`), which
-tests hold against real programs of up to 16. A layer of `n` inputs and outputs is dense, a Clos
-network of sqrt(n) routers a stage, a butterfly of one sweep, or of low rank with the edges of the
-Clos network. A dense layer is cut by outputs, as ClosNets and `dense_on_ring` do, or in blocks,
-which only a torus rewards. All devices share one batch, of numbers of two bytes; each has `n / p`
-neurons and its part of the weights. A step is values, gradients of inputs and of weights, and Adam.
+No machine here has so many devices, so these are closed forms (`topokit.devices.costs`). Tests hold
+those of dense by outputs on a ring, Clos on a torus and butterfly on a hypercube against real
+programs of up to 16 devices; the others nothing here runs. A layer of `n` inputs and outputs is
+dense, a Clos network of sqrt(n) routers a stage, a butterfly of one sweep, or of low rank with the
+edges of the Clos network. A dense layer is cut by outputs, as ClosNets and `dense_on_ring` do, or
+in blocks, which a ring does not reward. All devices share one batch, of numbers of two bytes; each
+has `n / p` neurons and its part of the weights. A step is values, gradients of inputs and of
+weights, and Adam.
 
 Time is the longer of a roofline and of what is sent: at least so much, with perfect overlap, at
 full rates also of small blocks. Devices send over one link at a time, as the programs here do. On
@@ -15,7 +17,8 @@ is a piece of the ring); bytes are those over a link. On a hypercube gathers dou
 - NVIDIA H100 SXM: 989.4 TFLOP/s (bfloat16, without sparsity), 80 GB at 3.35 TB/s (data sheet); a
   400 Gbit/s port of NDR InfiniBand for each of a DGX H100's GPUs (its data sheet), so 50 GB/s
   through switches, in any network of devices. Latency 2.7 us, what NCCL's own model takes for a
-  step of a ring over a network (`hwLat` in NVIDIA/nccl, `src/graph/tuning.cc`, its protocol LL).
+  step of a ring over a network (`hwLat` in NVIDIA/nccl, `src/graph/tuning.cc`, its protocol LL,
+  which does not reach the full rate: for large blocks the sum of both is too good).
 - Google TPU v4: 275 TFLOP/s (bfloat16), 32 GiB at 1,200 GB/s, six links of 50 GB/s in a torus
   (Jouppi and others, ISCA 2023), so a hypercube of no more than 2^6. Latency 1 us: "typically
   around 1us" a hop (Austin and others, How to scale your model, part 3, 2025).
