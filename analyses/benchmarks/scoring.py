@@ -2,9 +2,9 @@
 
 The member of each family nearest to a number of trainable edges: between 32 neurons as the default
 ranking has them, there also with skip connections; between 256 and 1,024; and in the place of
-layers of real networks, at a tenth of the dense layer, with `--full` the widest too. Each is scored
-in a process of its own, and says its seconds on the clock and of the processor, the peak of its
-memory, which fields stay empty, and what is an estimate, with its error.
+layers of real networks, at a tenth of the dense layer. Each is scored in a process of its own, and
+says its seconds on the clock and of the processor, the peak of its memory, which fields stay empty,
+and what is an estimate, with its error.
 
 Claim: no field is empty, and up to 1,024 x 1,024 none takes a processor more than 30 s.
 
@@ -21,8 +21,8 @@ from analyses.kit import Study, apart, peak_bytes, timed, verdict
 from topokit.designs import nearest, why_far
 
 SQUARE = {32: 640, 256: 15_360, 1024: 61_440}
-REAL = ((784, 300), (300, 100), (512, 10))
-WIDE = ((3072, 512), (768, 3072))  # with --full
+WIDE = ((3072, 512), (768, 3072))  # an hour of the processor, half of it RadiX-Nets of many layers
+REAL = ((784, 300), (300, 100), (512, 10), *WIDE)
 SHARE = 0.1
 WITHOUT = ("dense",)  # which has one size
 WITH_SKIPS = 32  # neurons up to which members with skip connections, twice as deep, are scored
@@ -116,7 +116,6 @@ def most(rows: dict[str, dict[str, Any]], field: str) -> float:
 STUDY = Study(
     __name__,
     quick={"SQUARE": {8: 40}, "REAL": ()},
-    full={"REAL": REAL + WIDE},
     alone=True,
 )
 
