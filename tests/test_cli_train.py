@@ -144,6 +144,16 @@ def test_groups_vanish_and_the_network_that_is_left_answers_alike() -> None:
     assert told in result.stdout
 
 
+def test_a_layer_that_vanished_has_no_ranks_and_the_results_are_kept() -> None:
+    shell = "--seeds 1 --layers dense --structured filters --strength 1e30 --force 0.1"
+    result = topokit(f"{QUICK} {shell}")
+    assert result.exit_code == 0
+    assert "no ranks: layers.1" in result.stderr
+    (run,) = json.loads(Path("training/training.json").read_text())["runs"]
+    assert run["ranks"] is None
+    assert "layers.1" in run["no_ranks"]
+
+
 @pytest.mark.parametrize(
     ("shell", "shape"), [("convnet", (1, 8, 8)), ("resnet20", (3, 32, 32)), ("lenet5", (3, 32, 32))]
 )

@@ -151,6 +151,21 @@ def test_zeros_are_exact_whatever_the_precision(kind: Any) -> None:
     assert last.any(), "the bias of the outputs is in no group"
 
 
+def test_groups_that_two_families_share_count_once() -> None:
+    """In dense layers channels are shapes."""
+    model = networks.mlp((1, 4, 4), [8], 3, key=jax.random.key(0))
+    weights = eqx.filter(model, eqx.is_inexact_array)
+    still = jax.tree.map(jnp.zeros_like, weights)
+
+    def step(families: Any) -> Any:
+        lasso = group_lasso(model, 0.05, learning_rate=1.0, groups=families, sweeps=40)
+        return lasso.update(still, lasso.init(weights), weights)[0]
+
+    once, shared = networks.channel_groups(), networks.shape_groups()
+    assert eqx.tree_equal(step([once, shared]), step(once), rtol=1e-6, atol=1e-7)
+    assert len(networks.dead_groups(model, [once, shared])) == 2
+
+
 def test_training_with_the_penalty_removes_neurons_and_keeps_the_accuracy() -> None:
     data = networks.load_digits(validation=0)
     model = networks.mlp(data.shape, (100, 100), 10, key=jax.random.key(0))

@@ -62,8 +62,8 @@ class Lasso:
         """
         kernels = [*tk.networks.kernels(model)]
         found = [_family(name, kernels) for name in self.names.split(",")]
-        for family in found:
-            family(model)
+        for name, family in zip(self.names.split(","), found, strict=True):
+            _check_there(name, family, model)
         return found
 
     def found(self, training: Any, data: Any) -> tuple[dict[str, Any], Any]:
@@ -85,6 +85,14 @@ class Lasso:
             "validation": judged(data.validation_x, data.validation_y),
             "test": judged(data.test_x, data.test_y),
         }, small
+
+
+def _check_there(name: str, family: Any, model: Any) -> None:
+    """Refuse a family of which the model has no group, by the option that named it."""
+    try:
+        family(model)
+    except ValueError as error:
+        raise ValueError(f"--structured {name}: {error}; leave {name} out") from None
 
 
 def _family(name: str, kernels: Sequence[str]) -> Any:

@@ -238,13 +238,22 @@ def _structure(
     training: Any, data: Any, lasso: Lasso | None, forced: bool, path: Path
 ) -> dict[str, Any]:
     """What the layers have got while they learned; the weights of a smaller network are written."""
-    told = {"ranks": tk.networks.filter_ranks(training.model)} if forced else {}
+    told = _ranks(training.model) if forced else {}
     if lasso is None:
         return told
     structure, small = lasso.found(training, data)
     if small is not None:
         tk.networks.write_weights(small, path)
     return told | {"structure": structure}
+
+
+def _ranks(model: Any) -> dict[str, Any]:
+    """The ranks of filters, or why there are none: of a layer whose weights have all vanished."""
+    try:
+        return {"ranks": tk.networks.filter_ranks(model)}
+    except ValueError as error:
+        tell(f"no ranks: {error}")
+        return {"ranks": None, "no_ranks": str(error)}
 
 
 @contextmanager

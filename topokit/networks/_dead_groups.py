@@ -41,7 +41,7 @@ class DeadGroups(Record):
 
 
 def dead_groups(model: Any, groups: Grouping | Sequence[Grouping]) -> tuple[DeadGroups, ...]:
-    """Count the groups of each layer that training has brought to 0.
+    """Count the groups of each layer that training has brought to 0, those of two families once.
 
     Args:
         model: The model that was trained, before `shrink`.
@@ -64,8 +64,8 @@ def dead_groups(model: Any, groups: Grouping | Sequence[Grouping]) -> tuple[Dead
     See Also:
         `shrink`, which takes them out; `group_lasso`, which makes them.
     """
-    chosen = [groups] if isinstance(groups, Grouping) else list(groups)
     families = make_penalty(model, groups).families
+    chosen = [groups] if isinstance(groups, Grouping) else groups
     return tuple(
         _counted(model, grouping.what, each)
         for grouping, found in zip(chosen, families, strict=True)

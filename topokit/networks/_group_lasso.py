@@ -105,7 +105,8 @@ def group_lasso(
     Groups of one family share no weight, and the step is exact. Of several families in the same
     layers, such as filters and shapes, the step comes near the exact one by `sweeps` over all of
     them, and a group that the last sweep brings to 0 is 0; with one sweep they are applied one
-    after the other, which penalizes more than the sum.
+    after the other, which penalizes more than the sum. Groups that two families share, such as
+    channels and shapes of a dense layer, count once.
 
     Args:
         model: Any model; only its wiring and shapes are used. With `neuron_groups`, the default, it
@@ -123,7 +124,7 @@ def group_lasso(
         `sweeps` where families overlap. Constant edges are left alone.
 
     Raises:
-        ValueError: If the model has no such groups, or the same in two families, `strength` or
+        ValueError: If the model has no such groups, a family is there twice, `strength` or
             `learning_rate` is no number of at least 0; at an update without `params`, or with those
             of another model.
 
@@ -231,8 +232,9 @@ def make_penalty(model: Any, groups: Grouping | Sequence[Grouping]) -> Penalty:
             f"list of some; given {brief(groups)}"
         )
     found = [each(model) for each in families]
-    in_families = [{part.path: part for each in some for part in each.parts} for some in found]
-    _check_once(families, in_families)
+    _check_once(families, [_by_path(some) for some in found])
+    found = _each_once(found)
+    in_families = [_by_path(some) for some in found]
     arrays = dict(chain.from_iterable(own.items() for own in in_families))
     order = {path: place for place, path in enumerate(arrays)}
     places = [[[order[part.path] for part in each.parts] for each in some] for some in found]
@@ -252,6 +254,29 @@ def _check_once(families: list[Grouping], in_families: list[dict[Path, Part]]) -
                     f"{jax.tree_util.keystr(path)}, which would count twice; give one of them, with"
                     " a scale, or name other layers"
                 )
+
+
+def _by_path(family: list[Groups]) -> dict[Path, Part]:
+    return {part.path: part for each in family for part in each.parts}
+
+
+def _each_once(families: list[list[Groups]]) -> list[list[Groups]]:
+    """Without groups that an earlier family has too, as channels are shapes in a dense layer."""
+    kept: list[list[Groups]] = []
+    for family in families:
+        before = list(chain.from_iterable(kept))
+        kept.append([each for each in family if not any(_alike(each, one) for one in before)])
+    return kept
+
+
+def _alike(one: Groups, other: Groups) -> bool:
+    """Whether two are the same groups of the same arrays, by whatever name, equally strong."""
+    theirs = {part.path: part for part in other.parts}
+    if {part.path for part in one.parts} != set(theirs):
+        return False
+    if not np.array_equal(one.scales, other.scales):
+        return False
+    return all(np.array_equal(part.labels(), theirs[part.path].labels()) for part in one.parts)
 
 
 def proximal_step(

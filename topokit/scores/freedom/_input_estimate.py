@@ -26,15 +26,18 @@ from topokit.scores.freedom._weight_scale import draw_to_scale
 
 LIMIT = 2**31
 
-# Outputs that are looked at, components of each, and draws of weights.
-OUTPUTS, EACH = 256, 4
-DRAWS = 2, 16
+# Outputs that are looked at, components of each, and of all.
+OUTPUTS, EACH, ALL = 256, 4, 1024
+
+# Draws of weights, the fewest of small networks, which differ more by them, and of large ones.
+FEWEST, MOST = {False: 8, True: 2}, 16
+LARGE = 2**14
 
 # The squared length, of columns of length 1, below which what others leave of one is rounding.
 ROUNDING = 1e-10
 
-# The loss below which errors are no longer taken relative to it.
-LITTLE = 0.01
+# The loss below which errors are no longer taken relative to it, and what rounding may leave.
+LITTLE, LEAST_ERROR = 0.01, 1e-8
 
 
 class Drawn(NamedTuple):
@@ -54,7 +57,7 @@ class Drawn(NamedTuple):
 def check_input_estimate(layers: Layers) -> None:
     """Refuse what would take too much memory; cost that of counting edges."""
     columns = count_spanning(layers)
-    drawn = EACH * min(OUTPUTS, layers.n_out)
+    drawn = _each(layers) * min(OUTPUTS, layers.n_out)
     check_memory(
         "an estimate of the predicted loss over inputs",
         8 * (3 * columns**2 + 3 * drawn * (columns + layers.n_in) + 6 * layers.n_in**2),
@@ -83,11 +86,18 @@ def estimate_over_inputs(
         found = [_draw(layers, raised, exponent, seed)]
         value, variance = found[0]
         noise = variance / (accuracy * max(value, LITTLE)) ** 2
-        wanted = min(max(ceil(noise), DRAWS[0]), DRAWS[1]) if n_samples is None else n_samples
+        fewest = FEWEST[layers.n_in * layers.n_out >= LARGE]
+        wanted = min(max(ceil(noise), fewest), MOST) if n_samples is None else n_samples
         found += [_draw(layers, raised, exponent, seed + more) for more in range(1, wanted)]
     values, variances = np.array(found).T
     between = float(values.var(ddof=1)) if wanted > 1 else 0.0
-    return float(values.mean()), float(np.sqrt(max(variances.mean(), between) / wanted))
+    error = float(np.sqrt(max(variances.mean(), between) / wanted))
+    return float(values.mean()), max(error, LEAST_ERROR)
+
+
+def _each(layers: Layers) -> int:
+    """Components of each output: the more, the fewer outputs there are."""
+    return max(EACH, ALL // min(OUTPUTS, layers.n_out))
 
 
 def _draw(layers: Layers, inputs: Components, exponent: float, seed: int) -> tuple[float, float]:
@@ -100,14 +110,14 @@ def _draw(layers: Layers, inputs: Components, exponent: float, seed: int) -> tup
     seen = np.array([one.seen for one in drawn])
     values = 1 - seen + seen * left.mean(axis=1)
     # Of all outputs only what is drawn within each is random; even steps make that less than this.
-    within = np.mean((seen**2) * left.var(axis=1, ddof=1) / EACH)
+    within = np.mean((seen**2) * left.var(axis=1, ddof=1) / left.shape[1])
     spread = within if len(drawn) == layers.n_out else values.var(ddof=1)
     return float(values.mean()), float(spread / len(drawn))
 
 
 def _components(layers: Layers, inputs: Components, rng: np.random.Generator) -> list[Drawn]:
     """Components of some outputs, each as often as its share of the variance says."""
-    chosen = np.sort(rng.permutation(layers.n_out)[:OUTPUTS])
+    chosen, each = np.sort(rng.permutation(layers.n_out)[:OUTPUTS]), _each(layers)
     reach = ancestors(layers)[-1][chosen].astype(bool)
     patterns, which = np.unique(reach, axis=0, return_inverse=True)
     found = []
@@ -115,9 +125,9 @@ def _components(layers: Layers, inputs: Components, rng: np.random.Generator) ->
         variances, axes = seen_components(inputs.root[:, pattern], inputs.variances)
         sums = np.cumsum(np.maximum(variances, 0.0))
         for output in chosen[which.ravel() == number].tolist():
-            steps = (np.arange(EACH) + rng.random()) / EACH
+            steps = (np.arange(each) + rng.random()) / each
             places = np.searchsorted(sums, steps * sums[-1]) if len(sums) else []
-            picked = axes[:, places] if len(sums) else np.zeros((len(axes), EACH))
+            picked = axes[:, places] if len(sums) else np.zeros((len(axes), each))
             share = sums[-1] / inputs.variances.sum() if len(sums) else 0.0
             found.append(Drawn(output, picked, float(share)))
     return found
@@ -131,9 +141,9 @@ def _shares(
     products *= b @ b.T
     lower, order, rank, _ = dpstrf(products.T, lower=1, tol=ROUNDING, overwrite_a=1)
     order = order[:rank] - 1
-    outputs = np.repeat([one.output for one in drawn], EACH)
+    outputs = np.repeat([one.output for one in drawn], drawn[0].axes.shape[1])
     columns = a[order] @ np.concatenate([one.axes for one in drawn], axis=1)
     columns *= b[np.ix_(order, outputs)]
     factor = lower[:rank, :rank]
     solved = solve_triangular(factor, columns, lower=True, overwrite_b=True, check_finite=False)
-    return np.minimum(np.einsum("kp,kp->p", solved, solved), 1.0).reshape(-1, EACH)
+    return np.minimum(np.einsum("kp,kp->p", solved, solved), 1.0).reshape(len(drawn), -1)

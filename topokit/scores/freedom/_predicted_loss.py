@@ -156,13 +156,15 @@ def predicted_loss(
             entries, 2 to 8, and for an estimate as many as bring its noise down to `accuracy`, 2
             to 16.
         seed: For the weights, drawn as by `leverage`, and for the probes.
-        accuracy: What an estimate aims at: a standard error of this share of the loss, and steps
-            until they would change it by less than a quarter of this.
-        max_steps: Steps after which a probe stops anyway; the result is then not `converged`.
+        accuracy: What an estimate aims at: a standard error of this share of the loss (of .01 where
+            the loss is less), and steps until they would change it by less than a quarter of this.
+            Where draws of weights differ by more, the standard error says so.
+        max_steps: Steps after which a probe stops anyway; the result is then not `converged`. An
+            estimate over inputs takes no steps.
         inputs: Examples of inputs, `(n, n_in)`, as they go into the layer; center them if it has a
             bias. Their scale has no say, and any root of second moments does as well, such as
             `np.linalg.cholesky(S).T`. Memory of an estimate then grows with the trainable edges
-            squared, time with their cube.
+            squared, time of each draw of weights with their cube; `n_samples` says how many.
 
     Raises:
         ValueError: If an argument is out of range, an exact map is asked for that takes more than
