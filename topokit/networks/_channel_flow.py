@@ -9,16 +9,25 @@ anything else is refused, because it may mix channels.
 from typing import Any
 
 import equinox as eqx
-import jax
 
-from topokit.networks._channel_steps import Depthwise, FlowChain, FlowStep, Linked, Norm, Signal
+from topokit.networks._channel_steps import (
+    Depthwise,
+    Factors,
+    FlowChain,
+    FlowStep,
+    Linked,
+    Norm,
+    Signal,
+)
 from topokit.networks._depthwise import DepthwiseConv2d
+from topokit.networks._factored_layer import FactoredLayer
 from topokit.networks._flow_block import Block
 from topokit.networks._residual import PickedChannels, Residual
-from topokit.networks._seen_functions import FACTORED, function_step, is_factored
+from topokit.networks._seen_functions import function_step
 from topokit.networks._weight_layers import Channels, is_link, n_inputs, n_outputs
 
 PASSING = (eqx.nn.Dropout, eqx.nn.Identity)
+Chain = eqx.nn.Sequential | FactoredLayer
 
 
 class Reader:
@@ -44,10 +53,8 @@ class Reader:
         self.inner: list[Channels] = []
         self.outer: list[Channels] = []
         if not self.left:
-            factored = any(map(is_factored, jax.tree.leaves(model, is_leaf=is_factored)))
             raise ValueError(
                 "the model has no SparseLinear, equinox.nn.Linear or convolution among its layers"
-                f"{f'; {FACTORED}' if factored else ''}"
             )
 
     def read(self, model: eqx.nn.Sequential) -> tuple[FlowStep, Channels]:
@@ -61,7 +68,7 @@ class Reader:
         Raises:
             ValueError: If it is not known what the layer does to channels.
         """
-        if isinstance(layer, eqx.nn.Sequential):
+        if isinstance(layer, Chain):
             return self._sequence(layer, name, signal)
         if self.depth == 0 and self.left == 0 or isinstance(layer, PASSING):
             return FlowStep(layer), signal
@@ -85,15 +92,14 @@ class Reader:
             return self._norm(layer, name, signal)
         return function_step(layer, name, signal)
 
-    def _sequence(
-        self, layers: eqx.nn.Sequential, name: str, signal: Signal
-    ) -> tuple[FlowStep, Signal]:
+    def _sequence(self, layers: Chain, name: str, signal: Signal) -> tuple[FlowStep, Signal]:
         steps = []
         for place, layer in enumerate(layers.layers):
             own = f"{name}.{place}" if name else str(place)
             step, signal = self.step(layer, own, signal)
             steps.append(step)
-        return FlowChain(steps), signal
+        chain = Factors if isinstance(layers, FactoredLayer) else FlowChain
+        return chain(steps), signal
 
     def _block(self, layer: Residual, name: str, signal: Signal) -> tuple[FlowStep, Signal]:
         if signal.flat:
@@ -147,14 +153,14 @@ class Reader:
 
 def _n_links(layer: Any) -> int:
     """Layers of weights, of which a block is one."""
-    if isinstance(layer, eqx.nn.Sequential):
+    if isinstance(layer, Chain):
         return sum(map(_n_links, layer.layers))
     return int(isinstance(layer, Residual | DepthwiseConv2d) or is_link(layer))
 
 
 def _first(layer: Any) -> tuple[int, int] | None:
     """Channels and axes of what the first layer of weights takes, if it tells."""
-    if isinstance(layer, eqx.nn.Sequential):
+    if isinstance(layer, Chain):
         return next((found for found in map(_first, layer.layers) if found), None)
     if isinstance(layer, Residual):
         return _first(layer.body) or _first(layer.shortcut)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from topokit.networks._depthwise import DepthwiseConv2d
+from topokit.networks._factored_layer import FactoredLayer
 from topokit.networks._smaller import smaller
 from topokit.networks._weight_layers import NEGLIGIBLE, Channels, Mask, Values, WeightLayer
 
@@ -197,10 +198,19 @@ class FlowChain(FlowStep):
         grown = [step.settle() for step in self.steps]
         return any(grown)
 
-    def rebuilt(self, patches: float) -> eqx.nn.Sequential:
+    def rebuilt(self, patches: float) -> Any:
         """All of them, none of which goes, so that places stay."""
         layers = [step.rebuilt(patches) for step in self.steps]
         return eqx.nn.Sequential([eqx.nn.Identity() if new is None else new for new in layers])
+
+
+class Factors(FlowChain):
+    """The factors of one layer, whose channels between them go like any others."""
+
+    def rebuilt(self, patches: float) -> FactoredLayer:
+        """The product of what is left, none of it in patches: it stays dense or a convolution."""
+        del patches
+        return FactoredLayer(tuple(step.rebuilt(float("inf")) for step in self.steps))
 
 
 def _indices(norm: eqx.nn.BatchNorm) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ Factor = eqx.nn.Linear | eqx.nn.Conv2d
 class FactoredLayer(eqx.Module):
     """Layers one after the other, without anything between them, in the place of one.
 
-    Only the last of them has a bias. They are trained like any others.
+    As `decompose` makes them, only the last one has a bias; `shrink` may give others one, for
+    constants that arrive there. They are trained like any others.
 
     Attributes:
         layers: The factors, inputs first: all of them `equinox.nn.Linear`, or all convolutions.

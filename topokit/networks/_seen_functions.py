@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from topokit.networks._channel_steps import FlowStep, Signal
-from topokit.networks._factored_layer import FactoredLayer
 from topokit.networks._sequential import acts_alone
 from topokit.networks._weight_layers import Values
 
@@ -26,8 +25,6 @@ BLOCK = 32  # constants that a function is given at once
 SAME = 1e-5  # part of a constant by which rounding changes it from one image to another
 # What a function may raise that takes no image of some shape; an AssertionError is one of pools.
 REFUSALS = TypeError, ValueError, ArithmeticError, LookupError, RuntimeError, AssertionError
-
-FACTORED = "products of low rank do not shrink: call shrink before decompose"
 
 
 class Function(FlowStep):
@@ -93,8 +90,6 @@ def function_step(layer: Any, name: str, signal: Signal) -> tuple[FlowStep, Sign
                         break
                     behind = signal._replace(ndim=made[0].ndim, flat=len(made[0]) != PLANES)
                     return Function(layer, _images(image)), behind
-    if is_factored(layer):
-        raise ValueError(f"layer {name} of the model is one of several factors: {FACTORED}")
     raise ValueError(
         f"layer {name} of the model, {layer}, must act on each channel by itself and keep their "
         "number, as an equinox.nn.Lambda of jax.nn.relu or a pool do: it stands between two layers "
@@ -132,7 +127,3 @@ def _passes(together: Array, alone: Array) -> bool:
     if together.shape != alone.shape or together.ndim > 1 and len(together) != PLANES:
         return False
     return bool(jnp.allclose(together, alone, atol=1e-5))
-
-
-def is_factored(layer: Any) -> bool:
-    return isinstance(layer, FactoredLayer)

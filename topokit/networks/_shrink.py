@@ -28,9 +28,9 @@ def shrink(
     Neurons and filters go with all that touches them: rows and columns of the layers before and
     behind, biases, batch normalization with its running means, depthwise and grouped convolutions,
     shortcuts, flattened images; blocks whose body is a constant lose it. Inputs and outputs stay,
-    hidden neurons inside of cascades count. Outputs are the same for every input, up to the
-    rounding of sums in another order. The result is a model like any other, which can be trained,
-    exported and scored; optimizers begin anew on it.
+    hidden neurons inside of cascades count, and ranks of products. Outputs are the same for every
+    input, up to the rounding of sums in another order. The result is a model like any other, which
+    can be trained, exported and scored; optimizers begin anew on it.
 
     Edges of sparse layers whose weight is exactly 0 go; in a dense layer zeros go with their
     neurons alone, in a convolution also with the border of its kernel, and with the entries of a
@@ -46,9 +46,10 @@ def shrink(
 
     Args:
         model: Layers in an `equinox.nn.Sequential`, which may have others in it: dense and sparse
-            layers and convolutions, `Residual` blocks of such, and between them what works on each
-            channel by itself: functions, pools, flattening, `equinox.nn.BatchNorm` and
-            `DepthwiseConv2d`. Before and after them may be other layers, which are kept.
+            layers and convolutions, whole or taken apart by `decompose`, `Residual` blocks of such,
+            and between them what works on each channel by itself: functions, pools, flattening,
+            `equinox.nn.BatchNorm` and `DepthwiseConv2d`. Before and after them may be other layers,
+            which are kept.
         state: The state of a model that has one, from `equinox.nn.make_with_state` or `train`.
         patches: Share of the entries of a patch that no filter weighs from which a convolution
             becomes a `PatchConv2d` of the others; above 1 none does.
