@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 from functools import partial
 
+import numpy as np
 import pytest
 
 import topokit as tk
@@ -14,6 +15,7 @@ PAIRWISE = partial(tk.controllability, method="pairwise", steps=2)
 PLAIN = partial(tk.controllability, fairness=False, steps=2)
 EXACT = partial(tk.predicted_loss, method="exact")
 ESTIMATED = partial(tk.predicted_loss, method="estimate")
+OVER_INPUTS = partial(ESTIMATED, inputs=np.random.default_rng(0).standard_normal((20, 12)))
 CONTROL = ("control._control_network", "control._bound")
 LIMITED = {
     scores.path_counts: ("counts._paths",),
@@ -23,6 +25,7 @@ LIMITED = {
     tk.leverage: ("freedom._leverage", "freedom._degrees_of_freedom"),
     EXACT: ("freedom._leverage", "freedom._degrees_of_freedom"),
     ESTIMATED: ("freedom._loss_estimate",),
+    OVER_INPUTS: ("freedom._input_estimate",),
     scores.soft_leverage: ("freedom._soft_leverage",),
     scores.estimate_freedom: ("freedom._estimate",),
     scores.estimate_leverage: ("freedom._estimate",),
@@ -40,6 +43,7 @@ WORK = {
     "freedom._degrees_of_freedom": ("eliminate_ends", "eliminate"),
     "freedom._leverage": ("scaled_edge_factors", "qr", "dpstrf"),
     "freedom._soft_leverage": ("scaled_edge_factors", "cholesky"),
+    "freedom._input_estimate": ("refuse_stretched", "scaled_edge_factors"),
     "freedom._estimate": ("flat_weights", "draw_to_scale", "project"),
     "freedom._predicted_loss": ("bandwidth", "effective_order", "estimate_loss"),
     "control._bound": ("find_levels", "maximum_flow"),

@@ -174,13 +174,33 @@ def test_another_process_may_make_the_store_while_this_one_looks_at_it(tmp_path,
         store.put("a", Entry("score", {}))
 
 
+def test_two_that_make_a_store_at_once_wait_for_each_other(tmp_path, monkeypatch):
+    """SQLite refuses one of them at once, however long it may wait."""
+    refused = []
+
+    class Contested(sqlite3.Connection):
+        def execute(self, question, *values):
+            if "journal_mode" in question and len(refused) < 2:
+                error = sqlite3.OperationalError("database is locked")
+                error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                refused.append(error)
+                raise error
+            return super().execute(question, *values)
+
+    connect = partial(sqlite3.connect, factory=Contested)
+    monkeypatch.setattr("topokit.ranking._store.sqlite3.connect", connect)
+    with closing(Store(tmp_path / "s")) as store:
+        store.put("a", Entry("score", {}))
+    assert len(refused) == 2
+
+
 def test_processes_write_one_store_at_the_same_time(tmp_path):
     processes = [writer(tmp_path / "s", name, 40) for name in "abc"]
     for process in processes:
         begin(process)
-    assert [process.wait() for process in processes] == [0, 0, 0]
     for process in processes:
         process.communicate()
+    assert [process.returncode for process in processes] == [0, 0, 0]
     with closing(Store(tmp_path / "s")) as store:
         assert [len(numbers(store, name)) for name in "abc"] == [40, 40, 40]
         assert len(list(store.entries("score"))) == 120

@@ -12,7 +12,7 @@ import equinox as eqx
 
 from topokit.networks._channel_steps import (
     Depthwise,
-    Factors,
+    FactorChain,
     FlowChain,
     FlowStep,
     Linked,
@@ -98,7 +98,7 @@ class Reader:
             own = f"{name}.{place}" if name else str(place)
             step, signal = self.step(layer, own, signal)
             steps.append(step)
-        chain = Factors if isinstance(layers, FactoredLayer) else FlowChain
+        chain = FactorChain if isinstance(layers, FactoredLayer) else FlowChain
         return chain(steps), signal
 
     def _block(self, layer: Residual, name: str, signal: Signal) -> tuple[FlowStep, Signal]:

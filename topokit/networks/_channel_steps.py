@@ -204,7 +204,7 @@ class FlowChain(FlowStep):
         return eqx.nn.Sequential([eqx.nn.Identity() if new is None else new for new in layers])
 
 
-class Factors(FlowChain):
+class FactorChain(FlowChain):
     """The factors of one layer, whose channels between them go like any others."""
 
     def rebuilt(self, patches: float) -> FactoredLayer:

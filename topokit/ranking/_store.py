@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from time import monotonic, sleep
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,6 +28,7 @@ from topokit._strict_json import from_json
 APPLICATION = 0x746F706F  # "topo": how one tells the file from other people's SQLite files
 SCHEMA = 4
 PATIENCE = 60.0  # seconds to wait for another process to finish its transaction
+PAUSE = 0.05  # seconds until a file is tried again for which SQLite does not wait
 
 COLUMNS = """results (
     key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, arrays BLOB, checksum INTEGER
@@ -174,11 +176,24 @@ class Store:
 
     def _make(self) -> None:
         """Two processes may do this at once: all of it is one transaction, and can be repeated."""
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._log_ahead()
         self._connection.executescript(
             f"BEGIN IMMEDIATE; CREATE TABLE IF NOT EXISTS {COLUMNS};"
             f" PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {SCHEMA}; COMMIT"
         )
+
+    def _log_ahead(self) -> None:
+        """Write ahead to a log; of two that begin it at once SQLite refuses one without a wait."""
+        end = monotonic() + PATIENCE
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+                if code != sqlite3.SQLITE_BUSY or monotonic() > end:
+                    raise
+                sleep(PAUSE)
 
     def _checked(self, row: tuple) -> tuple:
         """A row, if it is what was written."""
