@@ -16,7 +16,7 @@ from topokit.cli._topology_group import WRITTEN
 from topokit.topologies import shell_line
 
 CAPTION = (
-    "pred.: relative loss that reconstruction is likely to leave, +- its standard error; edges: "
+    "pred.: relative loss that reconstruction is likely to leave, +- its error; edges: "
     "trainable ones; widest: neurons of the widest layer; free: degrees of freedom, ~ estimated; "
     "step: a step of training here, 1 as long as the dense layer; trial: what a short descent left "
     "of random matrices; loss: what a longer one left of others"
