@@ -60,11 +60,11 @@ class Lasso:
         Raises:
             ValueError: If one has no groups there.
         """
-        kernels = [*tk.networks.kernels(model)]
-        found = [_family(name, kernels) for name in self.names.split(",")]
-        for name, family in zip(self.names.split(","), found, strict=True):
+        kernels, names = [*tk.networks.kernels(model)], self.names.split(",")
+        found = {name: _family(name, kernels) for name in names}
+        for name, family in found.items():
             _check_there(name, family, model)
-        return found
+        return [*found.values()]
 
     def found(self, training: Any, data: Any) -> tuple[dict[str, Any], Any]:
         """What a training has brought to 0, and the smaller model, None where it is refused."""
