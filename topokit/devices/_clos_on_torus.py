@@ -133,7 +133,7 @@ def _plans(found: Routers, mesh: Mesh) -> list[LayerPlan]:
     outer = PartitionSpec(None, row_axis, None, column_axis)
     inner = PartitionSpec(None, None, row_axis, column_axis)
     return [
-        LayerPlan((first, wires, columns, n_in // first // columns), (2, 0, 3, 1), outer),
-        LayerPlan((last, wires, rows, first // rows), (2, 3, 0, 1), inner),
-        LayerPlan((last, n_out // last, columns, wires // columns), (2, 0, 3, 1), outer),
+        LayerPlan((first, wires, columns, n_in // first // columns), (2, 0, 3, 1), outer, ring=3),
+        LayerPlan((last, wires, rows, first // rows), (2, 3, 0, 1), inner, ring=2),
+        LayerPlan((last, n_out // last, columns, wires // columns), (2, 0, 3, 1), outer, ring=3),
     ]

@@ -61,7 +61,7 @@ def dense_on_ring(topology: nx.DiGraph | Layers, mesh: Mesh) -> Placement:
         check_fits(f"widths[{number}]", width, p, axis)
     spec = PartitionSpec(None, None, axis)
     plans = [
-        LayerPlan((width, p, before // p), (1, 2, 0), spec)
+        LayerPlan((width, p, before // p), (1, 2, 0), spec, ring=2)
         for before, width in zip(widths, widths[1:], strict=False)
     ]
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from topokit._records import brief, one_line
 from topokit.devices._device_mesh import check_devices
+from topokit.devices._ring import as_they_come
 
 Weights = tuple[Float[Array, "..."], ...]
 Signals = Float[Array, "..."]
@@ -62,11 +63,15 @@ class LayerPlan(NamedTuple):
         shape: The axes into which they fall, by receiver and then by sender.
         order: The order in which these axes stand on the devices.
         spec: Along which axes of the mesh they are cut.
+        ring: The axis, as it stands on the devices, that is cut along the ring in which signals go
+            round; the first axis, of blocks of senders, is then in the order in which these come by
+            (`topokit.devices._ring`).
     """
 
     shape: tuple[int, ...]
     order: tuple[int, ...]
     spec: PartitionSpec
+    ring: int | None = None
 
 
 def make_placement(
@@ -109,8 +114,8 @@ def _place(weights: Any, mesh: Mesh, plans: Sequence[LayerPlan]) -> Weights:
             "linear.layers]"
         )
     return tuple(
-        jax.device_put(w.reshape(p.shape).transpose(p.order), NamedSharding(mesh, p.spec))
-        for w, p in zip(map(np.asarray, arrays), plans, strict=True)
+        jax.device_put(_on_devices(w, plan), NamedSharding(mesh, plan.spec))
+        for w, plan in zip(map(np.asarray, arrays), plans, strict=True)
     )
 
 
@@ -124,8 +129,15 @@ def _collect(weights: Any, plans: Sequence[LayerPlan]) -> list[np.ndarray]:
     return [_edges(w, plan) for w, plan in zip(weights, plans, strict=True)]
 
 
+def _on_devices(weights: np.ndarray, plan: LayerPlan) -> np.ndarray:
+    blocks = weights.reshape(plan.shape).transpose(plan.order)
+    return blocks if plan.ring is None else as_they_come(blocks, plan.ring)
+
+
 def _edges(weights: Float[Array, "..."], plan: LayerPlan) -> np.ndarray:
-    return np.asarray(weights).transpose(np.argsort(plan.order)).ravel()
+    blocks = np.asarray(weights)
+    blocks = blocks if plan.ring is None else as_they_come(blocks, plan.ring)
+    return blocks.transpose(np.argsort(plan.order)).ravel()
 
 
 def _enter(x: Any, sharding: NamedSharding, shape: tuple[int, ...]) -> Signals:
