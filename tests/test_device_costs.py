@@ -294,6 +294,10 @@ REFUSED = {
     r"sides must be rows and columns; given \[2, 2, 2\]": lambda: costs.sent_by_dense_blocks(
         8, 8, sides=[2, 2, 2], batch=1
     ),
+    r"sizes\[0\] must be": lambda: costs.sent_by_gradients([-1], devices=2),
+    "reduction must be 'averaged', .* or 'terngrad'; given 'int8'": lambda: costs.sent_by_gradients(
+        [1], devices=2, reduction="int8"
+    ),
     "rank must be": lambda: costs.sent_by_low_rank(0, sides=[4], batch=1),
     "devices must be a power of two": lambda: costs.sent_by_butterfly(8, 3, devices=3, batch=1),
     "devices must be at most n=8": lambda: costs.sent_by_butterfly(8, 3, devices=16, batch=1),

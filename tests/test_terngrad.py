@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec
 from many_devices import on_devices
 
 from topokit import devices
+from topokit.devices import costs
 from topokit.devices._sums import sum_digits
 
 WORKERS, DRAWS = 4, 10_000
@@ -129,8 +130,8 @@ def sums_by_both_ways() -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def sent_by_two(n: int) -> float:
-    mesh = devices.make_mesh(jax.devices()[:2], workers=2)
+def sent_by_ternary(workers: int, n: int) -> float:
+    mesh = devices.make_mesh(jax.devices()[:workers], workers=workers)
     rule = devices.terngrad()
 
     def one(rows):
@@ -139,7 +140,7 @@ def sent_by_two(n: int) -> float:
     shared = jax.shard_map(
         one, mesh=mesh, in_specs=ROWS, out_specs=PartitionSpec(), check_vma=False
     )
-    program = jax.jit(shared).lower(jnp.zeros((2, n))).compile()
+    program = jax.jit(shared).lower(jnp.zeros((workers, n))).compile()
     return sum(collective.sent for collective in devices.traffic(program))
 
 
@@ -159,6 +160,7 @@ def refused_inside() -> str:
 
 # With the small arrays 6,400 entries: whole words of each kind, at two workers and at four.
 ENTRIES = 6_400
+UNEVEN = [(3, 1001), (4, 83)]
 LARGE = np.random.default_rng(1).standard_normal((WORKERS, ENTRIES - 26)).astype(np.float32)
 REDUCTIONS = {
     "averaged": devices.averaged(),
@@ -182,7 +184,8 @@ def found_on_workers() -> dict[str, Any]:
         "types": {name: {c.types for c in sent} for name, (_, sent) in reductions.items()},
         "again": reduced(devices.terngrad(), rows)[0],
         "sums": sums_by_both_ways(),
-        "two": sent_by_two(ENTRIES),
+        "two": sent_by_ternary(2, ENTRIES),
+        "uneven": {case: sent_by_ternary(*case) for case in UNEVEN},
         "refused": refused_inside(),
     }
 
@@ -274,6 +277,30 @@ def test_the_program_sends_what_the_bits_say(found):
     least = 3 / 4 * ENTRIES * (log2(3) + log2(2 * WORKERS + 1)) / 8
     assert least < sent["ternary"] < 1.02 * least
     assert found["types"]["bfloat16"] == {"u16"}
+
+
+SAID = {"bfloat16": "averaged_bfloat16", "int8": "averaged_int8", "ternary": "terngrad"}
+
+
+@pytest.mark.parametrize("name", ["averaged", *SAID])
+def test_the_program_sends_what_the_model_of_costs_says(name, found):
+    sizes = [*(rows[0].size for rows in GRADIENTS.values()), ENTRIES - 26]
+    said = SAID.get(name, name)
+    cost = costs.sent_by_gradients(sizes, devices=WORKERS, reduction=said)
+    assert cost.bytes == found["sent"][name]
+
+
+@pytest.mark.parametrize(("workers", "n"), UNEVEN)
+def test_the_model_of_costs_knows_of_parts_that_are_not_equal(workers, n, found):
+    cost = costs.sent_by_gradients([n], devices=workers, reduction="terngrad")
+    assert cost.bytes == pytest.approx(found["uneven"][workers, n], rel=1e-12)
+
+
+@pytest.mark.parametrize("workers", [2, 3, 7, 8, 100, 800])
+def test_of_fewer_bits_less_is_sent_until_sums_of_digits_are_as_long_as_theirs(workers):
+    ways = ["terngrad", *list(SAID.values())[1::-1], "averaged"]
+    sent = [costs.sent_by_gradients([10**6, 7], devices=workers, reduction=w).bytes for w in ways]
+    assert sent == sorted(set(sent))
 
 
 @pytest.mark.parametrize("name", REDUCTIONS)

@@ -6,6 +6,7 @@ weights and signals cut in the same places, so that XLA decides what is sent.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from math import prod
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import topokit as tk
+from analyses.kit import race
 from topokit import devices
 from topokit.devices import costs
 
@@ -78,6 +80,22 @@ def whole(kind: str, numbers: tuple, sides: tuple, batch: int) -> tuple[Program,
     return run, (weights, signals)
 
 
+def reduced(size: int, workers: int) -> tuple[Program, tuple]:
+    """A gradient of so many entries at each worker, and its ternary mean."""
+    mesh = devices.make_mesh(jax.devices()[:workers], workers=workers)
+    rule = devices.terngrad()
+    rows = PartitionSpec("workers")
+
+    def one(own: jax.Array) -> jax.Array:
+        return rule.update(own[0], rule.init(own[0]))[0]
+
+    program = jax.shard_map(
+        one, mesh=mesh, in_specs=rows, out_specs=PartitionSpec(), check_vma=False
+    )
+    given = jax.random.normal(jax.random.key(0), (workers, size))
+    return program, (jax.device_put(given, NamedSharding(mesh, rows)),)
+
+
 def plain(kind: str, weights: tuple, x: jax.Array) -> jax.Array:
     """The layer as one would write it for one device."""
     if kind == "clos":
@@ -123,30 +141,34 @@ def sent(cases: list[tuple]) -> list[dict[str, Any]]:
 
 
 def times(cases: list[tuple], repetitions: int, slot: float) -> list[dict[str, Any]]:
-    """Seconds of a prediction in each case, the least of some repetitions, and what it takes."""
-    found = []
-    for kind, numbers, sides, batch in cases:
-        program, given = apart(kind, numbers, sides, batch)
-        run = compiled(program, given, training=False)
-        run(*given).block_until_ready()
-        seconds = min(spent(run, given, slot) for _ in range(repetitions))
-        sizes = costs.layer_sizes(recipe_of(kind, numbers))
-        traffic = devices.traffic(run)
-        found.append(
-            {
-                "messages": sum(c.times for c in traffic),
-                "bytes": sum(c.sent for c in traffic),
-                "operations": costs.work(sizes, batch=batch).operations / prod(sides),
-                "seconds": seconds,
+    """What a prediction takes in each case, and its seconds: the least of some, all in turn."""
+    found, clocks = [], {}
+    for number, (kind, numbers, sides, batch) in enumerate(cases):
+        if kind == "ternary":
+            program, given = reduced(*numbers, *sides)
+            amounts = {"operations": numbers[0], "moved": 0}
+        else:
+            program, given = apart(kind, numbers, sides, batch)
+            took = costs.work(costs.layer_sizes(recipe_of(kind, numbers)), batch=batch)
+            amounts = {
+                "operations": took.operations / prod(sides),
+                "moved": took.moved / prod(sides),
             }
-        )
-    return found
+        run = compiled(program, given, training=False)
+        clocks[f"{number}"] = partial(spent, run, given)
+        traffic = devices.traffic(run)
+        sent = {"messages": sum(c.times for c in traffic), "sent": sum(c.sent for c in traffic)}
+        found.append(sent | amounts)
+    seconds = race(clocks, repetitions, slot)
+    return [
+        row | {"seconds": float(own.min())}
+        for row, own in zip(found, seconds.values(), strict=True)
+    ]
 
 
-def spent(run: Program, given: tuple, slot: float) -> float:
-    """Seconds of a run, over as many as fill a slot of time."""
-    begin, runs = time.perf_counter(), 0
-    while (passed := time.perf_counter() - begin) < slot or not runs:
+def spent(run: Program, given: tuple, runs: int) -> float:
+    """Seconds of some runs, one after the other."""
+    begin = time.perf_counter()
+    for _ in range(runs):
         run(*given).block_until_ready()
-        runs += 1
-    return passed / runs
+    return time.perf_counter() - begin

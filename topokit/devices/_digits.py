@@ -22,6 +22,11 @@ def digits_a_word(base: int) -> int:
     return digits
 
 
+def words_of(n: int, base: int) -> int:
+    """Words of so many digits."""
+    return -(-n // digits_a_word(base))
+
+
 def pack_digits(digits: Integer[Array, "*batch n"], base: int) -> UInt32[Array, "*batch words"]:
     """Numbers from 0 to `base - 1` as words of 32 bits, each with as many as it holds.
 

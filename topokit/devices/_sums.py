@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Integer, Num
 
-from topokit.devices._digits import digits_a_word, pack_digits, unpack_digits
+from topokit.devices._digits import pack_digits, unpack_digits, words_of
 
 
 def sum_digits(digits: Integer[Array, " n"], base: int, axis: str) -> Integer[Array, " n"]:
@@ -20,7 +20,7 @@ def sum_digits(digits: Integer[Array, " n"], base: int, axis: str) -> Integer[Ar
     workers, n = lax.axis_size(axis), len(digits)
     most = workers * (base - 1) + 1
     block = -(-n // workers)
-    if _words(n, base) <= _words(block, base) + _words(block, most):
+    if words_of(n, base) <= words_of(block, base) + words_of(block, most):
         return gather_digits(digits, base, axis).sum(0)
     parts = _parts(digits, workers)
     sent = lax.all_to_all(pack_digits(parts, base), axis, 0, 0)
@@ -51,7 +51,3 @@ def _parts(values: Num[Array, " n"], workers: int) -> Num[Array, "workers block"
     """One part for each worker, the last ones filled up with zeros."""
     block = -(-len(values) // workers)
     return jnp.pad(values, (0, block * workers - len(values))).reshape(workers, block)
-
-
-def _words(n: int, base: int) -> int:
-    return -(-n // digits_a_word(base))

@@ -1,10 +1,11 @@
 """What it costs to compute and to send, on paper: small models, held against real programs.
 
 Every exchange of a network of devices is so many messages one after the other and so many bytes
-(`_exchange`), also those of `topokit.devices` (`_placed_exchanges`), and takes time by the latency
-and bandwidth of a link. Work is operations, memory and bytes moved (`_layer_work`), whose time is a
-roofline. Two machines of the literature are an accelerator, sized by its bounds (`_accelerator`),
-and phones that share an image (`_image_rows`).
+(`_exchange`), also those of `topokit.devices`, for layers that are shared (`_placed_exchanges`) and
+for gradients (`_reduced_gradients`), and takes time by the latency and bandwidth of a link. Work is
+operations, memory and bytes moved (`_layer_work`), whose time is a roofline. Two machines of the
+literature are an accelerator, sized by its bounds (`_accelerator`), and phones that share an image
+(`_image_rows`).
 
 Sizes are bytes, times are seconds, an operation is one multiplication or one addition.
 """
@@ -31,3 +32,4 @@ from topokit.devices.costs._placed_exchanges import sent_by_clos as sent_by_clos
 from topokit.devices.costs._placed_exchanges import sent_by_dense as sent_by_dense
 from topokit.devices.costs._placed_exchanges import sent_by_dense_blocks as sent_by_dense_blocks
 from topokit.devices.costs._placed_exchanges import sent_by_low_rank as sent_by_low_rank
+from topokit.devices.costs._reduced_gradients import sent_by_gradients as sent_by_gradients
