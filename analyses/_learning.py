@@ -25,6 +25,7 @@ class Learned(NamedTuple):
         accuracies: Test accuracies after each epoch, where they were asked for.
         train_loss: Mean loss of the batches of the last epoch.
         seconds: Wall time until the end of each epoch.
+        state: Its state, if it has one.
     """
 
     model: Any
@@ -33,6 +34,7 @@ class Learned(NamedTuple):
     accuracies: list[float]
     train_loss: float
     seconds: list[float]
+    state: Any
 
 
 def train(
@@ -65,7 +67,8 @@ def train(
     )
     last, seconds = run.epochs[-1], [row.seconds for row in run.epochs]
     held_out = nan if last.validation_accuracy is None else last.validation_accuracy
-    return Learned(run.model, run.test.accuracy, held_out, accuracies, last.train_loss, seconds)
+    loss = last.train_loss
+    return Learned(run.model, run.test.accuracy, held_out, accuracies, loss, seconds, run.state)
 
 
 def test_accuracy(model: Any, data: networks.Dataset) -> float:

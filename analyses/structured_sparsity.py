@@ -38,29 +38,38 @@ numbers, `structured_sparsity.json` beside this script. `--quick` learns a few o
 digits and keeps nothing.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
-from math import hypot, prod
-from typing import Any, NamedTuple
+from math import hypot
+from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from matplotlib.figure import Figure
 
-from analyses._learning import load, test_accuracy, train, validation_accuracy
-from analyses._product_convolutions import as_convolutions, as_products
-from analyses.kit import COLORS, Study, busy, mean, race, standard_error, verdict
+from analyses._product_convolutions import as_products
+from analyses._smaller_networks import (
+    POINT,
+    Network,
+    Result,
+    by_layer,
+    chosen,
+    fit,
+    images,
+    judged,
+    means_of,
+    rows_of,
+    start,
+)
+from analyses.kit import COLORS, Study, verdict
 from topokit import networks
 
 FIRST_SEED, SEEDS, IMAGES, BATCH = 1, 3, 6000, 50
 EPOCHS, TUNED, AFTER = 5, 3, 2
 RATE, TUNING_RATE, LAST_RATE = 2e-3, 2e-3, 1e-3
 LASSO, FORCE = (0.02, 0.05), (0.1, 0.3)
-REPEATS, SLOT, AT_ONCE, POINT, TWICE = 7, 0.04, 100, 0.01, 2.0
+REPEATS, SLOT, TWICE = 7, 0.04, 2.0
 CLAIMED = {"memory": 0.659, "work": 0.33, "sent": 0.22}
 CONVOLUTIONS = ("layers.1", "layers.4")
 WHOLE, GROUPS, SINGLE, FORCED, APART = "whole", "groups", "single weights", "force", "low rank"
@@ -73,35 +82,21 @@ STYLES = {
 }
 
 
-class Result(NamedTuple):
-    """A network that came out, and how."""
-
-    kind: str
-    strength: float | None
-    validation_accuracy: float
-    accuracy: float
-    model: Any
-    sparse: Any = None
-    ranks: list[int] | None = None
-
-
 def cases() -> range:
     """Seeds."""
     return range(FIRST_SEED, FIRST_SEED + SEEDS)
 
 
-@cache
-def images() -> networks.Dataset:
+def data() -> networks.Dataset:
     """Few images to learn from."""
-    data = load("mnist", held_out=True)
-    return replace(data, train_x=data.train_x[:IMAGES], train_y=data.train_y[:IMAGES])
+    return images("mnist", IMAGES, side=28)
 
 
 @cache
 def optimizer(kind: str, strength: float | None) -> optax.GradientTransformation:
     """One for all seeds, to compile once."""
     if kind == GROUPS:
-        model = as_products(networks.lenet5(images().shape, key=jax.random.key(0)))
+        model = as_products(start(networks.lenet5, data(), 0).model)
         families = [
             networks.filter_groups(CONVOLUTIONS, bias=True),
             networks.shape_groups(CONVOLUTIONS),
@@ -120,42 +115,48 @@ def optimizer(kind: str, strength: float | None) -> optax.GradientTransformation
 
 def measure(seed: int) -> list[dict[str, Any]]:
     """Train all networks of a seed, and time them."""
-    return [row | {"seed": seed} for row in _timed(_networks(seed))]
+    results, ranks = _networks(seed)
+    rows = rows_of(results, data(), repeats=REPEATS, slot=SLOT, layers=CONVOLUTIONS)
+    for row, own in zip(rows, ranks, strict=True):
+        row["seed"] = seed
+        for layer in row["layers"]:
+            layer["rank"] = own.get(layer["layer"])
+    return rows
 
 
-def _networks(seed: int) -> list[Result]:
-    """All networks of a seed, the whole one first."""
-    data = images()
-    build = networks.lenet5(data.shape, data.n_classes, key=jax.random.key(seed))
-    start = _fit(build, WHOLE, None, EPOCHS, seed)
-    longer = _fit(start, SINGLE, None, TUNED, seed + 100)
-    found = [_result(WHOLE, None, _fit(longer, APART, None, AFTER, seed + 200))]
+def _networks(seed: int) -> tuple[list[Result], list[dict[str, int]]]:
+    """All networks of a seed, the whole one first, and ranks before they were taken apart."""
+    first = _fit(start(networks.lenet5, data(), seed), WHOLE, None, EPOCHS, seed)
+    longer = _fit(first, SINGLE, None, TUNED, seed + 100)
+    found, last = [_result(WHOLE, None, _fit(longer, APART, None, AFTER, seed + 200))], seed + 200
     for strength in LASSO:
-        tuned = _fit(start, GROUPS, strength, TUNED, seed + 100)
-        tuned = _fit(tuned, APART, None, AFTER, seed + 200)
-        found.append(_result(GROUPS, strength, networks.shrink(tuned)))
-        thin = _fit(_as_thin(start, tuned), SINGLE, None, TUNED, seed + 100)
-        thin = _fit(thin, APART, None, AFTER, seed + 200)
-        own = networks.kernel_topologies(thin)
+        tuned = _fit(first, GROUPS, strength, TUNED, seed + 100)
+        tuned = _fit(tuned, APART, None, AFTER, last)
+        found.append(_result(GROUPS, strength, Network(networks.shrink(tuned.model))))
+        thin = _fit(Network(_as_thin(first.model, tuned.model)), SINGLE, None, TUNED, seed + 100)
+        thin = _fit(thin, APART, None, AFTER, last)
+        own = networks.kernel_topologies(thin.model)
         wiring = {name: own[name] for name in CONVOLUTIONS}
-        sparse = networks.sparsify(thin, wiring, key=jax.random.key(0))
-        found.append(_result(SINGLE, strength, thin)._replace(sparse=sparse))
-    forced = [(s, _fit(start, FORCED, s, TUNED, seed + 100)) for s in FORCE]
-    for strength, model in [(None, longer), *forced]:
-        ranks = networks.filter_ranks(model)
+        sparse = networks.sparsify(thin.model, wiring, key=jax.random.key(0))
+        found.append(_result(SINGLE, strength, thin)._replace(sparse=Network(sparse)))
+    ranks: list[dict[str, int]] = [{} for _ in found]
+    forced = [(s, _fit(first, FORCED, s, TUNED, seed + 100)) for s in FORCE]
+    for strength, network in [(None, longer), *forced]:
+        ranks.append(networks.filter_ranks(network.model))
         forms = {name: networks.pca(0.95) for name in CONVOLUTIONS}
-        apart = _fit(networks.decompose(model, forms), APART, None, AFTER, seed + 200)
+        apart = Network(networks.decompose(network.model, forms))
         kind = APART if strength is None else FORCED
-        own = [ranks[name] for name in CONVOLUTIONS]
-        found.append(_result(kind, strength, apart)._replace(ranks=own))
-    return found
+        found.append(_result(kind, strength, _fit(apart, APART, None, AFTER, last)))
+    return found, ranks
 
 
-def _fit(model: Any, kind: str, strength: float | None, epochs: int, seed: int) -> Any:
-    """Train in the form of products, and give the convolutions back."""
+def _fit(network: Network, kind: str, strength: float | None, epochs: int, seed: int) -> Network:
     how = optimizer(kind, strength)
-    done = train(as_products(model), images(), how, epochs=epochs, batch=BATCH, seed=seed)
-    return as_convolutions(done.model)
+    return fit(network, data(), how, epochs=epochs, batch=BATCH, seed=seed)
+
+
+def _result(kind: str, strength: float | None, network: Network) -> Result:
+    return judged(kind, strength, network, data())
 
 
 def _as_thin(model: Any, other: Any) -> Any:
@@ -170,169 +171,24 @@ def _as_thin(model: Any, other: Any) -> Any:
     return eqx.tree_at(weights, model, thin)
 
 
-def _result(kind: str, strength: float | None, model: Any) -> Result:
-    form = as_products(model)
-    told = validation_accuracy(form, images()), test_accuracy(form, images())
-    held_out, test = (round(value, 5) for value in told)
-    return Result(kind, strength, held_out, test, model)
-
-
 def summarize(found: dict[int, list[dict[str, Any]]]) -> dict[str, Any]:
     """Means over seeds, and what they say of the claims."""
     rows = [row for own in found.values() for row in own]
-    means = [
-        _over_seeds(rows, *key) for key in dict.fromkeys((r["kind"], r["strength"]) for r in rows)
-    ]
-    kept = [{key: value for key, value in row.items() if key != "layers"} for row in means]
-    return {"ssl": _judged(means), "means": kept, "layers": _by_layer(means), "rows": rows}
-
-
-def _by_layer(means: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What each convolution has lost, with its rank and its speed."""
-    nothing = dict.fromkeys(("filters", "shapes", "weights"))
-    return [
-        {"kind": row["kind"], "strength": row["strength"], "convolution": place + 1}
-        | {"rank": row["ranks"][place] if row["ranks"] else None}
-        | nothing
-        | layer
-        for row in means[1:]
-        for place, layer in enumerate(row["layers"])
-    ]
-
-
-def _timed(results: list[Result]) -> list[dict[str, Any]]:
-    """A row a network, in shares of the whole one, which comes first."""
-    x = jnp.asarray(images().test_x[:AT_ONCE])
-    models = {f"{n}": r.model for n, r in enumerate(results)}
-    models |= {f"{n} sparse": r.sparse for n, r in enumerate(results) if r.sparse is not None}
-    times = _fastest({name: (model, x) for name, model in models.items()}, SLOT)
-    parts = [_layers(result.model) for result in results]
-    layers = {
-        f"{n} {place}": (layer, jnp.ones((AT_ONCE, *shape)))
-        for n, own in enumerate(parts)
-        for place, (layer, shape, _) in enumerate(own)
-    }
-    own_times = _fastest(layers, SLOT / 4)
-    sizes, rows = (
-        [_sizes(result.model, own) for result, own in zip(results, parts, strict=True)],
-        [],
-    )
-    for n, result in enumerate(results):
-        row = {
-            key: getattr(result, key) for key in Result._fields if key not in ("model", "sparse")
-        }
-        row |= {key: round(sizes[n][key] / sizes[0][key], 4) for key in sizes[0]}
-        row["speedup"] = _faster(times["0"], times[f"{n}"])
-        if result.sparse is not None:
-            row["speedup_sparse"] = _faster(times["0"], times[f"{n} sparse"])
-        row["layers"] = [
-            _layer(parts[0][p][0], layer)
-            | {
-                "work": round(_work(parts[n][p]) / _work(parts[0][p]), 4),
-                "speedup": _faster(own_times[f"0 {p}"], own_times[f"{n} {p}"]),
-            }
-            for p, (layer, _, _) in enumerate(parts[n])
-        ]
-        rows.append(row)
-    return rows
-
-
-def _fastest(given: dict[str, tuple[Any, jax.Array]], slot: float) -> dict[str, np.ndarray]:
-    """Times of each model in the faster of its forms."""
-    forms = {"convolutions": as_convolutions, "products": as_products}
-    clocks = {
-        f"{name}, {form}": _clock(change(model), x)
-        for name, (model, x) in given.items()
-        for form, change in forms.items()
-    }
-    times = race(clocks, REPEATS, slot)
-    return {
-        name: min((times[f"{name}, {form}"] for form in forms), key=np.median) for name in given
-    }
-
-
-def _clock(model: Any, x: jax.Array) -> Callable[[int], float]:
-    arrays, static = eqx.partition(model, eqx.is_array)
-    call = jax.jit(lambda arrays, x: jax.vmap(eqx.combine(arrays, static))(x))
-
-    def run(calls: int) -> None:
-        for _ in range(calls):
-            jax.block_until_ready(call(arrays, x))
-
-    return lambda calls: busy(lambda: run(calls))[0]
-
-
-def _faster(first: np.ndarray, second: np.ndarray) -> float:
-    return round(float(np.median(first / second)), 3)
-
-
-def _layers(model: Any) -> list[tuple[Any, tuple[int, ...], tuple[int, ...]]]:
-    """Each convolution with the shapes of what goes in and comes out."""
-    found, x = [], jax.ShapeDtypeStruct(images().shape, jnp.float32)
-    for number, layer in enumerate(model.layers):
-        y = jax.eval_shape(layer, x)
-        if f"layers.{number}" in CONVOLUTIONS:
-            found.append((layer, x.shape, y.shape))
-        x = y
-    return found
-
-
-def _weights(layer: Any) -> list[Any]:
-    return [each.weight for each in getattr(layer, "layers", (layer,))]
-
-
-def _work(part: tuple[Any, tuple[int, ...], tuple[int, ...]]) -> int:
-    layer, _, out = part
-    return sum(weight.size for weight in _weights(layer)) * prod(out[1:])
-
-
-def _sizes(model: Any, parts: list[Any]) -> dict[str, int]:
-    """Parameters that are not 0, multiplications, and numbers that go on to another layer."""
-    weights = jax.tree.leaves(eqx.filter(model, eqx.is_inexact_array))
-    last = model.layers[-1].weight
-    return {
-        "memory": sum(int((weight != 0).sum()) for weight in weights),
-        "work": sum(_work(part) for part in parts) + last.size,
-        "sent": sum(prod(shape) for _, shape, _ in parts[1:]) + last.shape[1],
-    }
-
-
-def _layer(whole: Any, layer: Any) -> dict[str, float]:
-    """Sparsity of filters, of shapes, and of weights; none of a layer that is taken apart."""
-    if isinstance(layer, networks.FactoredLayer):
-        return {}
-    n_filters, entries = len(whole.weight), prod(whole.weight.shape[1:])
-    rows = np.asarray(layer.weight).reshape(len(layer.weight), -1)
-    seen = int(rows.any(0).sum())
-    return {
-        "filters": round(1 - len(rows) / n_filters, 4),
-        "shapes": round(1 - seen / entries, 4),
-        "weights": round(1 - int((rows != 0).sum()) / (n_filters * entries), 4),
-    }
-
-
-def _over_seeds(rows: list[dict[str, Any]], kind: Any, strength: Any) -> dict[str, Any]:
-    own = [row for row in rows if (row["kind"], row["strength"]) == (kind, strength)]
-    told = _means(own, [n for n, v in own[0].items() if isinstance(v, float) and n != "strength"])
-    layers = zip(*(row["layers"] for row in own), strict=True)
-    more: dict[str, Any] = {
-        "layers": [_means(list(each), list(each[0])) for each in layers],
-        "ranks": None,
-    }
-    if own[0]["ranks"]:
-        more["ranks"] = [mean(each) for each in zip(*(row["ranks"] for row in own), strict=True)]
-    sparse = dict.fromkeys(("speedup_sparse", "speedup_sparse_error"))
-    return {"kind": kind, "strength": strength, **sparse, **told, **more}
-
-
-def _means(rows: list[dict[str, Any]], names: list[str]) -> dict[str, float]:
-    means = {name: mean(row[name] for row in rows) for name in names}
-    return means | {f"{name}_error": standard_error(row[name] for row in rows) for name in names}
+    means, layers = means_of(rows, "kind", "strength"), by_layer(rows, "kind", "strength")
+    ranks = {(r["kind"], r["strength"]): [] for r in layers}
+    for row in layers:
+        ranks[row["kind"], row["strength"]].append(row["rank"])
+    for row in means:
+        row["ranks"] = ranks[row["kind"], row["strength"]]
+    lost = [row for row in layers if row["kind"] != WHOLE]
+    return {"ssl": _judged(means), "means": means, "layers": lost, "rows": rows}
 
 
 def _judged(means: list[dict[str, Any]]) -> dict[str, Any]:
     whole = means[0]
-    groups, forced = (_chosen(means, kind, whole) for kind in (GROUPS, FORCED))
+    groups, forced = (
+        chosen([row for row in means if row["kind"] == kind], whole) for kind in (GROUPS, FORCED)
+    )
     (apart,) = (row for row in means if row["kind"] == APART)
     (single,) = (
         row for row in means if (row["kind"], row["strength"]) == (SINGLE, groups["strength"])
@@ -362,14 +218,6 @@ def _judged(means: list[dict[str, Any]]) -> dict[str, Any]:
         "c": verdict(all(lower) and equal, sum(forced["ranks"]) < sum(apart["ranks"])),
         "d": verdict(twice and level, faster and level),
     }
-
-
-def _chosen(means: list[dict[str, Any]], kind: str, whole: dict[str, Any]) -> dict[str, Any]:
-    """The strongest that is at most a point below the whole on images held out, or the weakest."""
-    own = [row for row in means if row["kind"] == kind]
-    least = whole["validation_accuracy"] - POINT
-    good = [row for row in own if row["validation_accuracy"] >= least]
-    return max(good, key=lambda r: r["strength"]) if good else min(own, key=lambda r: r["strength"])
 
 
 def draw(figure: Figure, results: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from analyses._product_convolutions import as_convolutions, as_products
+from analyses._smaller_networks import Network, by_layer, chosen, lost, means_of, parts_of
 from analyses.kit import (
     Study,
     chosen_sections,
@@ -26,6 +27,7 @@ from analyses.kit import (
 from analyses.kit._sections import tell_sections, with_kept
 from analyses.kit._study import to_text
 from analyses.kit._work import Store, each
+from topokit import networks
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = [s for s in sorted((ROOT / "analyses").rglob("*.py")) if not s.name.startswith("_")]
@@ -201,3 +203,54 @@ def test_convolutions_as_products_compute_the_same_and_turn_back() -> None:
     assert np.allclose(products(x), model(x), atol=1e-5)
     assert jax.tree.structure(as_convolutions(products)) == jax.tree.structure(model)
     assert jax.tree.structure(products) != jax.tree.structure(model)
+
+
+def test_the_work_of_a_layer_is_the_nonzeros_of_its_jacobian() -> None:
+    """Without padding each weight that is not 0 meets each pixel that comes out once."""
+    conv = eqx.nn.Conv2d(2, 4, 3, stride=2, key=jax.random.key(0))
+    conv = eqx.tree_at(lambda c: c.weight, conv, conv.weight.at[:2, :, 0].set(0.0))
+    whole = eqx.nn.Sequential([conv, eqx.nn.Lambda(jax.nn.relu)])
+    apart = networks.decompose(whole, {"layers.0": networks.tucker2(ranks=(2, 3))})
+    for model in (whole, apart):
+        (part,) = parts_of(Network(model), (2, 7, 7)).values()
+        slopes = [jax.jacobian(f.layer)(np.ones(f.shape, np.float32)) for f in part.factors]
+        assert part.work == sum(int((slope != 0).sum()) for slope in slopes) > 0
+        assert part.out == part.factors[-1].out == (4, 3, 3)
+
+
+def test_what_a_layer_has_lost_is_the_same_before_and_after_it_is_smaller() -> None:
+    model, state = eqx.nn.make_with_state(networks.resnet20)(
+        (1, 8, 8), width=0.5, key=jax.random.key(0)
+    )
+    body = model.layers[3].body.layers
+    weight = body[0].weight.at[:3].set(0.0).at[:, :, 0].set(0.0)
+    others = model.layers[5].body.layers[3].weight
+    model = eqx.tree_at(
+        lambda m: (m.layers[3].body.layers[0].weight, m.layers[5].body.layers[3].weight),
+        model,
+        (weight, others * 0),
+    )
+    whole, small = Network(model, state), Network(*networks.shrink(model, state))
+    before, after = (parts_of(network, (1, 8, 8)) for network in (whole, small))
+    changed, gone = "layers.3.body.layers.0", "layers.5.body.layers.3"
+    shares = {"filters": 3 / 8, "shapes": 1 / 3, "weights": 1 - 5 / 8 * 2 / 3}
+    for part in (before[changed], after[changed]):
+        assert lost(before[changed], part) == pytest.approx(shares, abs=1e-4)
+    assert set(lost(before[gone], after.get(gone)).values()) == {1.0}
+    assert list(before)[0] == list(after)[0] == "layers.0"
+
+
+def test_the_strongest_that_costs_a_point_at_most_is_chosen() -> None:
+    layers = [{"layer": "a", "work": 0.5}, {"layer": "b", "work": None}]
+    rows = [
+        {"strength": s, "seed": n, "validation_accuracy": v, "layers": layers}
+        for s, values in {0.1: (0.9, 0.92), 0.2: (0.89, 0.915), 0.3: (0.5, 0.95)}.items()
+        for n, v in enumerate(values)
+    ]
+    means = means_of(rows, "strength")
+    assert [row["validation_accuracy"] for row in means] == [0.91, 0.9025, 0.725]
+    assert means[0]["validation_accuracy_error"] == pytest.approx(0.01)
+    assert chosen(means, {"validation_accuracy": 0.912})["strength"] == 0.2
+    assert chosen(means, {"validation_accuracy": 0.99})["strength"] == 0.1
+    told = by_layer(rows, "strength")
+    assert [(r["layer"], r["work"]) for r in told] == [("a", 0.5), ("b", None)] * 3
