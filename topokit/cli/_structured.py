@@ -11,6 +11,10 @@ from topokit.cli._console import print_table, print_words
 from topokit.cli._integers import quoted
 
 FAMILIES = ("filters", "channels", "shapes", "positions", "layers")
+NEEDED = {
+    "filters": "a layer before the last",
+    "layers": "a model with shortcuts around layers, such as resnet20",
+}
 HEADING = "seed", "layer", "groups", "dead", "of"
 CAPTION = "dead: groups whose weights are all 0, out of so many in the layer"
 
@@ -92,7 +96,8 @@ def _check_there(name: str, family: Any, model: Any) -> None:
     try:
         family(model)
     except ValueError as error:
-        raise ValueError(f"--structured {name}: {error}; leave {name} out") from None
+        why = f"it needs {NEEDED[name]}" if family.layers == () else error
+        raise ValueError(f"--structured {name}: {why}; leave {name} out") from None
 
 
 def _family(name: str, kernels: Sequence[str]) -> Any:
@@ -108,13 +113,7 @@ def _family(name: str, kernels: Sequence[str]) -> Any:
         case "positions":
             return networks.position_groups()
         case _:
-            bodies = [kernel for kernel in kernels if ".body" in kernel]
-            if not bodies:
-                raise ValueError(
-                    "--structured layers needs a model with shortcuts around layers, such as "
-                    "resnet20; this one has none"
-                )
-            return networks.layer_groups(bodies)
+            return networks.layer_groups([kernel for kernel in kernels if ".body" in kernel])
 
 
 def print_found(runs: Sequence[Mapping[str, Any]]) -> None:
