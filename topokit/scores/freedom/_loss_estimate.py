@@ -7,7 +7,7 @@ the loss, and draws of weights until the noise does not.
 
 from collections.abc import Sequence
 from importlib import import_module
-from math import ceil
+from math import ceil, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from topokit.scores.freedom._jacobian_operator import (
     precision,
     whitened_operator,
 )
-from topokit.scores.freedom._lsqr_projection import Operator, left_to_find, project
+from topokit.scores.freedom._lsqr_projection import Operator, left_to_find, project, written_down
 from topokit.scores.freedom._powers_of_shortfall import MeanPower, mean_power
 from topokit.scores.freedom._weight_scale import draw_to_scale
 
@@ -29,6 +29,9 @@ LIMIT = 2**33
 
 # Entries from which on a GPU is worth its start.
 LARGE_FOR_GPU = 2**22
+
+# Entries up to which one matrix multiplies faster than layer after layer.
+SMALL = 2**17
 
 # Of large networks a probe says enough to be one of three, and two draws of weights are enough.
 PROBES = {False: 4, True: 3}
@@ -181,7 +184,8 @@ def _operator(layers: Layers, weights: list[np.ndarray], dtype: type) -> Operato
         device = import_module("topokit.scores.freedom._device_operator")  # JAX takes half a second
         if device.has_gpu():
             return device.device_operator(layers, weights)
-    return whitened_operator(linearize(layers, weights, dtype=dtype))
+    operator = whitened_operator(linearize(layers, weights, dtype=dtype))
+    return written_down(operator, dtype) if prod(operator.shape) <= SMALL else operator
 
 
 def _mean(draws: list[_Draw]) -> LossEstimate:

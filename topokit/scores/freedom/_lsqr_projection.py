@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from math import hypot
 from typing import Any, NamedTuple
 
+import numpy as np
+
 ROUNDING = 1e-12
 LEAST_STEPS = 4
 
@@ -86,6 +88,17 @@ def project(operator: Operator, vector: Vector, *, enough: Enough, max_steps: in
         bar = -cosine * alpha
     drift, ahead = (0.0, 0.0) if complete else (second_half(rests), left_to_find(rests))
     return Projection(image, rests[-1], drift, len(rests) - 1, settled, ahead)
+
+
+def written_down(operator: Operator, dtype: type) -> Operator:
+    """The same as one matrix, by as many products as it has rows or columns, whichever are fewer."""
+    n_rows, n_columns = operator.shape
+    if n_columns <= n_rows:
+        matrix = np.array([operator.forward(unit) for unit in np.eye(n_columns, dtype=dtype)])
+        matrix = matrix.reshape(n_columns, n_rows).T
+    else:
+        matrix = np.array([operator.backward(unit) for unit in np.eye(n_rows, dtype=dtype)])
+    return Operator(operator.shape, matrix.__matmul__, matrix.T.__matmul__)
 
 
 def little_of_all(tolerance: float) -> Enough:
