@@ -35,6 +35,7 @@ def names() -> Iterator[str]:
 
 def run(name: str) -> Run:
     """A quick run in this process."""
+    compile_quickly()
     begin, printed = process_time(), StringIO()
     try:
         with redirect_stdout(printed), redirect_stderr(printed):

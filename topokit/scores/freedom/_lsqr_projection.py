@@ -91,7 +91,7 @@ def project(operator: Operator, vector: Vector, *, enough: Enough, max_steps: in
 
 
 def written_down(operator: Operator, dtype: type) -> Operator:
-    """The same as one matrix, by as many products as it has rows or columns, whichever are fewer."""
+    """The same as one matrix, by a product for each of its rows or columns, whichever are fewer."""
     n_rows, n_columns = operator.shape
     if n_columns <= n_rows:
         matrix = np.array([operator.forward(unit) for unit in np.eye(n_columns, dtype=dtype)])
