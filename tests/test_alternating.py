@@ -1,6 +1,6 @@
 """Alternating least squares: each layer against numpy's, and what every sweep keeps."""
 
-from functools import reduce
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -65,24 +65,30 @@ def best_loss_of_layer(layers, weights, layer: int, targets: np.ndarray) -> np.n
     return np.array(result)
 
 
-def sides(
-    layers, weights, targets, layer: int
-) -> tuple[_normal.Side, _normal.Side, _normal.LayerEdges]:
-    """What lies before and after a layer, and all wirings, in double precision."""
-    wirings = _normal.wire(layers)
-    diagonal = layers.n_trainable == layers.n_edges and _normal.is_diagonal(wirings)
-    before, after = _als._ends(jnp.asarray(targets.transpose(2, 1, 0)), diagonal)
+@partial(jax.jit, static_argnums=(0, 1))
+def improved(
+    layer: int,
+    diagonal: bool,
+    targets: jax.Array,
+    wirings: list[_normal.LayerEdges],
+    weights: list[jax.Array],
+) -> jax.Array:
+    """The weights of a layer after its step, between what lies before it and after it."""
+    before, after = _als._ends(targets, diagonal)
     for number in range(layer):
-        before = jax.jit(_normal.forward)(before, wirings[number], jnp.asarray(weights[number]))
-    for number in reversed(range(layer + 1, layers.depth)):
-        after = jax.jit(_normal.backward)(after, wirings[number], jnp.asarray(weights[number]))
-    return before, after, wirings[layer]
+        before = _normal.forward(before, wirings[number], weights[number])
+    for number in reversed(range(layer + 1, len(wirings))):
+        after = _normal.backward(after, wirings[number], weights[number])
+    return _normal.improve(before, after, wirings[layer], weights[layer])
 
 
 def improve(layers, weights, targets, layer: int) -> list[np.ndarray]:
+    """In double precision."""
     with jax.enable_x64(True):
-        surroundings = sides(layers, weights, targets, layer)
-        new = jax.jit(_normal.improve)(*surroundings, jnp.asarray(weights[layer]))
+        wirings = _normal.wire(layers)
+        diagonal = layers.n_trainable == layers.n_edges and _normal.is_diagonal(wirings)
+        given = jnp.asarray(targets.transpose(2, 1, 0)), wirings, [jnp.asarray(w) for w in weights]
+        new = improved(layer, diagonal, *given)
         return [*weights[:layer], np.asarray(new), *weights[layer + 1 :]]
 
 
