@@ -5,7 +5,7 @@ The settings change rounding alone, and take five sixths off the time to compile
 `XLA_FLAGS= JAX_DISABLE_MOST_OPTIMIZATIONS=0` all is compiled as users compile it.
 
 JAX makes a context of MLIR for each program, a quarter of the time of a small one. Here one serves
-many.
+many programs of a thread.
 """
 
 import os
@@ -14,7 +14,7 @@ import sys
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
-from itertools import count
+from threading import local
 from typing import Any
 
 # No code generated through MLIR, none divided among threads, and LLVM at its first level.
@@ -38,14 +38,15 @@ def compile_quickly() -> None:
 
 
 def share_contexts() -> None:
-    """Lower many programs of this process in one context, by what JAX calls to make them."""
+    """Lower many programs of a thread in one context, by what JAX calls to make them."""
     mlir: Any = import_module("jax._src.interpreters.mlir")
-    make, programs, held = mlir.make_ir_context, count(), []
+    make, own = mlir.make_ir_context, local()
 
     def shared() -> Any:
-        if next(programs) % PROGRAMS == 0:
-            held[:] = [make()]
-        return held[0]
+        own.programs = getattr(own, "programs", -1) + 1
+        if own.programs % PROGRAMS == 0:
+            own.context = make()
+        return own.context
 
     mlir.make_ir_context = shared
 
