@@ -229,7 +229,7 @@ def end_to_end(
     layers = to_layers(topology)
     stacked = jnp.asarray(np.concatenate([np.asarray(w).T for w in weights]))
     network = compile_product(layers, batch=stacked.shape[1])
-    return np.asarray(multiply(network, stacked)).transpose(2, 1, 0)
+    return np.asarray(jax.jit(multiply)(network, stacked)).transpose(2, 1, 0)
 
 
 def _check_squares(solver: Solver, loss: Cost) -> None:
