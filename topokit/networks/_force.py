@@ -230,6 +230,7 @@ def _check_layers(params: PyTree, factors: Mapping[str, float] | None) -> None:
             )
 
 
+@jax.jit
 def _directions(filters: Array) -> tuple[Float[Array, "filters 1"], Float[Array, "filters k"]]:
     """Norm and direction of each filter, of any size; that of zeros is none."""
     units = unit_of(jnp.abs(filters).max(1, keepdims=True, initial=0))
@@ -238,6 +239,7 @@ def _directions(filters: Array) -> tuple[Float[Array, "filters 1"], Float[Array,
     return units * sizes, jnp.where(sizes == 0, 0, filters / jnp.where(sizes == 0, 1, sizes))
 
 
+@jax.jit
 def _across(pull: Array, directions: Float[Array, "filters k"]) -> Float[Array, "filters k"]:
     """The part of a pull that is perpendicular to each direction."""
     along = (pull * directions).sum(1, keepdims=True)
