@@ -117,7 +117,7 @@ def test_norms_after_a_step_are_the_closed_form(kind: str, family: str) -> None:
     lasso = group_lasso(model, strength / RATE, learning_rate=RATE, groups=grouping)
     weights = eqx.filter(model, eqx.is_inexact_array)
     still = jax.tree.map(jnp.zeros_like, weights)
-    updates, _ = lasso.update(still, lasso.init(weights), weights)
+    updates, _ = jax.jit(lasso.update)(still, lasso.init(weights), weights)
     after: Any = optax.apply_updates(weights, updates)
     stepped = np.asarray(array_of(after.layers[0])).ravel()
     for own, scale in penalized(LAYERS[kind], family):
