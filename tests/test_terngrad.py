@@ -1,5 +1,6 @@
 """Reduced gradients: what is sent is little, and its mean is right."""
 
+from functools import partial
 from math import log2
 from typing import Any
 
@@ -56,9 +57,8 @@ def scaler_by_hand(array: np.ndarray, clip: float | None, scaler: str) -> float:
 def test_the_mean_of_many_draws_is_the_clipped_gradient(name, clip, scaler):
     gradient = GRADIENTS[name][1]
     keys = jax.random.split(jax.random.key(1), DRAWS)
-    drawn = jax.vmap(
-        lambda key: devices.ternarize(jnp.asarray(gradient), key, clip=clip, scaler=scaler)
-    )(keys)
+    draw = jax.vmap(partial(devices.ternarize, clip=clip, scaler=scaler), (None, 0))
+    drawn = jax.jit(draw)(jnp.asarray(gradient), keys)
     size, wanted = scaler_by_hand(gradient, clip, scaler), clipped_by_hand(gradient, clip)
     levels = np.unique(np.asarray(drawn))
     assert np.allclose(levels, size * np.sign(levels), rtol=1e-5, atol=0)
@@ -73,6 +73,7 @@ def test_gradients_of_any_size_are_drawn_alike(scaler):
     """To the last bit, for powers of two change none; and up to the largest numbers."""
     gradient, key = jnp.asarray(GRADIENTS["kernel"][1]), jax.random.key(1)
 
+    @jax.jit
     def drawn(array):
         return devices.ternarize(array, key, clip=1.0, scaler=scaler)
 
