@@ -72,16 +72,18 @@ def compared(place: Callable, topology: tk.Layers, mesh: Mesh) -> dict:
     training = jax.jit(backward).lower(weights, signals, heads).compile()
     values, (slopes, rows) = training(weights, signals, heads)
 
-    def alone(linear, x):
-        return jax.vmap(linear)(x)
+    @jax.jit
+    def alone(linear, x, goal):
+        outputs, back = jax.vjp(lambda linear, x: jax.vmap(linear)(x), linear, x)
+        at_weights, at_inputs = back(goal)
+        return outputs, [w.weight for w in at_weights.layers], at_inputs
 
-    expected, back = jax.vjp(alone, linear, x)
-    at_weights, at_inputs = back(goal)
+    expected, at_weights, at_inputs = alone(linear, x, goal)
     pairs = [
         (placement.leave(forward(weights, signals)), expected),
         (placement.leave(values), expected),
         (placement.leave(rows), at_inputs),
-        *zip(placement.collect(slopes), (w.weight for w in at_weights.layers), strict=True),
+        *zip(placement.collect(slopes), at_weights, strict=True),
         *zip(placement.collect(weights), (w.weight for w in linear.layers), strict=True),
     ]
     stay = all(
