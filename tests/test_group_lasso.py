@@ -55,9 +55,12 @@ def entry(model: Any, where: tuple[Any, ...]) -> float:
     return float(array[tuple(index)])
 
 
-def updated(model: Any, strength: float, gradient: Any, *, steps: int = 1) -> Any:
+def updated(
+    model: Any, strength: float, gradient: Any, *, steps: int = 1, momentum: float = 0.0
+) -> Any:
     """The model after steps of proximal gradient descent."""
-    optimizer = optax.chain(optax.sgd(RATE), group_lasso(model, strength, learning_rate=RATE))
+    lasso = group_lasso(model, strength, learning_rate=RATE / (1 - momentum))
+    optimizer = optax.chain(optax.sgd(RATE, momentum or None), lasso)
     weights = eqx.filter(model, eqx.is_inexact_array)
     state = optimizer.init(weights)
 
@@ -115,7 +118,8 @@ def sparse_outputs() -> networks.SparseLinear:
     return sparse(tk.topologies.dense.layers(3, 2), 9)
 
 
-def test_descent_ends_at_the_minimum_that_a_convex_solver_finds() -> None:
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_descent_ends_at_the_minimum_that_a_convex_solver_finds(momentum: float) -> None:
     """Linear regression with a group an input: two of six inputs matter, some others vanish."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((60, 6))
@@ -133,11 +137,39 @@ def test_descent_ends_at_the_minimum_that_a_convex_solver_finds() -> None:
     def loss(m: Any) -> jax.Array:
         return jnp.sum((jnp.asarray(x, jnp.float32) @ m.layers[0].weight.T - goal) ** 2) / 120
 
-    weight = np.asarray(updated(model, strength, jax.grad(loss), steps=2000).layers[0].weight)
+    after = updated(model, strength, jax.grad(loss), steps=2000, momentum=momentum)
+    weight = np.asarray(after.layers[0].weight)
     found = minimize(cost, np.ones(18), method="BFGS")
     np.testing.assert_allclose(weight, found.x.reshape(3, 6), atol=2e-3)
     assert cost(weight.ravel()) <= found.fun + 1e-4
     assert (weight == 0).all(0).tolist() == [False, False, True, True, True, True]
+
+
+@pytest.mark.parametrize("optimizer", [optax.adam(1.0), optax.sgd(0.1, momentum=0.9)])
+def test_noise_alone_brings_groups_back_below_a_strength_that_is_known(optimizer: Any) -> None:
+    """A mean over time of unit noise that forgets .1 a step has variance .1 / 1.9."""
+    model = networks.mlp((64,), [16], 2, key=jax.random.key(0))
+    filters = networks.filter_groups(["layers.1"])
+    border = (0.1 / 1.9) ** 0.5
+
+    @jax.jit
+    def step(carry: tuple, key: Any) -> tuple:
+        weights, state, strength = carry
+        noise = jax.tree.map(lambda w: jax.random.normal(key, w.shape), weights)
+        updates, state = optimizer.update(noise, state, weights)
+        moved = optax.apply_updates(weights, updates)
+        (groups,) = filters(model)
+        (part,) = groups.parts
+        shrunk = shrink_groups(groups, [part.leaf(moved)], strength)
+        return (eqx.tree_at(part.leaf, moved, shrunk[0]), state, strength), None
+
+    begun = jax.tree.map(jnp.zeros_like, eqx.filter(model, eqx.is_inexact_array))
+    keys = jax.random.split(jax.random.key(1), 400)
+    for strength, rest in ((0.7 * border, False), (1.4 * border, True)):
+        carry = begun, optimizer.init(begun), jnp.asarray(strength)
+        (weights, *_), _ = jax.lax.scan(step, carry, keys)
+        silent = ~np.asarray(weights.layers[1].weight).any(1)
+        assert silent.mean() > 0.9 if rest else not silent.any()
 
 
 @pytest.mark.parametrize("kind", [jnp.float32, jnp.bfloat16])

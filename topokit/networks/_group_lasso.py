@@ -95,11 +95,20 @@ def group_lasso(
     gradient may bring it back later.
 
     With plain gradient descent of the same learning rate this is proximal gradient descent, which
-    stands still where loss and penalty together do. Behind Adam the penalty is taken apart from the
-    scaling of gradients, as AdamW takes weight decay: the strength then compares with the root mean
-    square of a group's scaled gradients, which are hardly above 1, and at 1 little survives. Either
-    way the penalty takes `learning_rate * strength` a step from the root mean square of a group's
-    weights, where scales are the roots of sizes: with `r` before, the group needs at least
+    stands still where loss and penalty together do; with momentum `m` it is so with
+    `learning_rate=rate / (1 - m)`, which is how far a constant gradient moves a weight in a step.
+    There a group vanishes that the loss pulls at less, by the root mean square of its gradient,
+    than the strength. This tells groups that matter from others; prefer it to Adam.
+
+    Behind Adam the penalty is taken apart from the scaling of gradients, as AdamW takes weight
+    decay: the strength then compares with scaled gradients, which are near 1 for what matters much
+    and little. A gradient that is noise alone moves a weight by `sqrt((1 - b1) / (1 + b1))` of the
+    rate, .23 by default: groups with such gradients rest at 0 from that strength on, from about
+    half of it where two families have each weight, and below come near 0 alone. At 1 little
+    survives, so that useful strengths lie close together.
+
+    Either way the penalty takes `learning_rate * strength` a step from the root mean square of a
+    group's weights, where scales are the roots of sizes: with `r` before, the group needs at least
     `r / (learning_rate * strength)` steps to vanish.
 
     Groups of one family share no weight, and the step is exact. Of several families in the same
@@ -114,8 +123,9 @@ def group_lasso(
             between them. The updates are those of its parameters,
             `equinox.filter(model, equinox.is_inexact_array)`.
         strength: Weight of the penalty, at least 0.
-        learning_rate: That of the optimizer before it: a number of at least 0, or a function of the
-            number of updates before this one, of which the first value is checked.
+        learning_rate: That of the optimizer before it, over 1 minus its momentum: a number of at
+            least 0, or a function of the number of updates before this one, of which the first
+            value is checked.
         groups: A family, such as `filter_groups()`, or several.
         sweeps: Of families that overlap, how often each is applied.
 
