@@ -9,10 +9,9 @@ that of the paths of constants alone. Paths count as independent, so that mean s
 sums are carried as logarithms, for constants may be of any size.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from jaxtyping import Float, Shaped
+from scipy.optimize import root_scalar
 
 from topokit.layers import LOGS, Layers, draw_within, push, weights_with_powers, xavier_radii
 
@@ -38,27 +37,10 @@ def log_scale(layers: Layers) -> float:
     if not np.isfinite(start):  # no path has a trainable edge
         return 0.0
     # The excess grows at least twice as fast as the logarithm of the scale.
+    ends = sorted((0.0, -start / 2 - np.sign(start) * EXACTNESS))
     if start == 0:
         return 0.0
-    return root_between(excess, 0.0, -start / 2 - float(np.sign(start)) * EXACTNESS)
-
-
-def root_between(function: Callable[[float], float], one: float, other: float) -> float:
-    """Where a function is 0, between ends at which its signs differ, to `EXACTNESS`.
-
-    Secants between the last point and one of the other sign, whose value is halved where it stays
-    (the Illinois method). SciPy's solvers take a fifth of a second to import.
-    """
-    at_one, at_other = function(one), function(other)
-    while abs(other - one) > EXACTNESS and at_other:
-        point = (one * at_other - other * at_one) / (at_other - at_one)
-        value = function(point)
-        if value * at_other < 0:
-            one, at_one = other, at_other
-        else:
-            at_one /= 2
-        other, at_other = point, value
-    return other
+    return float(root_scalar(excess, bracket=ends, method="brentq", xtol=EXACTNESS).root)
 
 
 def typical_sizes(layers: Layers, log: float) -> Logs:
