@@ -18,6 +18,12 @@ def sparse(layers: tk.Layers, seed: int, **options: Any) -> networks.SparseLinea
     return eqx.tree_at(lambda s: s.bias, linear, bias) if linear.bias is not None else linear
 
 
+@eqx.filter_jit
+def value(model: Any, x: Any) -> Any:
+    """What a model makes of an example, by one program."""
+    return model(x)
+
+
 def stack() -> eqx.nn.Sequential:
     """Every kind of layer: random edges, a dense layer, a cascade, dense outputs; ReLU between."""
     t = tk.topologies

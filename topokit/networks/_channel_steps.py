@@ -12,7 +12,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from topokit.networks._depthwise import DepthwiseConv2d
 from topokit.networks._factored_layer import FactoredLayer
@@ -64,11 +63,6 @@ class FlowStep:
         return self.layer
 
 
-@eqx.filter_jit
-def _normalized(layer: eqx.nn.BatchNorm, given: Array, state: eqx.nn.State) -> Array:
-    return layer(given, state, inference=True)[0]
-
-
 class Norm(FlowStep):
     """Batch normalization with its running means, as it is when the model is used."""
 
@@ -79,9 +73,25 @@ class Norm(FlowStep):
 
     def forward(self, values: Values) -> Values:
         """What it makes of constants; where it multiplies by 0, of anything."""
-        given = jnp.asarray(np.nan_to_num(values), jnp.zeros(0).dtype)
-        made = np.asarray(_normalized(self.layer, given, self.state), float)
+        mean, variance = self._moments()
+        made = (np.nan_to_num(values) - mean) / np.sqrt(variance + self.layer.eps)
+        if self.layer.channelwise_affine:
+            weight, bias = (np.asarray(a, float) for a in (self.layer.weight, self.layer.bias))
+            made = made * weight + bias
         return np.where(self.backward(np.isnan(values)), np.nan, made)
+
+    def _moments(self) -> tuple[Values, Values]:
+        """Running means and variances, as `equinox.nn.BatchNorm` takes them when it is used.
+
+        By its formula: a program for each layer of a deep model takes many times as long.
+        """
+        norm, scale = self.layer, 1.0
+        index = norm.ema_state_index
+        if norm.mode != "ema":
+            index, counter = norm.batch_state_index, int(self.state.get(norm.batch_counter))
+            scale = 1 - norm.momentum**counter if counter else 1.0
+        mean, variance = (np.asarray(held, float) / scale for held in self.state.get(index))
+        return mean, variance
 
     def backward(self, heard: Mask) -> Mask:
         """Those that it does not multiply by 0."""
@@ -96,7 +106,7 @@ class Norm(FlowStep):
         def kept(leaf: Any) -> Any:
             if jnp.shape(leaf) != self.channels.keep.shape:
                 return leaf
-            return jnp.asarray(np.asarray(leaf)[keep])
+            return jax.device_put(np.asarray(leaf)[keep])
 
         def moved(index: Any) -> Any:
             if index is None:
@@ -145,7 +155,7 @@ class Depthwise(FlowStep):
     def rebuilt(self, patches: float) -> DepthwiseConv2d:
         """The kernels of what stays."""
         del patches
-        kept = jnp.asarray(np.asarray(self.layer.weight)[self.channels.keep])
+        kept = jax.device_put(np.asarray(self.layer.weight)[self.channels.keep])
         return eqx.tree_at(lambda layer: layer.weight, self.layer, kept)
 
 

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -371,7 +370,8 @@ def _separable(layer: eqx.nn.Conv2d, rank: int) -> FactoredLayer:
 def _linear(layer: Factor, weight: Matrix, *, last: bool = False) -> eqx.nn.Linear:
     n_out, n_in = weight.shape
     biased, key = last and layer.bias is not None, jax.random.key(0)
-    new = eqx.nn.Linear(n_in, n_out, use_bias=biased, dtype=layer.weight.dtype, key=key)
+    options = {"use_bias": biased, "dtype": layer.weight.dtype, "key": key}
+    new = eqx.filter_eval_shape(eqx.nn.Linear, n_in, n_out, **options)
     return _filled(new, layer, weight)
 
 
@@ -403,16 +403,15 @@ def _convolution(
 ) -> eqx.nn.Conv2d:
     n_out, n_in, *kernel = weight.shape
     biased, key = last and layer.bias is not None, jax.random.key(0)
-    dtype = layer.weight.dtype
-    new = eqx.nn.Conv2d(
-        groups * n_in, n_out, kernel, groups=groups, use_bias=biased, dtype=dtype, key=key, **how
-    )
+    how |= {"groups": groups, "use_bias": biased, "dtype": layer.weight.dtype, "key": key}
+    new = eqx.filter_eval_shape(eqx.nn.Conv2d, groups * n_in, n_out, kernel, **how)
     return _filled(new, layer, weight)
 
 
 def _filled(new: Any, layer: Factor, weight: np.ndarray) -> Any:
     """A layer with these weights and, if it has a bias, that of the layer it comes from."""
-    new = eqx.tree_at(lambda n: n.weight, new, jnp.asarray(weight, layer.weight.dtype))
+    weight = jax.device_put(np.asarray(weight, layer.weight.dtype))
+    new = eqx.tree_at(lambda n: n.weight, new, weight)
     return new if new.bias is None else eqx.tree_at(lambda n: n.bias, new, layer.bias)
 
 

@@ -11,9 +11,9 @@ MOMENTUM = 0.9
 
 def kaiming_conv(n_in: int, n_out: int, side: int, stride: int, key: PRNGKeyArray) -> eqx.nn.Conv2d:
     """A convolution of odd kernels that keeps the image's size; Kaiming's weights."""
-    conv = eqx.nn.Conv2d(
-        n_in, n_out, side, stride=stride, padding=side // 2, use_bias=False, key=key
-    )
+    sizes = {"stride": stride, "padding": side // 2, "use_bias": False}
+    # Its own weights are not drawn.
+    conv = eqx.filter_eval_shape(eqx.nn.Conv2d, n_in, n_out, side, **sizes, key=key)
     weight = jax.nn.initializers.he_uniform(1, 0)(key, conv.weight.shape)
     return eqx.tree_at(lambda c: c.weight, conv, weight)
 

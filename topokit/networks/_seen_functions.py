@@ -69,7 +69,7 @@ class Function(FlowStep):
         x = np.zeros((BLOCK, *image))
         x[: len(constants)] = constants.reshape(-1, *[1] * len(image))
         try:
-            made = np.asarray(self.layer(jnp.asarray(x, jnp.zeros(0).dtype)), float)
+            made = np.asarray(self.layer(jax.device_put(x.astype(jnp.zeros(0).dtype))), float)
             made = made.reshape(BLOCK, -1)
         except REFUSALS:
             return None
@@ -114,7 +114,8 @@ def _images(square: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 def _probed(layer: Any, image: tuple[int, ...]) -> tuple[Array, Array] | None:
     """What it makes of the channels of an image, and of each alone; None if it is too small."""
-    x = jnp.asarray(np.random.default_rng(0).standard_normal((PLANES, *image)), jnp.zeros(0).dtype)
+    x = np.random.default_rng(0).standard_normal((PLANES, *image))
+    x = jax.device_put(x.astype(jnp.zeros(0).dtype))
     try:
         together, alone = layer(x), jnp.concatenate([layer(plane[None]) for plane in x])
     except REFUSALS:

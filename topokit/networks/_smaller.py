@@ -37,7 +37,7 @@ def smaller(link: WeightLayer, *, patches: float) -> Any:
         return _linear(layer, np.repeat(before, link.maps[0].pixels), after, bias)
     if isinstance(layer, PatchConv2d):
         matrix = layer.matrix().reshape(len(after), len(before), *layer.kernel_size)
-        return _patched(layer, jnp.asarray(matrix[after][:, before]), layer.padding, bias)
+        return _patched(layer, jax.device_put(matrix[after][:, before]), layer.padding, bias)
     return _convolution(layer, before, after, bias, patches)
 
 
@@ -51,7 +51,7 @@ def _linear(
     dtype, (n_out, n_in) = layer.weight.dtype, kept.shape
     options = {"use_bias": biased, "key": jax.random.key(0), "dtype": dtype}
     new = eqx.filter_eval_shape(eqx.nn.Linear, n_in, n_out, **options)
-    return _filled(new, jnp.asarray(kept), bias)
+    return _filled(new, jax.device_put(kept), bias)
 
 
 def _convolution(
@@ -66,7 +66,7 @@ def _convolution(
     live = (weight != 0).any(0)
     plain = isinstance(layer, eqx.nn.Conv2d) and groups == 1 and _may_crop(layer)
     if plain and live.any() and 1 - live.mean() >= patches:
-        return _patched(layer, jnp.asarray(weight), padding, bias)
+        return _patched(layer, jax.device_put(weight), padding, bias)
     names = "stride", "dilation", "padding_mode"
     options: dict[str, Any] = {name: getattr(layer, name) for name in names}
     options |= {"padding": padding, "groups": groups, "use_bias": _biased(layer, bias)}
@@ -74,7 +74,7 @@ def _convolution(
     widths: Any = weight.shape[1] * groups, len(weight), weight.shape[2:]
     axes = [layer.num_spatial_dims] if type(layer) is eqx.nn.Conv else []
     new = eqx.filter_eval_shape(type(layer), *axes, *widths, **options)
-    return _filled(new, jnp.asarray(weight), bias)
+    return _filled(new, jax.device_put(weight), bias)
 
 
 def _in_groups(
@@ -126,7 +126,9 @@ def _patched(
     entries = entries if entries.size else np.zeros(1, int)
     entries = entries[np.lexsort((entries // pixels, entries % pixels))]
     shape, size = (n_out, 1, 1), (sides[0], sides[1])
-    added = jnp.asarray(bias.reshape(shape), weight.dtype) if _biased(layer, bias) else None
+    added = (
+        jax.device_put(bias.reshape(shape).astype(weight.dtype)) if _biased(layer, bias) else None
+    )
     places, stride = tuple(entries.tolist()), tuple(layer.stride)
     return PatchConv2d(matrix[:, entries], added, places, channels, size, stride, tuple(padding))
 
@@ -157,7 +159,7 @@ def _filled(layer: Any, weight: Array, bias: Values) -> Any:
     layer = eqx.tree_at(lambda d: d.weight, layer, weight)
     if layer.bias is None:
         return layer
-    added = jnp.asarray(bias.reshape(layer.bias.shape), weight.dtype)
+    added = jax.device_put(bias.reshape(layer.bias.shape).astype(weight.dtype))
     return eqx.tree_at(lambda d: d.bias, layer, added)
 
 
@@ -169,9 +171,9 @@ def _sparse(linear: SparseLinear, link: WeightLayer, bias: Values) -> SparseLine
     left = [_left(m, *masks) for m, *masks in zip(link.maps, alive, alive[1:], strict=False)]
     key = jax.random.key(0)
     new = SparseLinear(_recipe(left), key=key, bias=biased, init=_zeros, dtype=dtype)
-    weights = [jnp.asarray(m.weights[m.trainable], dtype) for m in left]
+    weights = [jax.device_put(m.weights[m.trainable].astype(dtype)) for m in left]
     new = eqx.tree_at(lambda s: [layer.weight for layer in s.layers], new, weights)
-    return eqx.tree_at(lambda s: s.bias, new, jnp.asarray(bias, dtype)) if biased else new
+    return eqx.tree_at(lambda s: s.bias, new, jax.device_put(bias.astype(dtype))) if biased else new
 
 
 def _left(each: Map, before: Bool[np.ndarray, " n"], after: Bool[np.ndarray, " m"]) -> Map:
