@@ -59,7 +59,7 @@ def test_the_loss_is_that_of_the_returned_weights(solver):
 
 @names
 def test_the_scale_of_the_targets_does_not_matter(solver):
-    topology, targets = tk.topologies.butterfly(8), gaussian(2, 8, 8)
+    topology, targets = tk.topologies.butterfly(8), gaussian(3, 8, 8)
     one, two = (reconstruct(topology, s * targets, solver=solver) for s in (1, 1e6))
     assert np.allclose(one.loss, two.loss, rtol=1e-3)
 

@@ -35,11 +35,11 @@ class DecomposedSpeed(Record):
     Examples:
         >>> import jax
         >>> from topokit import networks
-        >>> model = networks.mlp((2000,), [2000], 2, key=jax.random.key(0))
+        >>> model = networks.mlp((1000,), [1000], 2, key=jax.random.key(0))
         >>> small = networks.decompose(model, {"layers.1": networks.svd(rank=1)})
-        >>> found = networks.decomposed_speed(model, small, (2000,))
+        >>> found = networks.decomposed_speed(model, small, (1000,))
         >>> found[0].layer, found[0].ranks, found[0].theoretical
-        ('layers.1', (1,), 1000.0)
+        ('layers.1', (1,), 500.0)
 
     See Also:
         `decomposed_speed`, which returns them.
@@ -93,9 +93,9 @@ def decomposed_speed(
     Examples:
         >>> import jax
         >>> from topokit import networks
-        >>> model = networks.mlp((2000,), [2000], 2, key=jax.random.key(0))
+        >>> model = networks.mlp((1000,), [1000], 2, key=jax.random.key(0))
         >>> small = networks.decompose(model, {"layers.1": networks.svd(rank=1)})
-        >>> [row.forward_gain > 1 for row in networks.decomposed_speed(model, small, (2000,))]
+        >>> [row.forward_gain > 1 for row in networks.decomposed_speed(model, small, (1000,))]
         [True]
 
     See Also:
