@@ -101,9 +101,11 @@ def fit(
     batch: int,
     seed: int,
 ) -> Network:
-    """Train in the form of products, and give the convolutions back."""
+    """Train in the form of products, and give the convolutions back; judged it is apart."""
     model, state = as_products(network.model), network.state
-    done = train(model, data, optimizer, epochs=epochs, batch=batch, seed=seed, state=state)
+    others = ("validation_x", "validation_y", "test_x", "test_y")
+    own = replace(data, **{name: getattr(data, name)[:1] for name in others})
+    done = train(model, own, optimizer, epochs=epochs, batch=batch, seed=seed, state=state)
     return Network(as_convolutions(done.model), done.state)
 
 
@@ -198,9 +200,11 @@ def _layer_rows(
 ) -> list[list[dict[str, Any]]]:
     """For each network what some of its layers have lost, and how fast they are."""
     found = [parts_of(result.network, shape) for result in results]
+    forms = {f"{n}": own for n, own in enumerate(found)}
+    forms |= {f"{n} sparse": parts_of(r.sparse, shape) for n, r in enumerate(results) if r.sparse}
     there = {
-        f"{n} {name}": (Network(own[name].layer), jnp.ones((AT_ONCE, *own[name].shape)))
-        for n, own in enumerate(found)
+        f"{form} {name}": (Network(own[name].layer), jnp.ones((AT_ONCE, *own[name].shape)))
+        for form, own in forms.items()
         for name in layers
         if name in own
     }
@@ -210,9 +214,13 @@ def _layer_rows(
         whole, part = found[0][name], found[n].get(name)
         told = {"layer": name} | lost(whole, part)
         if part is None:
-            return told | {"work": 0.0, "speedup": None}
+            return told | {"work": 0.0}
         told["work"] = round(part.work / whole.work, 4)
-        return told | {"speedup": times_faster(times[f"0 {name}"], times[f"{n} {name}"])}
+        told["speedup"] = times_faster(times[f"0 {name}"], times[f"{n} {name}"])
+        if results[n].sparse is not None:
+            sparse = times[f"{n} sparse {name}"]
+            told["speedup_sparse"] = times_faster(times[f"0 {name}"], sparse)
+        return told
 
     return [[row(n, name) for name in layers] for n in range(len(results))]
 
