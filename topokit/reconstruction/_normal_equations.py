@@ -81,7 +81,7 @@ def wire(layers: Layers) -> list[LayerEdges]:
             padded_table(senders, edges, blank=edges.size, n_owners=n_in),
             padded_table(np.unique(block[free], return_inverse=True)[1], free, blank=edges.size),
         )
-        result.append(LayerEdges(*(jnp.asarray(t.astype(np.int32)) for t in tables)))
+        result.append(LayerEdges(*(jax.device_put(t.astype(np.int32)) for t in tables)))
     return result
 
 
