@@ -40,7 +40,8 @@ def to_dense(linear: SparseLinear) -> eqx.nn.Linear:
     check_instance("linear", linear, SparseLinear, "a SparseLinear")
     weight = _product(linear.layers)
     biased = linear.bias is not None
-    dense = eqx.nn.Linear(linear.n_in, linear.n_out, use_bias=biased, key=jax.random.key(0))
+    kind = {"use_bias": biased, "key": jax.random.key(0)}
+    dense = eqx.filter_eval_shape(eqx.nn.Linear, linear.n_in, linear.n_out, **kind)
     weight = weight.astype(linear.layers[0].weight.dtype)
     dense = eqx.tree_at(lambda d: d.weight, dense, weight)
     return eqx.tree_at(lambda d: d.bias, dense, linear.bias) if biased else dense
