@@ -137,8 +137,9 @@ def test_the_published_form_adds_the_gradient_of_the_penalty(kind: str) -> None:
     slopes = jax.tree.map(jnp.cos, weights)
     updates: Any = jax.jit(added.update)(slopes, added.init(weights), weights)[0]
 
+    groups = [pair for name in names for pair in penalized(LAYERS[kind], name)]
+
     def loss(array: Any) -> Any:
-        groups = [pair for name in names for pair in penalized(LAYERS[kind], name)]
         return sum(0.3 * scale * jnp.linalg.norm(array.ravel()[own]) for own, scale in groups)
 
     weight, layer = array_of(LAYERS[kind]), updates.layers[0]
