@@ -1,8 +1,6 @@
 """A linear map through a topology, in the place of a dense matrix: one layer or a cascade."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -56,19 +54,12 @@ class SparseLayer(eqx.Module):
         """The weights of all edges, constant ones included."""
         if self.constant is None:
             return self.weight
-        pairs = (self.fixed, self.constant.values), (self.trainable, self.weight)
-        return _joined(self.wiring.n_edges, *pairs)
+        every = jnp.zeros(self.wiring.n_edges, self.weight.dtype)
+        every = every.at[self.fixed].set(self.constant.values.astype(every.dtype))
+        return every.at[self.trainable].set(self.weight, unique_indices=True)
 
     def __call__(self, x: Float[Array, "n_in *rest"]) -> Float[Array, "n_out *rest"]:
         return apply_layer(self.wiring, self.weights(), x)
-
-
-@partial(jax.jit, static_argnums=0)
-def _joined(n: int, constant: tuple[Any, Array], trained: tuple[Any, Array]) -> Float[Array, " n"]:
-    """All weights, from the places and the values of either kind."""
-    (fixed, values), (trainable, weight) = constant, trained
-    every = jnp.zeros(n, weight.dtype).at[fixed].set(values.astype(weight.dtype))
-    return every.at[trainable].set(weight, unique_indices=True)
 
 
 class SparseLinear(eqx.Module):
