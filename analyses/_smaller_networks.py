@@ -102,6 +102,8 @@ def fit(
     seed: int,
 ) -> Network:
     """Train in the form of products, and give the convolutions back; judged it is apart."""
+    if not epochs:
+        return network
     model, state = as_products(network.model), network.state
     others = ("validation_x", "validation_y", "test_x", "test_y")
     own = replace(data, **{name: getattr(data, name)[:1] for name in others})
