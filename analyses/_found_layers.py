@@ -250,8 +250,8 @@ def designed(setting: Setting, seed: int) -> dict[str, Layers]:
 def afresh(wiring: Layers | None, setting: Setting, seed: int) -> Trained:
     """The network with fresh weights on a wiring of its layer, or dense."""
     model, dense = blank(setting), complete(blank(setting))
-    one = wiring is not None and wiring.depth == 1
-    start = restart(model, dense | ({LAYER: wiring} if one else {}), seed=seed)
+    one = {LAYER: wiring} if wiring is not None and wiring.depth == 1 else {}
+    start = restart(model, dense | one, seed=seed)
     if wiring is not None and not one:
         start = networks.sparsify(start, {LAYER: wiring}, key=jax.random.key(seed))
     return best(start, setting, seed, steps=setting.steps)

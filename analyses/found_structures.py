@@ -280,6 +280,7 @@ def draw(figure: Figure, results: dict[str, Any]) -> None:
     panels = above.subgridspec(1, len(shown))
     most = max(max(values) for values in pixels.values())
     axes = [figure.add_subplot(panels[place]) for place in range(len(shown))]
+    image: Any = None
     for ax, name in zip(axes, shown, strict=True):
         side = round(len(pixels[name]) ** 0.5)
         image = ax.imshow(np.reshape(pixels[name], (side, side)), vmin=0, vmax=most, cmap="viridis")

@@ -6,6 +6,7 @@ beside its own work, so that a worker is worth its share where there are fewer c
 and a log has a line for each case that a worker begins, and for each that it has finished.
 """
 
+import logging
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from dask import config
 from distributed import Client, Scheduler, SpecCluster, Worker, get_worker
@@ -61,9 +62,10 @@ def lines(log: str | Path, what: str) -> list[Line]:
     return [line for text in whole.splitlines() if (line := Line(*text.split())).what == what]
 
 
-def _note(log: str, *words: str) -> None:
+def _note(log: str, what: str, worker: str, case: str) -> None:
+    line = Line(what, worker, case, f"{time.time()}")
     with Path(log).open("a", encoding="utf-8") as file:
-        file.write(" ".join(Line(*words, f"{time.time()}")) + "\n")
+        file.write(" ".join(line) + "\n")
 
 
 @contextmanager
@@ -107,9 +109,10 @@ def processes(names: tuple[str, ...], log: Path, programs: Path) -> Iterator[Exe
                 process.wait()
 
 
-def _cluster(workers: dict[str, Any]) -> SpecCluster:
+def _cluster(workers: dict[str, Any]) -> Any:
     options = {"dashboard": False, "port": 0, "host": "127.0.0.1"}
-    return SpecCluster(workers, scheduler={"cls": Scheduler, "options": options}, silence_logs=50)
+    scheduler, make = {"cls": Scheduler, "options": options}, cast(Any, SpecCluster)
+    return make(workers, scheduler=scheduler, silence_logs=logging.CRITICAL)
 
 
 def _start(address: str, name: str, programs: Path) -> subprocess.Popen[bytes]:
