@@ -1,5 +1,6 @@
 """What is trained, and what is sent, in a process that has several devices."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,15 +12,18 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Array
 
 from analyses._learning import load
+from analyses._product_convolutions import as_products
 from analyses._pruned import complete, lenet5, lenet_300_100, restart
+from analyses._smaller_networks import images
 from topokit import devices, networks
 
+CONVNET = "convnet"
 Way = dict[str, Any] | None
 """The arguments of `terngrad`, or None for gradients in full."""
 
 
 class Plan(NamedTuple):
-    """How long Lenet-5 learns, and from how many images."""
+    """How long networks learn, and from how many images."""
 
     images: int
     judged: int
@@ -46,15 +50,9 @@ def found(
 
 def curves(name: str, way: Way, plan: Plan) -> dict[str, Any]:
     """Test accuracies by epoch of each seed, and shares of zeros of the largest layer's draws."""
-    data = load(name)
-    data = replace(
-        data,
-        train_x=data.train_x[: plan.images],
-        train_y=data.train_y[: plan.images],
-        test_x=data.test_x[: plan.judged],
-        test_y=data.test_y[: plan.judged],
-    )
-    blank, optimizer, reduced = lenet5(data.shape), optax.adam(plan.rate), reduction(way)
+    data, fresh = subject(name, plan)
+    data = replace(data, test_x=data.test_x[: plan.judged], test_y=data.test_y[: plan.judged])
+    optimizer, reduced = optax.adam(plan.rate), reduction(way)
     part = plan.batch // len(jax.devices())
     accuracies, zeros = [], []
     for seed in range(plan.seeds):
@@ -67,7 +65,7 @@ def curves(name: str, way: Way, plan: Plan) -> dict[str, Any]:
                 zeros.append(zero_share(model, data.train_x[:part], data.train_y[:part]))
 
         networks.train(
-            restart(blank, complete(blank), seed=seed),
+            fresh(seed),
             data,
             optimizer=optimizer,
             epochs=plan.epochs,
@@ -79,6 +77,22 @@ def curves(name: str, way: Way, plan: Plan) -> dict[str, Any]:
         )
         accuracies.append(own)
     return {"curves": accuracies, "zeros": zeros}
+
+
+def subject(name: str, plan: Plan) -> tuple[networks.Dataset, Callable[[int], Any]]:
+    """The images that a network learns, and the fresh network of a seed.
+
+    Those of ConvNet are of half as many pixels each way, and its convolutions products.
+    """
+    if name == CONVNET:
+        data = images("cifar10", plan.images, side=16)
+        return data, lambda seed: as_products(
+            networks.convnet(data.shape, data.n_classes, key=jax.random.key(seed))
+        )
+    data = load(name)
+    data = replace(data, train_x=data.train_x[: plan.images], train_y=data.train_y[: plan.images])
+    blank = lenet5(data.shape)
+    return data, lambda seed: restart(blank, complete(blank), seed=seed)
 
 
 def zero_share(model: Any, x: Any, y: Any) -> float:
