@@ -233,11 +233,11 @@ def summarize(found: dict[tuple[str, int], list[dict[str, Any]]]) -> dict[str, A
     means, layers = means_of(rows, *BY), by_layer(rows, *BY)
     layers = [row for row in layers if row["kind"] in (GROUPS, SINGLE)]
     kept = _kept(means)
-    strengths = {name: groups["strength"] for name, (_, groups, *_) in kept.items()}
+    strongest = {row["network"]: row["strength"] for row in layers if row["kind"] == GROUPS}
     return {
         "ssl": _judged(kept),
         "chosen": [groups for _, groups, *_ in kept.values()],
-        "convolutions": [row for row in layers if row["strength"] == strengths[row["network"]]],
+        "convolutions": [row for row in layers if row["strength"] == strongest[row["network"]]],
         "means": means,
         "layers": layers,
         "rows": rows,
