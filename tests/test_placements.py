@@ -50,6 +50,14 @@ def hypercube(count: int) -> Mesh:
     return mesh_of(**{f"axis{number}": 2 for number in range(count.bit_length() - 1)})
 
 
+@jax.jit
+def alone(linear, x, goal):
+    """Outputs on one device, and gradients of weights and inputs."""
+    outputs, back = jax.vjp(lambda linear, x: jax.vmap(linear)(x), linear, x)
+    at_weights, at_inputs = back(goal)
+    return outputs, [w.weight for w in at_weights.layers], at_inputs
+
+
 def compared(place: Callable, topology: tk.Layers, mesh: Mesh) -> dict:
     """Differences to one device, of outputs and of all gradients; and what both programs send."""
     placement = place(topology, mesh)
@@ -71,12 +79,6 @@ def compared(place: Callable, topology: tk.Layers, mesh: Mesh) -> dict:
     forward = jax.jit(placement.apply).lower(weights, signals).compile()
     training = jax.jit(backward).lower(weights, signals, heads).compile()
     values, (slopes, rows) = training(weights, signals, heads)
-
-    @jax.jit
-    def alone(linear, x, goal):
-        outputs, back = jax.vjp(lambda linear, x: jax.vmap(linear)(x), linear, x)
-        at_weights, at_inputs = back(goal)
-        return outputs, [w.weight for w in at_weights.layers], at_inputs
 
     expected, at_weights, at_inputs = alone(linear, x, goal)
     pairs = [

@@ -122,7 +122,6 @@ def _page(swept: Sequence[Swept]) -> Page:
         [str(row["family"]) for row in rows], [not row["skip"] for row in rows]
     )
     most = max(one.losses.mean() for one in swept)
-    columns = COLUMNS + (("solver", "Solver"),) * (len(solvers) > 1)
     return Page(
         title="A sweep of reconstructions",
         lead=[
@@ -137,13 +136,7 @@ def _page(swept: Sequence[Swept]) -> Page:
         family_word="Families",
         filled_means="Open marks: with constant edges." if any(r["skip"] for r in rows) else "",
         families=families,
-        columns=[
-            Column("name", "Wiring", "The name under which it was run first.", number=False),
-            *(
-                Column(key, label, MEANINGS[key], key not in ("family", "solver"), key == "loss")
-                for key, label in columns
-            ),
-        ],
+        columns=_columns(solvers),
         entries=[
             entry_of(
                 row, name=name, family=number, look=look, decimals=DECIMALS, bar=("loss", most)
@@ -157,6 +150,19 @@ def _page(swept: Sequence[Swept]) -> Page:
             if key != "name"
         ],
     )
+
+
+def _columns(solvers: set[str]) -> list[Column]:
+    """Those of the table, the solver among them where there are several."""
+    columns = COLUMNS + (("solver", "Solver"),) * (len(solvers) > 1)
+    named = Column("name", "Wiring", "The name under which it was run first.", number=False)
+    return [
+        named,
+        *(
+            Column(key, label, MEANINGS[key], key not in ("family", "solver"), key == "loss")
+            for key, label in columns
+        ),
+    ]
 
 
 def _name(row: dict, *, several: bool) -> str:
