@@ -86,10 +86,14 @@ FIRST_SEED, SEEDS, BATCH, MOMENTUM, FALL, SWEEPS = 2, 3, 50, 0.9, 5, 2
 LENET, CONVNET, RESNET = "Lenet-5", "ConvNet", "ResNet-20"
 PLANS = {
     LENET: Plan(
-        networks.lenet5, "mnist", 28, 4000, (5, 4, 3), 0.03, (1e-4, 2e-4, 3e-4, 5e-4, 8e-4)
+        networks.lenet5, "mnist", 28, 4000, (5, 4, 3), 0.03, (1e-4, 2e-4, 3e-4, 4e-4, 5e-4, 8e-4)
     ),
-    CONVNET: Plan(networks.convnet, "cifar10", 16, 1500, (5, 4, 2), 0.03, (3e-4, 4.5e-4, 6e-4)),
-    RESNET: Plan(networks.resnet20, "cifar10", 16, 1000, (4, 4, 2), 0.05, (2e-3, 4e-3, 6e-3)),
+    CONVNET: Plan(
+        networks.convnet, "cifar10", 16, 2000, (12, 6, 3), 0.03, (1.5e-4, 2.5e-4, 4e-4, 6e-4)
+    ),
+    RESNET: Plan(
+        networks.resnet20, "cifar10", 16, 1200, (10, 6, 3), 0.05, (3e-4, 7e-4, 1.5e-3, 3e-3)
+    ),
 }
 FACTOR, ADAM_RATE, ADAM_STRENGTHS = 4.0, 2e-3, (0.05, 0.1)
 REPEATS, SLOT = 7, 0.04
