@@ -261,7 +261,7 @@ def _chosen(model: Any, names: Sequence[str] | None) -> list[tuple[str, Path, An
                 f"the model has no layer {name!r} whose weights fall into groups; its layers are "
                 f"{list(found)}"
             )
-    chosen = found if names is None else names
+    chosen = found if names is None else dict.fromkeys(names)  # each once
     return [(name, *found[name], names is not None) for name in chosen]
 
 
