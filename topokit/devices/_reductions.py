@@ -128,13 +128,22 @@ def _average_bfloat16(
 def _average_int8(axis: str, updates: PyTree, state: Any, params: Any = None) -> tuple[PyTree, Any]:
     del params
     count_workers(axis)
+    kinds = [array.dtype for array in jax.tree.leaves(updates)]
+    # Levels of numbers of 16 bits are too small for these.
+    updates = jax.tree.map(lambda a: a.astype(jnp.promote_types(a.dtype, jnp.float32)), updates)
     largest = [jnp.abs(array).max(initial=0) for array in jax.tree.leaves(updates)]
     units = largest_of_all(jnp.stack(largest), axis) / LEVELS if largest else jnp.zeros(0)
     safe = jnp.where(units == 0, 1, units)
     in_units = jax.tree.map(jnp.divide, updates, _like(updates, safe))
     values, as_tree = ravel_pytree(in_units)
     mean = mean_encoded(values, _rounded, lambda sent: sent.astype(values.dtype), axis)
-    return jax.tree.map(jnp.multiply, as_tree(mean), _like(updates, units)), state
+    means = jax.tree.map(jnp.multiply, as_tree(mean), _like(updates, units))
+    leaves, form = jax.tree.flatten(means)
+    found = [
+        mean.astype(kind) if jnp.issubdtype(kind, jnp.floating) else mean
+        for mean, kind in zip(leaves, kinds, strict=True)
+    ]
+    return jax.tree.unflatten(form, found), state
 
 
 def _like(tree: PyTree, numbers: Float[Array, " arrays"]) -> PyTree:
