@@ -11,8 +11,9 @@ from jaxtyping import Array
 
 from topokit.networks._linear import SparseLinear
 
-# In no order, so that sorting, sums and running maxima are found out.
-PROBES = ((0.5, -1.0, 2.0, 0.0, -2.0), (-0.3, 1.5, -1.7))
+# In no order, so that sorting, sums and running maxima are found out; large ones, for what joins
+# entries only there, such as clipping by a norm.
+PROBES = ((0.5, -1.0, 2.0, 0.0, -2.0), (-0.3, 1.5, -1.7), (300.0, -4e3, 2e4))
 
 
 class StackedLayer(NamedTuple):
