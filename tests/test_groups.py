@@ -296,6 +296,11 @@ def test_families_of_one_kind_may_have_other_groups_or_other_layers() -> None:
     assert not make_penalty(model, apart).overlap
 
 
+def test_a_layer_that_is_named_twice_has_its_groups_once() -> None:
+    once, twice = (filter_groups(names)(MODEL) for names in (["layers.0"], ["layers.0"] * 2))
+    assert len(once) == len(twice) == 1
+
+
 def test_small_weights_become_zeros_and_zeros_stay() -> None:
     weights = {"kernel": jnp.array([[0.5, -9e-5], [0.0, 2e-4]]), "bias": jnp.array([0.0, 1.0])}
     steps = {"kernel": jnp.array([[-0.4999, 0.0], [0.1, -1e-5]]), "bias": jnp.array([0.3, -1.0])}

@@ -178,6 +178,7 @@ def test_a_stack_that_is_none_is_named() -> None:
     linear = eqx.nn.Linear(4, 4, key=jax.random.key(0))
     softmax, norm = eqx.nn.Lambda(jax.nn.softmax), eqx.nn.LayerNorm(4)
     functions = (jnp.sort, jax.lax.cummax, lambda x: x[::-1], lambda x: x * jnp.ones(4), jnp.sum)
+    functions += (lambda x: x * jnp.minimum(1, 30 / jnp.linalg.norm(x)),)
     for between in (softmax, norm, *map(eqx.nn.Lambda, functions)):
         with pytest.raises(ValueError, match="(?s)layer 1 .* by itself"):
             shrink(eqx.nn.Sequential([linear, between, linear]))

@@ -383,6 +383,10 @@ repeated = eqx.nn.Lambda(lambda x: jnp.repeat(x, 2, 0))
         ),
         ([conv(), eqx.nn.LayerNorm((3, 6, 6)), conv()], "layer 1 .* each channel by itself"),
         ([conv(), eqx.nn.PReLU(0.2), conv()], "layer 1 .* each channel by itself"),
+        (
+            [conv(), eqx.nn.Lambda(lambda x: x * jnp.minimum(1, 99 / jnp.linalg.norm(x))), conv()],
+            "layer 1 .* each channel by itself",
+        ),
         ([conv(), eqx.nn.Lambda(lambda x: x[::-1]), conv()], "layer 1 .* each channel by itself"),
         ([conv(), conv(4)], "layer 0 of the model has 3 outputs, but layer 1 takes 4"),
         ([conv(), eqx.nn.Lambda(jnp.ravel), eqx.nn.Linear(7, 2, key=KEY)], "layer 2 takes 7"),

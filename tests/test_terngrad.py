@@ -145,6 +145,20 @@ def sent_by_ternary(workers: int, n: int) -> float:
     return sum(collective.sent for collective in devices.traffic(program))
 
 
+def of_few_bits() -> dict[str, np.ndarray]:
+    """The int8 mean of gradients that all workers have alike, by their type and size."""
+    rule, mesh = devices.averaged_int8(), devices.make_mesh(workers=WORKERS)
+
+    def one(rows):
+        return rule.update(rows[0], rule.init(rows[0]))[0]
+
+    shared = jax.shard_map(
+        one, mesh=mesh, in_specs=ROWS, out_specs=PartitionSpec(), check_vma=False
+    )
+    given = {name: np.stack([rows] * WORKERS) for name, rows in ALIKE.items()}
+    return {name: np.asarray(jax.jit(shared)(rows), float) for name, rows in given.items()}
+
+
 def refused_inside() -> str:
     """The error where JAX sums the gradients of shared weights by itself."""
     rule = devices.terngrad()
@@ -161,6 +175,11 @@ def refused_inside() -> str:
 
 # With the small arrays 6,400 entries: whole words of each kind, at two workers and at four.
 ENTRIES = 6_400
+ALIKE = {
+    "float16": np.array([1.0, -0.5, 0.25], np.float16) * np.float16(1e-4),
+    "tiny float16": np.array([1.0, -0.5, 0.25], np.float16) * np.float16(1e-5),
+    "whole": np.array([1, 0, 1], np.int32),
+}
 UNEVEN = [(3, 1001), (4, 83)]
 LARGE = np.random.default_rng(1).standard_normal((WORKERS, ENTRIES - 26)).astype(np.float32)
 REDUCTIONS = {
@@ -187,6 +206,7 @@ def found_on_workers() -> dict[str, Any]:
         "sums": sums_by_both_ways(),
         "two": sent_by_ternary(2, ENTRIES),
         "uneven": {case: sent_by_ternary(*case) for case in UNEVEN},
+        "few bits": of_few_bits(),
         "refused": refused_inside(),
     }
 
@@ -263,6 +283,14 @@ def test_rounded_means_are_off_by_their_rounding(name, levels, found):
     for key, rows in {**GRADIENTS, "large": LARGE}.items():
         off = np.abs(found["means"][name][0][key] - rows.astype(float).mean(0))
         assert off.max() <= 1.01 * levels * np.abs(rows).max()
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_levels_of_eight_bits_fit_numbers_of_few_bits(name, found):
+    """To half a level of the largest, and the rounding of the numbers themselves."""
+    given = ALIKE[name].astype(float)
+    off = np.abs(found["few bits"][name] - given)
+    assert off.max() <= (1 / 254 + 2**-10) * np.abs(given).max() + 2.0**-24
 
 
 def test_the_program_sends_what_the_bits_say(found):

@@ -20,6 +20,7 @@ from topokit.networks._weight_layers import Values
 
 # Pixels each way of what is probed, which pools can halve, and at most in all; and its channels.
 SIDES, PIXELS, PLANES = (8, 12, 32, 64, 256), 2**17, 3
+LARGE = 1e3  # numbers at which functions such as clipping by a norm join channels
 SMALL = 3  # pixels each way of an image with which many functions do something else
 BLOCK = 32  # constants that a function is given at once
 SAME = 1e-5  # part of a constant by which rounding changes it from one image to another
@@ -86,7 +87,7 @@ def function_step(layer: Any, name: str, signal: Signal) -> tuple[FlowStep, Sign
         else:
             for image in squares(signal.ndim - 1):
                 if (made := _probed(layer, image)) is not None:
-                    if not _passes(*made):
+                    if not _passes(*made) or not _passes_large(layer, image):
                         break
                     behind = signal._replace(ndim=made[0].ndim, flat=len(made[0]) != PLANES)
                     return Function(layer, _images(image)), behind
@@ -112,9 +113,9 @@ def _images(square: tuple[int, ...]) -> list[tuple[int, ...]]:
     ]
 
 
-def _probed(layer: Any, image: tuple[int, ...]) -> tuple[Array, Array] | None:
+def _probed(layer: Any, image: tuple[int, ...], size: float = 1.0) -> tuple[Array, Array] | None:
     """What it makes of the channels of an image, and of each alone; None if it is too small."""
-    x = np.random.default_rng(0).standard_normal((PLANES, *image))
+    x = size * np.random.default_rng(0).standard_normal((PLANES, *image))
     x = jax.device_put(x.astype(jnp.zeros(0).dtype))
     try:
         together, alone = layer(x), jnp.concatenate([layer(plane[None]) for plane in x])
@@ -123,8 +124,14 @@ def _probed(layer: Any, image: tuple[int, ...]) -> tuple[Array, Array] | None:
     return (together, alone) if together.size else None
 
 
+def _passes_large(layer: Any, image: tuple[int, ...]) -> bool:
+    """Whether large numbers go alone, too, which clipping by a norm joins."""
+    made = _probed(layer, image, LARGE)
+    return made is not None and _passes(made[0] / LARGE, made[1] / LARGE)
+
+
 def _passes(together: Array, alone: Array) -> bool:
     """Whether channels go through one by one, none of them twice, or all pixels into one axis."""
     if together.shape != alone.shape or together.ndim > 1 and len(together) != PLANES:
         return False
-    return bool(jnp.allclose(together, alone, atol=1e-5))
+    return bool(jnp.allclose(together, alone, atol=1e-5, equal_nan=True))
